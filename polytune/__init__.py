@@ -1,0 +1,3 @@
+"""polytune: declarative, resumable fine-tuning pipelines."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,7 @@
+"""`python -m polytune`."""
+
+from __future__ import annotations
+
+from polytune.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""Dated, sourced facts: one file per base model."""

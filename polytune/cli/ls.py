@@ -1,0 +1,39 @@
+"""`polytune ls`: the runs of this workspace, latest first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from polytune.cli import options
+from polytune.engine.ledger import RunRow
+from polytune.wiring import Desk
+
+
+@click.command("ls")
+@click.argument("experiment", required=False)
+@click.option("-n", "limit", type=int, default=20, show_default=True, help="At most so many runs.")
+@options.workspace
+@options.as_json
+def command(experiment: str | None, limit: int, workspace: Path | None, as_json: bool) -> None:
+    """List runs, latest first; of one EXPERIMENT or of all."""
+    desk = Desk.open(None, workspace)
+    rows = desk.ledger.runs(experiment)[:limit]
+    if as_json:
+        click.echo(
+            msgspec.json.encode([{**msgspec.to_builtins(r), "live": bool(desk.live(r))} for r in rows])
+        )
+        return
+    for row in rows:
+        click.echo(f"{row.run_id}   {status_of(desk, row):<12}{row.experiment}")
+    if not rows:
+        click.echo("no runs here yet: polytune run FILE", err=True)
+
+
+def status_of(desk: Desk, row: RunRow) -> str:
+    """The run's status; `interrupted` when it says running and nobody runs it."""
+    if row.status == "running" and not desk.live(row):
+        return "interrupted"
+    return row.status

@@ -1,0 +1,97 @@
+"""The program: finds the command, turns failures into one message and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from polytune import __version__
+from polytune.errors import PolytuneError, SpecError, UsageError, did_you_mean
+
+summaries = {
+    "run": "Run an experiment; what is already done is not done again.",
+    "plan": "Show what a run would do, why, and what it would cost.",
+    "why": "Explain one step: its key, and what changed since the nearest earlier one.",
+    "resume": "Continue the last unfinished run, or the one named.",
+    "status": "Show how a run stands.",
+    "ls": "List runs.",
+    "show": "Show a run, or one of its steps.",
+    "diff": "Compare two runs, experiments or files.",
+    "validate": "Check data files against a base model's rules.",
+    "schema": "Print the JSON Schema of experiment files.",
+    "gc": "Remove what no kept run needs.",
+    "ledger": "Make, check, rebuild or find the ledger.",
+    "grader": "Build what a grader needs on this machine.",
+    "init": "Make a new project.",
+    "completion": "Print a shell's completion script.",
+}
+"""One file in this folder each; the summaries stand here so that --help imports none of them."""
+
+
+class Commands(click.Group):
+    """Imports a command's file when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order in which people meet them."""
+        return list(summaries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; None when there is none."""
+        if cmd_name not in summaries:
+            return None
+        command: click.Command = importlib.import_module(f"polytune.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command to call. Raises UsageError with the nearest name."""
+        if args and args[0] not in summaries and not args[0].startswith("-"):
+            raise UsageError(f"no command '{args[0]}'.{did_you_mean(args[0], list(summaries))}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(summaries.items()))
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="polytune")
+def cli() -> None:
+    """Fine-tune language models from one YAML file, and pay for nothing twice."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the program and exits: 0 done, 1 failed, 2 wrong input, 10 a plan with work, 130 interrupted."""
+    try:
+        code = cli.main(args=arguments, prog_name="polytune", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        code = 130
+    except PolytuneError as error:
+        code = _told(error)
+    except BrokenPipeError:
+        # Whoever read our output has enough; nothing may be written to it any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code or 0)
+
+
+def _told(error: PolytuneError) -> int:
+    click.echo(error, err=True)
+    if isinstance(error, SpecError):
+        count = len(error.problems)
+        click.echo(f"{count} problem{'s' if count != 1 else ''}; nothing was run.", err=True)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from polytune.engine.compiled import Compiled
+from polytune.engine.selection import Selection, select
+from polytune.errors import UsageError, did_you_mean
+from polytune.wiring import Desk
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+experiment_file = click.argument("file", type=click.Path(path_type=Path))
+workspace = click.option(
+    "--workspace",
+    type=click.Path(path_type=Path),
+    help="Folder whose runs/ to use. Default: the nearest one above FILE with runs/ or .git.",
+)
+overrides = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change one value.")
+variant = click.option("--variant", metavar="NAME", help="Only this variant of a matrix.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+
+
+def selection(command: F) -> F:
+    """Adds the options that select steps."""
+    for option in reversed(
+        (
+            click.option("--until", metavar="STEP", help="This step and what it needs."),
+            click.option("--only", metavar="STEP", help="This step alone."),
+            click.option("--from", "since", metavar="STEP", help="This step and what follows from it."),
+            click.option(
+                "--force", multiple=True, metavar="STEP", help="Run it even if its output is known."
+            ),
+            click.option(
+                "--accept", multiple=True, metavar="STEP", help="Take its nearest earlier output as valid."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def selected(compiled: Compiled, flags: dict[str, Any]) -> Selection:
+    """The selection that the flags of `selection` describe."""
+    return select(compiled, **{name: flags[name] for name in ("until", "only", "since", "force", "accept")})
+
+
+def variants(desk: Desk, file: Path, changes: tuple[str, ...], name: str | None) -> tuple[Compiled, ...]:
+    """The file's variants, or the one that `--variant` names."""
+    found = desk.compile(file, changes)
+    if name is None:
+        return found
+    chosen = tuple(each for each in found if name in (each.name, each.name.partition("@")[2]))
+    if not chosen:
+        known = [each.name for each in found]
+        raise UsageError(f"--variant {name}: no such variant.{did_you_mean(name, known)}")
+    return chosen

@@ -1,0 +1,75 @@
+"""What came out of a run: its steps, the comparison of base and custom model, where the export lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from polytune.engine.manifest import Manifest, StepReport, StepStatus
+
+
+def outcome_lines(manifest: Manifest) -> list[str]:
+    """A finished run as a person reads it."""
+    lines = [f"{manifest.experiment}   {manifest.status}   run {manifest.run_id}", ""]
+    for name in manifest.order:
+        lines.append(_step_line(name, manifest.steps[name]))
+    for name in manifest.order:
+        report = manifest.steps[name]
+        if report.kind == "evaluate" and report.status.complete:
+            lines += ["", *evaluation_lines(report.metrics)]
+    exported = [_placed(report) for report in manifest.steps.values() if report.kind == "export"]
+    paths = [path for path in exported if path]
+    if paths:
+        lines += ["", f"exported   {', '.join(paths)}"]
+    if manifest.status == "done":
+        lines.append(f"next       polytune show {manifest.run_id}")
+    return lines
+
+
+def _step_line(name: str, report: StepReport) -> str:
+    parts = [f"  {name:<10} {report.status:<8}"]
+    if report.status is StepStatus.DONE:
+        parts.append(f"{report.seconds:7.1f} s")
+    if report.status is StepStatus.CACHED:
+        parts.append(f"from {report.from_run}")
+    if report.usage.requests or report.usage.reused:
+        parts.append(f"{report.usage.requests:,} answers asked, {report.usage.reused:,} reused")
+    if report.message:
+        parts.append(report.message)
+    return "   ".join(parts).rstrip()
+
+
+def evaluation_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """The table of scores, with what a reader must know to read it rightly."""
+    for grader, result in metrics["graders"].items():
+        yield f"{grader} on the test split, judged by {result['judged_by']}"
+        for who, title in (
+            ("base", "base model"),
+            ("custom", "custom model"),
+            ("nearest", "nearest training answer"),
+        ):
+            score = result["scores"][who]
+            share = score["passed"] / score["n"] if score["n"] else 0.0
+            yield f"  {title:<26}{score['passed']:>5}/{score['n']:<5} {share:>5.0%}{_remark(who, metrics)}"
+        yield f"  {_versus('base', result['custom_versus_base'])}"
+
+
+def _remark(who: str, metrics: Mapping[str, Any]) -> str:
+    if who == "base" and metrics["base_is_untrained"]:
+        return "   untrained weights: it fails by construction"
+    return "   the trivial rival: no model at all" if who == "nearest" else ""
+
+
+def _versus(who: str, found: Mapping[str, Any]) -> str:
+    points, low, high = (100 * found[name] for name in ("difference", "low", "high"))
+    return (
+        f"custom versus {who}: {points:+.0f} points, 95% interval {low:+.0f} to {high:+.0f},"
+        f" paired p = {found['p']:.2g}, n = {found['n']}"
+    )
+
+
+def _placed(report: StepReport) -> str:
+    """Where an export lies outside the run's folder."""
+    if report.output is None:
+        return ""
+    return next((e.path for e in report.output.files.values() if not e.path.startswith("runs/")), "")

@@ -1,0 +1,144 @@
+"""`polytune plan FILE`: what a run would do, why, and what it would cost. Executes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from polytune.cli import options
+from polytune.engine.plan import Plan, PlannedStep, State
+from polytune.wiring import Desk, up_to_date
+
+work_to_do = 10
+
+
+@click.command("plan")
+@options.experiment_file
+@options.selection
+@options.overrides
+@options.variant
+@options.workspace
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    file: Path,
+    overrides: tuple[str, ...],
+    variant: str | None,
+    workspace: Path | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Show what a run would do, why, and what it would cost.
+
+    Exits with 0 when nothing is to do and with 10 when something is.
+    """
+    desk = Desk.open(file, workspace)
+    plans = []
+    for compiled in options.variants(desk, file, overrides, variant):
+        plan = desk.planner(compiled, options.selected(compiled, flags)).plan(compiled)
+        estimates = {} if plan.idle else desk.estimates(plan)
+        plans.append((plan, estimates))
+    if as_json:
+        click.echo(msgspec.json.encode([plan_json(plan, estimates) for plan, estimates in plans]))
+    else:
+        for plan, estimates in plans:
+            click.echo(
+                "\n".join(plan_lines(plan, estimates, spent=desk.ledger.spent_usd(plan.compiled.name)))
+            )
+    done = all(
+        plan.idle and (up_to_date(plan, desk.latest(plan.compiled)) or flags["only"]) for plan, _ in plans
+    )
+    ctx.exit(0 if done else work_to_do)
+
+
+def plan_lines(plan: Plan, estimates: Mapping[str, Any], spent: float) -> list[str]:
+    """The plan as a person reads it."""
+    rows = [
+        [s.step.id, str(s.state), "; ".join(s.because), *_costs(estimates.get(s.step.id))] for s in plan.steps
+    ]
+    against = next((s.against for s in plan.steps if s.against), "")
+    title = plan.compiled.name + (f"    compared with {against}" if against else "")
+    return [title, "", *_table(rows), "", *_money(plan, estimates, spent)]
+
+
+def _costs(estimate: Any) -> list[str]:
+    if estimate is None:
+        return ["", "", ""]
+    return [_amount(estimate), price_text(estimate.usd_low, estimate.usd_high), estimate.note]
+
+
+def _amount(estimate: Any) -> str:
+    parts = []
+    if estimate.reused:
+        parts.append(f"{estimate.reused:,} answers reused")
+    if estimate.requests is not None:
+        parts.append(f"{estimate.requests:,} to ask")
+    if estimate.tokens:
+        parts.append(f"~{estimate.tokens:,} tokens")
+    return ", ".join(parts)
+
+
+def price_text(low: float | None, high: float | None) -> str:
+    """`$2.90 - $3.60`, `$0` when it is free, '' when it is unknown."""
+    if low is None or high is None:
+        return ""
+    return "$0" if high == 0 else f"${low:.2f} - ${high:.2f}"
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    """Rows in columns as wide as their widest cell, capped so that one long reason pushes nothing away."""
+    widths = (
+        [min(48, max((len(row[c]) for row in rows), default=0)) for c in range(len(rows[0]))] if rows else []
+    )
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append(("  " + "   ".join(cells)).rstrip())
+    return lines
+
+
+def _money(plan: Plan, estimates: Mapping[str, Any], spent: float) -> list[str]:
+    if plan.idle:
+        return ["  nothing to do"]
+    known = [e for e in estimates.values() if e.usd_high is not None]
+    low, high = sum(e.usd_low for e in known), sum(e.usd_high for e in known)
+    lines = [f"  this run {price_text(low, high)}{_unpriced(estimates)}"]
+    budget = plan.compiled.budget.usd
+    if budget is not None:
+        lines.append(f"  budget ${budget:.2f}   spent on this experiment so far ${spent:.2f}")
+    blocked = [s.step.id for s in plan.steps if s.state is State.BLOCKED]
+    return [*lines, f"  blocked: {', '.join(blocked)}"] if blocked else lines
+
+
+def _unpriced(estimates: Mapping[str, Any]) -> str:
+    names = [name for name, e in estimates.items() if e.usd_high is None]
+    return f", without {', '.join(names)}: no price known before their inputs exist" if names else ""
+
+
+def plan_json(plan: Plan, estimates: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan for a program."""
+    return {
+        "experiment": plan.compiled.name,
+        "idle": plan.idle,
+        "budget": plan.compiled.budget,
+        "steps": [_step_json(step, estimates.get(step.step.id)) for step in plan.steps],
+    }
+
+
+def _step_json(planned: PlannedStep, estimate: Any) -> dict[str, Any]:
+    return {
+        "id": planned.step.id,
+        "kind": planned.step.kind,
+        "state": planned.state,
+        "because": planned.because,
+        "differences": planned.differences,
+        "against": planned.against,
+        "key": planned.record.key if planned.record else None,
+        "estimate": estimate,
+    }

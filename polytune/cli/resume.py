@@ -1,0 +1,45 @@
+"""`polytune resume [RUN]`: a run goes on where it stopped, with the experiment as it was recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from polytune.cli import options
+from polytune.cli.run import close_listeners, consent, open_session, refuse_blocked, show
+from polytune.engine.selection import Selection
+from polytune.errors import Busy
+from polytune.wiring import Desk
+
+
+@click.command("resume")
+@click.argument("run", required=False)
+@click.option("--yes", is_flag=True, help="Do not ask before spending.")
+@click.option("--max-usd", type=float, help="Stop before this run spends more.")
+@click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), help="How events are shown.")
+@options.workspace
+@options.as_json
+@click.pass_context
+def command(ctx: click.Context, /, run: str | None, workspace: Path | None, **flags: Any) -> None:
+    """Continue the last unfinished run, or the one named by its id or experiment."""
+    desk = Desk.open(None, workspace)
+    row = desk.run_row(run, open_only=True)
+    manifest, compiled = desk.manifest(row), desk.recorded(row)
+    if live := desk.live(row):
+        raise Busy(f"{row.run_id} is being worked on by {live}")
+    planner = desk.planner(compiled, Selection())
+    plan = planner.plan(compiled)
+    if manifest.status == "done" and plan.idle:
+        click.echo(f"{row.run_id} is finished, nothing was run.", err=True)
+        ctx.exit(show(manifest, as_json=flags["as_json"]))
+    estimates = {} if plan.idle else desk.estimates(plan)
+    refuse_blocked(plan)
+    allowed = consent(plan, estimates, desk, flags)
+    session = open_session(desk, planner, compiled, {**flags, "overrides": manifest.overrides}, allowed)
+    try:
+        finished = session.resume(plan, manifest)
+    finally:
+        close_listeners(session)
+    ctx.exit(show(finished, as_json=flags["as_json"]))

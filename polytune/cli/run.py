@@ -1,0 +1,154 @@
+"""`polytune run FILE`: plans, asks where money is involved, executes, and shows what came out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from polytune.cli import options
+from polytune.cli.outcome import outcome_lines
+from polytune.cli.plan import plan_lines
+from polytune.engine.compiled import Compiled
+from polytune.engine.manifest import Manifest
+from polytune.engine.plan import Plan, State
+from polytune.errors import BudgetExceeded, UsageError
+from polytune.lazy import part
+from polytune.wiring import Desk, up_to_date
+
+free_of_asking_usd = 0.0
+interrupted = 130
+
+
+@click.command("run")
+@options.experiment_file
+@options.selection
+@options.overrides
+@options.variant
+@click.option("--yes", is_flag=True, help="Do not ask before spending.")
+@click.option("--max-usd", type=float, help="Stop before this run spends more.")
+@click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), help="How events are shown.")
+@options.workspace
+@options.as_json
+@click.pass_context
+def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: Any) -> None:
+    """Run an experiment; what is already done is not done again."""
+    desk = Desk.open(file, workspace, creating=file.is_file())
+    codes = [
+        run_variant(desk, compiled, flags)
+        for compiled in options.variants(desk, file, flags["overrides"], flags["variant"])
+    ]
+    ctx.exit(max(codes))
+
+
+def run_variant(desk: Desk, compiled: Compiled, flags: dict[str, Any]) -> int:
+    """Runs one experiment and shows its outcome; the exit code is returned."""
+    planner = desk.planner(compiled, options.selected(compiled, flags))
+    plan = planner.plan(compiled)
+    latest = desk.latest(compiled)
+    if latest is not None and up_to_date(plan, latest):
+        click.echo(f"{compiled.name}: everything is up to date, nothing was run.", err=True)
+        return show(latest, as_json=flags["as_json"])
+    estimates = {} if plan.idle else desk.estimates(plan)
+    refuse_blocked(plan)
+    allowed = consent(plan, estimates, desk, flags)
+    session = open_session(desk, planner, compiled, flags, allowed)
+    try:
+        manifest = session.start(plan, estimates)
+    finally:
+        close_listeners(session)
+    return show(manifest, as_json=flags["as_json"])
+
+
+def refuse_blocked(plan: Plan) -> None:
+    """Raises UsageError when a step that would have to run cannot: better before paying than after."""
+    blocked = [step for step in plan.steps if step.state is State.BLOCKED]
+    if blocked:
+        lines = [f"{plan.compiled.name}: {step.step.id}: {'; '.join(step.because)}" for step in blocked]
+        first = next((s.step.id for s in plan.steps if s.state is State.RUN), None)
+        before = f"\nWhat can run: polytune run FILE --until {_last_runnable(plan)}" if first else ""
+        raise UsageError("\n".join(lines) + "\nNothing was run." + before)
+
+
+def _last_runnable(plan: Plan) -> str:
+    return [step.step.id for step in plan.steps if step.state in (State.RUN, State.MAYBE)][-1]
+
+
+def consent(plan: Plan, estimates: dict[str, Any], desk: Desk, flags: dict[str, Any]) -> float | None:
+    """What the run may spend; None is no limit. Asks on a terminal when it may cost something.
+
+    Raises BudgetExceeded when even the low estimate is above what is allowed.
+    """
+    low = sum(e.usd_low or 0.0 for e in estimates.values())
+    high = sum(e.usd_high or 0.0 for e in estimates.values())
+    allowed = _allowed(plan, desk, flags)
+    if allowed is not None and low > allowed:
+        raise BudgetExceeded(
+            f"{plan.compiled.name}: this run would cost at least ${low:.2f}, and ${allowed:.2f} is allowed."
+            " Raise budget.usd in the file, or --max-usd"
+        )
+    if high > free_of_asking_usd and not flags["yes"]:
+        spent = desk.ledger.spent_usd(plan.compiled.name)
+        click.echo("\n".join(plan_lines(plan, estimates, spent)), err=True)
+        if not sys.stdin.isatty():
+            raise UsageError(f"this run may cost up to ${high:.2f}: add --yes to agree without a terminal")
+        click.confirm(f"Spend up to ${high:.2f}?", abort=True, err=True)
+    return allowed
+
+
+def _allowed(plan: Plan, desk: Desk, flags: dict[str, Any]) -> float | None:
+    limits = [flags["max_usd"]] if flags["max_usd"] is not None else []
+    if plan.compiled.budget.usd is not None:
+        limits.append(max(0.0, plan.compiled.budget.usd - desk.ledger.spent_usd(plan.compiled.name)))
+    return min(limits, default=None)
+
+
+def open_session(
+    desk: Desk, planner: Any, compiled: Compiled, flags: dict[str, Any], max_usd: float | None
+) -> Any:
+    """An `engine.session.Session` that tells the terminal what happens."""
+    return part("engine.session").Session(
+        workspace=desk.workspace,
+        planner=planner,
+        make_step=desk.workshop(compiled).step,
+        settings=desk.settings,
+        listeners=[listener(flags["log_format"] or desk.settings.log_format)],
+        max_usd=max_usd,
+        overrides=flags["overrides"],
+    )
+
+
+def listener(log_format: str) -> Any:
+    """Live bars on a terminal, plain lines elsewhere, JSON on request."""
+    lines = part("cli.lines")
+    if log_format == "json":
+        return lines.JsonLines(sys.stderr)
+    if log_format == "plain" or not sys.stderr.isatty():
+        return lines.PlainLines(sys.stderr)
+    return part("cli.screen").open_screen()
+
+
+def close_listeners(session: Any) -> None:
+    """The terminal is left tidy."""
+    for each in session.listeners:
+        each.close()
+
+
+def show(manifest: Manifest, *, as_json: bool) -> int:
+    """Prints what came out and returns the exit code."""
+    if as_json:
+        click.echo(msgspec.json.encode(manifest, order="deterministic"))
+    else:
+        click.echo("\n".join(outcome_lines(manifest)))
+    if manifest.status == "stopped":
+        click.echo(
+            f"stopped; what was finished is safe. Continue: polytune resume {manifest.run_id}", err=True
+        )
+        return interrupted
+    if manifest.status == "failed":
+        click.echo(f"Continue after mending it: polytune resume {manifest.run_id}", err=True)
+        return 1
+    return 0

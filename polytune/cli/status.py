@@ -1,0 +1,55 @@
+"""`polytune status [RUN]`: how a run stands now, who works on it, and what each step is doing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from polytune.cli import options
+from polytune.cli.ls import status_of
+from polytune.engine.jobbook import JobBook
+from polytune.engine.manifest import StepStatus
+from polytune.wiring import Desk
+
+
+@click.command("status")
+@click.argument("run", required=False)
+@options.workspace
+@options.as_json
+def command(run: str | None, workspace: Path | None, as_json: bool) -> None:
+    """Show how a RUN (an id, an experiment, or the latest) stands."""
+    desk = Desk.open(None, workspace)
+    row = desk.run_row(run)
+    manifest = desk.manifest(row)
+    steps = {name: str(manifest.steps[name].status) for name in manifest.order}
+    jobs = [
+        job
+        for job in JobBook(desk.ledger).open_jobs()
+        if job.step.startswith(f"{row.experiment}/{row.run_id} ")
+    ]
+    found: dict[str, Any] = {
+        "run_id": row.run_id,
+        "experiment": row.experiment,
+        "status": status_of(desk, row),
+        "worked_on_by": desk.live(row),
+        "steps": steps,
+        "jobs": [{"token": job.token, "step": job.step.split()[-1], "handle": job.handle} for job in jobs],
+    }
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+        return
+    click.echo(f"{row.experiment}   {found['status']}   run {row.run_id}")
+    if found["worked_on_by"]:
+        click.echo(f"worked on by {found['worked_on_by']}")
+    for name, status in steps.items():
+        message = manifest.steps[name].message
+        click.echo(f"  {name:<10} {status:<8} {message}".rstrip())
+    for job in found["jobs"]:
+        click.echo(f"  job of {job['step']}: {job['token']} (process group {job['handle']})")
+    if found["status"] in ("interrupted", "stopped", "failed"):
+        click.echo(f"continue: polytune resume {row.run_id}")
+    elif any(status == StepStatus.SKIPPED for status in steps.values()):
+        click.echo(f"some steps were not selected; the rest: polytune run {manifest.path}")

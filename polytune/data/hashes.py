@@ -1,0 +1,91 @@
+"""Prompts and rows as 64-bit hashes, and a table of millions of them in about 32 bytes each.
+
+Whitespace never counts: two texts that differ in nothing else are the same text. Among a million texts
+the chance that any two different ones are taken for equal is 3 in 100 million.
+"""
+
+from __future__ import annotations
+
+from array import array
+from hashlib import sha256
+
+whitespace = b" \t\r\n\v\f"
+tag_mask = 7
+fewest_slots = 1 << 12
+
+
+def bare(text: str) -> bytes:
+    """The text's bytes without ASCII whitespace."""
+    return text.encode().translate(None, whitespace)
+
+
+def stable_hash(content: bytes) -> int:
+    """64 bits of SHA-256, signed: for what enters files. Where only equality counts, `hash` is faster."""
+    return int.from_bytes(sha256(content).digest()[:8], "little", signed=True)
+
+
+class HashTable:
+    """A map from hashes to tags 1 to 7, by open addressing; the tag takes the place of three hash bits."""
+
+    def __init__(self, expected: int = 0) -> None:
+        size = max(fewest_slots, 1 << (expected + expected // 2).bit_length())
+        self.slots = array("q", bytes(8 * size))
+        self._mask = size - 1
+        self._room = size - size // 3
+
+    def find(self, key: int) -> int:
+        """The slot that holds the key, or the empty one (0) where it belongs."""
+        slots, mask = self.slots, self._mask
+        wanted = key | tag_mask
+        slot = (key >> 3) & mask
+        while (held := slots[slot]) and held | tag_mask != wanted:
+            slot = (slot + 1) & mask
+        return slot
+
+    def fill(self, slot: int, key: int, tag: int) -> None:
+        """The empty slot that was found for the key holds it; no slot found earlier is valid any more."""
+        self.slots[slot] = key & ~tag_mask | tag
+        self._room -= 1
+        if not self._room:
+            self._grow()
+
+    def _grow(self) -> None:
+        held = self.slots
+        size = 2 * len(held)
+        self.slots, self._mask = array("q", bytes(8 * size)), size - 1
+        self._room = (size - size // 3) - (len(held) - len(held) // 3)
+        for key in held:
+            if key:
+                self.slots[self.find(key)] = key
+
+
+class RowTable(HashTable):
+    """Prompts with their tags, and every row seen; free of cost for a second table while prompts differ."""
+
+    def __init__(self, expected: int = 0) -> None:
+        super().__init__(expected)
+        self._first_rows = array("q", bytes(8 * len(self.slots)))
+        self._other_rows = HashTable()
+
+    def begin(self, slot: int, key: int, tag: int, row: int) -> None:
+        """The prompt, new until now, is in the empty slot that was found for it, with its first row."""
+        self._first_rows[slot] = row
+        self.fill(slot, key, tag)
+
+    def repeats(self, slot: int, row: int) -> bool:
+        """Whether this row of the prompt in the slot has been seen; it has been from now on."""
+        if self._first_rows[slot] == row:
+            return True
+        other = self._other_rows.find(row)
+        if self._other_rows.slots[other]:
+            return True
+        self._other_rows.fill(other, row, 1)
+        return False
+
+    def _grow(self) -> None:
+        before, rows = self.slots, self._first_rows
+        super()._grow()
+        self._first_rows = array("q", bytes(8 * len(self.slots)))
+        for key, row in zip(before, rows, strict=True):
+            if key:
+                self._first_rows[self.find(key)] = row

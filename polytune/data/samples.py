@@ -1,0 +1,113 @@
+"""The record of `samples.jsonl`: one draw from a teacher with everything that led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from polytune.data.lines import LineBlock, blocks
+from polytune.errors import DataError
+
+T = TypeVar("T")
+
+Value = str | int | float | bool
+
+
+class SampleTeacher(msgspec.Struct, frozen=True, kw_only=True):
+    """Who answered."""
+
+    kind: str
+    """The teacher's name in YAML."""
+    label: str
+    """What tables call it; for a language model its name."""
+
+
+class SampleUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of one answer."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated: bool = True
+    """False when the teacher itself reported the figures."""
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `samples.jsonl`."""
+
+    id: str
+    """Unique in the file, and the same in every longer file of the same plan."""
+    cell: dict[str, Value]
+    """The matrix cell."""
+    template: str
+    """The name of the template behind the prompt."""
+    slots: dict[str, Value] = {}
+    """What the template's slots were filled with."""
+    system: str = ""
+    """The system prompt that the teacher saw."""
+    prompt: str
+    teacher: SampleTeacher
+    request: str
+    """The digest of the request that was answered."""
+    draw: int = 0
+    """Which answer to that request this is, from 0."""
+    answer: str
+    usage: SampleUsage = SampleUsage()
+    price_usd: float | None = 0.0
+    """What the answer cost; None when no price is known."""
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Sample)
+
+
+def encode_sample(sample: Sample) -> bytes:
+    """The sample's line, without a newline."""
+    return _encoder.encode(sample)
+
+
+def read_samples(path: Path) -> Iterator[Sample]:
+    """Every sample of a file, in order. Raises DataError at the first line that is none."""
+    for block in blocks(path):
+        for number, line in enumerate(block.lines, block.first):
+            yield _decoded(_decoder, line, path, number)
+
+
+class SampleRow(msgspec.Struct, frozen=True, gc=False):
+    """The part of a sample that formatting needs; the rest is checked as JSON and passed over."""
+
+    id: str
+    cell: msgspec.Raw
+    template: str
+    prompt: str
+    request: str
+    answer: str
+    system: str = ""
+
+
+_row_decoder = msgspec.json.Decoder(SampleRow)
+
+
+def rows_of(block: LineBlock, path: Path) -> list[SampleRow]:
+    """The samples of a block of lines, in order. Raises DataError at the first line that is none."""
+    try:
+        return _row_decoder.decode_lines(block.raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        for number, line in enumerate(block.lines, block.first):
+            _decoded(_row_decoder, line, path, number)
+        raise _no_sample(path, block.first, error) from error
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], line: bytes, path: Path, number: int) -> T:
+    try:
+        return decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _no_sample(path, number, error) from error
+
+
+def _no_sample(path: Path, number: int, error: Exception) -> DataError:
+    return DataError(
+        f"{path}:{number}: not a sample: {error}. Samples are written by the generate step; run it again."
+    )

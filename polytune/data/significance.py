@@ -1,0 +1,57 @@
+"""Is the difference real? Paired pass/fail results compared: an interval and an exact test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import comb, sqrt
+
+import msgspec
+
+z_95 = 1.959964
+"""The 97.5 % point of the normal distribution: two-sided 95 % intervals."""
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Two models on the same prompts."""
+
+    n: int
+    better: int
+    """Prompts that only the second passed."""
+    worse: int
+    """Prompts that only the first passed."""
+    difference: float
+    """Second's pass rate minus first's, from -1 to 1."""
+    low: float
+    """Lower end of the 95 % interval (Bonett and Price's adjusted Wald interval, 2012)."""
+    high: float
+    p: float
+    """Two-sided exact McNemar test: how often chance alone gives so uneven a split of the changed prompts."""
+
+
+def compare(first: Sequence[bool], second: Sequence[bool]) -> Comparison:
+    """The paired comparison of two equally long lists of verdicts, in the same order."""
+    n = len(first)
+    better = sum(not a and b for a, b in zip(first, second, strict=True))
+    worse = sum(a and not b for a, b in zip(first, second, strict=True))
+    low, high = _interval(n, better, worse)
+    return Comparison(
+        n=n,
+        better=better,
+        worse=worse,
+        difference=round((better - worse) / n, 6) if n else 0.0,
+        low=round(low, 6),
+        high=round(high, 6),
+        p=round(_mcnemar(better, worse), 6),
+    )
+
+
+def _interval(n: int, better: int, worse: int) -> tuple[float, float]:
+    up, down = (better + 1) / (n + 2), (worse + 1) / (n + 2)
+    half = z_95 * sqrt((up + down - (up - down) ** 2) / (n + 2))
+    return max(-1.0, up - down - half), min(1.0, up - down + half)
+
+
+def _mcnemar(better: int, worse: int) -> float:
+    changed = better + worse
+    tail: int = sum(comb(changed, k) for k in range(min(better, worse) + 1))
+    return min(1.0, float(2 * tail / 2**changed))

@@ -1,0 +1,130 @@
+"""Which split a prompt goes to: decided once, when the prompt first appears, for ever.
+
+Prompts are placed in file order. The splits that may take the next one are those that keep every split
+less than one prompt away from its share of all prompts so far, whatever comes later; among them one is
+drawn from the seed and the prompt, in favour of the splits that lack prompts of the same matrix cell.
+
+So the counts are exact (300 prompts at 0.8/0.1/0.1 are 240/30/30), each cell is spread over the splits,
+no prompt is in two of them, and a longer file that starts with a shorter one keeps every placement.
+A prompt inserted or removed before the end may change the placement of those after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import lcm
+
+from polytune.data.hashes import stable_hash
+from polytune.errors import DataError
+
+draw_bits = 32
+draw_mask = (1 << draw_bits) - 1
+
+
+class State:
+    """How far each split is from its share, and what may happen next."""
+
+    __slots__ = ("after", "counts", "open")
+
+    def __init__(self, counts: tuple[int, ...], open: tuple[int, ...]) -> None:
+        self.counts = counts
+        """Prompts of each split since all shares were last met exactly."""
+        self.open = open
+        """The splits that may take the next prompt; never empty."""
+        self.after: list[State | None] = [None] * len(counts)
+        """The state after each of them, once it has been worked out."""
+
+
+class Shares:
+    """The splits' exact shares and who may take the next prompt; 0.8/0.1/0.1 has 25 states in all."""
+
+    def __init__(self, ratios: Sequence[float]) -> None:
+        """Raises DataError unless the ratios are positive and sum to 1."""
+        exact = [Fraction(str(ratio)) for ratio in ratios]
+        if min(exact, default=0) <= 0 or sum(exact) != 1:
+            raise DataError(f"split ratios {', '.join(map(str, ratios))}: they must be positive and sum to 1")
+        self.period = lcm(*(share.denominator for share in exact))
+        self.parts = [int(share * self.period) for share in exact]
+        self._states: dict[tuple[int, ...], State] = {}
+        self.start = self._state((0,) * len(exact))
+
+    def step(self, state: State, split: int) -> State:
+        """The state after one more prompt for a split."""
+        counts = [count + (index == split) for index, count in enumerate(state.counts)]
+        if counts == self.parts:
+            counts = [0] * len(counts)
+        state.after[split] = found = self._state(tuple(counts))
+        return found
+
+    def _state(self, counts: tuple[int, ...]) -> State:
+        found = self._states.get(counts)
+        if found is None:
+            open = tuple(split for split in range(len(counts)) if self._keeps_quota(counts, split))
+            self._states[counts] = found = State(counts, open)
+        return found
+
+    def _keeps_quota(self, counts: tuple[int, ...], split: int) -> bool:
+        """Whether all splits can stay less than one prompt from their shares if this one takes the next."""
+        after = [count + (index == split) for index, count in enumerate(counts)]
+        placed = sum(after)
+        if after[split] > -(-placed * self.parts[split] // self.period):
+            return False
+        for later in range(placed, self.period + 1):
+            owed = [
+                later * part // self.period - count for part, count in zip(self.parts, after, strict=True)
+            ]
+            if min(owed) >= 0:
+                return True
+            if sum(max(0, more) for more in owed) > later - placed:
+                return False
+        return True
+
+
+class Placer:
+    """Places one prompt after the other."""
+
+    def __init__(self, shares: Shares) -> None:
+        self.shares = shares
+        self._state = shares.start
+        self._cells: list[list[int]] = []
+
+    def new_cell(self) -> int:
+        """The number of a matrix cell that has no prompts yet."""
+        self._cells.append([0] * len(self.shares.parts))
+        return len(self._cells) - 1
+
+    @property
+    def cells(self) -> int:
+        """Matrix cells so far."""
+        return len(self._cells)
+
+    @property
+    def counts(self) -> list[int]:
+        """Prompts of each split."""
+        return [sum(column) for column in zip(*self._cells, strict=True)]
+
+    def place(self, cell: int, identity: bytes) -> int:
+        """The split of a new prompt of a cell; chance is drawn from `identity`: the seed and the prompt."""
+        state, held = self._state, self._cells[cell]
+        chosen = state.open[0] if len(state.open) == 1 else self._drawn(state.open, held, identity)
+        held[chosen] += 1
+        self._state = state.after[chosen] or self.shares.step(state, chosen)
+        return chosen
+
+    def _drawn(self, candidates: tuple[int, ...], held: list[int], identity: bytes) -> int:
+        """A candidate, by the square of what each lacks in the cell; by share when none lacks any."""
+        parts, period = self.shares.parts, self.shares.period
+        total = sum(held) + 1
+        weights = []
+        for split in candidates:
+            lack = total * parts[split] - period * held[split]
+            weights.append(lack * lack if lack > 0 else 0)
+        if not any(weights):
+            weights = [parts[split] for split in candidates]
+        mark = (stable_hash(identity) & draw_mask) * sum(weights) >> draw_bits
+        for split, weight in zip(candidates, weights, strict=True):
+            mark -= weight
+            if mark < 0:
+                return split
+        raise AssertionError("the mark is below the sum of the weights")

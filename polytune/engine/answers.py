@@ -1,0 +1,126 @@
+"""The answer memory: every paid answer, stored under its request and draw the moment it arrives.
+
+A writer gathers what arrives within a few milliseconds and commits it in one durable transaction; `put`
+returns when the answer is safe. Nothing here knows what an answer is: bodies are opaque bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from polytune.engine.ledger import Ledger, utc_now
+from polytune.errors import LedgerError
+
+gather_seconds = 0.02
+batch_lookups = 400
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """The identity of one answer: a request's digest and the number of the draw, from 0."""
+
+    request: str
+    draw: int
+
+
+class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer as remembered."""
+
+    ask: Ask
+    body: bytes
+    price_usd: float | None
+
+
+@dataclass(frozen=True)
+class _Pending:
+    answer: StoredAnswer
+    stored: asyncio.Future[None]
+
+
+class AnswerMemory:
+    """Looks answers up, and (as an async context manager) stores new ones durably in batches."""
+
+    def __init__(self, ledger: Ledger, experiment: str) -> None:
+        self.ledger = ledger
+        self.experiment = experiment
+        self._queue: list[_Pending] = []
+        self._arrived = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+
+    def get(self, ask: Ask) -> StoredAnswer | None:
+        """The remembered answer, if there is one."""
+        return next(iter(self.find([ask])), None)
+
+    def find(self, asks: Iterable[Ask]) -> Iterator[StoredAnswer]:
+        """The remembered ones among these, in no particular order; memory stays flat."""
+        remaining = iter(asks)
+        while chunk := list(islice(remaining, batch_lookups)):
+            yield from self._find_chunk(chunk)
+
+    def _find_chunk(self, asks: list[Ask]) -> list[StoredAnswer]:
+        places = ",".join(["(?,?)"] * len(asks))
+        rows = self.ledger.connection.execute(
+            f"SELECT request, draw, body, price_usd FROM answers WHERE (request, draw) IN (VALUES {places})",
+            [value for ask in asks for value in (ask.request, ask.draw)],
+        )
+        return [
+            StoredAnswer(ask=Ask(request, draw), body=body, price_usd=price)
+            for request, draw, body, price in rows
+        ]
+
+    async def put(self, answer: StoredAnswer) -> None:
+        """The answer is durable when this returns."""
+        stored = asyncio.get_running_loop().create_future()
+        self._queue.append(_Pending(answer, stored))
+        self._arrived.set()
+        await asyncio.shield(stored)
+
+    def store_now(self, answers: Iterable[StoredAnswer]) -> None:
+        """All of these answers are durable, in one transaction."""
+        rows = [(a.ask.request, a.ask.draw, self.experiment, a.body, a.price_usd, utc_now()) for a in answers]
+        with self.ledger.transaction() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO answers (request, draw, experiment, body, price_usd, stored_at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+
+    async def __aenter__(self) -> Self:
+        self._writer = asyncio.create_task(self._write())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.cancel()
+            await asyncio.wait([self._writer])
+        self._flush()
+
+    async def _write(self) -> None:
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(gather_seconds)
+            self._flush()
+
+    def _flush(self) -> None:
+        pending, self._queue = self._queue, []
+        self._arrived.clear()
+        if not pending:
+            return
+        try:
+            self.store_now(item.answer for item in pending)
+        except sqlite3.Error as error:
+            for item in pending:
+                item.stored.set_exception(LedgerError(f"an answer could not be stored: {error}"))
+            return
+        for item in pending:
+            if not item.stored.done():
+                item.stored.set_result(None)

@@ -1,0 +1,99 @@
+"""Artifacts: what a step produced, as named files with digests and a few facts; and key records.
+
+An artifact's digest covers names, contents and facts, never places or times. A key record holds
+everything that may change a step's output; the record that is shown is the record that is hashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from polytune.fingerprint import fingerprint
+
+Facts = dict[str, Any]
+"""A small JSON object; its keys are the producer's."""
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One output file."""
+
+    path: str
+    """Where a person finds it, relative to the workspace."""
+    digest: str
+    """SHA-256 of its bytes, 64 hex digits."""
+    bytes: int
+    records: int | None = None
+    """Lines, where the file is one record a line."""
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """What one step produced."""
+
+    type: str
+    files: dict[str, FileEntry]
+    facts: Facts = {}
+    """What later steps need to know and no file says; part of the digest."""
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 that later steps' keys contain."""
+        contents = {name: entry.digest for name, entry in self.files.items()}
+        return fingerprint(
+            "polytune.artifact.v1", {"type": self.type, "files": contents, "facts": self.facts}
+        )
+
+
+class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that may change a step's output, itemised; its digest is the cache key."""
+
+    kind: str
+    version: int
+    """The step kind's own version: it changes when the same spec would give another output."""
+    spec: Facts
+    """The fully resolved spec, defaults included."""
+    inputs: dict[str, str]
+    """Digest of the artifact at each port."""
+    files: dict[str, str]
+    """Digest of each file the spec names, by the field that names it."""
+    facts: Facts
+    """What else decides the output: base-model facts, the judge's version."""
+    format: int = 1
+
+    @property
+    def key(self) -> str:
+        """The cache key, 64 hex digits."""
+        return fingerprint("polytune.key.v1", msgspec.to_builtins(self))
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One place where two records differ; None stands for absent."""
+
+    path: str
+    """Dotted: `spec.temperature`, `inputs.samples`, `files.prompts`."""
+    old: str | None
+    new: str | None
+
+
+def changes(old: KeyRecord, new: KeyRecord) -> list[Change]:
+    """Every leaf in which two key records differ, in path order."""
+    before, after = (dict(leaves(msgspec.to_builtins(record))) for record in (old, new))
+    return [
+        Change(path=path, old=before.get(path), new=after.get(path))
+        for path in sorted(before.keys() | after.keys())
+        if before.get(path) != after.get(path)
+    ]
+
+
+def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Each scalar inside a JSON value with its dotted path, shown as JSON shows it (strings bare)."""
+    if isinstance(value, Mapping) and value:
+        for name, item in value.items():
+            yield from leaves(item, f"{prefix}.{name}" if prefix else name)
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        for index, item in enumerate(value):
+            yield from leaves(item, f"{prefix}.{index}")
+    else:
+        yield prefix, value if isinstance(value, str) else msgspec.json.encode(value).decode()

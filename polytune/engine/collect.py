@@ -1,0 +1,338 @@
+"""Garbage collection: what no kept run needs, found first and removed only when asked.
+
+    kept       the latest runs of every experiment, runs that are worked on, and every run that one of
+               these takes an output from, however far back
+    removed    all other runs with their results, then whatever only those needed: objects, storage,
+               folders of collected jobs, free locks, half-written outputs
+    untouched  answers, and everything somebody holds a lock on
+
+While a run is worked on, nothing goes that it may still find: no object, no storage, and no run whose
+result fits one of its steps.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from polytune.engine.artifacts import Artifact
+from polytune.engine.compiled import Compiled, CompiledStep
+from polytune.engine.ledger import Ledger, Result
+from polytune.engine.locks import holder, try_lock
+from polytune.engine.manifest import Manifest, read_manifest
+from polytune.engine.processes import ProcessResult
+from polytune.engine.workspace import Workspace, compiled_name, lock_name, manifest_name
+from polytune.errors import UsageError
+from polytune.files import remove_tree
+
+RunName = tuple[str, str]
+"""Experiment and run id."""
+
+token_key_digits = 32
+file_scheme = "file:"
+
+
+class Kind(StrEnum):
+    """What a removal is."""
+
+    RUN = "run"
+    OBJECT = "object"
+    STORAGE = "storage"
+    JOB = "job"
+    PARTIAL = "partial"
+    LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One thing that no kept run needs."""
+
+    kind: Kind
+    path: Path
+    bytes: int
+    run: RunName | None = None
+    """The run, where it is one."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Everything that may go."""
+
+    removals: tuple[Removal, ...]
+    kept_runs: int
+    live: tuple[str, ...]
+    """Runs that are worked on now."""
+
+    @property
+    def bytes(self) -> int:
+        """What the removals take up together."""
+        return sum(removal.bytes for removal in self.removals)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run as its folder and the ledger tell of it; either may be missing."""
+
+    name: RunName
+    folder: Path
+    manifest: Manifest | None
+    live: bool
+    results: list[Result] = field(default_factory=list)
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """Every output that the run made or took."""
+        yield from (result.artifact for result in self.results)
+        reports = self.manifest.steps.values() if self.manifest else ()
+        yield from (report.output for report in reports if report.output is not None)
+
+    def resources(self) -> Iterator[str]:
+        """The URIs of everything outside its folder that the run stands for."""
+        for result in self.results:
+            yield from result.resources.values()
+        for report in self.manifest.steps.values() if self.manifest else ():
+            yield from report.resources.values()
+
+
+def find_garbage(workspace: Workspace, ledger: Ledger, keep: int) -> Collection:
+    """What may go when the latest `keep` runs of every experiment stay; removes nothing."""
+    runs = _runs(workspace, ledger)
+    kept = _kept(runs, keep)
+    gone = [run for name, run in sorted(runs.items()) if name not in kept]
+    staying = [runs[name] for name in sorted(kept)]
+    live = tuple(run.name[1] for run in staying if run.live)
+    counted: set[tuple[int, int]] = set()
+    found = [
+        *((Kind.RUN, run.folder, run.name) for run in gone),
+        *((Kind.OBJECT, path, None) for path in ([] if live else _objects(workspace, staying))),
+        *((Kind.STORAGE, path, None) for path in ([] if live else _storage(workspace, gone, staying))),
+        *((Kind.JOB, path, None) for path in _jobs(workspace, ledger)),
+        *((Kind.PARTIAL, path, None) for path in _partials(staying)),
+        *((Kind.LOCK, path, None) for path in _locks(workspace)),
+    ]
+    removals = tuple(Removal(kind, path, _bytes(path, counted), name) for kind, path, name in found)
+    return Collection(removals, len(staying), live)
+
+
+def remove(collection: Collection, workspace: Workspace, ledger: Ledger) -> tuple[Removal, ...]:
+    """The collection is gone, except what somebody has begun to use meanwhile; what went is returned.
+
+    Runs go first, with their results, so that nothing known points at something removed.
+    """
+    return tuple(each for each in collection.removals if _removed(each, workspace, ledger))
+
+
+def _removed(removal: Removal, workspace: Workspace, ledger: Ledger) -> bool:
+    match removal.kind:
+        case Kind.RUN:
+            return _run_removed(removal, ledger)
+        case Kind.JOB:
+            return _removed_under_lock(removal.path, removal.path / "lock")
+        case Kind.LOCK:
+            return _removed_under_lock(removal.path, removal.path)
+        case Kind.PARTIAL:
+            return _removed_under_lock(removal.path, removal.path.parent / lock_name)
+        case Kind.OBJECT | Kind.STORAGE:
+            _delete(removal.path)
+            _prune(removal.path.parent, workspace.runs)
+            return True
+
+
+def _run_removed(removal: Removal, ledger: Ledger) -> bool:
+    assert removal.run is not None
+    if not removal.path.is_dir():
+        ledger.delete_runs([removal.run[1]])
+        return True
+    with try_lock(removal.path / lock_name, "gc") as lock:
+        if lock is None:
+            return False
+        ledger.delete_runs([removal.run[1]])
+        _delete(removal.path)
+    _prune(removal.path.parent, removal.path.parent.parent)
+    return True
+
+
+def _removed_under_lock(path: Path, lock_path: Path) -> bool:
+    with try_lock(lock_path, "gc") as lock:
+        if lock is not None:
+            _delete(path)
+        return lock is not None
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _prune(folder: Path, top: Path) -> None:
+    """Folders that are empty now are gone, up to `top`, which stays."""
+    while folder != top and folder.is_relative_to(top):
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
+
+
+# which runs stay
+
+
+def _runs(workspace: Workspace, ledger: Ledger) -> dict[RunName, _Run]:
+    """Every run that a folder or the ledger knows."""
+    results: dict[RunName, list[Result]] = {}
+    for result in ledger.results():
+        results.setdefault((result.experiment, result.run_id), []).append(result)
+    names = {(row.experiment, row.run_id) for row in ledger.runs()} | results.keys()
+    names |= {(folder.parent.name, folder.name) for folder in run_folders(workspace)}
+    return {name: _run(workspace, name, results.get(name, [])) for name in names}
+
+
+def run_folders(workspace: Workspace) -> Iterator[Path]:
+    """The folder of every run that has begun, in the order of their names."""
+    for compiled in sorted(workspace.runs.glob(f"*/*/{compiled_name}")):
+        yield compiled.parent
+    for manifest in sorted(workspace.runs.glob(f"*/*/{manifest_name}")):
+        if not (manifest.parent / compiled_name).exists():
+            yield manifest.parent
+
+
+def _run(workspace: Workspace, name: RunName, results: list[Result]) -> _Run:
+    folder = workspace.run_folder(*name)
+    try:
+        manifest = read_manifest(folder / manifest_name)
+    except UsageError:
+        manifest = None
+    return _Run(name, folder, manifest, holder(folder / lock_name) is not None, results)
+
+
+def _kept(runs: dict[RunName, _Run], keep: int) -> set[RunName]:
+    """The latest of every experiment, the live ones and what may serve them, and all that these link to."""
+    by_experiment: dict[str, list[RunName]] = {}
+    for name in sorted(runs, reverse=True):
+        by_experiment.setdefault(name[0], []).append(name)
+    waiting = [name for names in by_experiment.values() for name in names[:keep]]
+    live = [run for run in runs.values() if run.live]
+    waiting += [run.name for run in live]
+    waiting += _may_serve(live, runs.values())
+    kept: set[RunName] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in runs and name not in kept:
+            kept.add(name)
+            waiting += _linked(runs[name])
+    return kept
+
+
+def _linked(run: _Run) -> set[RunName]:
+    """The runs in whose folders this one's outputs lie."""
+    places = (Path(entry.path).parts for artifact in run.artifacts() for entry in artifact.files.values())
+    return {(parts[1], parts[2]) for parts in places if len(parts) > 3 and parts[0] == "runs"}
+
+
+def _may_serve(live: Iterable[_Run], runs: Iterable[_Run]) -> list[RunName]:
+    """Runs with a result that a live run may find for a step that it has not come to yet."""
+    steps = [step for run in live for step in _steps(run.folder / compiled_name)]
+    return [run.name for run in runs if any(_fits(r, s) for r in run.results for s in steps)]
+
+
+def _steps(compiled: Path) -> tuple[CompiledStep, ...]:
+    try:
+        return msgspec.json.decode(compiled.read_bytes(), type=Compiled).steps
+    except (OSError, msgspec.DecodeError):
+        return ()
+
+
+def _fits(result: Result, step: CompiledStep) -> bool:
+    record = result.record
+    wanted = (step.kind, step.version, step.spec, step.facts)
+    return (record.kind, record.version, record.spec, record.facts) == wanted
+
+
+# what only removed runs needed
+
+
+def _objects(workspace: Workspace, staying: Iterable[_Run]) -> list[Path]:
+    """Stored contents that no kept run names, and copies that were never finished."""
+    needed = {
+        entry.digest for run in staying for artifact in run.artifacts() for entry in artifact.files.values()
+    }
+    found = sorted(workspace.objects.glob("*/*"))
+    return [path for path in found if f"{path.parent.name}{path.name}" not in needed]
+
+
+def _storage(workspace: Workspace, gone: Iterable[_Run], staying: Iterable[_Run]) -> list[Path]:
+    """Storage in the workspace that removed runs stand for and no kept one does."""
+    needed = {uri for run in staying for uri in run.resources()}
+    unneeded = {uri for run in gone for uri in run.resources()} - needed
+    local = [uri.removeprefix(file_scheme) for uri in sorted(unneeded) if uri.startswith(file_scheme)]
+    paths = [Path(os.path.normpath(workspace.root / path)) for path in local]
+    return [path for path in paths if _is_storage(path, workspace) and path.exists()]
+
+
+def _is_storage(path: Path, workspace: Workspace) -> bool:
+    """Whether the path is below a hidden folder of `runs/`; nothing else is a platform's to store in."""
+    inside = path.relative_to(workspace.runs).parts if path.is_relative_to(workspace.runs) else ()
+    return len(inside) > 1 and inside[0].startswith(".")
+
+
+def _jobs(workspace: Workspace, ledger: Ledger) -> list[Path]:
+    """Folders of jobs that have ended and whose result is in the ledger, or that left none."""
+    found = [folder for folder in sorted(workspace.jobs.glob("*")) if folder.is_dir()]
+    return [
+        folder
+        for folder in found
+        if holder(folder / "lock") is None and (_collected(folder.name, ledger) or not _completed(folder))
+    ]
+
+
+def _collected(token: str, ledger: Ledger) -> bool:
+    key = token.rpartition("-")[0]
+    if len(key) != token_key_digits:
+        return False
+    found = ledger.connection.execute("SELECT 1 FROM results WHERE substr(key, 1, ?) = ?", (len(key), key))
+    return found.fetchone() is not None
+
+
+def _completed(folder: Path) -> bool:
+    """Whether the job left a result, which was paid for and may not have been collected yet."""
+    try:
+        content = (folder / "result.json").read_bytes()
+        return msgspec.json.decode(content, type=ProcessResult).status == "completed"
+    except (OSError, msgspec.DecodeError):
+        return False
+
+
+def _partials(staying: Iterable[_Run]) -> list[Path]:
+    """What attempts left that did not end; a live run's attempts are still at it."""
+    return [path for run in staying if not run.live for path in sorted(run.folder.glob(".*.partial"))]
+
+
+def _locks(workspace: Workspace) -> list[Path]:
+    """Lock files that nobody holds."""
+    return [path for path in sorted(workspace.locks.glob("*")) if holder(path) is None]
+
+
+def _bytes(path: Path, counted: set[tuple[int, int]]) -> int:
+    """What the file, or all files of the folder, take up; each inode counts once."""
+    if not path.is_dir() or path.is_symlink():
+        return _own_bytes(path, counted)
+    inside = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return sum(_own_bytes(file, counted) for file in inside)
+
+
+def _own_bytes(path: Path, counted: set[tuple[int, int]]) -> int:
+    try:
+        stat = path.lstat()
+    except OSError:
+        return 0
+    inode = (stat.st_dev, stat.st_ino)
+    if inode in counted:
+        return 0
+    counted.add(inode)
+    return stat.st_size

@@ -1,0 +1,295 @@
+"""From an experiment file to its compiled form: compose, validate, wire, and say what it depends on.
+
+Every problem of the file is collected before any is raised.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from polytune.engine.artifacts import Facts
+from polytune.engine.compiled import Budget, Compilation, Compiled, CompiledStep, Watched
+from polytune.engine.filememory import FileMemory
+from polytune.engine.graph import Declared, Wiring, wire
+from polytune.engine.remembered import package, tool_fingerprint, value_fingerprint
+from polytune.engine.step import STEPS, KeyFacts, Scope
+from polytune.engine.workspace import Workspace
+from polytune.errors import PolytuneError, Problem, SpecError
+from polytune.settings import Settings
+from polytune.spec.compose import Variant, compose
+from polytune.spec.experiment import (
+    Experiment,
+    Resolved,
+    ResolvedStep,
+    StepEntry,
+    only_input,
+    resolve,
+    step_entries,
+)
+from polytune.spec.fields import fields_of
+from polytune.spec.located import Node, at, children, origins, plain, problem
+from polytune.spec.model import Adopted, Inherited, Spec
+from polytune.spec.resolved import input_files, named_files, secret_references, spec_json
+
+run_folder_to_root = "../../.."
+"""From `runs/<experiment>/<run-id>/` back to the workspace."""
+
+MemberSpecs = Callable[[str, str], type[Spec]]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a compilation needs besides the file."""
+
+    workspace: Workspace
+    settings: Settings
+    memory: FileMemory
+    member: MemberSpecs
+    """(family, kind) -> the spec class of that member."""
+
+
+def compile_experiment(path: Path, overrides: Sequence[str], around: Surroundings) -> Compilation:
+    """Every variant of the file, ready to plan. Raises SpecError with all its problems."""
+    composition = compose(path, overrides, around.settings.environment)
+    problems = list(composition.problems)
+    compiler = _Compiler(path, around, problems)
+    variants = tuple(filter(None, (compiler.variant(each) for each in composition.variants)))
+    if problems:
+        raise SpecError(_relative(each) for each in problems)
+    files = [*composition.sources, *compiler.watched, *compiler.plugin_files()]
+    watched = Watched(
+        tool=tool_fingerprint(),
+        files={str(each.absolute()): around.memory.digest(each) or "" for each in files},
+        environment={name: value_fingerprint(value) for name, value in composition.environment.items()},
+    )
+    compilation = Compilation(variants=variants, watched=watched)
+    # Through JSON, so that a fresh compilation and a remembered one are equal in every type.
+    return msgspec.json.decode(msgspec.json.encode(compilation), type=Compilation)
+
+
+def _relative(found: Problem) -> Problem:
+    """The problem with its file as the user would type it."""
+    file = Path(found.file)
+    if file.is_absolute() and file.is_relative_to(Path.cwd()):
+        return replace(found, file=str(file.relative_to(Path.cwd())))
+    return found
+
+
+class _Compiler:
+    """Compiles the variants of one file and gathers what the result depends on."""
+
+    def __init__(self, path: Path, around: Surroundings, problems: list[Problem]) -> None:
+        self.path = path
+        self.around = around
+        self.problems = problems
+        self.watched: list[Path] = []
+        self.classes: list[type[Spec]] = []
+
+    def member(self, family: str, kind: str) -> type[Spec]:
+        """The spec class of a member; remembered, since its file is something we depend on."""
+        cls = self.around.member(family, kind)
+        self.classes.append(cls)
+        return cls
+
+    def plugin_files(self) -> list[Path]:
+        """The source files of members that are not part of polytune."""
+        found = {getattr(sys.modules[cls.__module__], "__file__", None) for cls in self.classes}
+        paths = {Path(name) for name in found if name}
+        return sorted(path for path in paths if not path.is_relative_to(package))
+
+    def variant(self, variant: Variant) -> Compiled | None:
+        """One compiled variant; None, with its problems gathered, when something is wrong."""
+        before = len(self.problems)
+        root = self._adopting(variant.root)
+        resolved = resolve(root, self.problems, self.member)
+        wiring = self._wired(resolved.entries)
+        files = {step.entry.id: self._files(step) for step in resolved.steps}
+        if resolved.experiment is None:
+            return None
+        scope = self._scope(variant.name, resolved.experiment)
+        facts = {step.entry.id: self._facts(step, files[step.entry.id], scope) for step in resolved.steps}
+        if len(self.problems) > before:
+            return None
+        by_id = {step.entry.id: step for step in resolved.steps}
+        steps = [self._step(by_id[id], files[id], facts[id], wiring) for id in wiring.order]
+        return self._compiled(root, resolved, steps, scope)
+
+    def _files(self, step: ResolvedStep) -> dict[str, Path]:
+        return input_files(step.spec, step.node, step.entry.where, self.problems)
+
+    def _adopting(self, root: Node) -> Node:
+        """The tree in which fields marked `Adopted` hold what other steps state under the same name."""
+        for entry in step_entries(root, []):
+            try:
+                fields = fields_of(self.member("steps", entry.kind))
+            except PolytuneError:
+                continue
+            for name, shape in fields.items():
+                if shape.marker(Adopted) and at(entry.node, [name]) is None:
+                    root = self._adopted(root, entry, name)
+        return root
+
+    def _adopted(self, root: Node, entry: StepEntry, name: str) -> Node:
+        steps = children(children(root)["steps"])
+        stated = {
+            other: found
+            for other, node in steps.items()
+            if other != entry.id and (found := at(node, [name])) is not None
+        }
+        if not stated:
+            return root
+        if len({plain_text(node) for node in stated.values()}) > 1:
+            choice = ", ".join(f"{plain_text(node)} in {other}" for other, node in stated.items())
+            what = f"required, since the other steps differ: {choice}"
+            self.problems.append(problem(entry.origin, f"{entry.where}.{name}", what))
+        other, node = next(iter(stated.items()))
+        return _with(root, entry.id, name, replace(node, stated=f"steps.{other}.{name}"))
+
+    def _wired(self, entries: Sequence[StepEntry]) -> Wiring:
+        declared = [step for entry in entries if (step := self._declared(entry))]
+        if len(declared) < len(entries):
+            return Wiring({}, (), ())
+        wiring = wire(declared, _producers)
+        by_id = {entry.id: entry for entry in entries}
+        for fault in wiring.faults:
+            entry = by_id[fault.step]
+            where = ".".join(filter(None, (entry.where, fault.part)))
+            self.problems.append(problem(entry.origin, where, fault.what))
+        return wiring
+
+    def _declared(self, entry: StepEntry) -> Declared | None:
+        try:
+            cls = STEPS.load(entry.kind)
+        except PolytuneError:
+            return None
+        return Declared(entry.id, entry.kind, cls.consumes, cls.produces, entry.inputs, entry.needs)
+
+    def _compiled(
+        self, root: Node, resolved: Resolved, steps: Sequence[CompiledStep], scope: Scope
+    ) -> Compiled:
+        experiment = resolved.experiment
+        assert experiment is not None
+        return Compiled(
+            name=scope.experiment,
+            path=str(self.path.absolute()),
+            project=scope.project,
+            description=experiment.description,
+            tags=experiment.tags,
+            seed=experiment.seed,
+            budget=Budget(**experiment.budget.model_dump()),
+            platform=experiment.platform.kind if experiment.platform else "",
+            steps=tuple(steps),
+            spec=self._whole_spec(scope.experiment, experiment, resolved.steps),
+            origins=origins(root, "", self.around.workspace.root),
+        )
+
+    def _scope(self, name: str, experiment: Experiment) -> Scope:
+        return Scope(
+            root=self.around.workspace.root,
+            folder=self.path.absolute().parent,
+            experiment=name,
+            project=experiment.project or "default",
+            settings=self.around.settings,
+        )
+
+    def _step(
+        self, resolved: ResolvedStep, files: Mapping[str, Path], facts: KeyFacts, wiring: Wiring
+    ) -> CompiledStep:
+        entry = resolved.entry
+        cls = STEPS.load(entry.kind)
+        secrets = secret_references(resolved.spec)
+        return CompiledStep(
+            id=entry.id,
+            kind=entry.kind,
+            version=cls.version,
+            spec=without(spec_json(resolved.spec), [*files, *secrets]),
+            files={field: self._shown(path) for field, path in files.items()},
+            secrets=secrets,
+            facts=facts.facts,
+            inputs=dict(wiring.inputs[entry.id]),
+            needs=entry.needs,
+            produces=cls.produces,
+            origins=origins(resolved.node, "", self.around.workspace.root),
+        )
+
+    def _facts(self, step: ResolvedStep, files: Mapping[str, Path], scope: Scope) -> KeyFacts:
+        """What the step adds to its key; asked only when all files it names are there."""
+        if len(files) < len(named_files(step.spec)):
+            return KeyFacts()
+        try:
+            facts = STEPS.load(step.entry.kind)(step.spec, files, scope).key_facts()
+        except SpecError as error:
+            self.problems += error.problems
+            return KeyFacts()
+        except PolytuneError as error:
+            self.problems.append(problem(step.entry.origin, step.entry.where, str(error)))
+            return KeyFacts()
+        self.watched += facts.watched
+        return facts
+
+    def _shown(self, path: Path) -> str:
+        return self.around.workspace.relative(path)
+
+    def _whole_spec(self, name: str, experiment: Experiment, steps: Sequence[ResolvedStep]) -> Facts:
+        """The resolved experiment as a file that could be run from a run's folder."""
+        whole = {k: v for k, v in as_facts(spec_json(experiment)).items() if v not in (None, {}, "")}
+        whole["name"] = name
+        whole["steps"] = {step.entry.id: self._step_spec(step) for step in steps}
+        return whole
+
+    def _step_spec(self, step: ResolvedStep) -> Facts:
+        cls = type(step.spec)
+        inherited = {key for key, shape in fields_of(cls).items() if shape.marker(Inherited)}
+        own = {k: v for k, v in as_facts(spec_json(step.spec)).items() if k not in inherited}
+        for field, path in input_files(step.spec, step.node, step.entry.where, []).items():
+            _put(own, field.split("."), f"{run_folder_to_root}/{self._shown(path)}")
+        wiring: Facts = {} if step.entry.kind == step.entry.id else {"uses": step.entry.kind}
+        stated = step.entry.inputs
+        wiring |= {"from": stated.get(only_input, dict(stated))} if stated else {}
+        wiring |= {"needs": list(step.entry.needs)} if step.entry.needs else {}
+        return {**wiring, **own}
+
+
+def plain_text(node: Node) -> str:
+    """A scalar as a message shows it."""
+    return str(plain(node))
+
+
+def as_facts(value: object) -> Facts:
+    """A JSON object, known to be one."""
+    assert isinstance(value, dict)
+    return value
+
+
+def without(value: object, fields: Iterable[str]) -> Facts:
+    """A spec's JSON without the paths of files, whose contents are keyed instead, and without secrets."""
+    facts = msgspec.json.decode(msgspec.json.encode(value))
+    for field in fields:
+        _put(facts, field.split("."), None)
+    return as_facts(facts)
+
+
+def _put(value: Any, path: Sequence[str], item: object) -> None:
+    for part in path[:-1]:
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    value[path[-1]] = item
+
+
+def _with(root: Node, step: str, name: str, value: Node) -> Node:
+    """The tree with one more field in a step."""
+    top, steps = children(root), children(children(root)["steps"])
+    old = steps[step]
+    new = replace(old, value={**children(old), name: value}, text=None)
+    changed = replace(top["steps"], value={**steps, step: new})
+    return replace(root, value={**top, "steps": changed})
+
+
+def _producers(artifact: str) -> list[str]:
+    """The step kinds that make an artifact type; asked only when one is missing."""
+    return [kind for kind in STEPS.names() if STEPS.load(kind).produces == artifact]

@@ -1,0 +1,350 @@
+"""What differs between two sides: values, files, steps, and the first step whose result is another.
+
+same        the same key (and, where both are known, the same output)
+changed     its own spec, files, version or facts differ
+follows     only what feeds it differs
+added       only the second side has it; `removed`, only the first
+unfinished  the same so far, but it is finished on one side only
+unstable    the same key, and yet another output
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import assert_never
+
+import msgspec
+
+from polytune.engine.artifacts import Facts, changes, leaves
+from polytune.engine.sides import Side, SideStep, run_folder_to_root
+from polytune.engine.textdiff import TextDifference, compare_files
+
+identity_fields = ("name", "description", "tags")
+"""What tells experiments apart rather than decides what they make."""
+groups = ("spec", "inputs", "files", "version", "facts", "format")
+"""The parts of a key record, the most telling first."""
+shown_characters = 48
+
+
+class Relation(StrEnum):
+    """How a step of one side stands to the other's."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    FOLLOWS = "follows"
+    ADDED = "added"
+    REMOVED = "removed"
+    UNFINISHED = "unfinished"
+    UNSTABLE = "unstable"
+
+
+class ValueChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One value that differs; None where a side does not have it."""
+
+    path: str
+    """Dotted. In a step's changes it begins with the part of the key record: `spec.count`, `facts.rules`."""
+    old: str | None
+    new: str | None
+    old_origin: str = ""
+    """`file:line`, `--set` or `env:NAME`; '' for a default."""
+    new_origin: str = ""
+
+
+class StepDifference(msgspec.Struct, frozen=True, kw_only=True):
+    """One step on both sides."""
+
+    id: str
+    kind: str
+    relation: Relation
+    changes: tuple[ValueChange, ...] = ()
+    """Its own differences, what feeds it aside."""
+    follows: tuple[str, ...] = ()
+    """Steps that feed it another content."""
+    same_output: bool = False
+    """Whether both outputs are known and equal."""
+    old_status: str = ""
+    """'' when the side is a file, or has no such step."""
+    new_status: str = ""
+    reused_from: str = ""
+    """`experiment/run` that made the second side's output, when that run did not make it itself."""
+
+
+class FileChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that both specs name and whose content differs."""
+
+    step: str
+    field: str
+    old_path: str
+    new_path: str
+    old_digest: str
+    new_digest: str
+    text: TextDifference
+
+
+class First(msgspec.Struct, frozen=True, kw_only=True):
+    """The first difference in running order."""
+
+    step: str
+    """'' when no step differs, only a value that no step's output depends on."""
+    cause: str
+    origin: str = ""
+
+
+class Structure(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything in which two sides differ, figures aside."""
+
+    first: First | None
+    """None when nothing differs."""
+    values: tuple[ValueChange, ...]
+    """Values of the resolved experiments, names and descriptions aside."""
+    files: tuple[FileChange, ...]
+    steps: tuple[StepDifference, ...]
+    """Every step, in running order."""
+
+
+def compare_sides(old: Side, new: Side) -> Structure:
+    """What differs, in running order. Reads the texts of files that differ, and nothing else."""
+    steps: dict[str, StepDifference] = {}
+    for name in merged_order(old.order, new.order):
+        steps[name] = _Pair(old, new, name, steps).difference()
+    values = tuple(_value_changes(old, new))
+    return Structure(
+        first=_first(steps.values(), values, new),
+        values=values,
+        files=tuple(change for step in steps.values() for change in _file_changes(step, old, new)),
+        steps=tuple(steps.values()),
+    )
+
+
+def merged_order(old: Sequence[str], new: Sequence[str]) -> list[str]:
+    """The second order, with what only the first has right after what came before it there."""
+    order = list(new)
+    for place, name in enumerate(old):
+        if name not in order:
+            before = [order.index(other) for other in old[:place] if other in order]
+            order.insert(max(before, default=-1) + 1, name)
+    return order
+
+
+class _Pair:
+    """One step on both sides, given what is known of those before it."""
+
+    def __init__(self, old: Side, new: Side, name: str, before: Mapping[str, StepDifference]) -> None:
+        self.sides = (old, new)
+        self.name = name
+        self.before = before
+        self.old, self.new = old.steps.get(name), new.steps.get(name)
+
+    def difference(self) -> StepDifference:
+        """How the step stands."""
+        old, new = self.old, self.new
+        if old is None or new is None:
+            only = old or new
+            assert only is not None
+            relation = Relation.ADDED if old is None else Relation.REMOVED
+            return self._told(only, relation)
+        own, follows = self._changes(old, new), self._follows(old, new)
+        return self._told(new, self._relation(old, new, own, follows), own, follows)
+
+    def _told(
+        self,
+        step: SideStep,
+        relation: Relation,
+        own: tuple[ValueChange, ...] = (),
+        follows: tuple[str, ...] = (),
+    ) -> StepDifference:
+        reports = [each.report if each else None for each in (self.old, self.new)]
+        outputs = [each.output_digest if each else "" for each in (self.old, self.new)]
+        return StepDifference(
+            id=self.name,
+            kind=step.kind,
+            relation=relation,
+            changes=own,
+            follows=follows,
+            same_output=bool(outputs[0]) and outputs[0] == outputs[1],
+            old_status=str(reports[0].status) if reports[0] else "",
+            new_status=str(reports[1].status) if reports[1] else "",
+            reused_from=reports[1].from_run if reports[1] else "",
+        )
+
+    def _relation(
+        self, old: SideStep, new: SideStep, own: tuple[ValueChange, ...], follows: tuple[str, ...]
+    ) -> Relation:
+        if own:
+            return Relation.CHANGED
+        if follows:
+            return Relation.FOLLOWS
+        if old.report is not None and new.report is not None and old.complete != new.complete:
+            return Relation.UNFINISHED
+        if old.output_digest and new.output_digest and old.output_digest != new.output_digest:
+            return Relation.UNSTABLE
+        return Relation.SAME
+
+    def _changes(self, old: SideStep, new: SideStep) -> tuple[ValueChange, ...]:
+        found = [*self._own_changes(old, new), *self._rewired(old, new)]
+        stated = {_last(each.path) for each in found if each.path.startswith("spec.")}
+        # Hyperparameters in force repeat what the spec says; once is enough.
+        kept = [each for each in found if not (each.path.startswith("facts.") and _last(each.path) in stated)]
+        return tuple(sorted(kept, key=lambda each: groups.index(each.path.partition(".")[0])))
+
+    def _own_changes(self, old: SideStep, new: SideStep) -> list[ValueChange]:
+        """Differences of the key records; of the stated specs where a run did not come to the step."""
+        if old.kind != new.kind:
+            return [ValueChange(path="spec.uses", old=old.kind, new=new.kind)]
+        if old.record is not None and new.record is not None:
+            inner = changes(
+                msgspec.structs.replace(old.record, inputs={}), msgspec.structs.replace(new.record, inputs={})
+            )
+            return [self._located(each.path, each.old, each.new) for each in inner]
+        specs = [side.spec["steps"][self.name] for side in self.sides]
+        return [self._located(f"spec.{path}", *pair) for path, pair in _leaf_pairs(*specs)]
+
+    def _located(self, path: str, old: str | None, new: str | None) -> ValueChange:
+        group, _, name = path.partition(".")
+        known = [_origin(side.origins, self.name, name) if group == "spec" else "" for side in self.sides]
+        return ValueChange(path=path, old=old, new=new, old_origin=known[0], new_origin=known[1])
+
+    def _rewired(self, old: SideStep, new: SideStep) -> Iterator[ValueChange]:
+        """Ports that another step feeds now."""
+        for port in sorted(old.feeds.keys() & new.feeds.keys()):
+            if old.feeds[port] != new.feeds[port]:
+                yield ValueChange(path=f"inputs.{port}", old=old.feeds[port], new=new.feeds[port])
+
+    def _follows(self, old: SideStep, new: SideStep) -> tuple[str, ...]:
+        """The steps that feed both sides and whose output is another, or will be."""
+        found = []
+        for port in sorted({*old.feeds, *new.feeds, *_ports(old), *_ports(new)}):
+            source = new.feeds.get(port, old.feeds.get(port, port))
+            if old.feeds.get(port, source) == source and self._another(old, new, port, source):
+                found.append(source)
+        return tuple(dict.fromkeys(found))
+
+    def _another(self, old: SideStep, new: SideStep, port: str, source: str) -> bool:
+        known = [_ports(step).get(port) for step in (old, new)]
+        if known[0] and known[1]:
+            return known[0] != known[1]
+        return source in self.before and differs(self.before[source])
+
+
+def _ports(step: SideStep) -> Mapping[str, str]:
+    """The digest at each port, as far as it is known."""
+    return step.record.inputs if step.record is not None else {}
+
+
+def differs(step: StepDifference) -> bool:
+    """Whether what comes after the step may be another because of it."""
+    return step.relation is not Relation.SAME and not step.same_output
+
+
+def _origin(origins: Mapping[str, str], step: str, name: str) -> str:
+    """Where a step's value was written: in the step, or for the whole experiment. '' for a default."""
+    for path in (f"steps.{step}.{name}", name):
+        for place in (path, f"{path}.0"):
+            if place in origins:
+                return origins[place]
+    return ""
+
+
+def _leaf_pairs(old: Facts, new: Facts) -> Iterator[tuple[str, tuple[str | None, str | None]]]:
+    """Each dotted path at which two JSON objects differ, with both values."""
+    before, after = (dict(leaves(value)) for value in (old, new))
+    for path in sorted(before.keys() | after.keys()):
+        if before.get(path) != after.get(path):
+            yield path, (_bare_path(before.get(path)), _bare_path(after.get(path)))
+
+
+def _bare_path(value: str | None) -> str | None:
+    return value and value.removeprefix(run_folder_to_root)
+
+
+def _value_changes(old: Side, new: Side) -> Iterator[ValueChange]:
+    """Values that differ, those of steps that only one side has left out."""
+    for path, (before, after) in _leaf_pairs(_compared(old, new), _compared(new, old)):
+        origins = [side.origins.get(path, side.origins.get(f"{path}.0", "")) for side in (old, new)]
+        yield ValueChange(path=path, old=before, new=after, old_origin=origins[0], new_origin=origins[1])
+
+
+def _compared(side: Side, other: Side) -> Facts:
+    spec = {name: value for name, value in side.spec.items() if name not in identity_fields}
+    shared = {name: value for name, value in spec.get("steps", {}).items() if name in other.steps}
+    return {**spec, "steps": shared}
+
+
+def _file_changes(step: StepDifference, old: Side, new: Side) -> Iterator[FileChange]:
+    for change in step.changes:
+        group, _, name = change.path.partition(".")
+        if group == "files" and change.old and change.new:
+            paths = [side.steps[step.id].files.get(name, name) for side in (old, new)]
+            contents = (old.content(change.old, paths[0]), new.content(change.new, paths[1]))
+            yield FileChange(
+                step=step.id,
+                field=name,
+                old_path=paths[0],
+                new_path=paths[1],
+                old_digest=change.old,
+                new_digest=change.new,
+                text=compare_files(*contents),
+            )
+
+
+def _first(steps: Iterable[StepDifference], values: Sequence[ValueChange], new: Side) -> First | None:
+    for step in steps:
+        if step.relation is not Relation.SAME:
+            origin = next((each.new_origin or each.old_origin for each in step.changes[:1]), "")
+            return First(step=step.id, cause=cause(step, new), origin=origin)
+    for value in values[:1]:
+        shown = f"{value.path} {short(value.old)} -> {short(value.new)}"
+        return First(step="", cause=shown, origin=value.new_origin or value.old_origin)
+    return None
+
+
+def cause(step: StepDifference, new: Side) -> str:
+    """Why a step is not the same, in a few words."""
+    match step.relation:
+        case Relation.CHANGED:
+            more = len(step.changes) - 1
+            return change_text(step.changes[0], step.id, new) + (f", and {more} more" if more else "")
+        case Relation.FOLLOWS:
+            return f"follows {', '.join(step.follows)}"
+        case Relation.UNFINISHED:
+            return f"{step.old_status} -> {step.new_status}"
+        case Relation.UNSTABLE:
+            return "the same key, and yet another output"
+        case Relation.ADDED | Relation.REMOVED | Relation.SAME:
+            return str(step.relation)
+        case _:
+            assert_never(step.relation)
+
+
+def change_text(change: ValueChange, step: str, new: Side) -> str:
+    """One difference of a step as a person reads it: `count 600 -> 1000`."""
+    group, _, name = change.path.partition(".")
+    pair = f"{short(change.old)} -> {short(change.new)}"
+    match group:
+        case "inputs":
+            return f"{name} comes from {change.old} -> {change.new}"
+        case "files":
+            return f"{new.steps[step].files.get(name, name)} changed"
+        case "version" | "format":
+            return f"step {group} {pair}"
+        case "facts" if _is_digest(change.old) or _is_digest(change.new):
+            return f"{name} changed"
+        case _:
+            return f"{name} {pair}"
+
+
+def short(value: str | None) -> str:
+    """A value on one line of bounded length."""
+    if value is None:
+        return "nothing"
+    line = " ".join(value.split())
+    return line if len(line) <= shown_characters else f"{line[: shown_characters - 3]}..."
+
+
+def _is_digest(value: str | None) -> bool:
+    return value is not None and len(value) == 64 and not set(value) - set("0123456789abcdef")
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]

@@ -1,0 +1,353 @@
+"""Executes a plan: every step as soon as what it needs is there, each outcome published before recorded.
+
+For one step: lock its key, look in the ledger again, and only then work. Outputs are written beside,
+stored, renamed into place; then the ledger learns of them; the manifest follows. A crash at any moment
+leaves either the old state or the new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from polytune.engine.answers import AnswerMemory
+from polytune.engine.artifacts import Artifact, FileEntry, KeyRecord
+from polytune.engine.compiled import Compiled, CompiledStep
+from polytune.engine.filememory import fine_clock_ns
+from polytune.engine.jobbook import JobBook
+from polytune.engine.jobs import Jobs
+from polytune.engine.ledger import Result, Usage, utc_now
+from polytune.engine.locks import holder, try_lock
+from polytune.engine.manifest import Cost, Manifest, StepReport, StepStatus, write_manifest
+from polytune.engine.plan import Plan, PlannedStep, Planner, State
+from polytune.engine.progress import Progress
+from polytune.engine.step import Outcome, Step, Work
+from polytune.engine.store import Store
+from polytune.engine.workspace import Workspace, manifest_name
+from polytune.errors import PolytuneError, StepFailed
+from polytune.files import copy_whole, remove_tree, sync_folder
+
+lock_poll_seconds = 0.2
+
+
+class Log(Protocol):
+    """Where events go: one name from the documented vocabulary, and its fields."""
+
+    def info(self, event: str, **fields: object) -> object:
+        """The event is written."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What an execution works with."""
+
+    workspace: Workspace
+    planner: Planner
+    make_step: Callable[[CompiledStep], Step]
+    log: Log
+    redact: Callable[[str], str]
+    """A text without secret values."""
+    poll_seconds: float
+    max_usd: float | None
+
+
+class Execution:
+    """One run of one experiment, from a plan to a finished manifest."""
+
+    def __init__(self, plan: Plan, manifest: Manifest, tools: Tools) -> None:
+        self.plan = plan
+        self.compiled: Compiled = plan.compiled
+        self.tools = tools
+        self.store: Store = tools.planner.store
+        self.ledger = tools.planner.ledger
+        self.manifest = manifest
+        self.folder = tools.workspace.run_folder(manifest.experiment, manifest.run_id)
+        self.spent_usd = 0.0
+        self._artifacts: dict[str, Artifact] = {}
+
+    async def run(self) -> Manifest:
+        """Every selected step is done, cached, failed, skipped or stopped, and the manifest says which."""
+        waiting: dict[str, asyncio.Task[None]] = {}
+        for step in self.compiled.steps:
+            before = [waiting[name] for name in step.after]
+            waiting[step.id] = asyncio.create_task(self._when_ready(step, before), name=step.id)
+        try:
+            await asyncio.gather(*waiting.values())
+        except asyncio.CancelledError:
+            for task in waiting.values():
+                task.cancel()
+            await asyncio.gather(*waiting.values(), return_exceptions=True)
+            return self._finish("stopped")
+        failed = any(report.status is StepStatus.FAILED for report in self.manifest.steps.values())
+        return self._finish("failed" if failed else "done")
+
+    def _finish(self, status: str) -> Manifest:
+        self.manifest = msgspec.structs.replace(self.manifest, status=status, finished_at=utc_now())
+        self._write()
+        return self.manifest
+
+    async def _when_ready(self, step: CompiledStep, before: list[asyncio.Task[None]]) -> None:
+        try:
+            if before:
+                await asyncio.wait(before)
+            await self._attend(step)
+        except asyncio.CancelledError:
+            if not self.manifest.steps[step.id].status.complete:
+                self._note(step, status=StepStatus.STOPPED, message="stopped before it was finished")
+            raise
+        except Exception as error:
+            message = _deliberate(error)
+            if not message:
+                self.tools.log.info("step_crashed", step=step.id, error=repr(error), exc_info=True)
+                message = f"{type(error).__name__}: {error} (a defect in polytune or a plugin)"
+            self._fail(step, message)
+
+    def _fail(self, step: CompiledStep, told: str) -> None:
+        message = self.tools.redact(told)
+        self.tools.log.info("step_failed", step=step.id, message=message)
+        self._note(step, status=StepStatus.FAILED, message=message, finished_at=utc_now())
+
+    async def _attend(self, step: CompiledStep) -> None:
+        lacking = [name for name in step.after if name not in self._artifacts]
+        planned = self.plan.step(step.id)
+        if lacking or planned.state is State.SKIP:
+            message = f"{', '.join(lacking)} did not finish" if lacking else "not selected"
+            self.tools.log.info("step_skipped", step=step.id, message=message)
+            self._note(step, status=StepStatus.SKIPPED, message=message)
+            return
+        await self._locked(step, planned)
+
+    async def _locked(self, step: CompiledStep, planned: PlannedStep) -> None:
+        """Does the step under its key's lock; whoever waited finds the other's output."""
+        record = self._record(step)
+        what = f"{self.manifest.experiment}/{self.manifest.run_id} {step.id}"
+        path = self.tools.workspace.locks / record.key
+        told = False
+        while True:
+            with try_lock(path, what) as lock:
+                if lock is not None:
+                    await self._once(step, planned, record)
+                    return
+            if not told:
+                self.tools.log.info("step_waiting", step=step.id, holder=str(holder(path) or "another run"))
+                told = True
+            await asyncio.sleep(lock_poll_seconds)
+
+    def _record(self, step: CompiledStep) -> KeyRecord:
+        from_steps = {port: self._artifacts[name].digest for port, name in step.inputs.items()}
+        return self.tools.planner.record(step, from_steps)
+
+    async def _once(self, step: CompiledStep, planned: PlannedStep, record: KeyRecord) -> None:
+        forced = step.id in self.tools.planner.selection.force
+        now = self.tools.planner.now(self.compiled, step, record, self._inputs(step))
+        if now.result is not None and now.state.settled:
+            await self._reuse(step, now, now.result)
+            return
+        if now.state is State.BLOCKED:
+            raise StepFailed("; ".join(now.because))
+        reasons = now.because or planned.because
+        self._note(
+            step,
+            status=StepStatus.RUNNING,
+            key=record.key,
+            record=record,
+            because=reasons,
+            inputs=record.inputs,
+            started_at=utc_now(),
+            attempts=self.manifest.steps[step.id].attempts + 1,
+        )
+        self.tools.log.info("step_started", step=step.id, kind=step.kind, because=list(reasons))
+        await self._work(step, record, forced=forced)
+
+    def _inputs(self, step: CompiledStep) -> dict[str, Artifact]:
+        return {port: self._artifacts[name] for port, name in step.inputs.items()}
+
+    async def _reuse(self, step: CompiledStep, now: PlannedStep, result: Result) -> None:
+        if now.state is State.RESTORE:
+            restored = await asyncio.to_thread(self.store.restore, result.artifact)
+            paths = [entry.path for entry in restored]
+            self.tools.log.info("step_restored", step=step.id, files=paths, because=list(now.because))
+        if result.accepted:
+            self.ledger.record_result(result)
+        self._link(step, result)
+        self._settle(step, result, StepStatus.CACHED)
+        self.tools.log.info("step_cached", step=step.id, from_run=f"{result.experiment}/{result.run_id}")
+
+    async def _work(self, step: CompiledStep, record: KeyRecord, *, forced: bool) -> None:
+        started = time.monotonic()
+        folder = self.folder / f".{step.id}.partial"
+        await asyncio.to_thread(_emptied, folder)
+        outcome = await self._outcome(step, record, folder, forced=forced)
+        artifact = await asyncio.to_thread(self._published, step, folder, outcome)
+        result = Result(
+            record=record,
+            artifact=artifact,
+            run_id=self.manifest.run_id,
+            experiment=self.manifest.experiment,
+            step=step.id,
+            finished_at=utc_now(),
+            seconds=round(time.monotonic() - started, 3),
+            metrics=outcome.metrics,
+            resources=dict(outcome.resources),
+            usage=outcome.usage,
+        )
+        self.ledger.record_result(result)
+        self.spent_usd += outcome.usage.usd or 0.0
+        self._settle(step, result, StepStatus.DONE)
+        self.tools.log.info(
+            "step_finished", step=step.id, seconds=result.seconds, digest=artifact.digest, **_told(outcome)
+        )
+        await asyncio.to_thread(self._forget_jobs, record.key)
+
+    async def _outcome(self, step: CompiledStep, record: KeyRecord, folder: Path, *, forced: bool) -> Outcome:
+        what = f"{self.manifest.experiment}/{self.manifest.run_id} {step.id}"
+        jobs = Jobs(
+            JobBook(self.ledger),
+            record.key,
+            what,
+            poll_seconds=self.tools.poll_seconds,
+            forced=forced,
+            detached=lambda stop: self._detached(step, stop),
+        )
+        async with AnswerMemory(self.ledger, self.manifest.experiment) as answers:
+            work = Work(
+                inputs=self._inputs(step),
+                folder=folder,
+                answers=answers,
+                jobs=jobs,
+                report=lambda progress: self._progress(step, progress),
+                max_usd=self._remaining_usd(),
+                root=self.tools.workspace.root,
+            )
+            return await self.tools.make_step(step).run(work)
+
+    def _detached(self, step: CompiledStep, stop: str) -> None:
+        self.tools.log.info("run_detached", step=step.id, stop=stop)
+
+    def _progress(self, step: CompiledStep, progress: Progress) -> None:
+        self.tools.log.info("step_progress", step=step.id, **msgspec.structs.asdict(progress))
+
+    def _remaining_usd(self) -> float | None:
+        return None if self.tools.max_usd is None else max(0.0, self.tools.max_usd - self.spent_usd)
+
+    def _published(self, step: CompiledStep, folder: Path, outcome: Outcome) -> Artifact:
+        """The outcome's files are in the store and in place; the artifact names them."""
+        place = self.folder / step.id
+        relative = self.tools.workspace.relative(place)
+        time.sleep(fine_clock_ns / 1e9)  # so that the digests taken now may be remembered
+        entries = dict(outcome.passed)
+        for name, path in _kept(folder, outcome.files):
+            _sync(path)
+            digest = self.store.put(path)
+            entries[name] = FileEntry(
+                path=f"{relative}/{name}",
+                digest=digest,
+                bytes=path.stat().st_size,
+                records=outcome.records.get(name),
+            )
+        for name, target in outcome.placed.items():
+            copy_whole(folder / name, self.tools.workspace.root / target)
+            entries[target] = msgspec.structs.replace(entries[name], path=target)
+        if place.is_symlink():
+            place.unlink()
+        remove_tree(place)
+        folder.rename(place)
+        sync_folder(self.folder)
+        return Artifact(type=step.produces, files=entries, facts=outcome.facts)
+
+    def _link(self, step: CompiledStep, result: Result) -> None:
+        """The cached step's folder in this run leads to the one that holds its files."""
+        place = self.folder / step.id
+        target = self.tools.workspace.run_folder(result.experiment, result.run_id) / result.step
+        if place != target and target.is_dir() and not place.exists():
+            place.unlink(missing_ok=True)
+            place.symlink_to(os.path.relpath(target, place.parent))
+
+    def _settle(self, step: CompiledStep, result: Result, status: StepStatus) -> None:
+        self._artifacts[step.id] = result.artifact
+        cached = status is StepStatus.CACHED
+        was_here = (result.run_id, result.step) == (self.manifest.run_id, step.id)
+        report = self.manifest.steps[step.id]
+        self._note(
+            step,
+            status=StepStatus.DONE if was_here else status,
+            key=result.record.key,
+            record=result.record,
+            from_run=f"{result.experiment}/{result.run_id}" if cached and not was_here else "",
+            inputs=result.record.inputs,
+            output=result.artifact,
+            output_digest=result.artifact.digest,
+            metrics=result.metrics,
+            resources=result.resources,
+            usage=result.usage if was_here else Usage(reused=result.usage.requests + result.usage.reused),
+            cost=msgspec.structs.replace(report.cost, actual=result.usage.usd if was_here else 0.0),
+            finished_at=result.finished_at,
+            seconds=result.seconds if was_here else 0.0,
+            accepted=result.accepted,
+            message="",
+        )
+
+    def _note(self, step: CompiledStep, **fields: object) -> None:
+        report = msgspec.structs.replace(self.manifest.steps[step.id], **fields)
+        steps = {**self.manifest.steps, step.id: report}
+        self.manifest = msgspec.structs.replace(self.manifest, steps=steps)
+        self._write()
+
+    def _write(self) -> None:
+        write_manifest(self.folder / manifest_name, self.manifest)
+
+    def _forget_jobs(self, key: str) -> None:
+        """Folders of local jobs whose outputs are stored are removed."""
+        job = JobBook(self.ledger).latest(key)
+        if job is not None:
+            remove_tree(self.tools.workspace.jobs / job.token)
+
+
+def new_report(planned: PlannedStep, cost: Cost) -> StepReport:
+    """A step's report before anything happened."""
+    return StepReport(kind=planned.step.kind, because=planned.because, cost=cost)
+
+
+def _deliberate(error: Exception) -> str:
+    """What a failure says that was raised on purpose, be it inside a task group; '' for a defect."""
+    if isinstance(error, ExceptionGroup):
+        told = dict.fromkeys(_deliberate(each) for each in error.exceptions)
+        return "; ".join(told) if all(told) else ""
+    return str(error) if isinstance(error, PolytuneError) else ""
+
+
+def _kept(folder: Path, names: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """Each file to keep by its path in the folder; a folder stands for all files in it."""
+    found = []
+    for name in names:
+        path = folder / name
+        if not path.exists():
+            raise StepFailed(f"the step promised '{name}' but did not write it")
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        found += [(file.relative_to(folder).as_posix(), file) for file in files]
+    return found
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _emptied(folder: Path) -> None:
+    remove_tree(folder)
+    folder.mkdir(parents=True)
+
+
+def _told(outcome: Outcome) -> Mapping[str, object]:
+    """What of an outcome belongs in the event."""
+    told: dict[str, object] = {"metrics": outcome.metrics} if outcome.metrics else {}
+    if outcome.usage.requests or outcome.usage.reused:
+        told["usage"] = msgspec.structs.asdict(outcome.usage)
+    return told

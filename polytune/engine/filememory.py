@@ -1,0 +1,77 @@
+"""Digests of files, hashed once: remembered by (device, inode, size, mtime, ctime).
+
+The racy-write rule: a digest is remembered only if the file had been quiet for longer than its file
+system's clock can hide a second write.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+from polytune.engine.ledger import Ledger
+from polytune.files import digest_of
+
+fine_clock_ns = 50_000_000
+"""Quiet time asked of file systems with sub-second stamps: kernels tick at 100 Hz or faster."""
+coarse_clock_ns = 2_100_000_000
+"""Quiet time where stamps are whole seconds, as on FAT (2 s)."""
+
+
+class FileMemory:
+    """Answers 'what is this file's digest?', reading the file only when its stat is new."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def digest(self, path: Path) -> str | None:
+        """The SHA-256 of the file's bytes now; None when there is no such file."""
+        try:
+            before = os.stat(path)
+            if not stat.S_ISREG(before.st_mode):
+                return None
+            return self._remembered(before) or self._hashed(path, before)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _remembered(self, found: os.stat_result) -> str | None:
+        row = self.ledger.connection.execute(
+            "SELECT digest FROM files WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ?"
+            " AND ctime_ns = ?",
+            _identity(found),
+        ).fetchone()
+        return row[0] if row else None
+
+    def _hashed(self, path: Path, before: os.stat_result) -> str:
+        started = time.time_ns()
+        digest = digest_of(path)
+        after = os.stat(path)
+        if _identity(before) == _identity(after) and _quiet(after, started):
+            self._remember(after, digest)
+        return digest
+
+    def _remember(self, found: os.stat_result, digest: str) -> None:
+        with self.ledger.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO files (device, inode, size, mtime_ns, ctime_ns, digest)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (*_identity(found), digest),
+            )
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    numbers = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return tuple(_signed(number) for number in numbers)
+
+
+def _quiet(found: os.stat_result, at_ns: int) -> bool:
+    changed = max(found.st_mtime_ns, found.st_ctime_ns)
+    coarse = found.st_mtime_ns % 1_000_000_000 == 0 and found.st_ctime_ns % 1_000_000_000 == 0
+    return at_ns - changed >= (coarse_clock_ns if coarse else fine_clock_ns)
+
+
+def _signed(number: int) -> int:
+    """SQLite integers are signed 64-bit; device and inode numbers may not be."""
+    return number - (1 << 64) if number >= 1 << 63 else number

@@ -1,0 +1,74 @@
+"""The ledger's jobs: what was intended, submitted, and how it ended."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from polytune.engine.artifacts import Facts
+from polytune.engine.ledger import Ledger, utc_now
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    INTENDED = "intended"
+    SUBMITTED = "submitted"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    LOST = "lost"
+    """It ended without saying how, for example because the machine stopped."""
+
+    @property
+    def final(self) -> bool:
+        """Whether no further look can change it."""
+        return self in (JobState.COMPLETED, JobState.FAILED, JobState.LOST)
+
+
+class JobRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One job as the ledger remembers it."""
+
+    token: str
+    key: str
+    attempt: int
+    state: JobState
+    step: str
+    """`experiment/run step`, for messages."""
+    request: Facts
+    """What was asked for, in the driver's terms."""
+    handle: str = ""
+    """How the driver finds it again: a process group, an ARN."""
+    message: str = ""
+    changed_at: str = ""
+
+
+class JobBook:
+    """The ledger's jobs."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def latest(self, key: str) -> JobRow | None:
+        """The last attempt under a step's key."""
+        row = self.ledger.connection.execute(
+            "SELECT body FROM jobs WHERE key = ? ORDER BY attempt DESC LIMIT 1", (key,)
+        ).fetchone()
+        return msgspec.json.decode(row[0], type=JobRow) if row else None
+
+    def open_jobs(self) -> list[JobRow]:
+        """Every job that was not seen to end."""
+        rows = self.ledger.connection.execute(
+            "SELECT body FROM jobs WHERE state IN ('intended', 'submitted') ORDER BY token"
+        )
+        return [msgspec.json.decode(body, type=JobRow) for (body,) in rows]
+
+    def record(self, job: JobRow) -> JobRow:
+        """The job's state is durable."""
+        stamped = msgspec.structs.replace(job, changed_at=utc_now())
+        with self.ledger.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO jobs (token, key, attempt, state, body) VALUES (?, ?, ?, ?, ?)",
+                (job.token, job.key, job.attempt, str(job.state), msgspec.json.encode(stamped)),
+            )
+        return stamped

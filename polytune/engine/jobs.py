@@ -1,0 +1,133 @@
+"""Long work outside this process, bought once: intent, submit, record, poll, collect.
+
+    intent     the row with the token is durable before anything is asked for
+    submit     the driver is asked; the same token twice is the same job
+    record     the handle is durable right after
+    poll       any process may do it; a look that fails says nothing about the job
+    collect    the caller reads the outputs of a completed job
+
+A token is the step's key and the number of the attempt, so a restart finds its job and never starts a
+second. A driver knows one kind of place where jobs run: child processes here, a cloud service elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import msgspec
+
+from polytune.engine.artifacts import Facts
+from polytune.engine.jobbook import JobBook, JobRow, JobState
+from polytune.errors import StepFailed
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look at a job showed."""
+
+    state: JobState
+    message: str = ""
+    """Why it failed, or what it is doing."""
+    done: float = 0.0
+    """Progress from 0 to 1, where the job tells."""
+
+
+class Driver(ABC):
+    """One kind of place where jobs run."""
+
+    @abstractmethod
+    async def submit(self, token: str, request: Facts, what: str) -> str:
+        """The job of that token runs, or has ended; its handle is returned.
+
+        Asked again with the same token, it starts nothing and returns the same job's handle.
+        """
+
+    @abstractmethod
+    async def look(self, token: str, handle: str) -> Look:
+        """Where the job stands now. Raises nothing for a failure to look: it says SUBMITTED."""
+
+    @abstractmethod
+    def detached(self, handle: str) -> str:
+        """How to stop a job that is left running, as one command."""
+
+
+class Jobs:
+    """Runs one step's jobs to their end, through any number of restarts."""
+
+    def __init__(
+        self,
+        book: JobBook,
+        key: str,
+        what: str,
+        *,
+        poll_seconds: float,
+        forced: bool,
+        detached: Callable[[str], None],
+    ) -> None:
+        """`forced`: a job that has already ended is not adopted; one that still runs is.
+
+        `detached` is told how to stop a job that is left running.
+        """
+        self.detached = detached
+        self.book = book
+        self.key = key
+        self.what = what
+        self.poll_seconds = poll_seconds
+        self.forced = forced
+
+    async def finish(self, driver: Driver, request: Facts, seen: Callable[[Look], None]) -> JobRow:
+        """The completed job for this request: adopted if one exists, else started and awaited.
+
+        Raises StepFailed with the job's own message when it failed.
+        """
+        job = await self.started(driver, request)
+        try:
+            look = await self._awaited(driver, job, seen)
+        except asyncio.CancelledError:
+            self.detached(driver.detached(job.handle))
+            raise
+        job = self.book.record(msgspec.structs.replace(job, state=look.state, message=look.message))
+        if job.state is JobState.COMPLETED:
+            return job
+        raise StepFailed(look.message or f"the job {job.token} ended without a result")
+
+    async def started(self, driver: Driver, request: Facts) -> JobRow:
+        """A job that is submitted or completed, with its handle recorded; at most one is ever started."""
+        job = await self._current(driver, request)
+        if job.state is JobState.INTENDED:
+            handle = await driver.submit(job.token, job.request, self.what)
+            job = self.book.record(msgspec.structs.replace(job, state=JobState.SUBMITTED, handle=handle))
+        return job
+
+    async def _current(self, driver: Driver, request: Facts) -> JobRow:
+        last = self.book.latest(self.key)
+        if last is None:
+            return self._intent(request, attempt=1)
+        if last.state in (JobState.SUBMITTED, JobState.COMPLETED):
+            look = await driver.look(last.token, last.handle)
+            last = self.book.record(msgspec.structs.replace(last, state=look.state, message=look.message))
+        spent = last.state in (JobState.FAILED, JobState.LOST)
+        if spent or (self.forced and last.state is JobState.COMPLETED):
+            return self._intent(request, attempt=last.attempt + 1)
+        return last
+
+    def _intent(self, request: Facts, attempt: int) -> JobRow:
+        return self.book.record(
+            JobRow(
+                token=f"{self.key[:32]}-{attempt}",
+                key=self.key,
+                attempt=attempt,
+                state=JobState.INTENDED,
+                step=self.what,
+                request=request,
+            )
+        )
+
+    async def _awaited(self, driver: Driver, job: JobRow, seen: Callable[[Look], None]) -> Look:
+        while True:
+            look = await driver.look(job.token, job.handle)
+            seen(look)
+            if look.state.final:
+                return look
+            await asyncio.sleep(self.poll_seconds)

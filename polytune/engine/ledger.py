@@ -1,0 +1,218 @@
+"""The ledger: one SQLite file that remembers every result, answer, job and file digest.
+
+WAL, STRICT tables, one transaction per step transition and per batch of answers, durable at commit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from polytune.engine.artifacts import Artifact, Facts, KeyRecord
+from polytune.engine.migrations import migrate
+from polytune.errors import LedgerError
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step's small paid calls came to."""
+
+    requests: int = 0
+    """Calls made by this run."""
+    reused: int = 0
+    """Answers taken from memory."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float | None = 0.0
+    """What this run paid; None when some price is unknown."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished step: what it made, under which record, and what that took."""
+
+    record: KeyRecord
+    artifact: Artifact
+    run_id: str
+    experiment: str
+    step: str
+    finished_at: str
+    seconds: float
+    metrics: Facts = {}
+    resources: dict[str, str] = {}
+    """Remote things this result stands for, name to URI."""
+    usage: Usage = Usage()
+    accepted: bool = False
+    """True when a user declared an older output valid for this key."""
+
+
+class RunRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One invocation, as the ledger lists it."""
+
+    run_id: str
+    experiment: str
+    status: str
+    started_at: str
+    folder: str
+    """Relative to the workspace."""
+    source: str
+    """Absolute path of the experiment file."""
+
+
+class Ledger:
+    """An open ledger. Methods that write are each one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._writing = threading.RLock()
+
+    @classmethod
+    def open(cls, path: Path) -> Ledger:
+        """The workspace's ledger, created and migrated as needed.
+
+        Raises LedgerError when the file is no ledger, or one of a newer polytune.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return cls._opened(str(path))
+
+    @classmethod
+    def empty(cls) -> Ledger:
+        """A ledger in memory that knows nothing: for planning where no run has happened."""
+        return cls._opened(":memory:")
+
+    @classmethod
+    def _opened(cls, name: str) -> Ledger:
+        try:
+            connection = sqlite3.connect(name, timeout=60, isolation_level=None, check_same_thread=False)
+        except sqlite3.OperationalError as error:
+            raise LedgerError(f"{name}: cannot be opened ({error})") from error
+        try:
+            _prepare(connection, name)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection)
+
+    def close(self) -> None:
+        """The file is released."""
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All statements in the block happen durably, or none of them; threads take turns."""
+        with self._writing:
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+    # results
+
+    def result(self, key: str) -> Result | None:
+        """The latest finished result under a cache key."""
+        row = self.connection.execute("SELECT body FROM results WHERE key = ?", (key,)).fetchone()
+        return msgspec.json.decode(row[0], type=Result) if row else None
+
+    def record_result(self, result: Result) -> None:
+        """The result is found under its key from now on."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO results (key, kind, experiment, step, run_id, finished_at, body)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    result.record.key,
+                    result.record.kind,
+                    result.experiment,
+                    result.step,
+                    result.run_id,
+                    result.finished_at,
+                    msgspec.json.encode(result),
+                ),
+            )
+
+    def results_of_kind(self, kind: str) -> list[Result]:
+        """Finished results of one step kind, latest first."""
+        rows = self.connection.execute(
+            "SELECT body FROM results WHERE kind = ? ORDER BY finished_at DESC, rowid DESC", (kind,)
+        )
+        return [msgspec.json.decode(body, type=Result) for (body,) in rows]
+
+    def results(self) -> Iterator[Result]:
+        """Every finished result, oldest first."""
+        for (body,) in self.connection.execute("SELECT body FROM results ORDER BY finished_at, rowid"):
+            yield msgspec.json.decode(body, type=Result)
+
+    def spent_usd(self, experiment: str) -> float:
+        """What answers and jobs of one experiment have cost so far, where prices are known."""
+        row = self.connection.execute(
+            "SELECT coalesce(sum(price_usd), 0) FROM answers WHERE experiment = ?", (experiment,)
+        ).fetchone()
+        return float(row[0])
+
+    # runs
+
+    def record_run(self, run: RunRow) -> None:
+        """The run is listed, with its latest status."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO runs (run_id, experiment, status, started_at, folder, source)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                msgspec.structs.astuple(run),
+            )
+
+    def runs(self, experiment: str | None = None) -> list[RunRow]:
+        """Runs, latest first; of one experiment or of all."""
+        where, values = ("WHERE experiment = ?", (experiment,)) if experiment else ("", ())
+        rows = self.connection.execute(
+            "SELECT run_id, experiment, status, started_at, folder, source FROM runs"
+            f" {where} ORDER BY run_id DESC",
+            values,
+        )
+        return [RunRow(**dict(zip(RunRow.__struct_fields__, row, strict=True))) for row in rows]
+
+    # what was compiled
+
+    def compilation(self, identity: str) -> bytes | None:
+        """The remembered compilation of an experiment file, as stored."""
+        row = self.connection.execute("SELECT body FROM compilations WHERE id = ?", (identity,)).fetchone()
+        return row[0] if row else None
+
+    def record_compilation(self, identity: str, body: bytes) -> None:
+        """The compilation is found by its identity from now on."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO compilations (id, body) VALUES (?, ?)", (identity, body)
+            )
+
+    def delete_runs(self, run_ids: Iterable[str]) -> None:
+        """The runs, and the results that only they hold, are forgotten."""
+        with self.transaction() as connection:
+            for run_id in run_ids:
+                connection.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+                connection.execute("DELETE FROM results WHERE run_id = ?", (run_id,))
+
+
+def _prepare(connection: sqlite3.Connection, name: str) -> None:
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrate(connection, name)
+    except sqlite3.OperationalError as error:
+        raise LedgerError(f"{name}: cannot be used ({error})") from error
+    except sqlite3.DatabaseError as error:
+        remedy = "move it away and run `polytune ledger rebuild`"
+        raise LedgerError(f"{name}: not a readable ledger ({error}); {remedy}") from error
+
+
+def utc_now() -> str:
+    """The time as records state it: UTC, milliseconds, zone Z."""
+    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

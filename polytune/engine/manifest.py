@@ -1,0 +1,151 @@
+"""The manifest: what one run did, as sorted JSON made for git and for diff; valid after a crash.
+
+It is rewritten whole at every step transition. A run's status `running` in the file of a dead process
+means that the run can be resumed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from polytune.engine.artifacts import Artifact, Facts, KeyRecord
+from polytune.engine.ledger import Usage
+from polytune.errors import UsageError
+from polytune.files import write_whole
+
+schema_version = 1
+
+
+class StepStatus(StrEnum):
+    """How a step stands in a run."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    CACHED = "cached"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    STOPPED = "stopped"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the step's artifact exists."""
+        return self in (StepStatus.DONE, StepStatus.CACHED)
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """US dollars; None where a price is unknown."""
+
+    estimated_low: float | None = None
+    estimated_high: float | None = None
+    actual: float | None = None
+
+
+class StepReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to one step in one run."""
+
+    kind: str
+    status: StepStatus = StepStatus.PENDING
+    key: str = ""
+    record: KeyRecord | None = None
+    """What was hashed into the key."""
+    because: tuple[str, ...] = ()
+    """Why it ran."""
+    from_run: str = ""
+    """The run that made the artifact, when it was cached."""
+    inputs: dict[str, str] = {}
+    """Digest of the artifact at each port."""
+    output: Artifact | None = None
+    output_digest: str = ""
+    metrics: Facts = {}
+    resources: dict[str, str] = {}
+    usage: Usage = Usage()
+    cost: Cost = Cost()
+    attempts: int = 0
+    started_at: str = ""
+    finished_at: str = ""
+    seconds: float = 0.0
+    accepted: bool = False
+    message: str = ""
+    """Why it failed or was skipped."""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the code of an experiment stood in git; recorded, never hashed."""
+
+    commit: str = ""
+    dirty: bool = False
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one experiment."""
+
+    schema: int = schema_version
+    run_id: str
+    experiment: str
+    project: str = ""
+    description: str = ""
+    tags: dict[str, str] = {}
+    status: str
+    """`running`, `done`, `failed` or `stopped`."""
+    path: str
+    """The experiment file, relative to the workspace."""
+    spec: Facts
+    """The resolved experiment, secrets as references."""
+    origins: dict[str, str]
+    """Where each value of the spec was written; what is not listed is a default."""
+    overrides: tuple[str, ...] = ()
+    """`--set` arguments."""
+    polytune: str
+    """The version that ran it."""
+    python: str
+    host: str
+    git: Source
+    started_at: str
+    finished_at: str = ""
+    steps: dict[str, StepReport]
+    order: tuple[str, ...]
+
+
+class _Versioned(msgspec.Struct):
+    """What manifests of every schema have."""
+
+    schema: int
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Sorted keys, two-space indentation, one newline at the end."""
+    ordered = msgspec.json.encode(manifest, order="sorted")
+    return msgspec.json.format(ordered, indent=2) + b"\n"
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """The file holds this manifest, whole and durable."""
+    write_whole(path, encode(manifest))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a file. Raises UsageError when it is missing, broken or of a newer schema."""
+    try:
+        content = path.read_bytes()
+        schema = msgspec.json.decode(content, type=_Versioned).schema
+        if schema > schema_version:
+            raise UsageError(f"{path}: manifest schema {schema} is newer than this polytune; upgrade it")
+        return msgspec.json.decode(content, type=Manifest)
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such manifest") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not a manifest ({error})") from error
+
+
+def manifest_schema() -> Facts:
+    """The JSON Schema (draft 2020-12) of manifests."""
+    schema = msgspec.json.schema(Manifest)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "polytune run manifest",
+        **schema,
+    }

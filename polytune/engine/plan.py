@@ -1,0 +1,320 @@
+"""The plan: for each step what a run would do and why, found without executing anything.
+
+    hit       the output is there and sound
+    restore   the output is known; files are missing or were tampered with, the store has them
+    run       no earlier output can serve
+    maybe     an earlier output serves if the inputs turn out as they were then
+    attach    a job for exactly this step is already on its way
+    blocked   it would run, but cannot: here, now, or with this selection
+    skip      not selected, and nothing selected needs it
+
+`maybe` is exact: a step is `run` only when no remembered output fits what is already known of its inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+from polytune.engine.artifacts import Artifact, Change, KeyRecord, changes
+from polytune.engine.compiled import Compiled, CompiledStep
+from polytune.engine.jobbook import JobBook
+from polytune.engine.ledger import Ledger, Result
+from polytune.engine.selection import Selection
+from polytune.engine.store import Condition, Store
+from polytune.errors import StepFailed
+
+
+class State(StrEnum):
+    """What a run would do with a step."""
+
+    HIT = "hit"
+    RESTORE = "restore"
+    RUN = "run"
+    MAYBE = "maybe"
+    ATTACH = "attach"
+    BLOCKED = "blocked"
+    SKIP = "skip"
+
+    @property
+    def settled(self) -> bool:
+        """Whether the step's output is already known."""
+        return self in (State.HIT, State.RESTORE)
+
+    @property
+    def works(self) -> bool:
+        """Whether a run may have to do or pay for something."""
+        return self in (State.RUN, State.MAYBE, State.ATTACH, State.BLOCKED)
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step of a plan."""
+
+    step: CompiledStep
+    state: State
+    because: tuple[str, ...] = ()
+    differences: tuple[Change, ...] = ()
+    """Against the nearest earlier record."""
+    record: KeyRecord | None = None
+    """Complete when every input is known; else None."""
+    result: Result | None = None
+    """The remembered output of a settled step."""
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
+    """The inputs that are already known."""
+    against: str = ""
+    """`experiment/run` of the nearest earlier record."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do now."""
+
+    compiled: Compiled
+    steps: tuple[PlannedStep, ...]
+
+    @property
+    def idle(self) -> bool:
+        """Whether every selected step is a hit."""
+        return all(step.state in (State.HIT, State.SKIP) for step in self.steps)
+
+    def step(self, step_id: str) -> PlannedStep:
+        """The planned step of that id."""
+        return next(planned for planned in self.steps if planned.step.id == step_id)
+
+
+@dataclass(frozen=True)
+class World:
+    """What planning asks beyond the ledger and the disk."""
+
+    exists: Callable[[str], bool]
+    """Whether a resource that a result stands for is still there, by URI."""
+    missing: Callable[[CompiledStep], str]
+    """What keeps a step from running on this machine, with the remedy; '' when nothing does."""
+
+
+class Planner:
+    """Compares an experiment with what the ledger and the disk hold."""
+
+    def __init__(self, ledger: Ledger, store: Store, world: World, selection: Selection) -> None:
+        self.ledger = ledger
+        self.store = store
+        self.world = world
+        self.selection = selection
+        self.jobs = JobBook(ledger)
+
+    def plan(self, compiled: Compiled) -> Plan:
+        """Every step's state, in running order; nothing is executed or submitted."""
+        planned: dict[str, PlannedStep] = {}
+        for step in compiled.steps:
+            planned[step.id] = self._selected(compiled, step, planned)
+        return Plan(compiled, tuple(planned.values()))
+
+    def _selected(
+        self, compiled: Compiled, step: CompiledStep, planned: Mapping[str, PlannedStep]
+    ) -> PlannedStep:
+        found = self._planned(compiled, step, planned)
+        if found.state is State.HIT or self.selection.may_run(step.id):
+            return found
+        if self.selection.needed(step.id):
+            why = f"its output is needed, but --only or --from leaves {step.id} out"
+            return _replace(found, State.BLOCKED, (why, *found.because)) if found.state.works else found
+        return _replace(found, State.SKIP, ("not selected",))
+
+    def _planned(
+        self, compiled: Compiled, step: CompiledStep, planned: Mapping[str, PlannedStep]
+    ) -> PlannedStep:
+        before = [planned[name] for name in step.after]
+        blocked = [each.step.id for each in before if each.state is State.BLOCKED]
+        if blocked:
+            return PlannedStep(step, State.BLOCKED, (f"waits for {', '.join(blocked)}",))
+        inputs = {
+            port: result.artifact
+            for port, name in step.inputs.items()
+            if (result := planned[name].result) is not None and planned[name].state.settled
+        }
+        try:
+            record = self.record(step, {port: a.digest for port, a in inputs.items()})
+        except StepFailed as gone:
+            return PlannedStep(step, State.BLOCKED, (str(gone),), inputs=inputs)
+        waits = [name for name in step.inputs.values() if not planned[name].state.settled]
+        if waits:
+            return self._open(compiled, step, record, inputs, waits)
+        return self.now(compiled, step, record, inputs)
+
+    def record(self, step: CompiledStep, inputs: Mapping[str, str]) -> KeyRecord:
+        """The step's record as far as `inputs` (digest by port) are known; files are digested now.
+
+        Raises StepFailed when a file that the spec names is gone.
+        """
+        digests = {}
+        for name, path in step.files.items():
+            digest = self.store.memory.digest(self.store.workspace.root / path)
+            if digest is None:
+                raise StepFailed(f"{path}: no such file, though {step.id}.{name} names it")
+            digests[name] = digest
+        return KeyRecord(
+            kind=step.kind,
+            version=step.version,
+            spec=step.spec,
+            inputs=dict(inputs),
+            files=digests,
+            facts=step.facts,
+        )
+
+    def now(
+        self, compiled: Compiled, step: CompiledStep, record: KeyRecord, inputs: Mapping[str, Artifact]
+    ) -> PlannedStep:
+        """What a run would do with a step whose inputs are all known."""
+        result = self.ledger.result(record.key)
+        forced = step.id in self.selection.force
+        if result is None and step.id in self.selection.accept:
+            result = self._acceptable(compiled, step, record)
+        found = PlannedStep(step, State.RUN, record=record, result=result, inputs=inputs)
+        if forced or result is None:
+            return self._running(compiled, found, ("forced",) if forced else ())
+        condition = self.store.condition(result.artifact)
+        gone = [name for name, uri in result.resources.items() if not self.world.exists(uri)]
+        if condition is Condition.LOST or gone:
+            what = f"{', '.join(gone)} no longer exists" if gone else "its output is lost"
+            return self._running(compiled, _replace(found, State.RUN, ()), (what,))
+        if condition is Condition.OK:
+            return _replace(found, State.HIT, ("accepted",) if result.accepted else ())
+        return _replace(found, State.RESTORE, (f"an output file is {condition}",))
+
+    def _running(self, compiled: Compiled, found: PlannedStep, why: tuple[str, ...]) -> PlannedStep:
+        assert found.record is not None
+        missing = self.world.missing(found.step)
+        if missing:
+            return _replace(found, State.BLOCKED, (missing,))
+        job = self.jobs.latest(found.record.key)
+        if job is not None and not job.state.final:
+            return _replace(found, State.ATTACH, (f"job {job.token} is on its way",))
+        return self._explained(compiled, found, why)
+
+    def _open(
+        self,
+        compiled: Compiled,
+        step: CompiledStep,
+        record: KeyRecord,
+        inputs: Mapping[str, Artifact],
+        waits: list[str],
+    ) -> PlannedStep:
+        """A step some of whose inputs are still to be made."""
+        found = PlannedStep(step, State.RUN, inputs=inputs)
+        forced = ("forced",) if step.id in self.selection.force else ()
+        missing = self.world.missing(step)
+        names = " and ".join(dict.fromkeys(waits))
+        if not forced and self._could_serve(record, set(record.inputs)):
+            verb = "changes" if len(set(waits)) == 1 else "change"
+            but = (f"and then it cannot run: {missing}",) if missing else ()
+            return _replace(found, State.MAYBE, (f"if {names}'s output {verb}", *but))
+        if not forced and step.id in self.selection.accept and self._acceptable(compiled, step, record):
+            return _replace(found, State.MAYBE, (f"accepted after {names}, unless its output is lost",))
+        if missing:
+            return _replace(found, State.BLOCKED, (missing,))
+        return self._explained(compiled, _replace(found, State.RUN, ()), forced, record)
+
+    def _could_serve(self, partial: KeyRecord, known: set[str]) -> bool:
+        """Whether a remembered output agrees with everything that is already known of this step."""
+        return any(
+            _same_but_inputs(result.record, partial)
+            and all(result.record.inputs.get(port) == partial.inputs[port] for port in known)
+            for result in self.ledger.results_of_kind(partial.kind)
+        )
+
+    def _acceptable(self, compiled: Compiled, step: CompiledStep, record: KeyRecord) -> Result | None:
+        """The step's own earlier output, wherever a step of that id made one, under the new record."""
+        own = [result for result in self.ledger.results_of_kind(step.kind) if result.step == step.id]
+        nearest = _nearest(own, compiled, step, record)
+        return msgspec.structs.replace(nearest, record=record, accepted=True) if nearest else None
+
+    def _explained(
+        self,
+        compiled: Compiled,
+        found: PlannedStep,
+        why: tuple[str, ...],
+        partial: KeyRecord | None = None,
+    ) -> PlannedStep:
+        record = found.record or partial
+        assert record is not None
+        nearest = _nearest(self.ledger.results_of_kind(found.step.kind), compiled, found.step, record)
+        if nearest is None:
+            return _replace(found, State.RUN, why or ("never run",))
+        differing = changes(nearest.record, record)
+        if found.record is None:
+            differing = [each for each in differing if not _unknown_input(each)]
+        reasons = why or tuple(reason(each, found.step) for each in differing)
+        follows = tuple(f"follows {name}" for name in _following(found, record))
+        return PlannedStep(
+            found.step,
+            State.RUN,
+            (*reasons, *(f for f in follows if f not in reasons)) or ("never run with these inputs",),
+            tuple(differing),
+            found.record,
+            None,
+            found.inputs,
+            f"{nearest.experiment}/{nearest.run_id}",
+        )
+
+
+def _nearest(
+    earlier: Sequence[Result], compiled: Compiled, step: CompiledStep, record: KeyRecord
+) -> Result | None:
+    """The earlier result to compare with: of this step if possible, then the most alike, then the latest."""
+    return min(
+        earlier,
+        key=lambda r: (r.experiment != compiled.name, r.step != step.id, len(changes(r.record, record))),
+        default=None,
+    )
+
+
+def reason(change: Change, step: CompiledStep) -> str:
+    """One difference as a person reads it: `count 600 -> 1000 (strudel-v3.yaml:7)`."""
+    group, _, name = change.path.partition(".")
+    if group == "inputs":
+        return f"follows {step.inputs.get(name, name)}"
+    if group == "files":
+        return f"{step.files.get(name, name)} changed"
+    if group in ("version", "format"):
+        return f"step {group} {change.old} -> {change.new}"
+    place = step.origins.get(name, "")
+    shown = f"{name} {_short(change.old)} -> {_short(change.new)}"
+    return f"{shown} ({place})" if place else shown
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "nothing"
+    line = " ".join(value.split())
+    return line if len(line) <= 40 else f"{line[:37]}..."
+
+
+def _following(found: PlannedStep, record: KeyRecord) -> list[str]:
+    """Steps whose output is still to be made, when this one's record is incomplete."""
+    unknown = [name for port, name in found.step.inputs.items() if port not in record.inputs]
+    return list(dict.fromkeys(unknown))
+
+
+def _unknown_input(change: Change) -> bool:
+    return change.path.startswith("inputs.") and change.new is None
+
+
+def _same_but_inputs(one: KeyRecord, other: KeyRecord) -> bool:
+    return msgspec.structs.replace(one, inputs={}) == msgspec.structs.replace(other, inputs={})
+
+
+def _replace(found: PlannedStep, state: State, because: tuple[str, ...]) -> PlannedStep:
+    return PlannedStep(
+        found.step,
+        state,
+        because,
+        found.differences,
+        found.record,
+        found.result if state.settled else None,
+        found.inputs,
+        found.against,
+    )

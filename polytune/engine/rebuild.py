@@ -1,0 +1,327 @@
+"""The ledger against the disk: verified by hashing everything again, or made anew from the runs' folders.
+
+results, runs    from the manifests; a result counts if its outputs are in place or in the store
+answers          from the artifacts that hold them, by the step kind's `remembered`
+answers, jobs    that only the old file knows: from as much of it as can still be read
+file digests, compilations        made again when they are needed
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from polytune.engine.answers import AnswerMemory
+from polytune.engine.artifacts import FileEntry
+from polytune.engine.collect import run_folders
+from polytune.engine.filememory import FileMemory
+from polytune.engine.ledger import Ledger, Result, RunRow, utc_now
+from polytune.engine.locks import holder, try_lock
+from polytune.engine.manifest import Manifest, StepReport, StepStatus, read_manifest
+from polytune.engine.migrations import migrations
+from polytune.engine.step import STEPS
+from polytune.engine.store import Condition, Store
+from polytune.engine.workspace import Workspace, lock_name, manifest_name
+from polytune.errors import Busy, LedgerError, PolytuneError, UsageError
+from polytune.files import digest_of, sync_folder
+
+answers_at_once = 1000
+companions = ("", "-wal", "-shm")
+"""What SQLite calls a database and the files beside it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as the ledger says."""
+
+    place: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was checked and what was found."""
+
+    results: int
+    files: int
+    bytes: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What the new ledger holds."""
+
+    runs: int
+    results: int
+    answers: int
+    left_out: tuple[str, ...]
+    """What could not be taken over, and why."""
+    old: Path | None
+    """Where the old ledger is kept, if there was one."""
+
+
+# verify
+
+
+def verify(ledger: Ledger, workspace: Workspace, seen: Callable[[int], None]) -> Verification:
+    """Every result's outputs and objects have been read and hashed; `seen` is told the bytes of each."""
+    findings = [*_integrity(ledger)]
+    results = list(_decoded(ledger, findings))
+    entries = [entry for result in results for entry in result.artifact.files.values()]
+    stored = {entry.digest: _object_finding(entry, workspace) for entry in _each(entries, "digest", seen)}
+    findings += [finding for finding in stored.values() if finding]
+    known: dict[str, set[str]] = {}
+    for entry in entries:
+        known.setdefault(entry.path, set()).add(entry.digest)
+    for entry in _each(entries, "path", seen):
+        sound = any(stored[digest] is None for digest in known[entry.path])
+        finding = _output_finding(workspace, entry.path, known[entry.path], restorable=sound)
+        findings += [finding] if finding else []
+    return Verification(len(results), len(known), sum(e.bytes for e in entries), tuple(findings))
+
+
+def bytes_to_verify(ledger: Ledger) -> int:
+    """How many bytes `verify` will read."""
+    entries = [entry for result in _decoded(ledger, []) for entry in result.artifact.files.values()]
+    paths, digests = ({getattr(e, name): e.bytes for e in entries} for name in ("path", "digest"))
+    return sum(paths.values()) + sum(digests.values())
+
+
+def _each(entries: Iterable[FileEntry], name: str, seen: Callable[[int], None]) -> Iterator[FileEntry]:
+    """One entry for each path or digest; `seen` is told when its turn is over."""
+    for entry in {getattr(entry, name): entry for entry in entries}.values():
+        yield entry
+        seen(entry.bytes)
+
+
+def _integrity(ledger: Ledger) -> Iterator[Finding]:
+    for (word,) in ledger.connection.execute("PRAGMA integrity_check"):
+        if word != "ok":
+            yield Finding("ledger", f"{word}. Run `polytune ledger rebuild --force`")
+
+
+def _decoded(ledger: Ledger, findings: list[Finding]) -> Iterator[Result]:
+    """The results that can be read and stand under their own key."""
+    for key, body in ledger.connection.execute("SELECT key, body FROM results ORDER BY finished_at, rowid"):
+        try:
+            result = msgspec.json.decode(body, type=Result)
+        except msgspec.DecodeError as error:
+            findings.append(Finding(f"result {key[:16]}", f"unreadable ({error})"))
+            continue
+        if result.record.key != key:
+            findings.append(Finding(f"result {key[:16]}", "its record has another key; the row was changed"))
+        yield result
+
+
+def _object_finding(entry: FileEntry, workspace: Workspace) -> Finding | None:
+    path = workspace.objects / entry.digest[:2] / entry.digest[2:]
+    place = workspace.relative(path)
+    try:
+        digest = digest_of(path)
+    except OSError:
+        return Finding(place, f"missing; it holds {entry.path}")
+    return None if digest == entry.digest else Finding(place, f"corrupted; it should hold {entry.path}")
+
+
+def _output_finding(workspace: Workspace, path: str, known: set[str], *, restorable: bool) -> Finding | None:
+    """What is wrong with an output in place. Any output that a result ever left there is right."""
+    try:
+        digest = digest_of(workspace.root / path)
+    except OSError:
+        digest = ""
+    if digest in known:
+        return None
+    remedy = "the next run that needs it restores it" if restorable else "lost: its step must run again"
+    return Finding(path, f"{'tampered with' if digest else 'missing'}; {remedy}")
+
+
+# rebuild
+
+
+def rebuild(workspace: Workspace, *, force: bool) -> Rebuilt:
+    """A fresh ledger is in place and the old file, if there was one, beside it.
+
+    Raises UsageError when the old one is readable and `force` is not given, LedgerError when it is a
+    newer polytune's, and Busy while a run is worked on.
+    """
+    _refuse_live(workspace)
+    if _readable(workspace.ledger) and not force:
+        raise UsageError(
+            f"{workspace.ledger}: is a readable ledger. `polytune ledger verify` checks it; "
+            "--force makes it anew all the same, and keeps the old file"
+        )
+    with try_lock(workspace.locks / "rebuild", "ledger rebuild") as lock:
+        if lock is None:
+            raise Busy(f"the ledger is being rebuilt by {holder(workspace.locks / 'rebuild')}")
+        return _rebuilt(workspace)
+
+
+def _rebuilt(workspace: Workspace) -> Rebuilt:
+    fresh = workspace.ledger.with_name(f"{workspace.ledger.name}.rebuilding")
+    for suffix in companions:
+        Path(f"{fresh}{suffix}").unlink(missing_ok=True)
+    left_out: list[str] = []
+    with closing(Ledger.open(fresh)) as ledger:
+        _salvage(workspace.ledger, ledger)
+        runs, results = _from_manifests(workspace, ledger, left_out)
+        (answers,) = ledger.connection.execute("SELECT count(*) FROM answers").fetchone()
+    old = _set_aside(workspace.ledger)
+    fresh.rename(workspace.ledger)
+    sync_folder(workspace.runs)
+    return Rebuilt(runs, results, answers, tuple(left_out), old)
+
+
+def _refuse_live(workspace: Workspace) -> None:
+    for folder in run_folders(workspace):
+        if found := holder(folder / lock_name):
+            raise Busy(f"{folder.name} is being worked on by {found}; rebuild when it has ended")
+
+
+def _readable(path: Path) -> bool:
+    """Whether the file is a sound ledger. Raises LedgerError when a newer polytune wrote it."""
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (word,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError:
+        return False
+    if version > len(migrations):
+        raise LedgerError(f"{path}: written by a newer polytune (schema {version}); upgrade polytune")
+    return version > 0 and word == "ok"
+
+
+def _salvage(old: Path, ledger: Ledger) -> None:
+    """Answers and jobs that the old file still gives are in the new one."""
+    if not old.exists():
+        return
+    tables = {"answers": "request, draw, experiment, body, price_usd, stored_at"}
+    tables["jobs"] = "token, key, attempt, state, body"
+    for table, columns in tables.items():
+        places = ", ".join("?" for _ in columns.split(","))
+        insert = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})"
+        with closing(sqlite3.connect(old)) as connection, ledger.transaction() as target:
+            target.executemany(insert, _rows(connection, f"SELECT {columns} FROM {table}"))
+
+
+def _rows(connection: sqlite3.Connection, query: str) -> Iterator[tuple[object, ...]]:
+    """The rows before the first one that is damaged."""
+    try:
+        yield from connection.execute(query)
+    except sqlite3.DatabaseError:
+        return
+
+
+def _from_manifests(workspace: Workspace, ledger: Ledger, left_out: list[str]) -> tuple[int, int]:
+    """How many runs and results were taken over."""
+    manifests = []
+    for folder in run_folders(workspace):
+        try:
+            manifest = read_manifest(folder / manifest_name)
+        except UsageError as error:
+            left_out.append(str(error))
+            continue
+        ledger.record_run(_row(manifest, folder, workspace))
+        manifests.append(manifest)
+    found = {result.record.key: result for result in _results(manifests, left_out)}
+    store = Store(workspace, FileMemory(ledger))
+    kept = [result for result in found.values() if _kept(result, store, left_out)]
+    for result in kept:
+        ledger.record_result(result)
+        _recall(result, store, ledger, left_out)
+    return len(manifests), len(kept)
+
+
+def _row(manifest: Manifest, folder: Path, workspace: Workspace) -> RunRow:
+    return RunRow(
+        run_id=manifest.run_id,
+        experiment=manifest.experiment,
+        status=manifest.status,
+        started_at=manifest.started_at,
+        folder=workspace.relative(folder),
+        source=str(workspace.root / manifest.path),
+    )
+
+
+def _results(manifests: Iterable[Manifest], left_out: list[str]) -> list[Result]:
+    """What every finished step made, oldest first; the run that made it speaks after those that reused it."""
+    found = []
+    for manifest in manifests:
+        for step, report in manifest.steps.items():
+            if not report.status.complete or report.record is None or report.output is None:
+                continue
+            if (report.key, report.output_digest) != (report.record.key, report.output.digest):
+                left_out.append(
+                    f"{manifest.run_id} {step}: the manifest was changed: its digests do not agree"
+                )
+                continue
+            result = _result(manifest, step, report)
+            found.append((report.status is StepStatus.DONE, result.finished_at, result))
+    return [result for *_, result in sorted(found, key=lambda each: each[:2])]
+
+
+def _result(manifest: Manifest, step: str, report: StepReport) -> Result:
+    assert report.record is not None
+    assert report.output is not None
+    experiment, _, run_id = report.from_run.partition("/")
+    return Result(
+        record=report.record,
+        artifact=report.output,
+        run_id=run_id or manifest.run_id,
+        experiment=experiment or manifest.experiment,
+        step=step,
+        finished_at=report.finished_at,
+        seconds=report.seconds,
+        metrics=report.metrics,
+        resources=report.resources,
+        usage=report.usage,
+        accepted=report.accepted,
+    )
+
+
+def _kept(result: Result, store: Store, left_out: list[str]) -> bool:
+    if store.condition(result.artifact) is not Condition.LOST:
+        return True
+    left_out.append(f"{result.run_id} {result.step}: its output is neither in place nor in the store")
+    return False
+
+
+def _recall(result: Result, store: Store, ledger: Ledger, left_out: list[str]) -> None:
+    """The answers that the result's artifact holds are in the memory again."""
+    files = {name: _sound(entry, store) for name, entry in result.artifact.files.items()}
+    memory = AnswerMemory(ledger, result.experiment)
+    try:
+        answers = iter(STEPS.load(result.record.kind).remembered(files))
+        while batch := list(islice(answers, answers_at_once)):
+            memory.store_now(batch)
+    except (PolytuneError, msgspec.DecodeError) as error:
+        left_out.append(f"{result.run_id} {result.step}: its answers: {error}")
+
+
+def _sound(entry: FileEntry, store: Store) -> Path:
+    place = store.path_of(entry)
+    return place if store.memory.digest(place) == entry.digest else store.object_path(entry.digest)
+
+
+def _set_aside(path: Path) -> Path | None:
+    """The old ledger, with all that SQLite keeps beside it, has a name of its own."""
+    stamp = utc_now().replace(":", "").replace("-", "")
+    target = path.with_name(f"{path.name}.{stamp}.old")
+    for suffix in companions[1:]:
+        if Path(f"{path}{suffix}").exists():
+            Path(f"{path}{suffix}").rename(f"{target}{suffix}")
+    if not path.exists():
+        return None
+    path.rename(target)
+    return target

@@ -1,0 +1,76 @@
+"""When a remembered compilation still holds: everything it read is unchanged, and so is the program."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from polytune import __version__
+from polytune.engine.compiled import Compilation, Watched
+from polytune.engine.filememory import FileMemory
+from polytune.engine.ledger import Ledger
+from polytune.fingerprint import fingerprint
+
+package = Path(__file__).parent.parent
+
+
+def identity_of(path: Path, overrides: tuple[str, ...]) -> str:
+    """What a compilation is remembered under: the file and the `--set` arguments."""
+    return fingerprint("polytune.compilation.v1", [str(path), list(overrides)])
+
+
+def recall(
+    ledger: Ledger, memory: FileMemory, identity: str, environment: Mapping[str, str]
+) -> Compilation | None:
+    """The remembered compilation, if nothing that it was made from has changed."""
+    body = ledger.compilation(identity)
+    if body is None:
+        return None
+    try:
+        found = msgspec.json.decode(body, type=Compilation)
+    except msgspec.DecodeError:
+        return None
+    return found if _holds(found.watched, memory, environment) else None
+
+
+def _holds(watched: Watched, memory: FileMemory, environment: Mapping[str, str]) -> bool:
+    return (
+        watched.tool == tool_fingerprint()
+        and all(value_fingerprint(environment.get(name)) == was for name, was in watched.environment.items())
+        and all((memory.digest(Path(path)) or "") == was for path, was in watched.files.items())
+    )
+
+
+def value_fingerprint(value: str | None) -> str:
+    """An environment variable's value, not to be read back; '' for unset."""
+    return "" if value is None else fingerprint("polytune.environment.v1", value)
+
+
+def tool_fingerprint() -> str:
+    """This program: its version, its source files by size and time, and what is installed beside it."""
+    installed = [_stamp(Path(folder)) for folder in sys.path if folder and "site-packages" in folder]
+    return fingerprint(
+        "polytune.tool.v1",
+        [__version__, platform.python_version(), sorted(_source_stamps(package)), sorted(installed)],
+    )
+
+
+def _source_stamps(folder: Path) -> Iterator[str]:
+    for entry in os.scandir(folder):
+        if entry.is_dir() and entry.name != "__pycache__":
+            yield from _source_stamps(Path(entry.path))
+        elif entry.name.endswith(".py"):
+            yield _stamp(Path(entry.path))
+
+
+def _stamp(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except OSError:
+        return f"{path} absent"
+    return f"{path} {stat.st_size} {stat.st_mtime_ns}"

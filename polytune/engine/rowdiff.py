@@ -1,0 +1,233 @@
+"""Rows of two datasets aligned by identity, in streams: what is kept per row is a few hashes and numbers.
+
+    old rows ---> table of (identity, place, content)
+    new rows ---> found there: same, changed (other content) or moved (other group); else left over
+    left over on both sides: aligned again by a second identity, which the caller computes from the content
+
+What an identity or a group is, only the caller knows.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+
+class Row(NamedTuple):
+    """One row of a dataset."""
+
+    key: str
+    """Its identity, unique in the dataset."""
+    group: str
+    """The file it is in."""
+    line: int
+    """Where in that file, from 1."""
+    content: bytes
+
+
+class Place(NamedTuple):
+    """Where a row is."""
+
+    group: str
+    line: int
+
+
+class Move(NamedTuple):
+    """One row on both sides."""
+
+    old: Place
+    new: Place
+
+
+class GroupCount(msgspec.Struct, kw_only=True):
+    """What became of the rows of one group: new = old + added - removed + moved_in - moved_out."""
+
+    name: str
+    old: int = 0
+    new: int = 0
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    """With other content, by the group they are in now."""
+    moved_in: int = 0
+    """From another group; counted as changed too if their content changed."""
+    moved_out: int = 0
+
+
+@dataclass
+class Alignment:
+    """Every row of both sides, counted, and the first few of each sort."""
+
+    shown: int
+    """At most so many places of each sort are kept."""
+    groups: dict[str, GroupCount] = field(default_factory=dict)
+    same: int = 0
+    """Rows with the same content in the same group."""
+    by_content: int = 0
+    """Rows that only the second identity aligned."""
+    added: list[Place] = field(default_factory=list)
+    removed: list[Place] = field(default_factory=list)
+    changed: list[Move] = field(default_factory=list)
+    moved: list[Move] = field(default_factory=list)
+    """Those with the same content."""
+
+    def group(self, name: str) -> GroupCount:
+        """The count of that group."""
+        return self.groups.setdefault(name, GroupCount(name=name))
+
+    def pair(self, old: Place, new: Place, *, same_content: bool) -> None:
+        """A row that both sides have is counted."""
+        if old.group != new.group:
+            self.group(old.group).moved_out += 1
+            self.group(new.group).moved_in += 1
+        if not same_content:
+            self.group(new.group).changed += 1
+            self._keep(self.changed, Move(old, new))
+        elif old.group != new.group:
+            self._keep(self.moved, Move(old, new))
+        else:
+            self.same += 1
+
+    def add(self, place: Place) -> None:
+        """A row that only the new side has is counted."""
+        self.group(place.group).added += 1
+        self._keep(self.added, place)
+
+    def remove(self, place: Place) -> None:
+        """A row that only the old side has is counted."""
+        self.group(place.group).removed += 1
+        self._keep(self.removed, place)
+
+    def _keep(self, places: list[Place] | list[Move], place: Place | Move) -> None:
+        if len(places) < self.shown:
+            places.append(place)  # type: ignore[arg-type]
+
+
+class _Table:
+    """The old rows: identity to position, and at each position place and content, all as numbers."""
+
+    def __init__(self) -> None:
+        self.positions: dict[int, int] = {}
+        self.names: list[str] = []
+        self.groups = array("H")
+        self.lines = array("q")
+        self.contents = array("q")
+        self.taken = bytearray()
+
+    def add(self, row: Row) -> None:
+        """The row is known."""
+        self.positions.setdefault(hash(row.key), len(self.lines))
+        if row.group not in self.names:
+            self.names.append(row.group)
+        self.groups.append(self.names.index(row.group))
+        self.lines.append(row.line)
+        self.contents.append(hash(row.content))
+        self.taken.append(0)
+
+    def take(self, key: str) -> int | None:
+        """The position of the row of that identity, once."""
+        position = self.positions.get(hash(key))
+        if position is None or self.taken[position]:
+            return None
+        self.taken[position] = 1
+        return position
+
+    def place(self, position: int) -> Place:
+        return Place(self.names[self.groups[position]], self.lines[position])
+
+
+Rows = Callable[[], Iterable[Row]]
+"""Reads a dataset from its beginning."""
+SecondKey = Callable[[Row], str]
+"""Another identity of a row; '' for none."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One side's rows, and how to tell what they are when their identities do not match."""
+
+    rows: Rows
+    second_key: SecondKey
+
+
+def align(old: Dataset, new: Dataset, shown: int) -> Alignment:
+    """Every row of the two datasets, aligned."""
+    found = Alignment(shown)
+    table = _Table()
+    for row in old.rows():
+        table.add(row)
+        found.group(row.group).old += 1
+    left = _first_pass(table, new, found)
+    candidates = _candidates(table, old) if left else {}
+    _second_pass(table, new, found, _Left(left, candidates))
+    for position, taken in enumerate(table.taken):
+        if not taken:
+            found.remove(table.place(position))
+    return found
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What the first pass could not align."""
+
+    numbers: array[int]
+    """Of new rows, ascending."""
+    candidates: dict[int, list[int]]
+    """Second identity -> positions of old rows, last first."""
+
+
+def _first_pass(table: _Table, new: Dataset, found: Alignment) -> array[int]:
+    left = array("q")
+    for number, row in enumerate(new.rows()):
+        found.group(row.group).new += 1
+        position = table.take(row.key)
+        if position is None:
+            left.append(number)
+        else:
+            _pair(table, position, row, found)
+    return left
+
+
+def _candidates(table: _Table, old: Dataset) -> dict[int, list[int]]:
+    candidates: dict[int, list[int]] = {}
+    if all(table.taken):
+        return candidates
+    for position, row in enumerate(old.rows()):
+        if not table.taken[position] and (key := old.second_key(row)):
+            candidates.setdefault(hash(key), []).append(position)
+    for positions in candidates.values():
+        positions.reverse()
+    return candidates
+
+
+def _second_pass(table: _Table, new: Dataset, found: Alignment, left: _Left) -> None:
+    for row in _numbered(new.rows, left.numbers):
+        positions = left.candidates.get(hash(new.second_key(row))) if left.candidates else None
+        if not positions:
+            found.add(Place(row.group, row.line))
+            continue
+        position = positions.pop()
+        table.taken[position] = 1
+        found.by_content += 1
+        _pair(table, position, row, found)
+
+
+def _numbered(rows: Rows, numbers: array[int]) -> Iterator[Row]:
+    """The rows of those numbers, in order."""
+    wanted = iter(numbers)
+    following = next(wanted, None)
+    if following is None:
+        return
+    for number, row in enumerate(rows()):
+        if number == following:
+            yield row
+            following = next(wanted, None)
+
+
+def _pair(table: _Table, position: int, row: Row, found: Alignment) -> None:
+    same = table.contents[position] == hash(row.content)
+    found.pair(table.place(position), Place(row.group, row.line), same_content=same)

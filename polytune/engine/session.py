@@ -1,0 +1,170 @@
+"""One invocation: a run folder, its manifest and events, the execution, and what Ctrl-C does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from polytune import __version__
+from polytune.engine.compiled import Compiled, CompiledStep
+from polytune.engine.events import Listener, Redactor, open_log, secret_values
+from polytune.engine.execute import Execution, Tools, new_report
+from polytune.engine.ledger import RunRow, utc_now
+from polytune.engine.locks import holder, try_lock
+from polytune.engine.manifest import Cost, Manifest, Source, write_manifest
+from polytune.engine.plan import Plan, Planner
+from polytune.engine.step import Estimate, Step
+from polytune.engine.workspace import Workspace, compiled_name, lock_name, manifest_name
+from polytune.errors import Busy
+from polytune.files import write_whole
+from polytune.settings import Settings
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every run of this invocation shares."""
+
+    workspace: Workspace
+    planner: Planner
+    make_step: Callable[[CompiledStep], Step]
+    settings: Settings
+    listeners: Sequence[Listener]
+    max_usd: float | None = None
+    overrides: tuple[str, ...] = ()
+
+    def start(self, plan: Plan, estimates: Mapping[str, Estimate]) -> Manifest:
+        """A new run of the plan, to its end."""
+        self.workspace.create()
+        manifest = _new_manifest(plan, self.workspace, self.overrides, estimates)
+        folder = self.workspace.run_folder(manifest.experiment, manifest.run_id)
+        write_whole(folder / compiled_name, msgspec.json.encode(plan.compiled))
+        spec = yaml.safe_dump(plan.compiled.spec, sort_keys=False, allow_unicode=True, width=100)
+        write_whole(folder / "spec.yaml", spec.encode())
+        return self._run(plan, manifest, folder)
+
+    def resume(self, plan: Plan, manifest: Manifest) -> Manifest:
+        """The same run, continued. Raises Busy when it is still being worked on."""
+        folder = self.workspace.run_folder(manifest.experiment, manifest.run_id)
+        return self._run(plan, msgspec.structs.replace(manifest, status="running", finished_at=""), folder)
+
+    def _run(self, plan: Plan, manifest: Manifest, folder: Path) -> Manifest:
+        with try_lock(folder / lock_name, f"{manifest.experiment}/{manifest.run_id}") as lock:
+            if lock is None:
+                raise Busy(f"{manifest.run_id} is being worked on by {holder(folder / lock_name)}")
+            write_manifest(folder / manifest_name, manifest)
+            ledger = self.planner.ledger
+            place = self.workspace.relative(folder)
+            ledger.record_run(_row(manifest, place, plan.compiled))
+            finished = self._execute(plan, manifest, folder)
+            ledger.record_run(_row(finished, place, plan.compiled))
+            return finished
+
+    def _execute(self, plan: Plan, manifest: Manifest, folder: Path) -> Manifest:
+        references = (reference for step in plan.compiled.steps for reference in step.secrets.values())
+        redact = Redactor(secret_values(self.settings.environment, references))
+        with open_log(folder / "events.jsonl", redact, self.listeners) as log:
+            started = time.monotonic()
+            run = {"experiment": manifest.experiment, "run_id": manifest.run_id}
+            log.info("run_started", **run, steps=list(manifest.order))
+            tools = Tools(
+                workspace=self.workspace,
+                planner=self.planner,
+                make_step=self.make_step,
+                log=log,
+                redact=redact.text,
+                poll_seconds=self.settings.poll_seconds,
+                max_usd=self.max_usd,
+            )
+            finished = asyncio.run(_interruptible(Execution(plan, manifest, tools)))
+            log.info("run_finished", status=finished.status, seconds=round(time.monotonic() - started, 3))
+            return finished
+
+
+async def _interruptible(execution: Execution) -> Manifest:
+    """The first Ctrl-C stops tidily, the second at once."""
+    running = asyncio.ensure_future(execution.run())
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, os._exit, 130)
+        running.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    return await running
+
+
+def new_run_id() -> str:
+    """An id that sorts by time (UTC, to the millisecond) and differs between processes."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}-{secrets.token_hex(2)}"
+
+
+def _new_manifest(
+    plan: Plan, workspace: Workspace, overrides: tuple[str, ...], estimates: Mapping[str, Estimate]
+) -> Manifest:
+    compiled = plan.compiled
+    reports = {}
+    for planned in plan.steps:
+        estimate = estimates.get(planned.step.id, Estimate())
+        cost = Cost(estimated_low=estimate.usd_low, estimated_high=estimate.usd_high)
+        reports[planned.step.id] = new_report(planned, cost)
+    return Manifest(
+        run_id=new_run_id(),
+        experiment=compiled.name,
+        project=compiled.project,
+        description=compiled.description,
+        tags=compiled.tags,
+        status="running",
+        path=workspace.relative(Path(compiled.path)),
+        spec=compiled.spec,
+        origins=compiled.origins,
+        overrides=overrides,
+        polytune=__version__,
+        python=platform.python_version(),
+        host=socket.gethostname(),
+        git=git_source(Path(compiled.path).parent),
+        started_at=utc_now(),
+        steps=reports,
+        order=tuple(step.id for step in compiled.steps),
+    )
+
+
+def _row(manifest: Manifest, folder: str, compiled: Compiled) -> RunRow:
+    return RunRow(
+        run_id=manifest.run_id,
+        experiment=manifest.experiment,
+        status=manifest.status,
+        started_at=manifest.started_at,
+        folder=folder,
+        source=compiled.path,
+    )
+
+
+def git_source(folder: Path) -> Source:
+    """The commit an experiment file stands at and whether tracked files differ; empty outside git."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=no") if commit else ""
+    return Source(commit=commit, dirty=bool(changed))
+
+
+def _git(folder: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,148 @@
+"""What a step kind is: a pure function of its spec and its inputs' contents, in one file.
+
+A step declares the artifact types it consumes and the one it produces; the graph follows from that.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from polytune.engine.answers import AnswerMemory, StoredAnswer
+from polytune.engine.artifacts import Artifact, Facts, FileEntry
+from polytune.engine.jobs import Jobs
+from polytune.engine.ledger import Usage
+from polytune.engine.progress import Progress, Reporter
+from polytune.registry import Family
+from polytune.settings import Settings
+from polytune.spec import model
+
+__all__ = ["STEPS", "Estimate", "Outcome", "Port", "Progress", "Scope", "Step", "Work"]
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input of a step kind."""
+
+    types: tuple[str, ...]
+    """Artifact types it accepts, the preferred one first."""
+    optional: bool = False
+    """Whether the step also works without it."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a step finds itself: never hashed."""
+
+    root: Path
+    """The workspace."""
+    folder: Path
+    """The experiment file's folder."""
+    experiment: str
+    project: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class KeyFacts:
+    """What decides a step's output besides its spec and inputs."""
+
+    facts: Facts = field(default_factory=dict)
+    watched: tuple[Path, ...] = ()
+    """Files whose appearance or change may change these facts."""
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What running a step would take; None where it cannot be known before its inputs exist."""
+
+    requests: int | None = None
+    """Calls to pay for."""
+    reused: int | None = None
+    """Answers that memory already holds."""
+    tokens: int | None = None
+    usd_low: float | None = None
+    usd_high: float | None = None
+    seconds: float | None = None
+    note: str = ""
+    """What a reader should know, such as which price is missing and how to state it."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One attempt at a step: what it may read, where it writes, whom it tells."""
+
+    inputs: Mapping[str, Artifact]
+    folder: Path
+    """Empty; everything written here that the outcome names is kept."""
+    answers: AnswerMemory
+    jobs: Jobs
+    report: Reporter
+    max_usd: float | None
+    """What this step may still spend; None is no limit."""
+    root: Path
+
+    def path(self, port: str, name: str) -> Path:
+        """The absolute path of one file of an input."""
+        return self.root / self.inputs[port].files[name].path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attempt made."""
+
+    files: tuple[str, ...] = ()
+    """Files and folders of the work folder to keep, by their path in it."""
+    passed: Mapping[str, FileEntry] = field(default_factory=dict)
+    """Files of inputs that belong to this artifact too."""
+    placed: Mapping[str, str] = field(default_factory=dict)
+    """Where in the workspace a kept file also goes, by its name."""
+    facts: Facts = field(default_factory=dict)
+    records: Mapping[str, int] = field(default_factory=dict)
+    """Lines of those files that are one record a line."""
+    metrics: Facts = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+    resources: Mapping[str, str] = field(default_factory=dict)
+
+
+class Step(ABC):
+    """A step kind; an instance is one step of one experiment."""
+
+    version: ClassVar[int] = 1
+    """Raised when the same spec and inputs would give another output."""
+    Spec: ClassVar[type[model.Spec]]
+    consumes: ClassVar[Mapping[str, Port]] = {}
+    produces: ClassVar[str]
+
+    def __init__(self, spec: model.Spec, files: Mapping[str, Path], scope: Scope) -> None:
+        """`files` holds the absolute path of each `InputFile` of the spec, by dotted field name."""
+        self.files = files
+        self.scope = scope
+
+    def key_facts(self) -> KeyFacts:
+        """What else enters the cache key; starts nothing."""
+        return KeyFacts()
+
+    def missing(self) -> str:
+        """What keeps this step from running on this machine, and the remedy; '' when nothing does."""
+        return ""
+
+    def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
+        """What a run would take; `inputs` holds the ones that are known already. Free by default."""
+        return Estimate(usd_low=0.0, usd_high=0.0)
+
+    @classmethod
+    def remembered(cls, files: Mapping[str, Path]) -> Iterable[StoredAnswer]:
+        """The paid answers that an artifact of this kind holds (paths by name), to rebuild a lost memory."""
+        return ()
+
+    @abstractmethod
+    async def run(self, work: Work) -> Outcome:
+        """The artifact's parts are in the work folder. Raises StepFailed and its kin; may be cancelled."""
+
+
+STEPS: Family[Step] = Family("steps", "step kind", Step)

@@ -1,0 +1,86 @@
+"""Content by digest: every finished output once, and the outputs in place checked against it.
+
+A file in place is `ok`, `missing` or `tampered`; the last two are restored from the store. A corrupted
+object is a miss, never a wrong answer.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from polytune.engine.artifacts import Artifact, FileEntry
+from polytune.engine.filememory import FileMemory
+from polytune.engine.workspace import Workspace
+from polytune.errors import StepFailed
+from polytune.files import copy_whole
+
+
+class Condition(StrEnum):
+    """How outputs in place compare with the record."""
+
+    OK = "ok"
+    MISSING = "missing"
+    TAMPERED = "tampered"
+    LOST = "lost"
+    """Missing or tampered, and the store has no sound copy either."""
+
+
+class Store:
+    """The workspace's objects, and what may be said about outputs in place."""
+
+    def __init__(self, workspace: Workspace, memory: FileMemory) -> None:
+        self.workspace = workspace
+        self.memory = memory
+
+    def object_path(self, digest: str) -> Path:
+        """Where the content of that digest is, or would be."""
+        return self.workspace.objects / digest[:2] / digest[2:]
+
+    def put(self, path: Path) -> str:
+        """The file's content is in the store, durably; its digest is returned."""
+        digest = self.memory.digest(path)
+        if digest is None:
+            raise StepFailed(f"{self.workspace.relative(path)}: disappeared before it could be stored")
+        target = self.object_path(digest)
+        if self.memory.digest(target) != digest and copy_whole(path, target) != digest:
+            target.unlink(missing_ok=True)
+            raise StepFailed(f"{self.workspace.relative(path)}: changed while it was being stored; run again")
+        return digest
+
+    def holds(self, digest: str) -> bool:
+        """Whether a sound copy of that content is in the store."""
+        return self.memory.digest(self.object_path(digest)) == digest
+
+    def path_of(self, entry: FileEntry) -> Path:
+        """The absolute path of an output in place."""
+        return self.workspace.root / entry.path
+
+    def condition(self, artifact: Artifact) -> Condition:
+        """The worst condition among an artifact's files; reads only what its stat says is new."""
+        worst = Condition.OK
+        for entry in artifact.files.values():
+            found = self.memory.digest(self.path_of(entry))
+            if found == entry.digest:
+                continue
+            if not self.holds(entry.digest):
+                return Condition.LOST
+            worst = Condition.TAMPERED if found or worst is Condition.TAMPERED else Condition.MISSING
+        return worst
+
+    def restore(self, artifact: Artifact) -> list[FileEntry]:
+        """Every file of the artifact is in place again; those that had to be written are returned.
+
+        Raises StepFailed when the store has no sound copy.
+        """
+        written = [e for e in artifact.files.values() if self.memory.digest(self.path_of(e)) != e.digest]
+        for entry in written:
+            self._restore(entry)
+        return written
+
+    def _restore(self, entry: FileEntry) -> None:
+        source = self.object_path(entry.digest)
+        if not self.holds(entry.digest) or copy_whole(source, self.path_of(entry)) != entry.digest:
+            raise StepFailed(
+                f"{entry.path}: lost, and the store has no sound copy; run the step with --force"
+            )

@@ -1,0 +1,96 @@
+"""Where a workspace keeps things: the map of `runs/`.
+
+runs/ledger.sqlite3                        what is known
+runs/objects/sha256/ab/cdef...             finished outputs, by content
+runs/<experiment>/<run-id>/...             what happened, for people and for git
+runs/.locks/<key>                          who is working on which step
+runs/.jobs/<token>/                        local child processes and what they wrote
+runs/.buckets/<name>/                      the local platform's storage
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from polytune.errors import UsageError
+
+manifest_name = "manifest.json"
+compiled_name = "compiled.json"
+"""In a run's folder: the experiment as it was compiled, which `resume` continues."""
+lock_name = ".lock"
+"""In a run's folder: held by the process that works on the run."""
+
+ignore_rules = """\
+# Kept in git: manifests and resolved specs. Everything else is rebuilt or restored.
+*
+!*/
+!.gitignore
+!*/*/manifest.json
+!*/*/spec.yaml
+/.*/
+/objects/
+"""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder whose `runs/` holds everything polytune remembers."""
+
+    root: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def ledger(self) -> Path:
+        return self.runs / "ledger.sqlite3"
+
+    @property
+    def objects(self) -> Path:
+        return self.runs / "objects" / "sha256"
+
+    @property
+    def locks(self) -> Path:
+        return self.runs / ".locks"
+
+    @property
+    def jobs(self) -> Path:
+        return self.runs / ".jobs"
+
+    @property
+    def buckets(self) -> Path:
+        return self.runs / ".buckets"
+
+    def run_folder(self, experiment: str, run_id: str) -> Path:
+        """Where one run's manifest and outputs lie."""
+        return self.runs / experiment / run_id
+
+    def relative(self, path: Path) -> str:
+        """A path as records and messages show it: relative to the workspace where it lies inside."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+    def create(self) -> None:
+        """`runs/` exists and tells git what to keep."""
+        self.runs.mkdir(parents=True, exist_ok=True)
+        ignore = self.runs / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text(ignore_rules, encoding="utf-8")
+
+
+def find_workspace(near: Path | None, override: Path | None = None) -> Workspace:
+    """The workspace of an experiment file: the nearest folder above it with `runs/` or `.git`.
+
+    Falls back to the current folder; `override` wins. Raises UsageError when the override is no folder.
+    """
+    if override is not None:
+        if not override.is_dir():
+            raise UsageError(f"--workspace {override}: no such folder")
+        return Workspace(override.resolve())
+    start = (near or Path.cwd() / "x").absolute().parent
+    for folder in (start, *start.parents):
+        if (folder / "runs").is_dir() or (folder / ".git").exists():
+            return Workspace(Path(os.path.realpath(folder)))
+    return Workspace(Path.cwd())

@@ -1,0 +1,87 @@
+"""Every deliberate failure, as a tree; each class owns the exit code of the program.
+
+PolytuneError            1   something went wrong while working
+├── UsageError           2   the command line asks for something that does not exist
+├── SpecError            2   the experiment file is wrong; carries every problem found in it
+├── DataError            1   records break the rules of their format or base model
+├── StepFailed           1   a step could not produce its artifact
+├── Unavailable          1   a part this machine or this release does not have
+├── BudgetExceeded       1   continuing would cost more than allowed
+├── Busy                 1   somebody else holds what is needed
+└── LedgerError          1   the workspace's records are unreadable or newer than the program
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class PolytuneError(Exception):
+    """A failure the user can act on: its message says where, what and what to do next."""
+
+    exit_code = 1
+
+
+class UsageError(PolytuneError):
+    """The command asks for a run, step or file that does not exist."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong in an experiment file, at its place (line and column count from 1)."""
+
+    file: str
+    line: int
+    column: int
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.where}: {self.what}" if self.where else f"{place}: {self.what}"
+
+
+class SpecError(PolytuneError):
+    """Everything wrong in an experiment file, in file order."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class DataError(PolytuneError):
+    """Records break the rules of their format or base model."""
+
+
+class StepFailed(PolytuneError):
+    """A step could not produce its artifact; what it finished is kept."""
+
+
+class Unavailable(PolytuneError):
+    """A part that this machine or this release does not have."""
+
+
+class BudgetExceeded(PolytuneError):
+    """Continuing would cost more than the experiment or the command line allows."""
+
+
+class Busy(PolytuneError):
+    """Another process holds what is needed."""
+
+
+class LedgerError(PolytuneError):
+    """The workspace's records are unreadable, or written by a newer polytune."""
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """The tail of a message about an unknown name: the nearest known one, or the list of them."""
+    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    if near:
+        return f" Did you mean '{near[0]}'?"
+    return f" Known: {', '.join(sorted(known))}." if known else ""

@@ -1,0 +1,1 @@
+"""Application configurations for a finished model."""

@@ -1,0 +1,48 @@
+"""typescript: the model configuration as a constant with its own type, for `tsc --strict`."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import msgspec
+
+from polytune.exporters.interface import Exporter, ModelConfig
+
+
+class TypeScriptExporter(Exporter):
+    """An ES module without imports: keys in camelCase, values as JSON, which TypeScript shares."""
+
+    extension = ".ts"
+
+    def render(self, config: ModelConfig) -> str:
+        """The module. The name stands in a comment as a literal, which never spans two lines."""
+        values = msgspec.structs.asdict(config)
+        fields = "".join(f"  readonly {_camel(name)}: {_type_of(name)};\n" for name in values)
+        members = "".join(f"  {_camel(name)}: {_literal(value)},\n" for name, value in values.items())
+        return (
+            f"// Model configuration of {_literal(config.name)}, written by polytune;"
+            " change the experiment, not this file.\n\n"
+            f"export interface ModelConfig {{\n{fields}}}\n\n"
+            f"export const model: ModelConfig = {{\n{members}}};\n"
+        )
+
+
+def _camel(name: str) -> str:
+    """`input_usd_per_million_tokens` as `inputUsdPerMillionTokens`."""
+    return re.sub(r"_([a-z])", lambda found: found.group(1).upper(), name)
+
+
+def _type_of(name: str) -> str:
+    """The TypeScript type of a field of `ModelConfig`, which holds texts and numbers only."""
+    stated = str(ModelConfig.__annotations__[name])
+    written = "string" if stated.startswith("str") else "number"
+    return f"{written} | null" if "None" in stated else written
+
+
+def _literal(value: object) -> str:
+    """A JSON text that is also a TypeScript expression: everything that is not ASCII is escaped.
+
+    So is `<`, since applications put such constants into pages, where `</script>` would end the script.
+    """
+    return json.dumps(value, ensure_ascii=True).replace("<", "\\u003c")

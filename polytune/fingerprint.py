@@ -1,0 +1,23 @@
+"""Digests of values: canonical JSON under SHA-256, each tagged with the kind of thing hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+type_tag_separator = b"\0"
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+
+
+def canonical(value: Json) -> bytes:
+    """One byte string per value: sorted keys, no spaces, UTF-8, no NaN or infinity."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def fingerprint(tag: str, value: Json) -> str:
+    """The SHA-256 (64 hex digits) of a value, under a tag such as `polytune.key.v1`."""
+    return hashlib.sha256(tag.encode() + type_tag_separator + canonical(value)).hexdigest()

@@ -1,0 +1,1 @@
+"""Training-record layouts and their rules."""

@@ -1,0 +1,155 @@
+"""Judges Strudel code: it must parse, run, make sound for some cycles, and name only sounds that exist.
+
+On a machine with the engine's bundle (`polytune grader build strudel`) Strudel itself judges, in a
+child process limited in time and memory. Elsewhere a checker in Python judges what can be judged
+without running anything; every table says which of the two it was.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from pydantic import Field
+
+import polytune
+from polytune.errors import Unavailable
+from polytune.graders._child import Judge, Launch
+from polytune.graders.interface import Case, Grader, GraderSpec, Identity, Verdict
+from polytune.settings import Settings
+from polytune.spec.model import Items
+from polytune.strudel.bundle import Bundle, bundle_in, bundle_path, description_path
+from polytune.strudel.checker import Checked, check, checker_version
+from polytune.strudel.vocabulary import sounds
+
+judge_version = 1
+"""Rises when javascript/judge.js or the word lists change what the engine's side decides."""
+
+startup_seconds = 60.0
+beyond_seconds = 10.0
+build_command = "polytune grader build strudel"
+fenced = re.compile(r"\s*```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL)
+
+
+class StrudelSpec(GraderSpec):
+    """Whether an answer is a Strudel pattern that sounds."""
+
+    cycles: int = Field(default=4, ge=1, le=64)
+    """How many cycles are listened to; a pattern silent in all of them fails."""
+    timeout_seconds: float = Field(default=2.0, gt=0, le=600)
+    """The longest the engine may work on one answer."""
+    memory_mb: int = Field(default=256, ge=64, le=16384)
+    """The most memory the engine may use for one answer."""
+    sounds: Items[str] = ()
+    """Names of sounds that exist besides those Strudel loads by itself."""
+    engine: Literal["auto", "engine", "checker"] = "auto"
+    """`engine` and `checker` insist; `auto` takes the engine when it is built, else the checker."""
+    unfence: bool = False
+    """Judge what stands inside one Markdown fence around the whole answer, instead of failing the answer."""
+
+
+class StrudelGrader(Grader):
+    """Asks Strudel's engine, or the Python checker where there is none."""
+
+    Spec = StrudelSpec
+
+    def __init__(self, spec: GraderSpec, folder: Path, settings: Settings) -> None:
+        assert isinstance(spec, StrudelSpec)
+        self._spec = spec
+        self._known = sounds().and_also(spec.sounds)
+        bundle = _engine(spec, settings)
+        self._judge = Judge(_launch(spec, bundle, folder)) if bundle else None
+
+    @classmethod
+    def identity(cls, spec: GraderSpec, folder: Path, settings: Settings) -> Identity:
+        """The engine with its bundle's digest, or the checker with its version.
+
+        Raises Unavailable when the spec insists on an engine that is not built.
+        """
+        assert isinstance(spec, StrudelSpec)
+        bundle = _engine(spec, settings)
+        paths = (bundle_path(settings.cache_folder), description_path(settings.cache_folder))
+        watched = () if spec.engine == "checker" else paths
+        if bundle is None:
+            facts = {"checker": checker_version}
+            return Identity(name="python checker (no strudel engine)", facts=facts, watched=watched)
+        return Identity(
+            name=f"strudel engine {bundle.versions['@strudel/core']}",
+            facts={"bundle": bundle.digest, "versions": bundle.versions, "judge": judge_version},
+            watched=watched,
+        )
+
+    async def judge(self, case: Case) -> Verdict:
+        """Whether the answer is a pattern that sounds; the reason says where it stopped being one."""
+        code = _unfenced(case.answer) if self._spec.unfence else case.answer
+        if code.lstrip().startswith("```"):
+            return _refused("a Markdown fence is around the code", "parse")
+        if self._judge is None:
+            return _verdict(check(code, self._known))
+        return await self._judge.judge(Case(prompt="", answer=code))
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._judge is not None:
+            await self._judge.close()
+
+
+def _engine(spec: StrudelSpec, settings: Settings) -> Bundle | None:
+    """The bundle that judges; None when the checker does."""
+    if spec.engine == "checker":
+        return None
+    runs = find_spec("py_mini_racer") is not None
+    bundle = bundle_in(settings.cache_folder) if runs else None
+    if bundle is None and spec.engine == "engine":
+        missing = (
+            f"is not built in {settings.cache_folder}. Run `{build_command}`"
+            if runs
+            else "needs the package mini-racer. Run `pip install 'polytune[local]'`"
+        )
+        raise Unavailable(f"strudel engine: it {missing}, or write `engine: auto` to let the checker judge.")
+    return bundle
+
+
+def _launch(spec: StrudelSpec, bundle: Bundle, folder: Path) -> Launch:
+    options = ("--cycles", spec.cycles, "--timeout", spec.timeout_seconds, "--memory", spec.memory_mb)
+    known = (f"--sound={name}" for name in spec.sounds)
+    words = (sys.executable, "-m", "polytune.strudel.host", bundle.path, *options, *known)
+    return Launch(
+        command=tuple(map(str, words)),
+        folder=folder,
+        environment={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": _search_path()},
+        timeout_seconds=spec.timeout_seconds + beyond_seconds,
+        startup_seconds=startup_seconds,
+        place="strudel engine",
+        remedy=f"Build it again with `{build_command}`, or write `engine: checker` for the grader.",
+        announces=True,
+    )
+
+
+def _search_path() -> str:
+    """Where the child finds this polytune, installed or not."""
+    return str(Path(polytune.__path__[0]).parent)
+
+
+def _unfenced(answer: str) -> str:
+    inside = fenced.fullmatch(answer)
+    return inside.group(1) if inside else answer
+
+
+def _verdict(checked: Checked) -> Verdict:
+    if checked.reason:
+        return _refused(checked.reason, checked.stage)
+    return Verdict(passed=True, score=1.0, details={"stage": "done"})
+
+
+def _refused(reason: str, stage: str) -> Verdict:
+    return Verdict(passed=False, score=0.0, reason=reason, details={"stage": stage})

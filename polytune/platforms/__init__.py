@@ -1,0 +1,1 @@
+"""Where data is stored and models are trained, deployed and invoked."""

@@ -1,0 +1,139 @@
+"""What a prompt file may hold: a system prompt, guides, templates and slots, over any axes.
+
+    system: You write haiku.                      template_axis: season      (when templates is a mapping)
+    guides: {season: {spring: ..., autumn: ...}}  templates: {spring: ["A haiku about {{ thing }}"]}
+    slots: {thing: [rain, {..}]}                  or per axis value: {thing: {spring: [..], default: [..]}}
+
+The smallest file is `templates: [Tell me a joke]`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Annotated, TypeGuard
+
+from pydantic import BeforeValidator, ValidationError
+from pydantic_core import ErrorDetails
+
+from polytune.errors import Problem, SpecError, did_you_mean
+from polytune.prompts._document import Document, Step
+from polytune.spec.model import Items, Spec
+
+Value = str | int | float
+"""The value of an axis or of a slot."""
+Cell = Mapping[str, Value]
+"""One value per axis of the matrix, in the matrix's order."""
+
+every_value = "*"
+"""The key under which a plain list of templates is kept: it serves every cell."""
+default = "default"
+"""The key of the slot values for cells that no other key names."""
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
+
+
+def _templates_by_value(value: object) -> object:
+    return {every_value: value} if _is_list(value) else value
+
+
+def _slots_by_value(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    return {name: {default: values} if _is_list(values) else values for name, values in value.items()}
+
+
+class PromptFile(Spec):
+    """The prompts of one project."""
+
+    system: str = ""
+    """The system prompt that the teacher sees, before the guides of the cell."""
+    short_system: str = ""
+    """One or two sentences that may stand in for `system` in the training rows."""
+    guides: dict[str, dict[str, str]] = {}
+    """Axis -> value -> text added to the system prompt of the cells that have this value."""
+    template_axis: str = ""
+    """The axis whose values the keys of `templates` are; absent when `templates` is a list."""
+    templates: Annotated[dict[str, Items[str]], BeforeValidator(_templates_by_value)]
+    """User prompts in Jinja2, which may use any slot or axis: a list, or one list per value of an axis."""
+    slots: Annotated[dict[str, dict[str, Items[Value]]], BeforeValidator(_slots_by_value)] = {}
+    """Name -> values. Or name -> {value of an axis: values, `axis=value`: values, default: values}."""
+
+    def slot_values(self, name: str, cell: Cell) -> tuple[Value, ...]:
+        """The values a slot may take in a cell; empty when the file gives none for it."""
+        choices = self.slots[name]
+        present = {str(value) for value in cell.values()}
+        present |= {f"{axis}={value}" for axis, value in cell.items()}
+        named = (values for key, values in choices.items() if key in present)
+        return next(named, choices.get(default, ()))
+
+    def guide(self, axis: str, value: Value) -> str | None:
+        """The guide of one axis value, if there is one."""
+        return self.guides.get(axis, {}).get(str(value))
+
+    def templates_for(self, cell: Cell) -> str | None:
+        """The key of the templates that serve a cell; None when there are none."""
+        if every_value in self.templates:
+            return every_value
+        wanted = str(cell.get(self.template_axis, ""))
+        return wanted if wanted in self.templates else None
+
+
+def template_path(key: str, index: int) -> tuple[Step, ...]:
+    """Where a template stands in the document."""
+    return ("templates", index) if key == every_value else ("templates", key, index)
+
+
+def parse_prompt_file(document: Document) -> PromptFile:
+    """The file as a checked value. Raises SpecError with every wrong key and type in it."""
+    data = document.data()
+    if not isinstance(data, dict):
+        raise SpecError([document.problem((), "a prompt file is a mapping with the key `templates`")])
+    try:
+        return PromptFile.model_validate(data)
+    except ValidationError as error:
+        raise SpecError(_problems(document, error)) from None
+
+
+_expected = {
+    "string_type": "a text",
+    "int_type": "a number",
+    "int_from_float": "a number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+}
+
+
+def _problems(document: Document, error: ValidationError) -> list[Problem]:
+    """One problem per place: the branches of a union are told together."""
+    by_place: dict[tuple[Step, ...], list[ErrorDetails]] = defaultdict(list)
+    problems = []
+    for detail in error.errors(include_url=False):
+        if detail["type"] == "extra_forbidden":
+            what = f"unknown key.{did_you_mean(str(detail['loc'][-1]), list(PromptFile.model_fields))}"
+            problems.append(document.problem(detail["loc"], what, key=True))
+        elif detail["type"] == "missing":
+            problems.append(document.problem((), f"the key `{detail['loc'][-1]}` is missing"))
+        else:
+            by_place[document.known(detail["loc"])].append(detail)
+    return problems + [document.problem(place, _wrong(place, found)) for place, found in by_place.items()]
+
+
+def _wrong(place: tuple[Step, ...], found: list[ErrorDetails]) -> str:
+    names = {_expected.get(detail["type"], detail["msg"]): None for detail in found}
+    if (
+        "a mapping" in names
+        and place[0] in ("templates", "slots")
+        and len(place) == 1 + (place[0] == "slots")
+    ):
+        names = {"a list": None, **names}
+    return f"must be {' or '.join(names)}, not {_described(found[0]['input'])}"
+
+
+def _described(value: object) -> str:
+    words: dict[type, str] = {str: "a text", dict: "a mapping", list: "a list", type(None): "empty"}
+    return words.get(type(value), f"{value}")

@@ -1,0 +1,130 @@
+"""Families of interchangeable parts: a name in YAML is a file in the family's folder.
+
+    teacher: {kind: composer}   ->   polytune/teachers/composer.py, the one subclass of Teacher in it
+
+Other packages add members through the entry-point group `polytune.<family>`. A member is imported
+when it is named, never before, so start-up does not grow with the number of parts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, distributions
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from polytune.errors import UsageError, did_you_mean
+
+T = TypeVar("T")
+
+
+class UnknownMember(UsageError):
+    """No member of the family has this name."""
+
+    def __init__(self, noun: str, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"unknown {noun} '{name}'.{did_you_mean(name, known)}")
+
+
+@dataclass(frozen=True)
+class Family(Generic[T]):
+    """A folder of interchangeable parts that share one interface."""
+
+    name: str
+    """The folder under `polytune/` and the last part of the entry-point group."""
+    noun: str
+    """What one member is called in messages: 'teacher', 'step kind'."""
+    interface: type[T]
+    dashes: bool = False
+    """Whether names are written with dashes: `nova-lite` is `nova_lite.py`."""
+
+    def unknown(self, name: str) -> str:
+        """What is wrong with a name that no member has; '' for a known one."""
+        names = self.names()
+        return "" if name in names else str(UnknownMember(self.noun, name, names))
+
+    def names(self) -> list[str]:
+        """Every member's name, sorted; imports none of them."""
+        package = importlib.import_module(f"polytune.{self.name}")
+        modules = (m.name for m in pkgutil.iter_modules(package.__path__))
+        built_in = {m for m in modules if m != "interface" and not m.startswith("_")}
+        if self.dashes:
+            built_in = {name.replace("_", "-") for name in built_in}
+        return sorted(built_in | self._third_party().keys())
+
+    def load(self, name: str) -> type[T]:
+        """The class of the member called `name`.
+
+        Raises UnknownMember, with the nearest name, when there is none.
+        """
+        third_party = self._third_party()
+        if name in third_party:
+            return self._checked(third_party[name].load(), name)
+        if name not in self.names():
+            raise UnknownMember(self.noun, name, self.names())
+        return self._only_subclass(self.module(name))
+
+    def module(self, name: str) -> ModuleType:
+        """The file that holds the built-in member called `name`."""
+        stem = name.replace("-", "_") if self.dashes else name
+        return importlib.import_module(f"polytune.{self.name}.{stem}")
+
+    def _third_party(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in _all_entry_points().select(group=f"polytune.{self.name}")}
+
+    def _only_subclass(self, module: ModuleType) -> type[T]:
+        found = [
+            value
+            for value in vars(module).values()
+            if isinstance(value, type)
+            and issubclass(value, self.interface)
+            and value.__module__ == module.__name__
+        ]
+        if len(found) != 1:
+            message = f"{module.__name__} must define exactly one {self.interface.__name__}"
+            raise TypeError(f"{message}; it defines {len(found)}")
+        return found[0]
+
+    def _checked(self, value: object, name: str) -> type[T]:
+        if isinstance(value, type) and issubclass(value, self.interface):
+            return value
+        raise TypeError(f"entry point {name} of polytune.{self.name} is no {self.noun}")
+
+
+@cache
+def _all_entry_points() -> EntryPoints:
+    """Every installed entry point; reading them takes tens of milliseconds, so once a process."""
+    return EntryPoints(point for points in distributions() for point in points.entry_points)
+
+
+@dataclass(frozen=True)
+class Catalogue(Generic[T]):
+    """A family whose members are facts, not behaviour: each file holds one instance."""
+
+    name: str
+    noun: str
+    interface: type[T]
+
+    def unknown(self, name: str) -> str:
+        """What is wrong with a name that no entry has; '' for a known one."""
+        return self._family().unknown(name)
+
+    def names(self) -> list[str]:
+        """Every entry's name, written with dashes, sorted."""
+        return self._family().names()
+
+    def get(self, name: str) -> T:
+        """The entry called `name`. Raises UnknownMember, with the nearest name, when there is none."""
+        if name not in self.names():
+            raise UnknownMember(self.noun, name, self.names())
+        module = self._family().module(name)
+        found = [value for value in vars(module).values() if type(value) is self.interface]
+        if len(found) != 1:
+            raise TypeError(f"{module.__name__} must hold exactly one {self.interface.__name__}")
+        return found[0]
+
+    def _family(self) -> Family[T]:
+        return Family(self.name, self.noun, self.interface, dashes=True)

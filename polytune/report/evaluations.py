@@ -1,0 +1,191 @@
+"""Evaluations of two runs: pass rates with intervals, paired wherever both answered the same prompts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+
+import msgspec
+
+from polytune.data.lines import blocks
+from polytune.data.significance import compare, z_95
+from polytune.engine.artifacts import Facts
+from polytune.engine.difference import StepDifference, differs
+from polytune.engine.sides import Side
+from polytune.report.shape import CellChange, Direction, EvaluationDifference, Tally, Value
+
+answers_name = "answers.jsonl"
+leading_answerers = ("custom", "base")
+least_shared = 0.5
+"""Of the smaller test split: with fewer prompts in common, pairing would throw away most of the evidence."""
+
+
+class _Verdict(msgspec.Struct, frozen=True):
+    passed: bool
+
+
+class _Judged(msgspec.Struct, frozen=True):
+    verdicts: dict[str, _Verdict]
+
+
+class _Row(msgspec.Struct, frozen=True):
+    prompt: str
+    answers: dict[str, _Judged]
+    cell: dict[str, Value] = {}
+
+
+class _Score(msgspec.Struct, frozen=True):
+    passed: int
+    n: int
+
+
+class _Result(msgspec.Struct, frozen=True):
+    judged_by: str
+    scores: dict[str, _Score]
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """One answerer's verdicts under one grader in one run, by test prompt."""
+
+    passed: Mapping[tuple[str, int], bool]
+    """The number tells apart rows with the same prompt."""
+    cells: Mapping[tuple[str, int], Mapping[str, Value]]
+    tally: Tally
+
+
+def evaluation_differences(old: Side, new: Side, step: StepDifference) -> Iterator[EvaluationDifference]:
+    """Every answerer under every grader that both runs have and whose verdicts differ."""
+    if not differs(step):
+        return
+    before, after = _results(old, step.id), _results(new, step.id)
+    rows = _rows(old, step.id), _rows(new, step.id)
+    for grader in (name for name in after if name in before):
+        judged_by = (before[grader].judged_by, after[grader].judged_by)
+        for answerer in _answerers(before[grader], after[grader]):
+            pair = [
+                _verdicts(of, grader, answerer, scores[grader].scores[answerer])
+                for of, scores in zip(rows, (before, after), strict=True)
+            ]
+            if pair[0] != pair[1] or judged_by[0] != judged_by[1]:
+                yield _difference((step.id, grader, answerer), judged_by, pair[0], pair[1])
+
+
+def is_evaluation(metrics: Facts) -> bool:
+    """Whether a step's metrics are pass rates by grader and answerer."""
+    return "graders" in metrics
+
+
+def _results(side: Side, step: str) -> dict[str, _Result]:
+    report = side.steps[step].report
+    assert report is not None
+    return msgspec.convert(report.metrics["graders"], dict[str, _Result])
+
+
+def _answerers(before: _Result, after: _Result) -> list[str]:
+    both = before.scores.keys() & after.scores.keys()
+    return [*(name for name in leading_answerers if name in both), *sorted(both - set(leading_answerers))]
+
+
+def _rows(side: Side, step: str) -> list[_Row]:
+    """Every test prompt with its verdicts; none when the file is gone."""
+    path: Path | None = side.output(step, answers_name)
+    if path is None:
+        return []
+    decoder = msgspec.json.Decoder(_Row)
+    return [decoder.decode(line) for block in blocks(path) for line in block.lines]
+
+
+def _verdicts(rows: Sequence[_Row], grader: str, answerer: str, score: _Score) -> Verdicts:
+    seen: Counter[str] = Counter()
+    passed, cells = {}, {}
+    for row in rows:
+        judged = row.answers.get(answerer)
+        verdict = judged.verdicts.get(grader) if judged else None
+        if verdict is not None:
+            name = (row.prompt, seen[row.prompt])
+            seen[row.prompt] += 1
+            passed[name], cells[name] = verdict.passed, row.cell
+    return Verdicts(passed, cells, Tally(passed=score.passed, n=score.n))
+
+
+def _difference(
+    name: tuple[str, str, str], judged_by: tuple[str, str], old: Verdicts, new: Verdicts
+) -> EvaluationDifference:
+    shared = [prompt for prompt in new.passed if prompt in old.passed]
+    smaller = min(old.tally.n, new.tally.n)
+    paired = bool(shared) and len(shared) >= least_shared * smaller
+    everything = len(shared) == old.tally.n == new.tally.n
+    before, after = ([of.passed[prompt] for prompt in shared] for of in (old, new))
+    found = compare(before, after)
+    interval = (found.low, found.high) if paired else unpaired_interval(old.tally, new.tally)
+    difference = found.difference if paired else round(_rate(new.tally) - _rate(old.tally), 6)
+    return EvaluationDifference(
+        step=name[0],
+        grader=name[1],
+        answerer=name[2],
+        judged_by=judged_by,
+        old=old.tally,
+        new=new.tally,
+        pairing=("all" if everything else "shared") if paired else "none",
+        shared_old=_tally(before),
+        shared_new=_tally(after),
+        difference=difference,
+        low=interval[0],
+        high=interval[1],
+        p=found.p if paired else None,
+        direction=_direction(*interval),
+        cells=tuple(_cells(old, new, shared if paired else None)),
+    )
+
+
+def unpaired_interval(old: Tally, new: Tally) -> tuple[float, float]:
+    """The 95% interval of the difference of two independent pass rates (Agresti and Caffo, 2000)."""
+    rates = [(each.passed + 1) / (each.n + 2) for each in (old, new)]
+    half = z_95 * sqrt(
+        sum(rate * (1 - rate) / (each.n + 2) for rate, each in zip(rates, (old, new), strict=True))
+    )
+    middle = rates[1] - rates[0]
+    return round(max(-1.0, middle - half), 6), round(min(1.0, middle + half), 6)
+
+
+def _direction(low: float, high: float) -> Direction:
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "not distinguishable"
+
+
+def _tally(verdicts: Sequence[bool]) -> Tally:
+    return Tally(passed=sum(verdicts), n=len(verdicts))
+
+
+def _rate(tally: Tally) -> float:
+    return tally.passed / tally.n if tally.n else 0.0
+
+
+def _cells(old: Verdicts, new: Verdicts, shared: Sequence[tuple[str, int]] | None) -> Iterator[CellChange]:
+    """Every matrix value on whose prompts the pass rate differs, the largest change first."""
+    before = _by_value(old, old.passed if shared is None else shared)
+    after = _by_value(new, new.passed if shared is None else shared)
+    found = [
+        CellChange(axis=axis, value=value, old=before[axis, value], new=after[axis, value])
+        for axis, value in after
+        if (axis, value) in before
+    ]
+    moved = [cell for cell in found if _rate(cell.old) != _rate(cell.new)]
+    yield from sorted(moved, key=lambda c: (-abs(_rate(c.new) - _rate(c.old)), c.axis, c.value))
+
+
+def _by_value(
+    verdicts: Verdicts, prompts: Sequence[tuple[str, int]] | Mapping[tuple[str, int], bool]
+) -> dict[tuple[str, str], Tally]:
+    passed: Counter[tuple[str, str]] = Counter()
+    asked: Counter[tuple[str, str]] = Counter()
+    for prompt in prompts:
+        for axis, value in verdicts.cells[prompt].items():
+            asked[axis, str(value)] += 1
+            passed[axis, str(value)] += verdicts.passed[prompt]
+    return {name: Tally(passed=passed[name], n=n) for name, n in asked.items()}

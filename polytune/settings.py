@@ -1,0 +1,82 @@
+"""How to run, never what to make: from flags, the environment and `.env`; nothing here is hashed.
+
+A flag wins over the environment, the environment over `.env`. `.env.example` documents every variable.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from polytune.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything about how to run. Two runs with different settings make the same artifacts."""
+
+    concurrency: int = 16
+    """Answers asked for at once. POLYTUNE_CONCURRENCY."""
+    threads: int = 0
+    """Compute threads of a local trainer; 0 means the cores this process may use. POLYTUNE_THREADS."""
+    poll_seconds: float = 1.0
+    """Pause between two looks at a running job. POLYTUNE_POLL_SECONDS."""
+    log_format: str = "auto"
+    """`auto` (console on a terminal, plain lines otherwise), `plain` or `json`. POLYTUNE_LOG_FORMAT."""
+    cache_folder: Path = field(default_factory=lambda: Path.home() / ".cache" / "polytune")
+    """Converted base models and grader bundles, shared by workspaces. POLYTUNE_CACHE."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Environment and `.env` together: where `${env:}` and `${secret:}` look names up."""
+
+
+def load_settings(folder: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force for a workspace folder, from the environment and `folder/.env`.
+
+    Raises UsageError when a variable holds something that is not a number or a known word.
+    """
+    given = os.environ if environment is None else environment
+    merged = {**read_dotenv(folder / ".env"), **given}
+    home = Path(merged.get("HOME", "~")).expanduser()
+    cache = merged.get("POLYTUNE_CACHE") or Path(merged.get("XDG_CACHE_HOME") or home / ".cache") / "polytune"
+    return Settings(
+        concurrency=max(1, int(_number(merged, "POLYTUNE_CONCURRENCY", 16))),
+        threads=int(_number(merged, "POLYTUNE_THREADS", 0)),
+        poll_seconds=_number(merged, "POLYTUNE_POLL_SECONDS", 1.0),
+        log_format=_word(merged, "POLYTUNE_LOG_FORMAT", ("auto", "plain", "json")),
+        cache_folder=Path(cache).expanduser(),
+        environment=merged,
+    )
+
+
+def read_dotenv(path: Path) -> dict[str, str]:
+    """The NAME=value lines of a `.env` file: comments and blank lines skipped, quotes removed."""
+    if not path.is_file():
+        return {}
+    pairs = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and not name.startswith("#"):
+            pairs[name.strip()] = _unquoted(value.strip())
+    return pairs
+
+
+def _unquoted(value: str) -> str:
+    quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if quoted else value.split(" #", 1)[0].rstrip()
+
+
+def _number(values: Mapping[str, str], name: str, default: float) -> float:
+    text = values.get(name, "")
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise UsageError(f"{name}: '{text}' is not a number") from None
+
+
+def _word(values: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
+    text = values.get(name) or known[0]
+    if text not in known:
+        raise UsageError(f"{name}: '{text}' is not one of {', '.join(known)}")
+    return text

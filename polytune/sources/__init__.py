@@ -1,0 +1,1 @@
+"""Where existing records come from."""

@@ -1,0 +1,141 @@
+"""A file and everything it stands on, made into the trees to validate.
+
+file  <-  extends, folded from the oldest  <-  --set  ->  matrix: one tree per variant  ->  ${...} filled in
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from polytune.errors import Problem
+from polytune.spec.interpolate import Interpolation
+from polytune.spec.located import Node, Parts, incomplete, problem, shown_folder
+from polytune.spec.overrides import overridden
+from polytune.spec.reading import read_located
+from polytune.spec.variants import expanded
+
+composed_keys = frozenset({"extends", "matrix"})
+"""Top-level keys that are used up here: a variant's tree has none of them."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One experiment that a file stands for."""
+
+    name: str
+    """The file's `name`, with `@axis=value,...` behind it when the file has a matrix."""
+    root: Node
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What a file says once everything it refers to is in place."""
+
+    variants: tuple[Variant, ...]
+    """In matrix order, the last axis fastest; empty when the file cannot be read at all."""
+    sources: tuple[Path, ...]
+    """Absolute path of every YAML file read, the given one first."""
+    environment: Mapping[str, str | None]
+    """Every variable that was looked up, with what was found."""
+    problems: tuple[Problem, ...]
+
+
+def compose(path: Path, overrides: Sequence[str], environment: Mapping[str, str]) -> Composition:
+    """The variants that a file stands for, with `--set` values in place; raises nothing.
+
+    Problems are collected, so that validation can add its own before all are shown.
+    """
+    problems: list[Problem] = []
+    ancestry = _Ancestry(problems)
+    root = ancestry.whole(path)
+    if root is None:
+        return Composition((), tuple(ancestry.sources), {}, tuple(problems))
+    root = incomplete(root) if ancestry.is_broken else root
+    root = overridden(root, overrides, problems)
+    looked_up: dict[str, str | None] = {}
+    filled = Interpolation(environment, looked_up, problems)
+    for_names = Interpolation(environment, looked_up, [])
+    variants = []
+    for name, tree in expanded(root, path.stem, for_names, problems):
+        variants.append(Variant(name, filled.whole(_without_composed_keys(tree))))
+    return Composition(tuple(variants), tuple(ancestry.sources), looked_up, tuple(dict.fromkeys(problems)))
+
+
+def merged(parent: Node, child: Node, path: Parts = ()) -> Node:
+    """The child over the parent: maps merge, lists and scalars replace.
+
+    A member of a family that names another `kind` replaces too, since its other keys mean nothing to
+    the new kind; a step's own `kind` (`steps.deploy.kind`) is an ordinary key.
+    """
+    if not (isinstance(parent.value, Mapping) and isinstance(child.value, Mapping)):
+        return child
+    if _names_another_kind(parent.value, child.value) and not _is_step(path):
+        return child
+    value = dict(parent.value)
+    for key, node in child.value.items():
+        value[key] = merged(value[key], node, (*path, key)) if key in value else node
+    return replace(child, value=value, keys={**parent.keys, **child.keys})
+
+
+def _names_another_kind(parent: Mapping[str, Node], child: Mapping[str, Node]) -> bool:
+    return "kind" in parent and "kind" in child and parent["kind"].value != child["kind"].value
+
+
+def _is_step(path: Parts) -> bool:
+    return len(path) == 2 and path[0] == "steps"
+
+
+def _without_composed_keys(root: Node) -> Node:
+    assert isinstance(root.value, Mapping)
+    value = {key: node for key, node in root.value.items() if key not in composed_keys}
+    return replace(root, value=value)
+
+
+class _Ancestry:
+    """Follows `extends` from a file to the oldest one it stands on."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.sources: list[Path] = []
+        self.is_broken = False
+        """Whether a file on the way could not be read, so that its keys are unknown."""
+        self._problems = problems
+        self._chain: list[Path] = []
+
+    def whole(self, path: Path) -> Node | None:
+        """The file merged over all it extends; None, with a problem, when it cannot be read."""
+        self.sources.append(Path(os.path.abspath(path)))
+        self._chain.append(path)
+        root = read_located(path, self._problems)
+        if root is None:
+            self.is_broken = True
+            return None
+        if not isinstance(root.value, Mapping):
+            what = "an experiment is a mapping of keys such as `name:` and `steps:`"
+            self._problems.append(problem(root.origin, "", what))
+            self.is_broken = True
+            return None
+        stated = root.value.get("extends")
+        parent = self._parent(stated) if stated is not None else None
+        return root if parent is None else merged(parent, root)
+
+    def _parent(self, stated: Node) -> Node | None:
+        if not isinstance(stated.value, str) or not stated.value:
+            self._wrong(stated, "must be the path of another experiment file")
+            return None
+        folder = stated.origin.file.parent
+        path = Path(os.path.normpath(folder / stated.value))
+        if not os.path.isfile(path):
+            self._wrong(stated, f"no such file '{stated.value}'; looked in {shown_folder(path)}")
+            return None
+        if Path(os.path.abspath(path)) in self.sources:
+            chain = " -> ".join(str(each) for each in (*self._chain, path))
+            self._wrong(stated, f"a file cannot extend itself: {chain}")
+            return None
+        return self.whole(path)
+
+    def _wrong(self, stated: Node, what: str) -> None:
+        self._problems.append(problem(stated.origin, "extends", what))
+        self.is_broken = True

@@ -1,0 +1,262 @@
+"""The experiment file itself: its top level, and each step taken apart into its wiring and its spec.
+
+    steps:
+      train: {from: upload, epochs: 2}     wiring: kind `train`, input from `upload`     spec: {epochs: 2}
+
+`uses` names the step's kind and defaults to its id, so a step's own `kind` is its own business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from polytune.errors import PolytuneError, Problem, did_you_mean
+from polytune.spec.fields import fields_of
+from polytune.spec.located import Node, Origin, children, dotted, problem
+from polytune.spec.model import FieldProblem, Inherited, Items, JsonObject, Member, MemberSpec, Spec
+from polytune.spec.validate import MemberSpecs, validated
+from polytune.spec.wording import shown
+
+step_ids = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+wiring_keys = ("uses", "from", "needs")
+only_input = ""
+"""The port under which a bare `from: step` is kept: the step's only input, whatever its name."""
+
+
+class Budget(Spec):
+    """What one experiment may spend, over all its runs; a run that would go beyond stops first."""
+
+    usd: Annotated[float, Field(ge=0)] | None = None
+    """The most that all paid work together may cost, in US dollars."""
+    requests: Annotated[int, Field(ge=0)] | None = None
+    """The most requests that teachers and judges may be sent."""
+    tokens: Annotated[int, Field(ge=0)] | None = None
+    """The most tokens, in and out together, that teachers and judges may be billed for."""
+
+
+class Experiment(Spec):
+    """One experiment: what to make, from what, within which budget."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*(@[A-Za-z0-9._+=,-]+)?$", max_length=200)]
+    """What every table calls the experiment: small letters, digits, dots, dashes and underscores. Behind
+    an `@`, the values that tell one variant of a matrix from the others."""
+    description: str = ""
+    """What the experiment is for, in a sentence or two."""
+    project: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=63)] | None = None
+    """The project that the experiment belongs to; its prompts are `prompts/<project>.yaml` unless stated."""
+    extends: Annotated[str, Field(min_length=1)] | None = None
+    """Another experiment file that this one changes, relative to this file. Mappings merge; lists and
+    single values replace, and so does a member that names another `kind`."""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    """Where all randomness starts; steps may state their own."""
+    budget: Budget = Budget()
+    """What the experiment may spend."""
+    platform: Annotated[MemberSpec | None, Member("platforms")] = None
+    """Where data is stored and models are trained, deployed and invoked."""
+    steps: JsonObject
+    """Step id -> what the step does. The id names the step's kind unless `uses` does."""
+    tags: dict[str, str] = {}
+    """Free labels, kept in the manifest and put on remote resources."""
+    matrix: dict[str, Items[Any]] | None = None
+    """Axis -> values: one variant per combination. An axis is a dotted path such as `steps.train.epochs`."""
+
+    def problems(self) -> list[FieldProblem]:
+        """An experiment without steps makes nothing."""
+        return [] if self.steps else [FieldProblem("steps", "must hold at least one step")]
+
+
+@dataclass(frozen=True)
+class StepEntry:
+    """One step as the file states it."""
+
+    id: str
+    kind: str
+    """The name of its step kind: `uses`, or the id."""
+    inputs: Mapping[str, str]
+    """Port -> id of the step that feeds it, from `from`; a bare `from: id` is kept under `only_input`."""
+    needs: tuple[str, ...]
+    """Ids of steps that must be done first although nothing flows from them."""
+    node: Node
+    """The step's own spec: what is left without `uses`, `from` and `needs`."""
+    origin: Origin
+    """Where the step's id stands."""
+    kind_origin: Origin
+    """Where its kind is stated: at `uses`, else at the id."""
+
+    @property
+    def where(self) -> str:
+        """The dotted path of the step in the file."""
+        return dotted("steps", self.id)
+
+
+@dataclass(frozen=True)
+class ResolvedStep:
+    """A step with its validated spec."""
+
+    entry: StepEntry
+    spec: Spec
+    node: Node
+    """What the spec was made from: the step's own node with inherited values in place."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A whole experiment, validated; incomplete where problems were found."""
+
+    experiment: Experiment | None
+    entries: tuple[StepEntry, ...]
+    """Every step that can be told apart, in file order, also those whose spec is wrong."""
+    steps: tuple[ResolvedStep, ...]
+
+
+def resolve(root: Node, problems: list[Problem], member: MemberSpecs) -> Resolved:
+    """The experiment and its steps, with every problem in them appended.
+
+    Step kinds are members of the family `steps`.
+    """
+    experiment = validated(Experiment, root, "", problems, member)
+    entries = step_entries(root, problems)
+    steps = [step for entry in entries if (step := resolved_step(entry, root, problems, member))]
+    return Resolved(experiment, entries, tuple(steps))
+
+
+def resolved_step(
+    entry: StepEntry, root: Node, problems: list[Problem], member: MemberSpecs
+) -> ResolvedStep | None:
+    """The step with its validated spec; None, with its problems appended, when something is wrong."""
+    try:
+        cls = member("steps", entry.kind)
+    except PolytuneError as error:
+        if not (entry.node.incomplete and entry.kind == entry.id):
+            problems.append(problem(entry.kind_origin, entry.where, str(error)))
+        return None
+    node = inherited(cls, entry.node, root)
+    spec = validated(cls, node, entry.where, problems, member)
+    return None if spec is None else ResolvedStep(entry, spec, node)
+
+
+def inherited(cls: type[Spec], node: Node, root: Node) -> Node:
+    """The step's node with the top-level value of every `Inherited` field that it does not state.
+
+    Such a value keeps its place, and problems in it are told under its top-level path.
+    """
+    if not (isinstance(node.value, Mapping) and isinstance(root.value, Mapping)):
+        return node
+    keys = [key for key, shape in fields_of(cls).items() if shape.marker(Inherited)]
+    taken = {
+        key: replace(root.value[key], stated=key)
+        for key in keys
+        if key in root.value and key not in node.value
+    }
+    if not taken:
+        return node
+    places = {key: root.keys.get(key, root.origin) for key in taken}
+    return replace(node, value={**node.value, **taken}, keys={**node.keys, **places})
+
+
+def step_entries(root: Node, problems: list[Problem]) -> tuple[StepEntry, ...]:
+    """The steps of a file in its order, taken apart; what cannot be is reported and left out."""
+    steps = children(root).get("steps")
+    if steps is None or not isinstance(steps.value, Mapping):
+        return ()
+    ids = list(steps.value)
+    found = [_Wiring(steps, id, ids, problems).entry() for id in ids]
+    return tuple(entry for entry in found if entry is not None)
+
+
+class _Wiring:
+    """Takes one step apart."""
+
+    def __init__(self, steps: Node, id: str, ids: Sequence[str], problems: list[Problem]) -> None:
+        self._node = children(steps)[id]
+        self._id = id
+        self._ids = ids
+        self._origin = steps.keys.get(id, self._node.origin)
+        self._problems = problems
+        self._others_unread = steps.incomplete
+
+    def entry(self) -> StepEntry | None:
+        """The step; None when it cannot even be named."""
+        if not step_ids.fullmatch(self._id):
+            what = "a step id is small letters, digits, - and _, begins with a letter, and is at most 63 long"
+            self._add(self._origin, "", what)
+            return None
+        node = self._node
+        if node.broken:
+            return None
+        if node.value is None:
+            node = replace(node, value={}, text=None)
+        if not isinstance(node.value, Mapping):
+            self._add(node.origin, "", f"must be a mapping, not {shown(node)}")
+            return None
+        uses = node.value.get("uses")
+        kind = self._kind(uses)
+        if kind is None:
+            return None
+        return StepEntry(
+            id=self._id,
+            kind=kind,
+            inputs=self._inputs(node.value.get("from")),
+            needs=self._needs(node.value.get("needs")),
+            node=replace(node, value={k: v for k, v in node.value.items() if k not in wiring_keys}),
+            origin=self._origin,
+            kind_origin=self._origin if uses is None else uses.origin,
+        )
+
+    def _kind(self, uses: Node | None) -> str | None:
+        if uses is None:
+            return self._id
+        if uses.broken:
+            return None
+        if not isinstance(uses.value, str):
+            self._add(uses.origin, "uses", f"must be the name of a step kind, not {shown(uses)}")
+            return None
+        return uses.value
+
+    def _inputs(self, stated: Node | None) -> dict[str, str]:
+        if stated is None or stated.broken:
+            return {}
+        if isinstance(stated.value, str):
+            return {only_input: stated.value} if self._is_step(stated, "from") else {}
+        if not isinstance(stated.value, Mapping):
+            self._add(stated.origin, "from", f"must be a step id, or a mapping of them, not {shown(stated)}")
+            return {}
+        return {
+            port: str(source.value)
+            for port, source in stated.value.items()
+            if self._is_step(source, f"from.{port}")
+        }
+
+    def _needs(self, stated: Node | None) -> tuple[str, ...]:
+        if stated is None or stated.broken:
+            return ()
+        if not isinstance(stated.value, tuple):
+            hint = f"; write [{stated.text}]" if isinstance(stated.value, str) else ""
+            self._add(stated.origin, "needs", f"must be a list of step ids, not {shown(stated)}{hint}")
+            return ()
+        kept = [item for i, item in enumerate(stated.value) if self._is_step(item, f"needs.{i}")]
+        return tuple(dict.fromkeys(str(item.value) for item in kept))
+
+    def _is_step(self, node: Node, field: str) -> bool:
+        if node.broken:
+            return False
+        if node.value == self._id:
+            self._add(node.origin, field, "a step cannot wait for itself")
+        elif not isinstance(node.value, str):
+            self._add(node.origin, field, f"must be a step id, not {shown(node)}")
+        elif node.value not in self._ids and self._others_unread:
+            return True
+        elif node.value not in self._ids:
+            others = [id for id in self._ids if id != self._id]
+            self._add(node.origin, field, f"no step '{node.value}'.{did_you_mean(node.value, others)}")
+        else:
+            return True
+        return False
+
+    def _add(self, origin: Origin, field: str, what: str) -> None:
+        self._problems.append(problem(origin, dotted("steps", self._id, field), what))

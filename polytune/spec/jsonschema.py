@@ -1,0 +1,273 @@
+"""The JSON Schema (draft 2020-12) of experiment files, for editors; polytune itself never reads it.
+
+A file may take any key from the file it extends, so the schema requires none, and a `${...}` may stand
+wherever a single value may.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import cleandoc, getsource
+from itertools import pairwise
+from textwrap import dedent
+from typing import TypeVar
+
+from pydantic.json_schema import models_json_schema
+
+from polytune.spec.experiment import Experiment, step_ids
+from polytune.spec.fields import Shape, fields_of, key_of
+from polytune.spec.model import CatalogueName, JsonObject, Member, MemberSpec, Spec
+
+M = TypeVar("M")
+Change = Callable[[JsonObject], JsonObject]
+
+dialect = "https://json-schema.org/draft/2020-12/schema"
+reference = {
+    "description": "A reference that is filled in: ${env:NAME}, ${env:NAME:-default}, ${spec:path}.",
+    "pattern": r"\$\{(env|spec):[^}]+\}",
+    "type": "string",
+}
+wiring: JsonObject = {
+    "uses": {"description": "The step's kind; its id when not stated.", "type": "string"},
+    "from": {
+        "description": "Which step feeds this one, or port -> step, when more than one could.",
+        "anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}],
+    },
+    "needs": {
+        "description": "Steps that must be done first although nothing flows from them.",
+        "type": "array",
+        "items": {"type": "string"},
+    },
+}
+single_types = frozenset({"integer", "number", "boolean", "string"})
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A spec class and the name of its definition."""
+
+    name: str
+    cls: type[Spec]
+
+
+def schema_text(schema: JsonObject) -> str:
+    """The schema as it is committed: the same text for the same schema."""
+    return json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def experiment_schema(
+    step_specs: Mapping[str, type[Spec]],
+    members: Mapping[str, Mapping[str, type[Spec]]],
+    names: Mapping[str, Sequence[str]],
+) -> JsonObject:
+    """The schema of experiment files whose steps and members may be any of these.
+
+    `step_specs` is step kind -> spec, `members` is family -> kind -> spec, and `names` is catalogue ->
+    names.
+    """
+    steps = [_Part(f"steps.{kind}", step_specs[kind]) for kind in sorted(step_specs)]
+    kinds = [_Part(f"{f}.{k}", members[f][k]) for f in sorted(members) for k in sorted(members[f])]
+    definitions = _definitions([*steps, *kinds, _Part("experiment", Experiment)], names)
+    for step in steps:
+        properties = definitions[step.name].setdefault("properties", {})
+        definitions[step.name]["properties"] = {**wiring, **properties}
+    for part in kinds:
+        kind = part.name.partition(".")[2]
+        definitions[part.name].setdefault("properties", {})["kind"] = {"const": kind}
+    for part in (*steps, *kinds):
+        if rules := part.cls.schema_rules():
+            definitions[part.name]["allOf"] = rules
+    for family in sorted(members):
+        definitions[family] = _choice("kind", family, members[family])
+    definitions["step"] = _choice("uses", "steps", step_specs)
+    definitions["reference"] = reference
+    top = definitions.pop("experiment")
+    top["properties"]["steps"] = _steps(top["properties"]["steps"], sorted(step_specs))
+    return {"$schema": dialect, "title": "polytune experiment", **top, "$defs": _used(top, definitions)}
+
+
+def _steps(stated: JsonObject, kinds: Sequence[str]) -> JsonObject:
+    """A mapping of ids: one that names a kind is of that kind unless `uses` says otherwise."""
+    return {
+        "description": stated["description"],
+        "type": "object",
+        "propertyNames": {"pattern": f"^{step_ids.pattern}$"},
+        "properties": {
+            kind: {
+                "if": {"type": "object", "required": ["uses"]},
+                "then": {"$ref": "#/$defs/step"},
+                "else": {"anyOf": [{"$ref": f"#/$defs/steps.{kind}"}, {"type": "null"}]},
+            }
+            for kind in kinds
+        },
+        "additionalProperties": {"$ref": "#/$defs/step"},
+    }
+
+
+def _choice(key: str, family: str, specs: Mapping[str, type[Spec]]) -> JsonObject:
+    """A mapping whose `key` says which definition the rest follows."""
+    named = [{"const": kind, "description": _summary(specs[kind])} for kind in sorted(specs)]
+    return {
+        "type": "object",
+        "properties": {key: {"anyOf": [*named, {"$ref": "#/$defs/reference"}]}},
+        "allOf": [
+            {
+                "if": {"properties": {key: {"const": kind}}, "required": [key]},
+                "then": {"$ref": f"#/$defs/{family}.{kind}"},
+            }
+            for kind in sorted(specs)
+        ],
+    }
+
+
+def _summary(cls: type[Spec]) -> str:
+    return cleandoc(cls.__doc__ or "").partition("\n")[0]
+
+
+def _definitions(parts: Sequence[_Part], names: Mapping[str, Sequence[str]]) -> dict[str, JsonObject]:
+    """One definition per part, under the part's name, and one per spec class nested in them."""
+    classes = list(dict.fromkeys([part.cls for part in parts] + _nested([part.cls for part in parts])))
+    refs, whole = models_json_schema([(cls, "validation") for cls in classes])
+    found: dict[str, JsonObject] = whole.get("$defs", {})
+    by_class = {cls: ref["$ref"].removeprefix("#/$defs/") for (cls, _), ref in refs.items()}
+    for cls in classes:
+        _mark(found[by_class[cls]], cls, names)
+    tidied = {name: _tidied(definition) for name, definition in found.items()}
+    named = {part.name: json.loads(json.dumps(tidied[by_class[part.cls]])) for part in parts}
+    return {**tidied, **named}
+
+
+def _nested(classes: Sequence[type[Spec]]) -> list[type[Spec]]:
+    """Every spec class that stands inside the fields of these, members excepted."""
+    found: list[type[Spec]] = []
+    waiting = [shape for cls in classes for shape in fields_of(cls).values()]
+    while waiting:
+        shape = waiting.pop()
+        if shape.spec is not None and shape.spec not in found and shape.spec is not MemberSpec:
+            found.append(shape.spec)
+            waiting.extend(fields_of(shape.spec).values())
+        waiting.extend(_inside(shape))
+    return found
+
+
+def _inside(shape: Shape) -> list[Shape]:
+    return [part for part in (shape.item, shape.entry, *shape.arms) if part is not None]
+
+
+def _mark(definition: JsonObject, cls: type[Spec], names: Mapping[str, Sequence[str]]) -> None:
+    """Puts families and catalogues where the markers of the fields say, and requires nothing."""
+    definition.pop("required", None)
+    documented = field_docstrings(cls)
+    for key, shape in fields_of(cls).items():
+        about = {"description": documented[key]} if key in documented else {}
+        stated = {**about, **definition["properties"][key]}
+        if (member := _marker(shape, Member)) is not None:
+            stated = _rewritten(stated, _in_place_of_references(member.family))
+        if (catalogue := _marker(shape, CatalogueName)) is not None:
+            stated = _rewritten(stated, _in_place_of_text(catalogue, names[catalogue.catalogue]))
+        definition["properties"][key] = stated
+
+
+def field_docstrings(cls: type[Spec]) -> dict[str, str]:
+    """The docstring under each field, by key; read from the source here and only here.
+
+    pydantic can do so for every class it builds, at 8 ms a class of every command's start.
+    """
+    found: dict[str, str] = {}
+    for owner in reversed(cls.__mro__):
+        if issubclass(owner, Spec):
+            found |= _docstrings_in(owner)
+    keys = {name: key_of(name, field) for name, field in cls.model_fields.items()}
+    return {keys[name]: text for name, text in found.items() if name in keys}
+
+
+def _docstrings_in(cls: type[Spec]) -> dict[str, str]:
+    (definition,) = ast.parse(dedent(getsource(cls))).body
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        field.target.id: cleandoc(text.value.value)
+        for field, text in pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
+
+
+def _in_place_of_references(family: str) -> Change:
+    return lambda part: {**part, "$ref": f"#/$defs/{family}"} if "$ref" in part else part
+
+
+def _in_place_of_text(catalogue: CatalogueName, names: Sequence[str]) -> Change:
+    known: JsonObject = {"enum": sorted(names)}
+    change = known if catalogue.is_closed else {"anyOf": [known, {"type": "string"}]}
+    return lambda part: {**part, **change} if part.get("type") == "string" else part
+
+
+def _marker(shape: Shape, kind: type[M]) -> M | None:
+    """The first marker of a kind on a shape or anything inside it."""
+    found = (_marker(part, kind) for part in _inside(shape))
+    return shape.marker(kind) or next((each for each in found if each is not None), None)
+
+
+def _rewritten(part: JsonObject, change: Change) -> JsonObject:
+    """A schema with every schema inside it changed, innermost first; `default` and `const` are data."""
+    inner: JsonObject = {}
+    for key, value in part.items():
+        if key in ("properties", "$defs"):
+            inner[key] = {name: _rewritten(each, change) for name, each in value.items()}
+        elif key in ("items", "additionalProperties") and isinstance(value, dict):
+            inner[key] = _rewritten(value, change)
+        elif key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+            inner[key] = [_rewritten(each, change) for each in value]
+        else:
+            inner[key] = value
+    return change(inner)
+
+
+def _tidied(definition: JsonObject) -> JsonObject:
+    """Without generated titles, on one line per sentence, and open to references."""
+    return _rewritten(_rewritten(definition, _plain_words), _open_to_references)
+
+
+def _plain_words(part: JsonObject) -> JsonObject:
+    words = {key: value for key, value in part.items() if key != "title"}
+    if isinstance(words.get("description"), str):
+        words["description"] = " ".join(words["description"].split())
+    return words
+
+
+def _open_to_references(part: JsonObject) -> JsonObject:
+    """A single value may also be a reference; free text already takes one."""
+    limits = {key for key in part if key not in ("description", "default", "type")}
+    is_single = part.get("type") in single_types or "enum" in part or "const" in part
+    if not is_single or (part.get("type") == "string" and not limits):
+        return part
+    about: JsonObject = {key: part[key] for key in ("description", "default") if key in part}
+    rest = {key: value for key, value in part.items() if key not in about}
+    return {**about, "anyOf": [rest, {"$ref": "#/$defs/reference"}]}
+
+
+def _used(top: JsonObject, definitions: Mapping[str, JsonObject]) -> JsonObject:
+    """The definitions that the top level reaches, sorted."""
+    used: set[str] = set()
+    waiting = _refs(top)
+    while waiting:
+        name = waiting.pop()
+        if name not in used:
+            used.add(name)
+            waiting |= _refs(definitions[name])
+    return {name: definitions[name] for name in sorted(used)}
+
+
+def _refs(part: object) -> set[str]:
+    if isinstance(part, dict):
+        own = {part["$ref"].removeprefix("#/$defs/")} if isinstance(part.get("$ref"), str) else set()
+        return own.union(*map(_refs, part.values()))
+    if isinstance(part, list):
+        return set().union(*map(_refs, part))
+    return set()

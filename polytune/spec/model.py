@@ -1,0 +1,104 @@
+"""The base of every spec class and the field types that mean something to the engine.
+
+A spec class is strict, frozen and refuses unknown keys. The docstring under a field is what the user
+reads in the JSON Schema. Markers give a plain field a meaning:
+
+    prompts: InputFile                                      the file's content enters the cache key
+    teacher: Annotated[MemberSpec, Member("teachers")]      validated by the member that `kind` names
+    api_key: Secret                                         `${secret:NAME}`; the value is never stored
+    seed: Annotated[int, Inherited()] = 0                   the experiment's own, unless the step states one
+    base_model: Annotated[str, CatalogueName("base_models")]    editors complete it from the catalogue
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Strict
+
+T = TypeVar("T")
+
+
+class Spec(BaseModel):
+    """Something a user writes in YAML: everything in it may change an output, so all of it is hashed."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+    )
+
+    shared_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that are read before this spec sees the rest; suggested when a key is misspelt."""
+
+    def problems(self) -> list[FieldProblem]:
+        """What is wrong although each field alone is right; empty when nothing is."""
+        return []
+
+    @classmethod
+    def schema_rules(cls) -> list[JsonObject]:
+        """What an editor should know beyond the fields: JSON Schemas that every value must also fit."""
+        return []
+
+
+class MemberSpec(Spec):
+    """The spec of one member of a family, chosen by `kind`."""
+
+    kind: str
+    """Which member: the name of its file."""
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """A problem found by a spec itself; `field` is a dotted path below that spec, `''` for all of it."""
+
+    field: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """Marks a field (or the items of one) whose value is a member of a family."""
+
+    family: str
+
+
+@dataclass(frozen=True)
+class FileMarker:
+    """Marks a path, relative to the YAML file that states it, whose content is hashed."""
+
+
+@dataclass(frozen=True)
+class SecretMarker:
+    """Marks a `${secret:NAME}` reference; NAME is looked up in the environment when it is used."""
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """Marks a step's field that takes the experiment's top-level value of the same name when not stated."""
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """Marks a step's field that, when not stated, takes what the other steps state under its name."""
+
+
+@dataclass(frozen=True)
+class CatalogueName:
+    """Marks a name from a catalogue of facts, so that editors can complete it."""
+
+    catalogue: str
+    is_closed: bool = True
+    """False when names outside the catalogue are accepted too, such as a folder's."""
+
+
+Items = Annotated[tuple[T, ...], Strict(False)]
+"""A YAML list as a tuple."""
+
+InputFile = Annotated[str, FileMarker()]
+Secret = Annotated[str, SecretMarker()]
+
+JsonObject = dict[str, Any]
+"""A JSON object whose shape only its producer knows."""

@@ -1,0 +1,120 @@
+"""What a validated spec holds: its canonical JSON, and the files it names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from polytune.errors import Problem
+from polytune.fingerprint import Json
+from polytune.spec.fields import ANYTHING, Shape, fields_of, key_of
+from polytune.spec.located import Node, Parts, problem, shown_folder, stated_at
+from polytune.spec.model import FileMarker, MemberSpec, SecretMarker, Spec
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value inside a spec, the spec itself included."""
+
+    path: Parts
+    shape: Shape
+    value: object
+
+
+def walk(spec: Spec, *, into_members: bool = True) -> Iterator[Found]:
+    """The spec and everything in it, parents first."""
+    for found in _walk(Found((), Shape(type(spec)), spec), into_members=into_members):
+        if into_members or found.value is spec or not isinstance(found.value, MemberSpec):
+            yield found
+
+
+def _walk(found: Found, *, into_members: bool) -> Iterator[Found]:
+    yield found
+    is_member = isinstance(found.value, MemberSpec) and bool(found.path)
+    if not is_member or into_members:
+        for part in _parts(found):
+            yield from _walk(part, into_members=into_members)
+
+
+def _parts(found: Found) -> Iterator[Found]:
+    value, path = found.value, found.path
+    if isinstance(value, Spec):
+        shapes = fields_of(type(value))
+        for name, field in type(value).model_fields.items():
+            key = key_of(name, field)
+            yield Found((*path, key), shapes[key], getattr(value, name))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield Found((*path, str(key)), found.shape.below(str(key)) or ANYTHING, item)
+    elif isinstance(value, tuple | list):
+        for index, item in enumerate(value):
+            yield Found((*path, str(index)), found.shape.below(str(index)) or ANYTHING, item)
+
+
+def spec_json(spec: Spec) -> Json:
+    """The whole spec, defaults included: what is hashed, stored and compared.
+
+    A whole number in a field of floats is a float, so `1` and `1.0` mean the same there.
+    """
+    return _json(Found((), Shape(type(spec)), spec))
+
+
+def _json(found: Found) -> Json:
+    value = found.value
+    if isinstance(value, Spec | Mapping):
+        return {part.path[-1]: _json(part) for part in _parts(found)}
+    if isinstance(value, tuple | list):
+        return [_json(part) for part in _parts(found)]
+    if isinstance(value, Enum):
+        value = value.value
+    if found.shape.annotation is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{'.'.join(found.path)}: a {type(value).__name__} is no JSON value")
+
+
+def secret_references(spec: Spec) -> dict[str, str]:
+    """Dotted field path -> the `${secret:NAME}` reference in it; these are never part of what is hashed."""
+    return {
+        ".".join(found.path): found.value
+        for found in walk(spec)
+        if found.shape.marker(SecretMarker) is not None and isinstance(found.value, str)
+    }
+
+
+def named_files(spec: Spec) -> list[str]:
+    """The dotted path of every `InputFile` field that names a file."""
+    return [
+        ".".join(found.path)
+        for found in walk(spec)
+        if found.shape.marker(FileMarker) is not None and isinstance(found.value, str)
+    ]
+
+
+def input_files(spec: Spec, node: Node, where: str, problems: list[Problem]) -> dict[str, Path]:
+    """Dotted field path -> absolute path of every `InputFile` in a spec and its members.
+
+    A path is relative to the folder of the YAML file that states it, and to the current folder when
+    `--set` does. Files that do not exist are reported and left out.
+    """
+    files = {}
+    for found in walk(spec):
+        if found.shape.marker(FileMarker) is None or not isinstance(found.value, str):
+            continue
+        stated, name = stated_at(node, where, found.path)
+        path = Path(os.path.normpath(stated.origin.file.parent / found.value))
+        if os.path.isfile(path):
+            files[".".join(found.path)] = Path(os.path.abspath(path))
+        else:
+            problems.append(problem(stated.origin, name, _missing(path, found.value)))
+    return files
+
+
+def _missing(path: Path, stated: str) -> str:
+    if os.path.isdir(path):
+        return f"'{stated}' is a folder, not a file"
+    return f"no such file '{stated}'; looked in {shown_folder(path)}"

@@ -1,0 +1,105 @@
+"""format: samples become training rows, split so that no prompt stands on two sides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import msgspec
+from pydantic import Field
+
+from polytune.data.formatting import FormatOptions, FormatReport, format_samples, provenance_name
+from polytune.engine.artifacts import Artifact
+from polytune.engine.step import Outcome, Port, Scope, Step, Work
+from polytune.formats.interface import FORMATS
+from polytune.spec.model import CatalogueName, FieldProblem, Inherited, Spec
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class SplitSpec(Spec):
+    """Shares of the prompts; they add up to 1."""
+
+    train: Share = 0.8
+    """What the model is trained on."""
+    validation: Share = 0.1
+    """What the loss is measured on while training."""
+    test: Share = 0.1
+    """What base and custom model are compared on; it is never uploaded."""
+
+    def problems(self) -> list[FieldProblem]:
+        """Shares that do not add up, or leave nothing to train on."""
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-9:
+            return [FieldProblem("", f"the shares must add up to 1, not {total:g}")]
+        return [] if self.train > 0 else [FieldProblem("train", "must be above 0")]
+
+
+class FormatSpec(Spec):
+    """Turns samples into the records that training reads."""
+
+    layout: Annotated[str, CatalogueName("formats")] = "bedrock-conversation-2024"
+    """The record layout: a name in `formats/`."""
+    system: Annotated[str, Field(min_length=1)] = "full"
+    """Which system prompt goes into the rows: `full` (the one the teacher saw), `short` (the prompt
+    library's `short_system`), `none`, or a text of your own."""
+    split: SplitSpec = SplitSpec()
+    """How the prompts are divided."""
+    seed: Annotated[int, Inherited()] = 0
+    """Decides which prompts go to which split."""
+
+    def problems(self) -> list[FieldProblem]:
+        """An unknown layout."""
+        unknown = FORMATS.unknown(self.layout)
+        return [FieldProblem("layout", unknown)] if unknown else []
+
+
+class FormatStep(Step):
+    """A dataset: a file for each split and `provenance.jsonl`, which says where each row came from."""
+
+    version = 1
+    Spec = FormatSpec
+    consumes: ClassVar = {"samples": Port(("Samples",))}
+    produces = "Dataset"
+
+    def __init__(self, spec: FormatSpec, files: Mapping[str, Path], scope: Scope) -> None:
+        super().__init__(spec, files, scope)
+        self.spec = spec
+
+    async def run(self, work: Work) -> Outcome:
+        """Streams the samples once."""
+        options = self._options(work.inputs["samples"])
+        path = work.path("samples", "samples.jsonl")
+        report = await asyncio.to_thread(format_samples, path, work.folder, options)
+        rows = {f"{name}.jsonl": count for name, count in report.rows.items()}
+        return Outcome(
+            files=(*rows, provenance_name),
+            records={**rows, provenance_name: sum(rows.values())},
+            facts={"layout": self.spec.layout, "system": _system(options)},
+            metrics=_metrics(report),
+        )
+
+    def _options(self, samples: Artifact) -> FormatOptions:
+        return FormatOptions(
+            format=self.spec.layout,
+            system=self.spec.system,
+            short_system=samples.facts.get("short_system", ""),
+            train=self.spec.split.train,
+            validation=self.spec.split.validation,
+            test=self.spec.split.test,
+            seed=self.spec.seed,
+        )
+
+
+def _system(options: FormatOptions) -> str:
+    """The one system prompt of all rows; '' when there is none or it differs from cell to cell."""
+    if options.system == "short":
+        return options.short_system
+    return "" if options.system in ("full", "none") else options.system
+
+
+def _metrics(report: FormatReport) -> dict[str, object]:
+    metrics: dict[str, object] = msgspec.to_builtins(report)
+    return metrics

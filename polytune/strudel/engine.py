@@ -1,0 +1,157 @@
+"""Strudel's own engine inside a bare V8 isolate, limited in time and memory; for child processes only.
+
+The isolate has no host functions: no files, no network, no timers. What a program may still do to it
+(loop, eat memory, change built-ins) ends with a fresh isolate, and no isolate judges before it has
+judged a canary rightly.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+from py_mini_racer import JSEvalException, JSFunction, JSOOMException, JSTimeoutException, MiniRacer
+
+from polytune.strudel.vocabulary import Sounds, editor_names
+
+runs_per_isolate = 1000
+starting_seconds = 30.0
+prelude = "globalThis.performance = {now: () => 0};"
+canary = 's("bd sd")'
+
+
+class EngineBroken(Exception):
+    """A fresh isolate does not judge a known program rightly."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one program may use."""
+
+    cycles: int = 4
+    timeout_seconds: float = 2.0
+    memory_mb: int = 256
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one program."""
+
+    passed: bool
+    stage: str
+    """Where it ended: parse, evaluate, type, query, sound, silent, logged, tampering, time, memory, done."""
+    reason: str = ""
+    onsets: int = 0
+    """Events that begin within the cycles."""
+    sounds: int = 0
+    """Different sounds among them."""
+    dirty: bool = False
+    """The isolate cannot be put back as it was."""
+
+
+class Engine:
+    """Judges programs one after another, in an isolate that is replaced when one spoils it."""
+
+    def __init__(self, bundle: Path, limits: Limits, known: Sounds) -> None:
+        self._limits = limits
+        self._source = bundle.read_text(encoding="utf-8")
+        self._judge = files(__package__).joinpath("javascript", "judge.js").read_text(encoding="utf-8")
+        self._known = _as_json(known)
+        self._isolate: MiniRacer | None = None
+        self._call: JSFunction | None = None
+        self._runs = 0
+
+    def judge(self, code: str) -> Outcome:
+        """What the engine makes of one program."""
+        call = self._ready()
+        self._runs += 1
+        outcome = self._limited(call, code)
+        if outcome.dirty or self._runs >= runs_per_isolate:
+            self.close()
+        return outcome
+
+    def start(self) -> None:
+        """An isolate is loaded and has judged the canary rightly. Raises EngineBroken when it does not."""
+        self._ready()
+
+    def close(self) -> None:
+        """The isolate and its memory are gone."""
+        if self._isolate is not None:
+            self._isolate.close()
+        self._isolate = self._call = None
+
+    def _ready(self) -> JSFunction:
+        if self._call is None:
+            try:
+                self._call = self._opened()
+            except BaseException:
+                self.close()
+                raise
+            self._runs = 0
+        return self._call
+
+    def _opened(self) -> JSFunction:
+        isolate = self._isolate = MiniRacer()
+        isolate.eval(f"{prelude}\n{self._source};0")
+        call = isolate.eval(f"{self._judge}(strudelPackages, {self._known}, {self._limits.cycles})")
+        if not isinstance(call, JSFunction):
+            raise EngineBroken(f"the bundle gave {type(call).__name__} instead of a judge")
+        isolate.set_hard_memory_limit(self._limits.memory_mb << 20)
+        outcome = self._limited(call, canary, seconds=starting_seconds)
+        if not outcome.passed or outcome.onsets != 2 * self._limits.cycles:
+            raise EngineBroken(f"the engine judges {canary} wrongly: {outcome.reason or outcome.onsets}")
+        return call
+
+    def _limited(self, call: JSFunction, code: str, seconds: float | None = None) -> Outcome:
+        allowed = seconds or self._limits.timeout_seconds
+        deadline = monotonic() + allowed
+        try:
+            call("begin", code, timeout_sec=allowed)
+            answer = call("finish", timeout_sec=max(0.01, deadline - monotonic()))
+            return msgspec.json.decode(str(answer), type=Outcome)
+        except JSTimeoutException:
+            return _spoilt("time", f"takes longer than {self._limits.timeout_seconds:g} s")
+        except JSOOMException:
+            return _spoilt("memory", f"needs more than {self._limits.memory_mb} MB")
+        except (JSEvalException, msgspec.DecodeError) as error:
+            if self._isolate is not None and self._isolate.was_hard_memory_limit_reached():
+                return _spoilt("memory", f"needs more than {self._limits.memory_mb} MB")
+            return _spoilt("evaluate", _first_line(str(error)))
+
+
+def limit_process(memory_mb: int) -> None:
+    """This process may hold the isolate's memory, what lies outside it (buffers), and little else."""
+    held = (memory_mb * 3 + 1024) << 20
+    _lower(resource.RLIMIT_DATA, held)
+    _lower(resource.RLIMIT_CORE, 0)
+
+
+def _lower(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (allowed, hard))
+
+
+def _spoilt(stage: str, reason: str) -> Outcome:
+    return Outcome(passed=False, stage=stage, reason=reason, dirty=True)
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["unknown error"])[0][:300]
+
+
+def _as_json(known: Sounds) -> str:
+    functions_added, methods_added = editor_names()
+    return json.dumps(
+        {
+            "sounds": sorted(known.names),
+            "drums": sorted(known.drums),
+            "banks": sorted(known.banks),
+            "editorFunctions": sorted(functions_added),
+            "editorMethods": sorted(methods_added),
+        }
+    )

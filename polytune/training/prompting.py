@@ -1,0 +1,114 @@
+"""How a conversation becomes tokens: one rule, shared by training and answering; needs no torch.
+
+A tokenizer's own chat template decides. Without one the layout is
+
+    system
+
+    User: ...
+
+    Assistant: ...
+
+The loss is taken over the answer and the tokens that end it, never over what was asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from jinja2 import TemplateError
+
+from polytune.errors import DataError
+from polytune.training.rows import Conversation, Row, Turn
+
+Message = dict[str, str]
+
+_ROLE_NAMES = {"user": "User", "assistant": "Assistant"}
+_PROBE = "probe"
+
+
+class Tokenizer(Protocol):
+    """What is used of a Hugging Face tokenizer."""
+
+    chat_template: Any
+    bos_token_id: int | None
+    eos_token_id: int | None
+
+    def apply_chat_template(
+        self, conversation: list[Message], *, tokenize: bool, add_generation_prompt: bool
+    ) -> Any:
+        """The conversation in the template's words."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """The text's tokens; the words of special tokens become those tokens."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A row in tokens: the first `asked` of them are not learnt."""
+
+    tokens: list[int]
+    asked: int
+
+
+def encode_prompt(tokenizer: Tokenizer, asked: Conversation) -> list[int]:
+    """The tokens after which the model's answer begins."""
+    if tokenizer.chat_template:
+        return tokenizer.encode(_rendered(tokenizer, asked, answering=True), add_special_tokens=False)
+    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    return start + tokenizer.encode(plain_prompt(asked), add_special_tokens=False)
+
+
+def encode_row(tokenizer: Tokenizer, row: Row, closing: list[int]) -> Encoded:
+    """The row's tokens, ended by `closing`: see `closing_tokens`."""
+    prompt = encode_prompt(tokenizer, row.asked)
+    answer = tokenizer.encode(row.answer, add_special_tokens=False)
+    return Encoded(tokens=[*prompt, *answer, *closing], asked=len(prompt))
+
+
+def closing_tokens(tokenizer: Tokenizer) -> list[int]:
+    """The tokens that end an answer: what the template puts there, up to the end-of-sequence token.
+
+    Raises DataError when the tokenizer has no end-of-sequence token.
+    """
+    end = tokenizer.eos_token_id
+    if end is None:
+        raise DataError("the base model's tokenizer has no eos_token; add one to its tokenizer_config.json")
+    tokens = _template_closing(tokenizer) if tokenizer.chat_template else []
+    return tokens[: tokens.index(end) + 1] if end in tokens else [*tokens, end]
+
+
+def plain_prompt(asked: Conversation) -> str:
+    """The prompt for a tokenizer without a chat template."""
+    parts = [asked.system] if asked.system else []
+    parts += [f"{_ROLE_NAMES[turn.role]}: {turn.text}" for turn in asked.turns]
+    return "\n\n".join([*parts, "Assistant:"]) + " "
+
+
+def _template_closing(tokenizer: Tokenizer) -> list[int]:
+    turns = (Turn(role="user", text=_PROBE), Turn(role="assistant", text=_PROBE))
+    text = _rendered(tokenizer, Conversation(system="", turns=turns), answering=False)
+    _, _, after = text.rpartition(_PROBE)
+    return tokenizer.encode(after.rstrip("\n"), add_special_tokens=False)
+
+
+def _rendered(tokenizer: Tokenizer, asked: Conversation, *, answering: bool) -> str:
+    try:
+        return _apply(tokenizer, _messages(asked), answering=answering)
+    except TemplateError:
+        # Some templates (Gemma's) refuse a system role; there it belongs to the first question.
+        return _apply(tokenizer, _messages(_folded(asked)), answering=answering)
+
+
+def _apply(tokenizer: Tokenizer, messages: list[Message], *, answering: bool) -> str:
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answering))
+
+
+def _messages(asked: Conversation) -> list[Message]:
+    system = [{"role": "system", "content": asked.system}] if asked.system else []
+    return system + [{"role": turn.role, "content": turn.text} for turn in asked.turns]
+
+
+def _folded(asked: Conversation) -> Conversation:
+    first = Turn(role=asked.turns[0].role, text=f"{asked.system}\n\n{asked.turns[0].text}".strip())
+    return Conversation(system="", turns=(first, *asked.turns[1:]))

@@ -1,0 +1,124 @@
+"""Training rows: one conversation per JSON line, in either of two layouts; needs no torch.
+
+{"schemaVersion", "system": [{"text"}], "messages": [{"role", "content": [{"text"}]}]}
+{"prompt", "completion"}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from polytune.errors import DataError
+
+SCHEMA_VERSION = "bedrock-conversation-2024"
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """What one side said."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model sees: the turns up to a user's, and the system prompt if there is one."""
+
+    system: str
+    turns: tuple[Turn, ...]
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation and the answer the model should learn to give."""
+
+    asked: Conversation
+    answer: str
+
+
+class JobRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of a job's two files."""
+
+    training: list[Row]
+    validation: list[Row]
+
+
+def asking(prompt: str, system: str = "") -> Conversation:
+    """A conversation of one question."""
+    return Conversation(system=system, turns=(Turn(role="user", text=prompt),))
+
+
+class _Text(msgspec.Struct):
+    text: str
+
+
+class _Message(msgspec.Struct):
+    role: Literal["user", "assistant"]
+    content: Annotated[list[_Text], msgspec.Meta(min_length=1)]
+
+
+class _BedrockRow(msgspec.Struct, rename="camel"):
+    schema_version: Literal["bedrock-conversation-2024"]
+    messages: Annotated[list[_Message], msgspec.Meta(min_length=2)]
+    system: list[_Text] = []
+
+
+class _PairRow(msgspec.Struct):
+    prompt: str
+    completion: str
+
+
+class _Either(msgspec.Struct, rename="camel"):
+    schema_version: msgspec.Raw = msgspec.Raw(b"")
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Every row of a JSONL file, in order; blank lines are skipped.
+
+    Raises DataError with file and line for the first row that is in neither layout, and for a file
+    that is missing or empty.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file; the training needs it to read its rows")
+    rows = list(_rows_of(path))
+    if not rows:
+        raise DataError(f"{path}: the file holds no rows; write at least one training row to it")
+    return rows
+
+
+def _rows_of(path: Path) -> Iterator[Row]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                try:
+                    yield parse_row(line)
+                except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+                    raise DataError(f"{path}:{number}: {error}; correct or delete this line") from error
+
+
+def parse_row(line: bytes) -> Row:
+    """The row in one JSON line. Raises ValueError when it is in neither layout."""
+    if msgspec.json.decode(line, type=_Either).schema_version:
+        return _from_conversation(msgspec.json.decode(line, type=_BedrockRow))
+    pair = msgspec.json.decode(line, type=_PairRow)
+    return Row(asked=asking(pair.prompt), answer=_said(pair.completion))
+
+
+def _from_conversation(row: _BedrockRow) -> Row:
+    turns = tuple(Turn(role=m.role, text="\n".join(part.text for part in m.content)) for m in row.messages)
+    expected: tuple[Literal["user", "assistant"], ...] = ("user", "assistant")
+    for index, turn in enumerate(turns):
+        if turn.role != expected[index % 2]:
+            raise ValueError(f"message {index + 1} is the {turn.role}'s; user and assistant must take turns")
+    if turns[-1].role != "assistant":
+        raise ValueError("the last message is the user's; a training row ends with the assistant's answer")
+    system = "\n".join(part.text for part in row.system)
+    return Row(asked=Conversation(system=system, turns=turns[:-1]), answer=_said(turns[-1].text))
+
+
+def _said(answer: str) -> str:
+    if not answer.strip():
+        raise ValueError("the answer is empty; there is nothing to learn from it")
+    return answer

@@ -1,0 +1,77 @@
+"""A small Llama with random weights and a tokenizer fitted to the training rows; needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
+
+from polytune.training.rows import Row
+
+VOCABULARY = 512
+POSITIONS = 2048
+
+_PAD, _END, _SYSTEM, _USER, _ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
+_CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def fitted_tokenizer(rows: Sequence[Row]) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of at most 512 tokens with a chat template; the same rows give the same one."""
+    tokenizer = Tokenizer(models.BPE())
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [digits, pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=[_PAD, _END, _SYSTEM, _USER, _ASSISTANT],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_texts(rows), trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=_END,
+        pad_token=_PAD,
+        extra_special_tokens=[_SYSTEM, _USER, _ASSISTANT],
+        chat_template=_CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+        model_max_length=POSITIONS,
+    )
+
+
+def untrained_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
+    """128 wide, 4 layers, 0.92 M parameters with a full vocabulary; the seed decides every weight.
+
+    The size is the one measured to learn 300 short programs in 76 CPU seconds (2026-11-21).
+    """
+    set_seed(seed)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            hidden_size=128,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            intermediate_size=344,
+            vocab_size=len(tokenizer),
+            max_position_embeddings=POSITIONS,
+            tie_word_embeddings=False,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def _texts(rows: Sequence[Row]) -> Iterator[str]:
+    for row in rows:
+        yield row.asked.system
+        yield from (turn.text for turn in row.asked.turns)
+        yield row.answer

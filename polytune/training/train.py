@@ -1,0 +1,98 @@
+"""`python -m polytune.training.train JOB_FOLDER`: trains what the job's request says.
+
+The result is written last, whether it went well or not; a job folder without one was killed, and
+starting the program again begins that training anew.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+from polytune.errors import DataError, PolytuneError
+from polytune.files import remove_tree, write_whole
+from polytune.lazy import part
+from polytune.training.protocol import (
+    OUTPUT_NAME,
+    PROGRESS_NAME,
+    RESULT_NAME,
+    Completed,
+    Failed,
+    TrainRequest,
+    TrainResult,
+    encode,
+    read_request,
+)
+from polytune.training.rows import JobRows, read_rows
+from polytune.training.surroundings import arrange
+
+
+def main(arguments: list[str]) -> int:
+    """0 when the training is completed, 1 when it failed, 2 when there is no job to do."""
+    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
+        sys.stderr.write("usage: python -m polytune.training.train JOB_FOLDER\n")
+        return 2
+    job_folder = Path(arguments[0]).resolve()
+    _start_clean(job_folder)
+    result = attempt(job_folder)
+    write_whole(job_folder / RESULT_NAME, encode(result))
+    return 0 if isinstance(result, Completed) else 1
+
+
+def attempt(job_folder: Path) -> TrainResult:
+    """How the job's training ended; nothing it meets gets further than this."""
+    try:
+        return _train(job_folder)
+    except PolytuneError as error:
+        return Failed(message=_one_line(str(error)))
+    except Exception as error:  # noqa: BLE001 - the boundary of the job
+        traceback.print_exc()
+        return Failed(message=_one_line(explained("training", error)))
+
+
+def explained(where: str, error: Exception) -> str:
+    """Cause and remedy of a failure that nobody foresaw where it happened."""
+    text = str(error)
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        remedy = "lower batch_size or max_length, train by lora, or take a machine with more memory"
+        return f"{where}: out of memory; {remedy}"
+    if isinstance(error, ImportError):
+        return f"{where}: {text}; install the local extra: pip install 'polytune[local]'"
+    first = text.strip().splitlines()[0] if text.strip() else "no message"
+    return f"{where}: {type(error).__name__}: {first}; the log has all of it"
+
+
+def _train(job_folder: Path) -> Completed:
+    request = read_request(job_folder)
+    rows = _rows(job_folder, request)
+    threads = arrange(request.threads)
+    completed: Completed = part("training.learning").learn(job_folder, request, rows, threads)
+    return completed
+
+
+def _rows(job_folder: Path, request: TrainRequest) -> JobRows:
+    # Read before torch is, so that a bad file is reported within the second.
+    training = read_rows(job_folder / request.train_file)
+    if len(training) < request.batch_size:
+        raise DataError(
+            f"{job_folder / request.train_file}: {len(training)} rows do not fill one batch of "
+            f"{request.batch_size}; write more rows or lower batch_size"
+        )
+    given = request.validation_file
+    return JobRows(training=training, validation=read_rows(job_folder / given) if given else [])
+
+
+def _start_clean(job_folder: Path) -> None:
+    (job_folder / RESULT_NAME).unlink(missing_ok=True)
+    (job_folder / PROGRESS_NAME).unlink(missing_ok=True)
+    for left_over in (OUTPUT_NAME, ".trainer"):
+        remove_tree(job_folder / left_over)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

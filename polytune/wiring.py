@@ -1,0 +1,162 @@
+"""Joins the parts for one invocation, and keeps the light ones apart from the heavy ones.
+
+A command that finds nothing to do opens the ledger, recalls the compiled experiment, plans, and never
+imports what compiles or executes: those come through `registry.part`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from polytune.engine.compiled import Compilation, Compiled, CompiledStep
+from polytune.engine.filememory import FileMemory
+from polytune.engine.ledger import Ledger, RunRow
+from polytune.engine.locks import holder
+from polytune.engine.manifest import Manifest, read_manifest
+from polytune.engine.plan import Plan, Planner, World
+from polytune.engine.remembered import identity_of, recall
+from polytune.engine.selection import Selection
+from polytune.engine.store import Store
+from polytune.engine.workspace import Workspace, compiled_name, find_workspace, lock_name, manifest_name
+from polytune.errors import UsageError, did_you_mean
+from polytune.lazy import part
+from polytune.settings import Settings, load_settings
+
+unfinished = ("running", "stopped", "failed")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """An open workspace."""
+
+    workspace: Workspace
+    settings: Settings
+    ledger: Ledger
+    memory: FileMemory
+    store: Store
+
+    @classmethod
+    def open(cls, near: Path | None, override: Path | None, *, creating: bool = False) -> Desk:
+        """The workspace of an experiment file (or of the current folder), with its ledger.
+
+        Without `creating`, a workspace that has no ledger yet gets one in memory, and nothing is written.
+        """
+        workspace = find_workspace(near, override)
+        settings = load_settings(workspace.root)
+        if creating:
+            workspace.create()
+        known = creating or workspace.ledger.exists()
+        ledger = Ledger.open(workspace.ledger) if known else Ledger.empty()
+        memory = FileMemory(ledger)
+        return cls(workspace, settings, ledger, memory, Store(workspace, memory))
+
+    def compile(self, path: Path, overrides: Sequence[str]) -> tuple[Compiled, ...]:
+        """Every variant of an experiment file; from memory when nothing it depends on has changed.
+
+        Raises UsageError when there is no such file, SpecError with every problem in it.
+        """
+        if not path.is_file():
+            raise UsageError(f"{path}: no such experiment file{_nearby(path)}")
+        identity = identity_of(Path(os.path.abspath(path)), tuple(overrides))
+        known = recall(self.ledger, self.memory, identity, self.settings.environment)
+        return (known or self._compiled(path, overrides, identity)).variants
+
+    def _compiled(self, path: Path, overrides: Sequence[str], identity: str) -> Compilation:
+        compiler, parts = part("engine.compile"), part("parts")
+        around = compiler.Surroundings(self.workspace, self.settings, self.memory, parts.member_spec)
+        compilation: Compilation = compiler.compile_experiment(path, overrides, around)
+        self.ledger.record_compilation(identity, msgspec.json.encode(compilation))
+        return compilation
+
+    def planner(self, compiled: Compiled, selection: Selection) -> Planner:
+        """A planner for one experiment; it makes a step only to ask what a stale one lacks."""
+        return Planner(self.ledger, self.store, World(self._exists, self._missing(compiled)), selection)
+
+    def _missing(self, compiled: Compiled) -> Callable[[CompiledStep], str]:
+        return lambda step: str(self.workshop(compiled).missing(step))
+
+    def _exists(self, uri: str) -> bool:
+        """Whether a resource is still there; a path is looked at, anything else is taken as recorded."""
+        scheme, _, rest = uri.partition(":")
+        return scheme != "file" or (self.workspace.root / rest).exists()
+
+    def workshop(self, compiled: Compiled) -> Any:
+        """The `parts.Workshop` of an experiment."""
+        return part("parts").Workshop(compiled, self.workspace.root, self.settings)
+
+    def estimates(self, plan: Plan) -> dict[str, Any]:
+        """An `Estimate` for each step that may have to run."""
+        found: dict[str, Any] = self.workshop(plan.compiled).estimates(plan, self.ledger)
+        return found
+
+    # runs
+
+    def run_row(self, name: str | None, *, open_only: bool = False) -> RunRow:
+        """The run of that id (or unique beginning), or an experiment's latest; None is the latest of all.
+
+        Raises UsageError when there is none.
+        """
+        rows = self.ledger.runs()
+        if open_only and name is None:
+            rows = [row for row in rows if row.status in unfinished]
+        if name is None and rows:
+            return rows[0]
+        if name is None:
+            raise UsageError("no unfinished run here" if open_only else "no run here yet: polytune run FILE")
+        found = [row for row in rows if row.run_id.startswith(name) or row.experiment == name]
+        if not found:
+            known = [*{row.experiment: None for row in rows}, *(row.run_id for row in rows)]
+            raise UsageError(f"no run or experiment '{name}' here.{did_you_mean(name, known[:20])}")
+        return found[0]
+
+    def manifest(self, row: RunRow) -> Manifest:
+        """The manifest of a run."""
+        return read_manifest(self.workspace.root / row.folder / manifest_name)
+
+    def recorded(self, row: RunRow) -> Compiled:
+        """The experiment as a run recorded it."""
+        path = self.workspace.root / row.folder / compiled_name
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Compiled)
+        except (OSError, msgspec.DecodeError) as error:
+            raise UsageError(f"{path}: unreadable ({error}); use `polytune run {row.source}`") from error
+
+    def live(self, row: RunRow) -> str:
+        """Who is working on the run now; '' when nobody is."""
+        found = holder(self.workspace.root / row.folder / lock_name)
+        return str(found) if found else ""
+
+    def latest(self, compiled: Compiled) -> Manifest | None:
+        """The manifest of an experiment's latest run, if it can be read."""
+        for row in self.ledger.runs(compiled.name)[:1]:
+            try:
+                return self.manifest(row)
+            except UsageError:
+                return None
+        return None
+
+
+def up_to_date(plan: Plan, latest: Manifest | None) -> bool:
+    """Whether a run of this plan would do nothing and leave nothing new: the latest run says the same."""
+    if latest is None or latest.status != "done" or not plan.idle:
+        return False
+    reports = latest.steps
+    return all(
+        step.record is not None
+        and step.step.id in reports
+        and reports[step.step.id].status.complete
+        and reports[step.step.id].key == step.record.key
+        for step in plan.steps
+    )
+
+
+def _nearby(path: Path) -> str:
+    folder = path.parent
+    names = [each.name for each in folder.glob("*.yaml")] if folder.is_dir() else []
+    return did_you_mean(path.name, names) if names else ""

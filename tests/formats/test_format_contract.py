@@ -1,0 +1,181 @@
+"""What every format keeps to: round trips, one line a row, and clear words for lines that are no rows."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polytune.errors import DataError
+from polytune.formats.interface import FORMATS, Conversation, Finding, Format, Turn
+
+NAMES = FORMATS.names()
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: not text.isspace())
+exchanges = st.builds(
+    lambda asked, answered: Conversation(None, (Turn("user", asked), Turn("assistant", answered))),
+    texts,
+    texts,
+)
+conversations = st.builds(
+    lambda system, pairs: Conversation(
+        system, tuple(turn for a, b in pairs for turn in (Turn("user", a), Turn("assistant", b)))
+    ),
+    st.none() | texts,
+    st.lists(st.tuples(texts, texts), min_size=1, max_size=4),
+)
+json_values: st.SearchStrategy[object] = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | texts | st.sampled_from(["user", "assistant", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "schemaVersion",
+                    "system",
+                    "messages",
+                    "role",
+                    "content",
+                    "text",
+                    "image",
+                    "prompt",
+                    "completion",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+EXCHANGE = Conversation(None, (Turn("user", 'héllo\n"you"'), Turn("assistant", 's("bd*4")\u2028')))
+
+
+def layout(name: str) -> Format:
+    """A member of the family."""
+    return FORMATS.load(name)()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_name_is_its_files_name(name: str) -> None:
+    """A format calls itself what the experiment file calls it."""
+    assert layout(name).name == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(exchanges)
+def test_an_exchange_survives_the_round_trip(name: str, conversation: Conversation) -> None:
+    """What is encoded is one line, has nothing wrong, decodes to the same, and encodes to the same bytes."""
+    line = layout(name).encode(conversation)
+
+    assert b"\n" not in line
+    assert layout(name).decode(line) == conversation
+    assert layout(name).clean(line) == conversation
+    assert layout(name).encode(conversation) == line
+
+
+@given(conversations)
+def test_a_whole_conversation_survives_bedrocks_round_trip(conversation: Conversation) -> None:
+    """System prompt and any number of turns come back from bedrock-conversation-2024."""
+    line = layout("bedrock-conversation-2024").encode(conversation)
+
+    assert layout("bedrock-conversation-2024").decode(line) == conversation
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(exchanges)
+def test_the_fast_way_and_the_thorough_way_agree_on_good_rows(name: str, conversation: Conversation) -> None:
+    """A row that the typed decoder certifies has no findings in the walk, and the same conversation."""
+    line = layout(name).encode(conversation)
+
+    reading = layout(name).diagnose(msgspec.json.decode(line), 1)
+
+    assert reading.findings == ()
+    assert reading.conversation == conversation
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(json_values)
+def test_any_json_value_is_judged_and_never_crashes(name: str, value: object) -> None:
+    """Whatever a row holds, it is either clean or has findings or blocks, and its texts can be listed."""
+    line = msgspec.json.encode(value)
+
+    reading = layout(name).check(line, 1)
+    layout(name).passages_of(line)
+
+    assert (layout(name).clean(line) is not None) == (not reading.findings and not reading.blocks)
+    if reading.conversation is None:
+        assert any(finding.severity == "error" for finding in reading.findings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(st.binary(max_size=60))
+def test_any_bytes_are_judged_and_never_crash(name: str, line: bytes) -> None:
+    """Random bytes are no conversation, and the first thing said about them is an error."""
+    reading = layout(name).check(line.replace(b"\n", b""), 1)
+
+    assert reading.conversation is None
+    assert reading.findings[0].severity == "error"
+
+
+MALFORMED = [
+    (b"", "blank-line", "the line is empty"),
+    (b" \t\r", "blank-line", "the line is empty"),
+    (b'{"a": 1', "not-json", "not JSON: Input data was truncated"),
+    (b"{'a': 1}", "not-json", "not JSON: object keys must be strings (byte 1)"),
+    (b'{"a": 1,}', "not-json", "not JSON: trailing comma in object (byte 8)"),
+    (b'{"a": 1} {"b": 2}', "not-json", "not JSON: trailing characters (byte 10)"),
+    (b"prompt,completion", "not-json", "not JSON: invalid character (byte 0)"),
+    (b'{"a": NaN}', "not-json", "not JSON: invalid character (byte 6)"),
+    (b'{"a": "x\ty"}', "not-json", "not JSON: invalid character (byte 8)"),
+    (b"[" * 20_000, "not-json", "not JSON: nested too deeply"),
+    (b'{"a": "\xff"}', "not-utf8", "byte 8 of the line is not UTF-8"),
+    ("{'a': 'é'}".encode("latin-1"), "not-utf8", "byte 8 of the line is not UTF-8"),
+    (b'{"a": "x\0"}', "nul-byte", "the line holds a NUL byte"),
+    (b"\xef\xbb\xbf{}", "not-json", "not JSON: invalid character (byte 0)"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("line", "rule", "message"), MALFORMED, ids=[str(case[0][:18]) for case in MALFORMED]
+)
+def test_a_line_that_is_no_json_says_why(name: str, line: bytes, rule: str, message: str) -> None:
+    """One error, with the place of the trouble in the line, and nothing about the layout."""
+    findings = layout(name).check(line, 5).findings
+
+    assert [(f.rule, f.severity, f.line, f.message) for f in findings] == [(rule, "error", 5, message)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_escaped_and_raw_characters_are_the_same_text(name: str) -> None:
+    """A row written with \\u escapes decodes to the row written without."""
+    line = layout(name).encode(EXCHANGE)
+    escaped = line.decode().encode("ascii", "backslashreplace").replace(b"\\xe9", b"\\u00e9")
+
+    assert escaped != line
+    assert layout(name).decode(escaped) == EXCHANGE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_row_of_five_megabytes_is_read(name: str) -> None:
+    """Length alone makes no row wrong for a format."""
+    conversation = Conversation(None, (Turn("user", "hi"), Turn("assistant", "ho " * 1_700_000)))
+
+    assert layout(name).decode(layout(name).encode(conversation)) == conversation
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_decode_refuses_a_broken_row_with_its_fix(name: str) -> None:
+    """A row with an error in it is never read half."""
+    with pytest.raises(
+        DataError, match=rf"not a {name} row: not JSON: .*Write one JSON object on the line\."
+    ):
+        layout(name).decode(b"{")
+
+
+def test_a_finding_is_plain_data() -> None:
+    """Findings survive JSON, so that other processes may report them."""
+    finding = layout("bedrock-conversation-2024").check(b"[]", 2).findings[0]
+
+    assert msgspec.json.decode(msgspec.json.encode(finding), type=Finding) == finding

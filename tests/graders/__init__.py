@@ -1,0 +1,1 @@
+"""Tests of the graders: real child processes, Strudel's real engine where npm can build it."""

@@ -1,0 +1,85 @@
+"""Reading training rows: both layouts, and every way a line can be wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from training_jobs import conversation, pair
+
+from polytune.errors import DataError
+from polytune.training.rows import Conversation, Row, Turn, asking, parse_row, read_rows
+
+
+def test_reads_a_conversation() -> None:
+    """A conversation's last turn is the answer; the turns before it and the system prompt are asked."""
+    row = parse_row(conversation("Play.", 's("bd")').encode())
+
+    assert row == Row(asked=asking("Play.", "You write Strudel code."), answer='s("bd")')
+
+
+def test_reads_earlier_turns() -> None:
+    """Turns before the last question belong to what is asked; parts of one turn are joined by a newline."""
+    messages = [("user", ["a", "b"]), ("assistant", ["c"]), ("user", ["d"]), ("assistant", ["e"])]
+    line = {
+        "schemaVersion": "bedrock-conversation-2024",
+        "messages": [{"role": r, "content": [{"text": t} for t in texts]} for r, texts in messages],
+    }
+
+    row = parse_row(json.dumps(line).encode())
+
+    turns = (Turn(role="user", text="a\nb"), Turn(role="assistant", text="c"), Turn(role="user", text="d"))
+    assert row == Row(asked=Conversation(system="", turns=turns), answer="e")
+
+
+def test_reads_a_pair() -> None:
+    """A prompt-completion line asks one question without a system prompt."""
+    assert parse_row(pair("Play.", "s").encode()) == Row(asked=asking("Play."), answer="s")
+
+
+def _turns(*roles: str) -> str:
+    messages = [{"role": role, "content": [{"text": "x"}]} for role in roles]
+    return json.dumps({"schemaVersion": "bedrock-conversation-2024", "messages": messages})
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "Input data was truncated"),
+        ("[]", "Expected `object`, got `array`"),
+        ('{"prompt": "x"}', "missing required field `completion`"),
+        ('{"prompt": "x", "completion": " "}', "the answer is empty"),
+        ('{"schemaVersion": "v0"}', "Invalid enum value 'v0'"),
+        (_turns("user"), "length >= 2"),
+        (_turns("user", "user"), "message 2 is the user's"),
+        (_turns("assistant", "user"), "message 1 is the assistant's"),
+        (_turns("user", "assistant", "user"), "the last message is the user's"),
+        (_turns("user", "system"), "Invalid enum value 'system'"),
+    ],
+)
+def test_names_the_line_that_is_wrong(tmp_path: Path, line: str, message: str) -> None:
+    """A row in neither layout is refused with file, line, cause and what to do."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f"{pair('a', 'b')}\n\n{line}\n")
+
+    with pytest.raises(
+        DataError, match=rf"{re.escape(str(path))}:3: .*{re.escape(message)}.*delete this line"
+    ):
+        read_rows(path)
+
+
+def test_refuses_an_empty_file(tmp_path: Path) -> None:
+    """A file of blank lines has no rows to train on."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n \n")
+
+    with pytest.raises(DataError, match="the file holds no rows"):
+        read_rows(path)
+
+
+def test_refuses_a_missing_file(tmp_path: Path) -> None:
+    """A file that is not there is named."""
+    with pytest.raises(DataError, match=r"gone\.jsonl: there is no such file"):
+        read_rows(tmp_path / "gone.jsonl")

@@ -1,0 +1,235 @@
+"""The training program, run for real on small models."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from training_jobs import (
+    changed,
+    completed,
+    contents,
+    failure,
+    killed_while_training,
+    trained,
+)
+from transformers import AutoModelForCausalLM
+
+from polytune.training.protocol import (
+    RESULT_NAME,
+    TRAINING_METRICS,
+    VALIDATION_METRICS,
+    Completed,
+    Directory,
+    TrainRequest,
+    TrainResult,
+    read_progress,
+    read_request,
+    read_result,
+    write_request,
+)
+from polytune.training.train import explained, main
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_trains_a_model_from_scratch(tiny_job: Path) -> None:
+    """tiny-llama learns: its loss falls, and what it measured is in the result."""
+    metrics = completed(_result(tiny_job)).metrics
+
+    assert metrics.steps == 8
+    assert (metrics.train_rows, metrics.validation_rows, metrics.rows_left_out) == (30, 6, 0)
+    assert metrics.parameters == metrics.trainable_parameters > 850_000
+    assert 0 < metrics.completion_tokens < metrics.train_tokens
+    first = float(rows_of(tiny_job / "output" / TRAINING_METRICS)[0]["training_loss"])
+    assert metrics.training_loss < 0.9 * first
+    assert metrics.validation_loss is not None
+    assert metrics.validation_loss < 0.9 * first
+
+
+def test_writes_metrics_in_the_layout_of_bedrock(tiny_job: Path) -> None:
+    """Each step has its training loss, each epoch its validation loss; perplexity is e to the loss."""
+    training = rows_of(tiny_job / "output" / TRAINING_METRICS)
+    validation = rows_of(tiny_job / "output" / VALIDATION_METRICS)
+
+    assert list(training[0]) == ["step_number", "epoch_number", "training_loss", "perplexity"]
+    assert list(validation[0]) == ["step_number", "epoch_number", "validation_loss", "perplexity"]
+    assert [(r["step_number"], r["epoch_number"]) for r in training] == [
+        (str(step), str(step // 4)) for step in range(8)
+    ]
+    assert [(r["step_number"], r["epoch_number"]) for r in validation] == [("3", "0"), ("7", "1")]
+    loss, perplexity = float(training[0]["training_loss"]), float(training[0]["perplexity"])
+    assert perplexity == pytest.approx(math.exp(loss), rel=1e-4)
+
+
+def test_reports_each_step(tiny_job: Path) -> None:
+    """Progress lines count the steps up to the known last one, and can be read on from any line."""
+    lines, end = read_progress(tiny_job)
+    later, _ = read_progress(tiny_job, end)
+
+    assert [line.step for line in lines] == list(range(1, 9))
+    assert {line.of for line in lines} == {8}
+    assert lines[-1].epoch == 2
+    assert later == []
+
+
+def test_keeps_the_untrained_model(tiny_job: Path) -> None:
+    """A model from scratch leaves its random start beside the trained one, with the same tokenizer."""
+    output = tiny_job / "output"
+
+    assert completed(_result(tiny_job)).base_path == "output/base"
+    files = contents(output)
+    assert files["base/tokenizer.json"] == files["model/tokenizer.json"]
+    assert files["base/model.safetensors"] != files["model/model.safetensors"]
+
+
+def test_a_killed_training_begins_anew_and_ends_the_same(
+    tiny: TrainRequest, tiny_job: Path, tmp_path: Path
+) -> None:
+    """After a kill -9 in the middle, the same job ends with the bytes of one that was left alone."""
+    job = tmp_path / "job"
+    killed_while_training(job, tiny)
+    (job / "output").mkdir(exist_ok=True)
+    (job / "output" / "half-written").write_text("x")
+
+    result = trained(job, tiny)
+
+    assert result == _result(tiny_job)
+    assert contents(job / "output") == contents(tiny_job / "output")
+
+
+def test_adapters_train_little_and_are_merged(lora_result: tuple[Path, Completed], base_folder: Path) -> None:
+    """LoRA changes few weights; the merged model equals the base with the adapters put on it."""
+    job, result = lora_result
+    ids = torch.arange(5, 30).unsqueeze(0)
+
+    base = AutoModelForCausalLM.from_pretrained(base_folder, dtype=torch.float32)
+    plain = base(ids).logits
+    adapted = PeftModel.from_pretrained(base, job / "output" / "adapter")(ids).logits
+    merged = AutoModelForCausalLM.from_pretrained(job / "output" / "model")
+
+    assert result.base_path == str(base_folder)
+    assert result.metrics.trainable_parameters < 0.5 * result.metrics.parameters
+    assert merged.dtype == torch.bfloat16
+    difference = (merged.float()(ids).logits - adapted).abs().mean()
+    assert difference < 0.5 * (plain - adapted).abs().mean()
+
+
+def test_adapters_repeat_whatever_the_hash_seed(
+    lora_request: TrainRequest, lora_result: tuple[Path, Completed], tmp_path: Path
+) -> None:
+    """The same LoRA request gives the same bytes in another folder and with another order of sets."""
+    again = trained(tmp_path / "again", lora_request, PYTHONHASHSEED="77")
+
+    assert again == lora_result[1]
+    assert contents(tmp_path / "again" / "output") == contents(lora_result[0] / "output")
+
+
+def test_artifacts_name_no_folder_of_this_machine(
+    tiny_job: Path, lora_result: tuple[Path, Completed], base_folder: Path
+) -> None:
+    """No artifact contains the path of the job, of the base model or of the rows."""
+    for job in (tiny_job, lora_result[0]):
+        for name, content in contents(job / "output").items():
+            assert str(base_folder.parents[1]).encode() not in content, name
+            assert str(job).encode() not in content, name
+
+
+def test_only_the_artifacts_stay(tiny_job: Path) -> None:
+    """A completed job folder holds request, progress, result and output, nothing else."""
+    assert sorted(path.name for path in tiny_job.iterdir()) == [
+        "output",
+        "progress.jsonl",
+        "request.json",
+        "result.json",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"train_file": "gone.jsonl"}, r"gone\.jsonl: there is no such file"),
+        ({"validation_file": "gone.jsonl"}, r"gone\.jsonl: there is no such file"),
+        ({"batch_size": 31}, r"30 rows do not fill one batch of 31; write more rows or lower batch_size"),
+    ],
+)
+def test_bad_input_fails_with_cause_and_remedy(
+    tiny: TrainRequest, tmp_path: Path, fields: dict[str, object], message: str
+) -> None:
+    """What is wrong with the files is the job's result, in one line."""
+    write_request(tmp_path, changed(tiny, **fields))
+
+    code = main([str(tmp_path)])
+
+    found = failure(_result(tmp_path))
+    assert code == 1
+    assert re.search(message, found)
+    assert "\n" not in found
+
+
+def test_a_base_model_that_is_not_there(tiny: TrainRequest, tmp_path: Path) -> None:
+    """A missing base model folder is named in the result of the process."""
+    result = trained(tmp_path, changed(tiny, base=Directory(path=str(tmp_path / "gone"))))
+
+    assert failure(result) == f"base model {tmp_path / 'gone'}: there is no such folder; correct its path"
+
+
+def test_rows_that_are_too_long(tiny: TrainRequest, tmp_path: Path) -> None:
+    """More than one row in ten above max_length fails, with the length that would do."""
+    message = failure(trained(tmp_path, changed(tiny, max_length=40)))
+
+    assert message.startswith("30 of 30 training rows are longer than max_length 40; raise it (the longest")
+
+
+def test_an_impossible_request(tmp_path: Path) -> None:
+    """A request with a value out of range fails with the place in it."""
+    request = {"base": {"kind": "tiny-llama"}, "method": "full", "train_file": "t", "epochs": 0}
+    (tmp_path / "request.json").write_text(json.dumps(request))
+
+    assert main([str(tmp_path)]) == 1
+    assert "request.json: Expected `int` >= 1 - at `$.epochs`" in failure(_result(tmp_path))
+
+
+def test_a_request_survives_being_written(tiny: TrainRequest, tmp_path: Path) -> None:
+    """What is written into a job folder is read back equal."""
+    write_request(tmp_path, tiny)
+
+    assert read_request(tmp_path) == tiny
+
+
+def test_without_a_job_folder_there_is_nothing_to_do(tmp_path: Path) -> None:
+    """A wrong command line ends with code 2 and leaves no result."""
+    assert main([str(tmp_path / "gone")]) == 2
+    assert main([]) == 2
+    assert not (tmp_path / RESULT_NAME).exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "training: out of memory; lower batch_size"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "training: out of memory"),
+        (RuntimeError("CUDA out of memory. Tried"), "training: out of memory"),
+        (ImportError("No module named 'torch'"), "install the local extra: pip install 'polytune[local]'"),
+        (ValueError("first\nsecond"), "training: ValueError: first; the log has all of it"),
+    ],
+)
+def test_explains_what_nobody_foresaw(error: Exception, message: str) -> None:
+    """Failures of libraries become one line with a remedy."""
+    assert message in explained("training", error)
+
+
+def _result(job: Path) -> TrainResult:
+    result = read_result(job)
+    assert result is not None
+    return result
