@@ -105,8 +105,11 @@ def to_json(report: CheckReport) -> bytes:
     return content.encode() + b"\n"
 
 
-def render(report: CheckReport, limit: int = 20) -> list[str]:
-    """The report in at most `limit` lines: a line a split, the groups that fit, a verdict."""
+def render(report: CheckReport, limit: int = 20, *, everything: str = "validation.json") -> list[str]:
+    """The report in at most `limit` lines: a line a split, the groups that fit, a verdict.
+
+    `everything` is where a reader finds the groups that do not fit.
+    """
     lines = _table([_cells(split) for split in report.splits])
     room = limit - len(lines) - 1
     found = [line for group in report.groups for line in _group(group)]
@@ -114,9 +117,7 @@ def render(report: CheckReport, limit: int = 20) -> list[str]:
         fit = max(0, (room - 1) // 2)
         left = sum(group.count for group in report.groups[fit:])
         found = [line for group in report.groups[:fit] for line in _group(group)]
-        found.append(
-            f"… and {left:,} more findings of {len(report.groups) - fit} more rules in validation.json"
-        )
+        found.append(f"… and {left:,} more findings of {len(report.groups) - fit} more rules in {everything}")
     return [*lines, *found[: max(0, room)], _verdict(report)][-limit:]
 
 

@@ -116,11 +116,9 @@ class Placer:
         """A candidate, by the square of what each lacks in the cell; by share when none lacks any."""
         parts, period = self.shares.parts, self.shares.period
         total = sum(held) + 1
-        weights = []
-        for split in candidates:
-            lack = total * parts[split] - period * held[split]
-            weights.append(lack * lack if lack > 0 else 0)
-        if not any(weights):
+        lacks = [total * parts[split] - period * held[split] for split in candidates]
+        weights = [lack * lack if lack > 0 else 0 for lack in lacks]
+        if max(weights) == 0:
             weights = [parts[split] for split in candidates]
         mark = (stable_hash(identity) & draw_mask) * sum(weights) >> draw_bits
         for split, weight in zip(candidates, weights, strict=True):

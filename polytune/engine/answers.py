@@ -36,6 +36,8 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ask: Ask
     body: bytes
     price_usd: float | None
+    tokens: int = 0
+    """In and out together, as billed."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,13 @@ class AnswerMemory:
     def _find_chunk(self, asks: list[Ask]) -> list[StoredAnswer]:
         places = ",".join(["(?,?)"] * len(asks))
         rows = self.ledger.connection.execute(
-            f"SELECT request, draw, body, price_usd FROM answers WHERE (request, draw) IN (VALUES {places})",
+            "SELECT request, draw, body, price_usd, tokens FROM answers"
+            f" WHERE (request, draw) IN (VALUES {places})",
             [value for ask in asks for value in (ask.request, ask.draw)],
         )
         return [
-            StoredAnswer(ask=Ask(request, draw), body=body, price_usd=price)
-            for request, draw, body, price in rows
+            StoredAnswer(ask=Ask(request, draw), body=body, price_usd=price, tokens=tokens)
+            for request, draw, body, price, tokens in rows
         ]
 
     async def put(self, answer: StoredAnswer) -> None:
@@ -84,15 +87,19 @@ class AnswerMemory:
 
     def store_now(self, answers: Iterable[StoredAnswer]) -> None:
         """All of these answers are durable, in one transaction."""
-        rows = [(a.ask.request, a.ask.draw, self.experiment, a.body, a.price_usd, utc_now()) for a in answers]
+        rows = [
+            (a.ask.request, a.ask.draw, self.experiment, a.body, a.tokens, a.price_usd, utc_now())
+            for a in answers
+        ]
         with self.ledger.transaction() as connection:
             connection.executemany(
-                "INSERT OR IGNORE INTO answers (request, draw, experiment, body, price_usd, stored_at)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO answers"
+                " (request, draw, experiment, body, tokens, price_usd, stored_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
 
     async def __aenter__(self) -> Self:
+        self._arrived = asyncio.Event()
         self._writer = asyncio.create_task(self._write())
         return self
 

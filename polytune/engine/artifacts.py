@@ -6,7 +6,7 @@ everything that may change a step's output; the record that is shown is the reco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -80,11 +80,22 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 def changes(old: KeyRecord, new: KeyRecord) -> list[Change]:
     """Every leaf in which two key records differ, in path order."""
     before, after = (dict(leaves(msgspec.to_builtins(record))) for record in (old, new))
+    paths = sorted(before.keys() | after.keys())
+    differing = [path for path in paths if before.get(path) != after.get(path)]
     return [
         Change(path=path, old=before.get(path), new=after.get(path))
-        for path in sorted(before.keys() | after.keys())
-        if before.get(path) != after.get(path)
+        for path in differing
+        if not (_is_empty(before.get(path), after.get(path)) and _has_parts(path, paths))
     ]
+
+
+def _is_empty(old: str | None, new: str | None) -> bool:
+    """Whether a container was or became empty, which its parts tell better."""
+    return {old, new} in ({None, "{}"}, {None, "[]"})
+
+
+def _has_parts(path: str, paths: Sequence[str]) -> bool:
+    return any(other.startswith(f"{path}.") for other in paths)
 
 
 def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -90,6 +90,15 @@ class _Run:
         reports = self.manifest.steps.values() if self.manifest else ()
         yield from (report.output for report in reports if report.output is not None)
 
+    def digests(self) -> Iterator[str]:
+        """Every content that the run made, took, or read from files that its spec names."""
+        for artifact in self.artifacts():
+            yield from (entry.digest for entry in artifact.files.values())
+        for result in self.results:
+            yield from result.record.files.values()
+        for report in self.manifest.steps.values() if self.manifest else ():
+            yield from report.record.files.values() if report.record else ()
+
     def resources(self) -> Iterator[str]:
         """The URIs of everything outside its folder that the run stands for."""
         for result in self.results:
@@ -193,13 +202,11 @@ def _runs(workspace: Workspace, ledger: Ledger) -> dict[RunName, _Run]:
     return {name: _run(workspace, name, results.get(name, [])) for name in names}
 
 
-def run_folders(workspace: Workspace) -> Iterator[Path]:
+def run_folders(workspace: Workspace) -> list[Path]:
     """The folder of every run that has begun, in the order of their names."""
-    for compiled in sorted(workspace.runs.glob(f"*/*/{compiled_name}")):
-        yield compiled.parent
-    for manifest in sorted(workspace.runs.glob(f"*/*/{manifest_name}")):
-        if not (manifest.parent / compiled_name).exists():
-            yield manifest.parent
+    names = (compiled_name, manifest_name)
+    found = {path.parent for name in names for path in workspace.runs.glob(f"[!.]*/[!.]*/{name}")}
+    return sorted(found)
 
 
 def _run(workspace: Workspace, name: RunName, results: list[Result]) -> _Run:
@@ -259,9 +266,7 @@ def _fits(result: Result, step: CompiledStep) -> bool:
 
 def _objects(workspace: Workspace, staying: Iterable[_Run]) -> list[Path]:
     """Stored contents that no kept run names, and copies that were never finished."""
-    needed = {
-        entry.digest for run in staying for artifact in run.artifacts() for entry in artifact.files.values()
-    }
+    needed = {digest for run in staying for digest in run.digests()}
     found = sorted(workspace.objects.glob("*/*"))
     return [path for path in found if f"{path.parent.name}{path.name}" not in needed]
 
@@ -310,7 +315,9 @@ def _completed(folder: Path) -> bool:
 
 def _partials(staying: Iterable[_Run]) -> list[Path]:
     """What attempts left that did not end; a live run's attempts are still at it."""
-    return [path for run in staying if not run.live for path in sorted(run.folder.glob(".*.partial"))]
+    endings = (".*.partial", ".*.tmp")
+    quiet = [run.folder for run in staying if not run.live]
+    return [path for folder in quiet for ending in endings for path in sorted(folder.glob(ending))]
 
 
 def _locks(workspace: Workspace) -> list[Path]:

@@ -6,9 +6,12 @@ parses no YAML and imports no step.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 
 from polytune.engine.artifacts import Facts
+from polytune.engine.ledger import Spent
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +20,22 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     usd: float | None = None
     requests: int | None = None
     tokens: int | None = None
+
+    def remaining(self, spent: Spent, max_usd: float | None) -> Budget:
+        """What is left of the limits; `max_usd` is a limit of its own on what comes from now on."""
+        left = [limit for limit in (_left(self.usd, spent.usd), max_usd) if limit is not None]
+        return Budget(
+            usd=min(left, default=None),
+            requests=_left(self.requests, spent.requests),
+            tokens=_left(self.tokens, spent.tokens),
+        )
+
+
+N = TypeVar("N", int, float)
+
+
+def _left(limit: N | None, used: N) -> N | None:
+    return None if limit is None else max(type(limit)(0), limit - used)
 
 
 class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from typing import assert_never
 
 import msgspec
 
-from polytune.engine.artifacts import Facts, changes, leaves
+from polytune.engine.artifacts import Facts, KeyRecord, changes
 from polytune.engine.sides import Side, SideStep, run_folder_to_root
 from polytune.engine.textdiff import TextDifference, compare_files
 
@@ -25,6 +25,7 @@ identity_fields = ("name", "description", "tags")
 groups = ("spec", "inputs", "files", "version", "facts", "format")
 """The parts of a key record, the most telling first."""
 shown_characters = 48
+unstable_words = "the same key, and yet another output"
 
 
 class Relation(StrEnum):
@@ -197,12 +198,13 @@ class _Pair:
                 msgspec.structs.replace(old.record, inputs={}), msgspec.structs.replace(new.record, inputs={})
             )
             return [self._located(each.path, each.old, each.new) for each in inner]
-        specs = [side.spec["steps"][self.name] for side in self.sides]
+        specs = [side.spec.get("steps", {}).get(self.name, {}) for side in self.sides]
         return [self._located(f"spec.{path}", *pair) for path, pair in _leaf_pairs(*specs)]
 
     def _located(self, path: str, old: str | None, new: str | None) -> ValueChange:
         group, _, name = path.partition(".")
-        known = [_origin(side.origins, self.name, name) if group == "spec" else "" for side in self.sides]
+        stated = group in ("spec", "files")
+        known = [_origin(side.origins, self.name, name) if stated else "" for side in self.sides]
         return ValueChange(path=path, old=old, new=new, old_origin=known[0], new_origin=known[1])
 
     def _rewired(self, old: SideStep, new: SideStep) -> Iterator[ValueChange]:
@@ -248,10 +250,13 @@ def _origin(origins: Mapping[str, str], step: str, name: str) -> str:
 
 def _leaf_pairs(old: Facts, new: Facts) -> Iterator[tuple[str, tuple[str | None, str | None]]]:
     """Each dotted path at which two JSON objects differ, with both values."""
-    before, after = (dict(leaves(value)) for value in (old, new))
-    for path in sorted(before.keys() | after.keys()):
-        if before.get(path) != after.get(path):
-            yield path, (_bare_path(before.get(path)), _bare_path(after.get(path)))
+    for change in changes(_as_record(old), _as_record(new)):
+        path = change.path.removeprefix("spec.")
+        yield path, (_bare_path(change.old), _bare_path(change.new))
+
+
+def _as_record(spec: Facts) -> KeyRecord:
+    return KeyRecord(kind="", version=0, spec=spec, inputs={}, files={}, facts={})
 
 
 def _bare_path(value: str | None) -> str | None:
@@ -294,7 +299,7 @@ def _first(steps: Iterable[StepDifference], values: Sequence[ValueChange], new: 
             origin = next((each.new_origin or each.old_origin for each in step.changes[:1]), "")
             return First(step=step.id, cause=cause(step, new), origin=origin)
     for value in values[:1]:
-        shown = f"{value.path} {short(value.old)} -> {short(value.new)}"
+        shown = f"{value.path} {pair_text(value.old, value.new)}"
         return First(step="", cause=shown, origin=value.new_origin or value.old_origin)
     return None
 
@@ -304,34 +309,63 @@ def cause(step: StepDifference, new: Side) -> str:
     match step.relation:
         case Relation.CHANGED:
             more = len(step.changes) - 1
-            return change_text(step.changes[0], step.id, new) + (f", and {more} more" if more else "")
+            return _changed(step.changes[0], new.steps[step.id]) + (f", and {more} more" if more else "")
         case Relation.FOLLOWS:
             return f"follows {', '.join(step.follows)}"
         case Relation.UNFINISHED:
             return f"{step.old_status} -> {step.new_status}"
         case Relation.UNSTABLE:
-            return "the same key, and yet another output"
-        case Relation.ADDED | Relation.REMOVED | Relation.SAME:
-            return str(step.relation)
+            return unstable_words
+        case Relation.ADDED:
+            return "only in B"
+        case Relation.REMOVED:
+            return "only in A"
+        case Relation.SAME:
+            return "the same"
         case _:
             assert_never(step.relation)
 
 
-def change_text(change: ValueChange, step: str, new: Side) -> str:
+def _changed(change: ValueChange, step: SideStep) -> str:
+    """A difference, with the file's path where it is one."""
+    group, _, name = change.path.partition(".")
+    return f"{step.files.get(name, name)} changed" if group == "files" else change_text(change)
+
+
+def change_text(change: ValueChange) -> str:
     """One difference of a step as a person reads it: `count 600 -> 1000`."""
     group, _, name = change.path.partition(".")
-    pair = f"{short(change.old)} -> {short(change.new)}"
+    pair = pair_text(change.old, change.new)
     match group:
         case "inputs":
-            return f"{name} comes from {change.old} -> {change.new}"
+            return f"{name} comes from {pair}"
         case "files":
-            return f"{new.steps[step].files.get(name, name)} changed"
+            return f"{name} file changed"
         case "version" | "format":
             return f"step {group} {pair}"
         case "facts" if _is_digest(change.old) or _is_digest(change.new):
             return f"{name} changed"
         case _:
             return f"{name} {pair}"
+
+
+def pair_text(old: str | None, new: str | None) -> str:
+    """`600 -> 1000`; for two lists what came and what went: `+ambient -jazz`."""
+    before, after = _items(old), _items(new)
+    if before is None or after is None:
+        return f"{short(old)} -> {short(new)}"
+    come = [f"+{item}" for item in after if item not in before]
+    gone = [f"-{item}" for item in before if item not in after]
+    return short(" ".join((*come, *gone))) or "in another order"
+
+
+def _items(value: str | None) -> list[str] | None:
+    """The items of a value that is a list of scalars."""
+    try:
+        found = msgspec.json.decode(value or "", type=list[str | int | float | bool])
+    except msgspec.DecodeError:
+        return None
+    return [str(item) for item in found]
 
 
 def short(value: str | None) -> str:

@@ -19,7 +19,7 @@ import msgspec
 
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, FileEntry, KeyRecord
-from polytune.engine.compiled import Compiled, CompiledStep
+from polytune.engine.compiled import Budget, Compiled, CompiledStep
 from polytune.engine.filememory import fine_clock_ns
 from polytune.engine.jobbook import JobBook
 from polytune.engine.jobs import Jobs
@@ -35,6 +35,8 @@ from polytune.errors import PolytuneError, StepFailed
 from polytune.files import copy_whole, remove_tree, sync_folder
 
 lock_poll_seconds = 0.2
+largest_kept_input_bytes = 4 << 20
+"""Larger files are data, which nobody compares by eye; their digests are in the record all the same."""
 
 
 class Log(Protocol):
@@ -182,6 +184,7 @@ class Execution:
 
     async def _work(self, step: CompiledStep, record: KeyRecord, *, forced: bool) -> None:
         started = time.monotonic()
+        await asyncio.to_thread(self._keep_inputs, step)
         folder = self.folder / f".{step.id}.partial"
         await asyncio.to_thread(_emptied, folder)
         outcome = await self._outcome(step, record, folder, forced=forced)
@@ -206,6 +209,13 @@ class Execution:
         )
         await asyncio.to_thread(self._forget_jobs, record.key)
 
+    def _keep_inputs(self, step: CompiledStep) -> None:
+        """The files the spec names are in the store, so that `diff` can show later what they said."""
+        for path in step.files.values():
+            file = self.tools.workspace.root / path
+            if file.is_file() and file.stat().st_size <= largest_kept_input_bytes:
+                self.store.put(file)
+
     async def _outcome(self, step: CompiledStep, record: KeyRecord, folder: Path, *, forced: bool) -> Outcome:
         what = f"{self.manifest.experiment}/{self.manifest.run_id} {step.id}"
         jobs = Jobs(
@@ -223,7 +233,7 @@ class Execution:
                 answers=answers,
                 jobs=jobs,
                 report=lambda progress: self._progress(step, progress),
-                max_usd=self._remaining_usd(),
+                budget=self._remaining(),
                 root=self.tools.workspace.root,
             )
             return await self.tools.make_step(step).run(work)
@@ -234,8 +244,10 @@ class Execution:
     def _progress(self, step: CompiledStep, progress: Progress) -> None:
         self.tools.log.info("step_progress", step=step.id, **msgspec.structs.asdict(progress))
 
-    def _remaining_usd(self) -> float | None:
-        return None if self.tools.max_usd is None else max(0.0, self.tools.max_usd - self.spent_usd)
+    def _remaining(self) -> Budget:
+        spent = self.ledger.spent(self.manifest.experiment)
+        left = None if self.tools.max_usd is None else max(0.0, self.tools.max_usd - self.spent_usd)
+        return self.compiled.budget.remaining(spent, left)
 
     def _published(self, step: CompiledStep, folder: Path, outcome: Outcome) -> Artifact:
         """The outcome's files are in the store and in place; the artifact names them."""

@@ -115,8 +115,10 @@ def _nothing(step: Declared, port: Port, producers: Callable[[str], Sequence[str
 
 
 def _words(artifact: str) -> str:
-    """'CheckedDataset' as 'a checked dataset'."""
+    """'CheckedDataset' as 'a checked dataset', 'Samples' as 'samples'."""
     words = "".join(f" {c.lower()}" if c.isupper() else c for c in artifact).strip()
+    if words.endswith("s"):
+        return words
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 

@@ -33,6 +33,14 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """What this run paid; None when some price is unknown."""
 
 
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """What an experiment has been billed for so far."""
+
+    usd: float = 0.0
+    requests: int = 0
+    tokens: int = 0
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """A finished step: what it made, under which record, and what that took."""
 
@@ -150,12 +158,18 @@ class Ledger:
         for (body,) in self.connection.execute("SELECT body FROM results ORDER BY finished_at, rowid"):
             yield msgspec.json.decode(body, type=Result)
 
-    def spent_usd(self, experiment: str) -> float:
-        """What answers and jobs of one experiment have cost so far, where prices are known."""
+    def spent(self, experiment: str) -> Spent:
+        """What the answers of one experiment have come to over all its runs."""
         row = self.connection.execute(
-            "SELECT coalesce(sum(price_usd), 0) FROM answers WHERE experiment = ?", (experiment,)
+            "SELECT coalesce(sum(price_usd), 0.0), count(*), coalesce(sum(tokens), 0) FROM answers"
+            " WHERE experiment = ?",
+            (experiment,),
         ).fetchone()
-        return float(row[0])
+        return Spent(usd=row[0], requests=row[1], tokens=row[2])
+
+    def spent_usd(self, experiment: str) -> float:
+        """The dollars of `spent`, where prices are known."""
+        return self.spent(experiment).usd
 
     # runs
 

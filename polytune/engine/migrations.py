@@ -19,8 +19,8 @@ def results_runs_and_memory(connection: sqlite3.Connection) -> None:
         " started_at TEXT NOT NULL, folder TEXT NOT NULL, source TEXT NOT NULL) STRICT",
         "CREATE INDEX runs_by_experiment ON runs (experiment, run_id)",
         "CREATE TABLE answers (request TEXT NOT NULL, draw INTEGER NOT NULL, experiment TEXT NOT NULL,"
-        " body BLOB NOT NULL, price_usd REAL, stored_at TEXT NOT NULL, PRIMARY KEY (request, draw))"
-        " STRICT, WITHOUT ROWID",
+        " body BLOB NOT NULL, tokens INTEGER NOT NULL, price_usd REAL, stored_at TEXT NOT NULL,"
+        " PRIMARY KEY (request, draw)) STRICT, WITHOUT ROWID",
         "CREATE INDEX answers_by_experiment ON answers (experiment)",
         "CREATE TABLE jobs (token TEXT PRIMARY KEY NOT NULL, key TEXT NOT NULL, attempt INTEGER NOT NULL,"
         " state TEXT NOT NULL, body BLOB NOT NULL) STRICT",

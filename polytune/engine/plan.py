@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -247,7 +247,7 @@ class Planner:
         differing = changes(nearest.record, record)
         if found.record is None:
             differing = [each for each in differing if not _unknown_input(each)]
-        reasons = why or tuple(reason(each, found.step) for each in differing)
+        reasons = why or tuple(reason(each, found.step) for each in telling(differing))
         follows = tuple(f"follows {name}" for name in _following(found, record))
         return PlannedStep(
             found.step,
@@ -270,6 +270,16 @@ def _nearest(
         key=lambda r: (r.experiment != compiled.name, r.step != step.id, len(changes(r.record, record))),
         default=None,
     )
+
+
+group_order = ("version", "spec", "files", "inputs", "facts", "format")
+
+
+def telling(differing: Iterable[Change]) -> list[Change]:
+    """Differences in the order in which people ask for them, without facts that only mirror a spec field."""
+    ordered = sorted(differing, key=lambda each: group_order.index(each.path.partition(".")[0]))
+    stated = {each.path.rpartition(".")[2] for each in ordered if each.path.startswith("spec.")}
+    return [e for e in ordered if not (e.path.startswith("facts.") and e.path.rpartition(".")[2] in stated)]
 
 
 def reason(change: Change, step: CompiledStep) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from polytune.engine.answers import AnswerMemory
-from polytune.engine.artifacts import FileEntry
+from polytune.engine.artifacts import FileEntry, KeyRecord
 from polytune.engine.collect import run_folders
 from polytune.engine.filememory import FileMemory
 from polytune.engine.ledger import Ledger, Result, RunRow, utc_now
@@ -34,6 +34,9 @@ from polytune.files import digest_of, sync_folder
 answers_at_once = 1000
 companions = ("", "-wal", "-shm")
 """What SQLite calls a database and the files beside it."""
+
+salvaged = ("answers", "jobs")
+"""Tables of what no run's folder tells, or not all of."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ def verify(ledger: Ledger, workspace: Workspace, seen: Callable[[int], None]) ->
     entries = [entry for result in results for entry in result.artifact.files.values()]
     stored = {entry.digest: _object_finding(entry, workspace) for entry in _each(entries, "digest", seen)}
     findings += [finding for finding in stored.values() if finding]
+    findings += [finding for result in results for finding in _input_findings(result.record, workspace)]
     known: dict[str, set[str]] = {}
     for entry in entries:
         known.setdefault(entry.path, set()).add(entry.digest)
@@ -133,6 +137,14 @@ def _object_finding(entry: FileEntry, workspace: Workspace) -> Finding | None:
     return None if digest == entry.digest else Finding(place, f"corrupted; it should hold {entry.path}")
 
 
+def _input_findings(record: KeyRecord, workspace: Workspace) -> Iterator[Finding]:
+    """What is wrong with the copies of files that a spec names; large ones have none."""
+    for name, digest in record.files.items():
+        path = workspace.objects / digest[:2] / digest[2:]
+        if path.exists() and digest_of(path) != digest:
+            yield Finding(workspace.relative(path), f"corrupted; it should hold {record.kind}'s {name}")
+
+
 def _output_finding(workspace: Workspace, path: str, known: set[str], *, restorable: bool) -> Finding | None:
     """What is wrong with an output in place. Any output that a result ever left there is right."""
     try:
@@ -155,7 +167,8 @@ def rebuild(workspace: Workspace, *, force: bool) -> Rebuilt:
     newer polytune's, and Busy while a run is worked on.
     """
     _refuse_live(workspace)
-    if _readable(workspace.ledger) and not force:
+    readable = _readable(workspace.ledger)
+    if readable and not force:
         raise UsageError(
             f"{workspace.ledger}: is a readable ledger. `polytune ledger verify` checks it; "
             "--force makes it anew all the same, and keeps the old file"
@@ -163,6 +176,8 @@ def rebuild(workspace: Workspace, *, force: bool) -> Rebuilt:
     with try_lock(workspace.locks / "rebuild", "ledger rebuild") as lock:
         if lock is None:
             raise Busy(f"the ledger is being rebuilt by {holder(workspace.locks / 'rebuild')}")
+        if readable:
+            Ledger.open(workspace.ledger).close()  # brings an older schema up to this one
         return _rebuilt(workspace)
 
 
@@ -172,7 +187,7 @@ def _rebuilt(workspace: Workspace) -> Rebuilt:
         Path(f"{fresh}{suffix}").unlink(missing_ok=True)
     left_out: list[str] = []
     with closing(Ledger.open(fresh)) as ledger:
-        _salvage(workspace.ledger, ledger)
+        _salvage(workspace.ledger, ledger, left_out)
         runs, results = _from_manifests(workspace, ledger, left_out)
         (answers,) = ledger.connection.execute("SELECT count(*) FROM answers").fetchone()
     old = _set_aside(workspace.ledger)
@@ -199,28 +214,23 @@ def _readable(path: Path) -> bool:
         return False
     if version > len(migrations):
         raise LedgerError(f"{path}: written by a newer polytune (schema {version}); upgrade polytune")
-    return version > 0 and word == "ok"
+    return bool(version > 0 and word == "ok")
 
 
-def _salvage(old: Path, ledger: Ledger) -> None:
-    """Answers and jobs that the old file still gives are in the new one."""
+def _salvage(old: Path, ledger: Ledger, left_out: list[str]) -> None:
+    """Answers and jobs that the old file still gives, up to the first damage, are in the new one."""
     if not old.exists():
         return
-    tables = {"answers": "request, draw, experiment, body, price_usd, stored_at"}
-    tables["jobs"] = "token, key, attempt, state, body"
-    for table, columns in tables.items():
-        places = ", ".join("?" for _ in columns.split(","))
-        insert = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})"
+    for table in salvaged:
+        columns = [name for _, name, *_ in ledger.connection.execute(f"PRAGMA table_info({table})")]
+        places = ", ".join("?" for _ in columns)
+        insert = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({places})"
         with closing(sqlite3.connect(old)) as connection, ledger.transaction() as target:
-            target.executemany(insert, _rows(connection, f"SELECT {columns} FROM {table}"))
-
-
-def _rows(connection: sqlite3.Connection, query: str) -> Iterator[tuple[object, ...]]:
-    """The rows before the first one that is damaged."""
-    try:
-        yield from connection.execute(query)
-    except sqlite3.DatabaseError:
-        return
+            try:
+                for row in connection.execute(f"SELECT {', '.join(columns)} FROM {table}"):
+                    target.execute(insert, row)
+            except sqlite3.DatabaseError as error:
+                left_out.append(f"{table} of the old ledger, in part or all: {error}")
 
 
 def _from_manifests(workspace: Workspace, ledger: Ledger, left_out: list[str]) -> tuple[int, int]:
@@ -237,7 +247,7 @@ def _from_manifests(workspace: Workspace, ledger: Ledger, left_out: list[str]) -
     found = {result.record.key: result for result in _results(manifests, left_out)}
     store = Store(workspace, FileMemory(ledger))
     kept = [result for result in found.values() if _kept(result, store, left_out)]
-    for result in kept:
+    for result in sorted(kept, key=lambda each: each.finished_at):
         ledger.record_result(result)
         _recall(result, store, ledger, left_out)
     return len(manifests), len(kept)

@@ -15,6 +15,7 @@ import msgspec
 
 from polytune.engine.answers import AnswerMemory, StoredAnswer
 from polytune.engine.artifacts import Artifact, Facts, FileEntry
+from polytune.engine.compiled import Budget
 from polytune.engine.jobs import Jobs
 from polytune.engine.ledger import Usage
 from polytune.engine.progress import Progress, Reporter
@@ -82,8 +83,8 @@ class Work:
     answers: AnswerMemory
     jobs: Jobs
     report: Reporter
-    max_usd: float | None
-    """What this step may still spend; None is no limit."""
+    budget: Budget
+    """What this step may still spend."""
     root: Path
 
     def path(self, port: str, name: str) -> Path:

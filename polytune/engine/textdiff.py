@@ -37,10 +37,10 @@ def compare_texts(old: str, new: str, context: int = context_lines) -> TextDiffe
 
 
 def compare_files(old: Path | None, new: Path | None) -> TextDifference:
-    """The hunks between two files; a note instead when a text is gone, not text, or too long."""
+    """The hunks between two files; a note instead when a text is not kept, not text, or too long."""
     if old is None or new is None:
         which = "either text" if old is new else "the old text" if old is None else "the new text"
-        return TextDifference(note=f"{which} is no longer here")
+        return TextDifference(note=f"{which} is not kept here")
     if max(old.stat().st_size, new.stat().st_size) > largest_text_bytes:
         return TextDifference(note=f"longer than {largest_text_bytes >> 20} MiB: not compared by line")
     try:

@@ -64,16 +64,14 @@ class Message(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True)
     content: tuple[Text]
 
 
-class Row(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class Row(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
     """One line that holds nothing but text, each turn in one block."""
 
     schemaVersion: Literal["bedrock-conversation-2024"]
-    messages: tuple[Message, ...]
     system: tuple[Text] | msgspec.UnsetType = msgspec.UNSET
+    messages: tuple[Message, ...]
 
 
-row_start = b'{"schemaVersion":"%b",' % schema_version.encode()
-message_start = {role: b'{"role":"%b","content":[{"text":' % role.encode() for role in roles}
 encoder = msgspec.json.Encoder()
 decoder = msgspec.json.Decoder(Row)
 
@@ -84,14 +82,9 @@ class BedrockConversation2024(Format):
     name = "bedrock-conversation-2024"
 
     def encode(self, conversation: Conversation) -> bytes:
-        text = encoder.encode
-        system = (
-            b'"system":[{"text":%b}],' % text(conversation.system) if conversation.system is not None else b""
-        )
-        turns = b",".join(
-            [message_start[turn.role] + text(turn.text) + b"}]}" for turn in conversation.turns]
-        )
-        return b"".join((row_start, system, b'"messages":[', turns, b"]}"))
+        system = msgspec.UNSET if conversation.system is None else (Text(conversation.system),)
+        messages = tuple([Message(turn.role, (Text(turn.text),)) for turn in conversation.turns])
+        return encoder.encode(Row(schemaVersion=schema_version, system=system, messages=messages))
 
     def clean(self, line: bytes) -> Conversation | None:
         try:

@@ -32,9 +32,9 @@ class ChildInvoker(Invoker):
             *("--seed", str(inference.seed)),
         ]
         self.asked = 0
-        self.errors = tempfile.TemporaryFile()
 
     async def __aenter__(self) -> Self:
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
         self.child = await asyncio.create_subprocess_exec(
             *self.command,
             stdin=asyncio.subprocess.PIPE,

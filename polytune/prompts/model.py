@@ -2,7 +2,7 @@
 
     system: You write haiku.                      template_axis: season      (when templates is a mapping)
     guides: {season: {spring: ..., autumn: ...}}  templates: {spring: ["A haiku about {{ thing }}"]}
-    slots: {thing: [rain, {..}]}                  or per axis value: {thing: {spring: [..], default: [..]}}
+    slots: {thing: [rain, wind]}                  or by axis value: {thing: {spring: [buds], default: [rain]}}
 
 The smallest file is `templates: [Tell me a joke]`.
 """

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-
-import msgspec
+from collections.abc import Iterator, Mapping, Sequence
 
 from polytune.engine.difference import (
     First,
     Relation,
     StepDifference,
-    Structure,
     ValueChange,
-    short,
+    change_text,
+    unstable_words,
 )
 from polytune.engine.textdiff import compare_texts
 from polytune.report.shape import (
     AnswerCount,
     CellChange,
-    Difference,
+    DatasetDifference,
     EvaluationDifference,
     MetricChange,
     RowPair,
@@ -31,6 +29,7 @@ from polytune.report.shape import (
 
 shown_cells = 4
 shown_prompt_characters = 72
+most_row_lines = 6
 row_parts = ("system", "prompt", "answer")
 
 
@@ -41,27 +40,9 @@ def first_words(first: First | None) -> str:
     return f"{first.step}, {first.cause}" if first.step else f"{first.cause}, and no step depends on it"
 
 
-def side_words(side: SideName) -> str:
-    """`strudel-v2   20261121T...`, or a file's path."""
-    return f"{side.experiment}   {side.run_id}" if side.run_id else f"{side.experiment}   {side.path}"
-
-
-def value_words(change: ValueChange) -> str:
-    """`600 -> 1000`; for lists what came and went."""
-    lists = [_list(change.old), _list(change.new)]
-    if lists[0] is not None and lists[1] is not None:
-        gone = [f"-{item}" for item in lists[0] if item not in lists[1]]
-        come = [f"+{item}" for item in lists[1] if item not in lists[0]]
-        return short(" ".join((*come, *gone)) or "another order")
-    return f"{short(change.old)} -> {short(change.new)}"
-
-
-def _list(value: str | None) -> list[str] | None:
-    try:
-        found = msgspec.json.decode(value or "", type=list[Value])
-    except msgspec.DecodeError:
-        return None
-    return [str(item) for item in found]
+def side_cells(side: SideName) -> list[str]:
+    """`strudel-v2` and its run id; for a file, its path."""
+    return [side.experiment, side.run_id or side.path]
 
 
 def is_text(change: ValueChange) -> bool:
@@ -91,7 +72,7 @@ def step_words(step: StepDifference, old: SideName) -> str:
         case Relation.UNFINISHED:
             return f"{step.old_status} -> {step.new_status}"
         case Relation.UNSTABLE:
-            return "the same key, and yet another output"
+            return unstable_words
         case Relation.SAME if step.reused_from:
             return f"reused from {'A' if step.reused_from == _run(old) else step.reused_from}"
         case _:
@@ -99,8 +80,9 @@ def step_words(step: StepDifference, old: SideName) -> str:
 
 
 def _change_name(change: ValueChange) -> str:
+    """A value of the spec is told in full elsewhere; anything else only here."""
     group, _, name = change.path.partition(".")
-    return name if group in ("spec", "facts") else change.path.replace(".", " ", 1)
+    return name if group == "spec" else change_text(change)
 
 
 def _unequal(step: StepDifference) -> str:
@@ -108,7 +90,7 @@ def _unequal(step: StepDifference) -> str:
         return ""
     complete = {"done", "cached"}
     both = step.old_status in complete and step.new_status in complete
-    return "" if both else f"   ({step.old_status} -> {step.new_status})"
+    return "" if both else f" ({step.old_status} -> {step.new_status})"
 
 
 def _run(side: SideName) -> str:
@@ -126,26 +108,61 @@ def cell_words(cell: Mapping[str, Value]) -> str:
     return ", ".join(str(value) for value in cell.values())
 
 
-def row_words(row: ShownRow) -> str:
-    """`train:12   jazz, medium   jazz/4   Write a ...`"""
+def row_cells(row: ShownRow, before: ShownRow | None = None) -> list[str]:
+    """`train:12`, `jazz, medium`, `jazz/4`, `Write a ...`; with where it was before, if elsewhere."""
     prompt = " ".join(row.prompt.split())
     cut = prompt if len(prompt) <= shown_prompt_characters else f"{prompt[: shown_prompt_characters - 3]}..."
-    parts = (f"{row.split}:{row.line}", cell_words(row.cell), row.template, cut)
-    return "   ".join(part for part in parts if part)
+    moved = before is not None and before.split != row.split
+    was = f"{before.split}:{before.line} -> " if before is not None and moved else ""
+    return [f"{was}{row.split}:{row.line}", cell_words(row.cell), row.template, cut]
 
 
 def pair_hunks(pair: RowPair) -> Iterator[str]:
-    """The lines of a changed row that are not the same, each part under its name."""
+    """The lines of a changed row that are not the same, each with the part that it is in."""
     for part in row_parts:
         old, new = str(getattr(pair.old, part)), str(getattr(pair.new, part))
-        if old != new:
-            lines = [line for line in compare_texts(old, new, context=0).hunks if not line.startswith("@@")]
-            yield from (f"{part} {line}" for line in lines)
+        if part == "system" and old != new:
+            found = compare_texts(old, new)
+            yield f"system +{found.added} -{found.removed} lines"
+            continue
+        for line in compare_texts(old, new, context=0).hunks if old != new else ():
+            if not line.startswith("@@"):
+                yield f"{part:<6} {line}"
+
+
+def row_lines(dataset: DatasetDifference, marks: str) -> list[str]:
+    """The rows to read, in columns, each behind one of four marks: added, removed, changed, moved."""
+    rows = [[marks[0], *row_cells(row)] for row in dataset.added]
+    rows += [[marks[1], *row_cells(row)] for row in dataset.removed]
+    rows += [[marks[2], *row_cells(pair.new, pair.old)] for pair in dataset.changed]
+    rows += [[marks[3], *row_cells(pair.new, pair.old)] for pair in dataset.moved]
+    lines = columns(rows)
+    first = len(dataset.added) + len(dataset.removed)
+    for place in reversed(range(len(dataset.changed))):
+        hunks = [f"      {line}" for line in cut(list(pair_hunks(dataset.changed[place])), most_row_lines)]
+        lines[first + place + 1 : first + place + 1] = hunks
+    return lines
+
+
+def cut(lines: Sequence[str], most: int) -> list[str]:
+    """At most so many lines, and how many more there are."""
+    if len(lines) <= most:
+        return list(lines)
+    return [*lines[:most], f"... {len(lines) - most} more lines: --json has them"]
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows with their cells under each other."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))] if rows else []
+    return [
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def metric_words(change: MetricChange) -> str:
     """`training_loss 0.231 -> 0.187 (-0.044, better)`"""
-    remarks = [f"{change.delta:+.6g}"] if change.delta is not None else []
+    remarks = [_signed_number(change.delta)] if change.delta is not None else []
     remarks += [remark for remark in (change.direction, change.note) if remark]
     tail = f" ({', '.join(remarks)})" if remarks else ""
     return f"{change.name} {_number(change.old)} -> {_number(change.new)}{tail}"
@@ -155,6 +172,10 @@ def _number(value: float | None) -> str:
     if value is None:
         return "none"
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def _signed_number(value: float) -> str:
+    return f"{'+' if value > 0 else ''}{_number(value)}"
 
 
 def tally_words(tally: Tally) -> str:
@@ -222,7 +243,9 @@ def _cell_change(cell: CellChange, found: EvaluationDifference) -> str:
 
 
 def money_words(spending: tuple[Spending, Spending]) -> str:
-    """`$11.90 -> $9.35`"""
+    """`$11.90 -> $9.35`; `free` when neither run paid."""
+    if not any(each.usd is None or each.usd for each in spending):
+        return "free"
     return " -> ".join("unknown" if each.usd is None else f"${each.usd:,.2f}" for each in spending)
 
 
@@ -233,13 +256,3 @@ def request_words(spending: tuple[Spending, Spending]) -> str:
         reused = f" and reused {each.reused:,}" if each.reused else ""
         told.append(f"{name} asked {each.requests:,}{reused}")
     return "answers: " + "; ".join(told)
-
-
-def ends_of(values: Iterable[ValueChange], structure: Structure) -> list[ValueChange]:
-    """The values to list: those of several lines come as hunks instead."""
-    return [value for value in values if not is_text(value)]
-
-
-def has_figures(found: Difference) -> bool:
-    """Whether both sides are runs."""
-    return found.spending is not None

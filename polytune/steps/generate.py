@@ -17,7 +17,7 @@ from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact
 from polytune.engine.ledger import Usage
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Progress, Scope, Step, Work
-from polytune.errors import BudgetExceeded
+from polytune.errors import BudgetExceeded, PolytuneError
 from polytune.files import digest_of, published
 from polytune.fingerprint import Json
 from polytune.prompts.library import Library, load_library
@@ -45,6 +45,10 @@ class GenerateSpec(Spec):
     """Axes and their values: every combination is a cell, and every prefix covers the cells evenly."""
     seed: Annotated[int, Inherited()] = 0
     """Chooses the order of cells, templates and slot values."""
+
+
+smallest_price_usd = 1e-6
+"""What an answer of a teacher that is not free costs at least, for a budget that is exactly used up."""
 
 
 @dataclass(frozen=True)
@@ -141,13 +145,17 @@ class Generate(Step):
         return sum(1 for _ in answers.find(question.ask for question in self.questions()))
 
     async def _ask_missing(self, work: Work, reused: int) -> Usage:
-        tally = _Tally(total=self.spec.count, reused=reused, max_usd=work.max_usd, work=work)
+        tally = _Tally(total=self.spec.count, reused=reused, free=self._usd(1e6, 1e6) == 0, work=work)
         if reused < self.spec.count:
-            missing = self._missing(work.answers)
-            async with self.teacher, asyncio.TaskGroup() as workers:
-                for _ in range(self.scope.settings.concurrency):
-                    workers.create_task(self._work_through(missing, work.answers, tally))
+            await self._work_off(self._missing(work.answers), work.answers, tally)
+        if tally.failure is not None:
+            raise tally.failure
         return tally.usage()
+
+    async def _work_off(self, missing: Iterator[Question], answers: AnswerMemory, tally: _Tally) -> None:
+        async with self.teacher, asyncio.TaskGroup() as workers:
+            for _ in range(self.scope.settings.concurrency):
+                workers.create_task(self._work_through(missing, answers, tally))
 
     def _missing(self, answers: AnswerMemory) -> Iterator[Question]:
         questions = self.questions()
@@ -158,14 +166,24 @@ class Generate(Step):
     async def _work_through(
         self, questions: Iterator[Question], answers: AnswerMemory, tally: _Tally
     ) -> None:
-        for question in questions:
-            tally.check_budget()
-            answer = await self.teacher.answer(question.request, question.ask.draw)
-            stored = StoredAnswer(
-                ask=question.ask, body=msgspec.json.encode(answer), price_usd=answer.price_usd
-            )
-            await answers.put(stored)
-            tally.add(answer)
+        """Asks one question after the other; after a failure, every worker finishes the one it has asked."""
+        try:
+            while tally.failure is None and (question := next(questions, None)):
+                tally.reserve()
+                tally.add(await self._answered(question, answers))
+        except PolytuneError as error:
+            tally.failure = error
+
+    async def _answered(self, question: Question, answers: AnswerMemory) -> Answer:
+        answer = await self.teacher.answer(question.request, question.ask.draw)
+        stored = StoredAnswer(
+            ask=question.ask,
+            body=msgspec.json.encode(answer),
+            price_usd=answer.price_usd,
+            tokens=answer.usage.input_tokens + answer.usage.output_tokens,
+        )
+        await answers.put(stored)
+        return answer
 
     def _write(self, answers: AnswerMemory, path: Path) -> int:
         with published(path) as file:
@@ -210,24 +228,33 @@ class Generate(Step):
 class _Tally:
     """Counts what a run asks, stops it at the budget, and reports."""
 
-    def __init__(self, *, total: int, reused: int, max_usd: float | None, work: Work) -> None:
+    def __init__(self, *, total: int, reused: int, free: bool, work: Work) -> None:
+        self.least_usd = 0.0 if free else smallest_price_usd
         self.total = total
         self.reused = reused
-        self.max_usd = max_usd
         self.work = work
+        self.started = 0
+        self.failure: PolytuneError | None = None
         self.requests = 0
         self.input_tokens = 0
         self.output_tokens = 0
         self.usd = 0.0
         self.priced = True
 
-    def check_budget(self) -> None:
-        """Raises BudgetExceeded when nothing more may be spent."""
-        if self.max_usd is not None and self.usd >= self.max_usd > 0:
-            raise BudgetExceeded(
-                f"${self.usd:.2f} spent of ${self.max_usd:.2f} allowed; {self.requests} answers are safe."
-                " Raise the budget and `polytune resume`"
-            )
+    def reserve(self) -> None:
+        """One more request may be sent. Raises BudgetExceeded when a limit is reached."""
+        tokens = self.input_tokens + self.output_tokens
+        for used, least, limit, unit in (
+            (self.usd, self.least_usd, self.work.budget.usd, "US dollars"),
+            (self.started, 1, self.work.budget.requests, "requests"),
+            (tokens, 1, self.work.budget.tokens, "tokens"),
+        ):
+            if limit is not None and used + least > limit:
+                raise BudgetExceeded(
+                    f"the budget allows {limit:,g} more {unit} and they are used; what was answered is"
+                    " safe. Raise the budget and run again: nothing is asked twice"
+                )
+        self.started += 1
 
     def add(self, answer: Answer) -> None:
         """One more durable answer."""

@@ -22,6 +22,7 @@ import msgspec
 
 from polytune.errors import PolytuneError
 from polytune.lazy import part
+from polytune.training.folders import check_folder
 from polytune.training.protocol import (
     AnswerBatch,
     Device,
@@ -61,6 +62,7 @@ def main(arguments: list[str]) -> int:
 def _model_folder(model: str, cache_folder: Path | None) -> Path:
     if model == cached_model and cache_folder is not None:
         return Path(part("training.smollm2").converted(cache_folder))
+    check_folder(Path(model))
     return Path(model)
 
 

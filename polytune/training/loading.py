@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils import logging
 
 from polytune.errors import UsageError
+from polytune.training.folders import check_folder
 from polytune.training.protocol import Device
 
 
@@ -39,17 +40,6 @@ def chosen_device(wanted: Device) -> str:
             "or install a CUDA build of torch"
         )
     return "cuda" if usable and wanted != "cpu" else "cpu"
-
-
-def check_folder(folder: Path) -> None:
-    """Raises UsageError unless the folder looks like a saved Hugging Face model with a tokenizer."""
-    if not folder.is_dir():
-        raise UsageError(f"base model {folder}: there is no such folder; correct its path")
-    tokenizer = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
-    if not (folder / "config.json").is_file() or not any((folder / name).is_file() for name in tokenizer):
-        raise UsageError(
-            f"base model {folder}: not a Hugging Face model; it needs config.json, weights and a tokenizer"
-        )
 
 
 def computing_dtype(stored: torch.dtype, device: str) -> torch.dtype:

@@ -100,7 +100,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     training_loss: float
     """Mean over the steps of the last epoch."""
     validation_loss: float | None
-    """Mean over the completion tokens of the validation file, after the last epoch."""
+    """Mean over the batches of the validation file, after the last epoch; None without one."""
     steps: int
     epochs: int
     train_rows: int

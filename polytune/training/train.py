@@ -13,11 +13,13 @@ from pathlib import Path
 from polytune.errors import DataError, PolytuneError
 from polytune.files import remove_tree, write_whole
 from polytune.lazy import part
+from polytune.training.folders import check_folder
 from polytune.training.protocol import (
     OUTPUT_NAME,
     PROGRESS_NAME,
     RESULT_NAME,
     Completed,
+    Directory,
     Failed,
     TrainRequest,
     TrainResult,
@@ -65,6 +67,9 @@ def explained(where: str, error: Exception) -> str:
 
 def _train(job_folder: Path) -> Completed:
     request = read_request(job_folder)
+    # Looked at before torch is imported, so that a wrong path or a bad row is reported within the second.
+    if isinstance(request.base, Directory):
+        check_folder(Path(request.base.path))
     rows = _rows(job_folder, request)
     threads = arrange(request.threads)
     completed: Completed = part("training.learning").learn(job_folder, request, rows, threads)
@@ -72,7 +77,6 @@ def _train(job_folder: Path) -> Completed:
 
 
 def _rows(job_folder: Path, request: TrainRequest) -> JobRows:
-    # Read before torch is, so that a bad file is reported within the second.
     training = read_rows(job_folder / request.train_file)
     if len(training) < request.batch_size:
         raise DataError(

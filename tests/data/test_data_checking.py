@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from data_samples import LAYOUT, balanced, checked, row, rows, sample, train, write
 
 from polytune.base_models.interface import BASE_MODELS
 from polytune.data import lines as lines_module
@@ -14,6 +13,7 @@ from polytune.data.checking import check_dataset
 from polytune.data.formatting import FormatOptions, format_samples
 from polytune.data.report import CheckReport, examples_kept
 from polytune.errors import DataError
+from tests.data.data_samples import LAYOUT, balanced, checked, row, rows, sample, train, write
 
 
 def told(report: CheckReport) -> list[str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from data_samples import LAYOUT, balanced, lines, prompts, sample, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from polytune.data.samples import Sample, encode_sample, read_samples
 from polytune.errors import DataError
 from polytune.formats.interface import FORMATS
 from polytune.registry import UnknownMember
+from tests.data.data_samples import LAYOUT, balanced, lines, prompts, sample, write
 
 
 def formatted(folder: Path, samples: list[Sample], options: FormatOptions | None = None) -> FormatReport:

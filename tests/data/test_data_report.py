@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from data_samples import LAYOUT, checked, row, rows, train
 
 from polytune.data.report import CheckReport, render, to_json
+from tests.data.data_samples import LAYOUT, checked, row, rows, train
 
 
 def bad_dataset(folder: Path) -> CheckReport:

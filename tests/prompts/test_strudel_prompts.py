@@ -17,8 +17,8 @@ axes = {
     "style": ("techno", "house", "ambient", "jazz", "drums", "experimental", "lofi", "hiphop"),
     "complexity": ("simple", "medium", "complex"),
 }
-reserved = ("user:", "assistant:", "system:", "bot:", "[eos]", "<image>", "<video>")
-"""What Bedrock refuses in training data for Nova (AWS documentation, read 2026-08)."""
+reserved = ("user:", "assistant:", "system:", "bot:", "[eos]", "<image>", "<video>", "thought:", "<unk>")
+"""What Bedrock refuses in training data for Nova: AWS's user guide and its validators, as of 2026-11-21."""
 
 
 @pytest.fixture(scope="module")

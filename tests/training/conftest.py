@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_jobs import Files, changed, completed, make_files, tiny_request, trained
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from polytune.training.protocol import Completed, Directory, LoraSize, TrainRequest
 from polytune.training.rows import Row, asking
 from polytune.training.tiny_llama import fitted_tokenizer
+from tests.training.training_jobs import Files, changed, completed, make_files, tiny_request, trained
 
 
 @pytest.fixture(scope="session")

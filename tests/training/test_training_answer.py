@@ -9,9 +9,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from training_jobs import SYSTEM
 
 from polytune.training.protocol import AnswerBatch, Question, QuestionBatch, Ready, encode
+from tests.training.training_jobs import SYSTEM
+
+pytestmark = pytest.mark.xdist_group("training")  # the jobs are trained once a worker
 
 
 class Program:

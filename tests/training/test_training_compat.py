@@ -14,6 +14,7 @@ import pytest
 from polytune.training.compat import make_portable, portable_config, portable_tokenizer_config
 from polytune.training.protocol import Completed
 
+pytestmark = pytest.mark.xdist_group("training")  # the jobs are trained once a worker
 OLD = ("transformers==4.51.3", "tokenizers==0.21.4", "huggingface-hub==0.36.0")
 
 

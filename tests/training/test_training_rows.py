@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from training_jobs import conversation, pair
 
 from polytune.errors import DataError
 from polytune.training.rows import Conversation, Row, Turn, asking, parse_row, read_rows
+from tests.training.training_jobs import conversation, pair
 
 
 def test_reads_a_conversation() -> None:

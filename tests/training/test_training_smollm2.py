@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from training_jobs import changed, completed, trained
 
 from polytune.errors import Unavailable
 from polytune.training.protocol import SmolLM2, TrainRequest
 from polytune.training.smollm2 import NAME, WHEEL_NAME, converted
+from tests.training.training_jobs import changed, completed, trained
 
 
 def test_refuses_another_wheel(tmp_path: Path) -> None:

@@ -11,16 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from training_jobs import (
-    changed,
-    completed,
-    contents,
-    failure,
-    killed_while_training,
-    trained,
-)
 from transformers import AutoModelForCausalLM
 
+from polytune.errors import DataError, UsageError
+from polytune.training.learning import encode_rows
+from polytune.training.loading import chosen_device, computing_dtype
 from polytune.training.protocol import (
     RESULT_NAME,
     TRAINING_METRICS,
@@ -34,7 +29,19 @@ from polytune.training.protocol import (
     read_result,
     write_request,
 )
+from polytune.training.rows import JobRows, Row, asking
+from polytune.training.tiny_llama import fitted_tokenizer
 from polytune.training.train import explained, main
+from tests.training.training_jobs import (
+    changed,
+    completed,
+    contents,
+    failure,
+    killed_while_training,
+    trained,
+)
+
+pytestmark = pytest.mark.xdist_group("training")  # the jobs are trained once a worker
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -108,6 +115,7 @@ def test_a_killed_training_begins_anew_and_ends_the_same(
     assert contents(job / "output") == contents(tiny_job / "output")
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # peft asks
 def test_adapters_train_little_and_are_merged(lora_result: tuple[Path, Completed], base_folder: Path) -> None:
     """LoRA changes few weights; the merged model equals the base with the adapters put on it."""
     job, result = lora_result
@@ -184,11 +192,50 @@ def test_a_base_model_that_is_not_there(tiny: TrainRequest, tmp_path: Path) -> N
     assert failure(result) == f"base model {tmp_path / 'gone'}: there is no such folder; correct its path"
 
 
-def test_rows_that_are_too_long(tiny: TrainRequest, tmp_path: Path) -> None:
-    """More than one row in ten above max_length fails, with the length that would do."""
-    message = failure(trained(tmp_path, changed(tiny, max_length=40)))
+def test_a_base_model_that_is_no_model(tiny: TrainRequest, tmp_path: Path) -> None:
+    """A folder without config or tokenizer is refused before anything heavy is imported."""
+    write_request(tmp_path, changed(tiny, base=Directory(path=str(tmp_path))))
 
-    assert message.startswith("30 of 30 training rows are longer than max_length 40; raise it (the longest")
+    assert main([str(tmp_path)]) == 1
+    assert "not a Hugging Face model; it needs config.json, weights" in failure(_result(tmp_path))
+
+
+def test_rows_that_are_too_long() -> None:
+    """Up to one row in ten above max_length is left out; more are refused with the length that would do."""
+    rows = [Row(asked=asking("a"), answer="b")] * 9
+    long = Row(asked=asking("a"), answer="xyz" * 40)
+    tokenizer = fitted_tokenizer(rows)
+
+    kept = encode_rows(tokenizer, JobRows(training=[*rows, long], validation=[]), 40)
+
+    assert len(kept.training) == 9
+    with pytest.raises(
+        DataError, match=r"2 of 11 training rows are longer than max_length 40; raise it \(the"
+    ):
+        encode_rows(tokenizer, JobRows(training=[*rows, long, long], validation=[]), 40)
+
+
+@pytest.mark.parametrize(
+    ("stored", "computed"), [(torch.float32, torch.float32), (torch.float64, torch.float32)]
+)
+def test_full_precision_is_computed_in_float32(stored: torch.dtype, computed: torch.dtype) -> None:
+    """Weights that are not in half precision are computed with in float32."""
+    assert computing_dtype(stored, "cpu") == computed
+
+
+def test_half_precision_needs_hardware() -> None:
+    """On a CPU half-precision weights stay so only where it has bfloat16 instructions."""
+    quick = torch.cpu._is_avx512_bf16_supported()
+
+    assert computing_dtype(torch.float16, "cpu") == (torch.bfloat16 if quick else torch.float32)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there() -> None:
+    """Asking for a GPU where torch finds none is refused; auto takes the CPU."""
+    with pytest.raises(UsageError, match="finds no usable GPU; set device to auto or cpu"):
+        chosen_device("cuda")
+    assert chosen_device("auto") == "cpu"
 
 
 def test_an_impossible_request(tmp_path: Path) -> None:

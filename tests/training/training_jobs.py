@@ -71,10 +71,12 @@ class Files:
 
 
 def make_files(folder: Path) -> Files:
-    """30 rows to train on as conversations, 6 to validate with as pairs."""
+    """24 conversations and 6 pairs to train on, 6 conversations to validate with."""
     train, validation = folder / "train.jsonl", folder / "validation.jsonl"
-    train.write_text("".join(conversation(*row) + "\n" for row in patterns(30, seed=1)))
-    validation.write_text("".join(pair(*row) + "\n" for row in patterns(6, seed=2)))
+    rows = patterns(30, seed=1)
+    lines = [*(conversation(*row) for row in rows[:24]), *(pair(*row) for row in rows[24:])]
+    train.write_text("".join(line + "\n" for line in lines))
+    validation.write_text("".join(conversation(*row) + "\n" for row in patterns(6, seed=2)))
     return Files(str(train), str(validation))
 
 

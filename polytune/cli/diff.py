@@ -1,0 +1,115 @@
+"""`polytune diff A B`: the first difference of two runs or files and its cause; then only what differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from polytune.cli import options
+from polytune.engine.compiled import Compiled
+from polytune.engine.difference import Structure, compare_sides
+from polytune.engine.ledger import RunRow
+from polytune.engine.manifest import read_manifest
+from polytune.engine.selection import Selection
+from polytune.engine.sides import Side, side_of_file, side_of_run
+from polytune.engine.workspace import manifest_name
+from polytune.errors import UsageError, did_you_mean
+from polytune.lazy import part
+from polytune.report.shape import Difference, nothing
+from polytune.wiring import Desk
+
+different = 1
+file_endings = (".yaml", ".yml")
+
+
+@click.command("diff")
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--rows", type=click.IntRange(min=0), default=3, show_default=True, help="So many rows of each sort."
+)
+@click.option("--markdown", is_flag=True, help="Print Markdown for a pull request.")
+@options.workspace
+@options.as_json
+@click.pass_context
+def command(ctx: click.Context, /, a: str, b: str, rows: int, workspace: Path | None, **flags: bool) -> None:
+    """Compare A with B: what differs first, why, and what came of it.
+
+    Each is a run id (or its beginning), an experiment (its latest run), a run's folder or manifest, or
+    an experiment file; FILE@VARIANT is one variant of a matrix. Exits with 0 when they are the same,
+    with 1 when they differ.
+    """
+    desks = _Desks(workspace)
+    old, new = desks.side(a), desks.side(b)
+    structure = compare_sides(old, new)
+    found = _figures(old, new, structure, rows) if structure.first else nothing(old, new, structure)
+    if flags["as_json"]:
+        click.echo(msgspec.json.encode(found))
+    else:
+        page = part("report.markdown").markdown_lines if flags["markdown"] else part("report.text").text_lines
+        click.echo("\n".join(page(found)))
+    ctx.exit(0 if found.same else different)
+
+
+def _figures(old: Side, new: Side, structure: Structure, rows: int) -> Difference:
+    found: Difference = part("report.differences").compare_figures(old, new, structure, rows)
+    return found
+
+
+class _Desks:
+    """The workspaces that the two sides lie in, each opened once."""
+
+    def __init__(self, override: Path | None) -> None:
+        self.override = override
+        self._open: dict[Path, Desk] = {}
+
+    def side(self, name: str) -> Side:
+        """The side of that name. Raises UsageError when there is none."""
+        path = Path(name)
+        file, _, variant = name.rpartition("@")
+        if name.endswith(file_endings):
+            return self._file(path, "")
+        if file.endswith(file_endings):
+            return self._file(Path(file), variant)
+        if path.is_dir() and (path / manifest_name).is_file():
+            return self._manifest(path / manifest_name)
+        if path.is_file() or path.suffix == ".json":
+            return self._manifest(path)
+        desk = self._near(None)
+        return side_of_run(desk.manifest(_row(desk, name)), desk.store)
+
+    def _near(self, path: Path | None) -> Desk:
+        desk = Desk.open(path, self.override)
+        return self._open.setdefault(desk.workspace.root, desk)
+
+    def _manifest(self, path: Path) -> Side:
+        return side_of_run(read_manifest(path), self._near(path).store)
+
+    def _file(self, path: Path, variant: str) -> Side:
+        desk = self._near(path)
+        compiled = _chosen(desk.compile(path, ()), path, variant)
+        return side_of_file(compiled, desk.planner(compiled, Selection()))
+
+
+def _chosen(variants: tuple[Compiled, ...], path: Path, name: str) -> Compiled:
+    """The variant of that name, or the only one."""
+    if not name and len(variants) == 1:
+        return variants[0]
+    known = [each.name.partition("@")[2] for each in variants]
+    if name not in known:
+        which = f"no variant '{name}'." if name else f"has {len(variants)} variants; say {path}@VARIANT."
+        hint = did_you_mean(name, known) if any(known) else " It has none."
+        raise UsageError(f"{path}: {which}{hint}")
+    return variants[known.index(name)]
+
+
+def _row(desk: Desk, name: str) -> RunRow:
+    """The run that the name stands for. Raises UsageError when it stands for none, or for several."""
+    rows = desk.ledger.runs()
+    begun = [row.run_id for row in rows if row.run_id.startswith(name)]
+    if len(begun) > 1 and all(row.experiment != name for row in rows):
+        listed = ", ".join(begun[:3]) + (", ..." if len(begun) > 3 else "")
+        raise UsageError(f"{len(begun)} runs begin with '{name}': {listed}. Write more of the one you mean")
+    return desk.run_row(name)

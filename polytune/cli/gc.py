@@ -1,0 +1,90 @@
+"""`polytune gc`: what no kept run needs is listed, and removed on `--yes`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from polytune.cli import options
+from polytune.engine.collect import Collection, Kind, Removal, find_garbage, remove
+from polytune.wiring import Desk
+
+titles = {
+    Kind.RUN: "runs and their results",
+    Kind.OBJECT: "stored contents",
+    Kind.STORAGE: "local storage",
+    Kind.JOB: "folders of ended jobs",
+    Kind.PARTIAL: "half-written outputs",
+    Kind.LOCK: "free locks",
+}
+units = ("bytes", "kB", "MB", "GB", "TB")
+
+
+@click.command("gc")
+@click.option(
+    "--keep",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Keep each experiment's latest N runs, and what these take from older ones.",
+)
+@click.option("--yes", is_flag=True, help="Remove; without it, only say what would go.")
+@options.workspace
+@options.as_json
+def command(keep: int, yes: bool, workspace: Path | None, as_json: bool) -> None:
+    """Remove what no kept run needs; answers are never removed."""
+    desk = Desk.open(None, workspace)
+    found = find_garbage(desk.workspace, desk.ledger, keep)
+    gone = remove(found, desk.workspace, desk.ledger) if yes else ()
+    if as_json:
+        click.echo(msgspec.json.encode(_as_json(found, gone, desk, applied=yes)))
+        return
+    click.echo("\n".join(_lines(found, desk)))
+    click.echo(_verdict(found, gone, applied=yes))
+    if found.live:
+        click.echo(f"being worked on, and with all it may need untouched: {', '.join(found.live)}", err=True)
+
+
+def _lines(found: Collection, desk: Desk) -> Iterator[str]:
+    for kind, title in titles.items():
+        group = [removal for removal in found.removals if removal.kind is kind]
+        if group:
+            yield f"{title:<24}{len(group):>7,}   {size(sum(removal.bytes for removal in group))}"
+        if kind is Kind.RUN:
+            yield from (f"  {desk.workspace.relative(r.path)}   {size(r.bytes)}" for r in group)
+    yield f"{'kept':<24}{found.kept_runs:>7,}   runs"
+
+
+def _verdict(found: Collection, gone: Sequence[Removal], *, applied: bool) -> str:
+    if not found.removals:
+        return "nothing to remove"
+    if not applied:
+        return f"{size(found.bytes)} would be freed; nothing was removed. Remove: polytune gc --yes"
+    left = len(found.removals) - len(gone)
+    rest = f"; {left} in use by now, left alone" if left else ""
+    return f"{size(sum(removal.bytes for removal in gone))} freed{rest}"
+
+
+def _as_json(found: Collection, gone: Sequence[Removal], desk: Desk, *, applied: bool) -> dict[str, object]:
+    return {
+        "applied": applied,
+        "kept_runs": found.kept_runs,
+        "live": found.live,
+        "bytes": sum(removal.bytes for removal in gone) if applied else found.bytes,
+        "removals": [
+            {"kind": removal.kind, "path": desk.workspace.relative(removal.path), "bytes": removal.bytes}
+            for removal in (gone if applied else found.removals)
+        ],
+    }
+
+
+def size(count: int) -> str:
+    """`12.4 MB`, with units of a thousand."""
+    amount, unit = float(count), 0
+    while amount >= 1000 and unit < len(units) - 1:
+        amount, unit = amount / 1000, unit + 1
+    return f"{amount:.1f} {units[unit]}" if unit else f"{count} bytes"

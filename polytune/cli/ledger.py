@@ -1,0 +1,103 @@
+"""`polytune ledger`: the workspace's memory is made, found, checked against the disk, or rebuilt from it."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import click
+import msgspec
+
+from polytune.cli import options
+from polytune.engine.ledger import Ledger
+from polytune.engine.workspace import Workspace, find_workspace
+from polytune.errors import UsageError
+from polytune.lazy import part
+
+shown = 20
+
+
+@click.group("ledger")
+def command() -> None:
+    """Make, check, rebuild or find the ledger."""
+
+
+@command.command("init")
+@options.workspace
+def init(workspace: Path | None) -> None:
+    """Make the ledger, if there is none yet."""
+    place = find_workspace(None, workspace)
+    place.create()
+    Ledger.open(place.ledger).close()
+    click.echo(place.ledger)
+
+
+@command.command("path")
+@options.workspace
+def path(workspace: Path | None) -> None:
+    """Print where the ledger is, or would be."""
+    click.echo(find_workspace(None, workspace).ledger)
+
+
+@command.command("verify")
+@options.workspace
+@options.as_json
+@click.pass_context
+def verify(ctx: click.Context, workspace: Path | None, as_json: bool) -> None:
+    """Hash every output and stored content again, and compare with the ledger.
+
+    Exits with 1 when something is missing or was changed.
+    """
+    place = find_workspace(None, workspace)
+    checking = part("engine.rebuild")
+    with (
+        closing(_existing(place)) as ledger,
+        click.progressbar(
+            length=checking.bytes_to_verify(ledger),
+            label="verifying",
+            file=sys.stderr,
+            hidden=not sys.stderr.isatty(),
+        ) as bar,
+    ):
+        found = checking.verify(ledger, place, bar.update)
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    else:
+        for finding in found.findings[:shown]:
+            click.echo(finding)
+        if len(found.findings) > shown:
+            click.echo(f"and {len(found.findings) - shown} more: --json lists all")
+        verdict = f"{len(found.findings)} problems" if found.findings else "sound"
+        click.echo(f"{verdict}: {found.results:,} results, {found.files:,} files, {found.bytes:,} bytes")
+    ctx.exit(1 if found.findings else 0)
+
+
+@command.command("rebuild")
+@click.option("--force", is_flag=True, help="Even if the ledger can be read.")
+@options.workspace
+@options.as_json
+def rebuild(force: bool, workspace: Path | None, as_json: bool) -> None:
+    """Make the ledger anew from the runs' manifests and the stored contents.
+
+    The old file is kept beside the new one; answers that only it holds are taken over as far as they
+    can be read.
+    """
+    place = find_workspace(None, workspace)
+    made = part("engine.rebuild").rebuild(place, force=force)
+    for line in made.left_out[:shown]:
+        click.echo(f"left out: {line}", err=True)
+    if len(made.left_out) > shown:
+        click.echo(f"left out: {len(made.left_out) - shown} more; --json lists all", err=True)
+    if as_json:
+        click.echo(msgspec.json.encode(made, enc_hook=str))
+        return
+    click.echo(f"{made.runs:,} runs, {made.results:,} results, {made.answers:,} answers: {place.ledger}")
+    if made.old:
+        click.echo(f"the old one: {made.old}")
+
+
+def _existing(place: Workspace) -> Ledger:
+    if not place.ledger.exists():
+        raise UsageError(f"{place.ledger}: no ledger here. Make one: polytune ledger rebuild, or run FILE")
+    return Ledger.open(place.ledger)

@@ -1,0 +1,97 @@
+"""`polytune validate FILE...`: any data files against a base model's rules, outside any experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from polytune.cli import options
+from polytune.errors import DataError, UsageError, did_you_mean
+from polytune.lazy import part
+
+splits = ("train", "validation", "test")
+
+
+@click.command("validate")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--base-model", required=True, metavar="ID", help="A name such as nova-lite, or a folder ./NAME."
+)
+@click.option("--format", "format_name", metavar="NAME", help="Default: what the first line looks like.")
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context, files: tuple[Path, ...], base_model: str, format_name: str | None, as_json: bool
+) -> None:
+    """Check data FILEs against a base model's rules.
+
+    A file is the split that its name says: train.jsonl, validation.jsonl, test.jsonl. A single file of
+    another name is checked as training data. Exits with 1 when there are errors.
+    """
+    by_split = split_files(files)
+    entry = part("base_models.interface").find_base_model(_base_model(base_model), Path.cwd())
+    name = format_name or guessed_format(next(iter(by_split.values())), entry.formats)
+    if format_name:
+        part("formats.interface").FORMATS.load(format_name)
+    report = part("data.checking").check_dataset(by_split, entry, name)
+    rendering = part("data.report")
+    if as_json:
+        click.echo(rendering.to_json(report), nl=False)
+    else:
+        click.echo("\n".join(rendering.render(report, everything="the report of --json")))
+    ctx.exit(0 if report.passed else 1)
+
+
+def split_files(files: Sequence[Path]) -> dict[str, Path]:
+    """Each file under its split, training data first. Raises UsageError for a missing or ambiguous one."""
+    for path in files:
+        if not path.is_file():
+            raise UsageError(f"{path}: {_absence(path)}")
+    if len(files) == 1 and files[0].stem not in splits:
+        return {"train": files[0]}
+    found: dict[str, Path] = {}
+    for path in files:
+        if path.stem in found:
+            raise UsageError(f"{path}: {found[path.stem]} is the split '{path.stem}' already; rename one")
+        found[path.stem] = path
+    order = (*(split for split in splits if split in found), *found)
+    return {split: found[split] for split in order}
+
+
+def _absence(path: Path) -> str:
+    if path.is_dir():
+        return "is a folder; name the files in it"
+    names = [each.name for each in path.parent.glob("*.jsonl")] if path.parent.is_dir() else []
+    return f"no such file.{did_you_mean(path.name, names)}" if names else "no such file"
+
+
+def _base_model(name: str) -> str:
+    """The name; a folder of the current one may be named without `./`."""
+    known = part("base_models.interface").BASE_MODELS.names()
+    return f"./{name}" if name not in known and Path(name).is_dir() else name
+
+
+def guessed_format(path: Path, usual: Sequence[str]) -> str:
+    """The format in which the file's first line has the fewest faults; else the usual one."""
+    formats = part("formats.interface").FORMATS
+    line = _first_line(path)
+    names: list[str] = [*usual, *(name for name in formats.names() if name not in usual)]
+    return min(names, key=lambda name: _faults(formats.load(name)(), line))
+
+
+def _faults(layout: Any, line: bytes) -> tuple[bool, int]:
+    reading = layout.check(line, 1)
+    return reading.conversation is None, len(reading.findings)
+
+
+def _first_line(path: Path) -> bytes:
+    """The first line with something on it; b'' when there is none."""
+    try:
+        with path.open("rb") as file:
+            found = next((line for line in file if line.strip()), b"")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
+    return found.removeprefix(b"\xef\xbb\xbf").strip()

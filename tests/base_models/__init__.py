@@ -1,0 +1,1 @@
+"""Facts of base models: complete, consistent, sourced and dated."""

@@ -1,0 +1,1 @@
+"""Format and validate: the streaming machine between samples and checked data."""

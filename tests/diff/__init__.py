@@ -1,0 +1,1 @@
+"""`polytune diff`: structure, rows, figures, and the pages a person reads."""

@@ -1,0 +1,1 @@
+"""Application configurations: the family's contract, and each language's own reader."""

@@ -1,0 +1,1 @@
+"""Tests of the local trainer: real processes that train and answer with small models."""
