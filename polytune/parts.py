@@ -6,11 +6,13 @@ Imported only when something must be compiled, estimated or run; `wiring` is wha
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from polytune.base_models.interface import BASE_MODELS
 from polytune.engine.answers import AnswerMemory
+from polytune.engine.artifacts import below
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.ledger import Ledger
 from polytune.engine.plan import Plan
@@ -95,10 +97,10 @@ def _spec(cls: type[Step], compiled: CompiledStep) -> Spec:
 
 def _with_fields(spec: dict[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
     """The spec with what compilation sets aside (paths of files, references to secrets) back in place."""
-    whole = dict(spec)
+    whole = deepcopy(spec)
     for field, value in fields.items():
-        name, _, rest = field.partition(".")
-        whole[name] = _with_fields(whole[name], {rest: value}) if rest else value
+        *path, last = field.split(".")
+        below(whole, path)[last] = value
     return whole
 
 

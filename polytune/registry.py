@@ -46,6 +46,12 @@ class Family(Generic[T]):
         names = self.names()
         return "" if name in names else str(UnknownMember(self.noun, name, names))
 
+    def checked(self, name: str) -> str:
+        """The name itself, for a field that takes one. Raises ValueError for an unknown one."""
+        if unknown := self.unknown(name):
+            raise ValueError(unknown)
+        return name
+
     def names(self) -> list[str]:
         """Every member's name, sorted; imports none of them."""
         package = importlib.import_module(f"polytune.{self.name}")
@@ -111,6 +117,10 @@ class Catalogue(Generic[T]):
     def unknown(self, name: str) -> str:
         """What is wrong with a name that no entry has; '' for a known one."""
         return self._family().unknown(name)
+
+    def checked(self, name: str) -> str:
+        """The name itself, for a field that takes one. Raises ValueError for an unknown one."""
+        return self._family().checked(name)
 
     def names(self) -> list[str]:
         """Every entry's name, written with dashes, sorted."""

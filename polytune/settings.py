@@ -5,6 +5,7 @@ A flag wins over the environment, the environment over `.env`. `.env.example` do
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,9 +71,12 @@ def _unquoted(value: str) -> str:
 def _number(values: Mapping[str, str], name: str, default: float) -> float:
     text = values.get(name, "")
     try:
-        return float(text) if text else default
+        number = float(text) if text else default
     except ValueError:
-        raise UsageError(f"{name}: '{text}' is not a number") from None
+        number = math.nan
+    if not math.isfinite(number) or number < 0:
+        raise UsageError(f"{name}: '{text}' is not a number from 0 upwards")
+    return number
 
 
 def _word(values: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:

@@ -62,7 +62,7 @@ class Desk:
         Raises UsageError when there is no such file, SpecError with every problem in it.
         """
         if not path.is_file():
-            raise UsageError(f"{path}: no such experiment file{_nearby(path)}")
+            raise UsageError(f"{path}: no such experiment file.{_nearby(path)}")
         identity = identity_of(Path(os.path.abspath(path)), tuple(overrides))
         known = recall(self.ledger, self.memory, identity, self.settings.environment)
         return (known or self._compiled(path, overrides, identity)).variants
@@ -109,7 +109,10 @@ class Desk:
             return rows[0]
         if name is None:
             raise UsageError("no unfinished run here" if open_only else "no run here yet: polytune run FILE")
-        found = [row for row in rows if row.run_id.startswith(name) or row.experiment == name]
+        found = [row for row in rows if name in (row.experiment, row.run_id)]
+        found = found or [row for row in rows if row.run_id.startswith(name)]
+        if len(found) > 1 and found[0].experiment != name:
+            raise UsageError(f"'{name}' begins several runs: {', '.join(row.run_id for row in found[:5])}")
         if not found:
             known = [*{row.experiment: None for row in rows}, *(row.run_id for row in rows)]
             raise UsageError(f"no run or experiment '{name}' here.{did_you_mean(name, known[:20])}")

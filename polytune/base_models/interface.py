@@ -156,6 +156,8 @@ def for_directory(folder: Path) -> BaseModelEntry:
     Raises DataError when the folder holds no readable `config.json`.
     """
     path = folder / "config.json"
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; a base model with a / in it is a folder's path")
     try:
         config = msgspec.json.decode(path.read_bytes(), type=HuggingFaceConfig)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -221,6 +223,11 @@ LOCAL_DIRECTORY = BaseModelEntry(
 def is_folder(name: str) -> bool:
     """Whether a spec's `base_model` is the path of a folder, not a name of the catalogue."""
     return "/" in name
+
+
+def checked_base_model(name: str) -> str:
+    """The name or path itself, for a spec's `base_model`. Raises ValueError for an unknown name."""
+    return name if is_folder(name) else BASE_MODELS.checked(name)
 
 
 def find_base_model(name: str, near: Path) -> BaseModelEntry:

@@ -58,13 +58,17 @@ def command(
 
 
 def plan_lines(plan: Plan, estimates: Mapping[str, Any], spent: float) -> list[str]:
-    """The plan as a person reads it."""
-    rows = [
-        [s.step.id, str(s.state), "; ".join(s.because), *_costs(estimates.get(s.step.id))] for s in plan.steps
-    ]
+    """The plan as a person reads it: a line a step, more where there are several reasons."""
+    rows = [row for step in plan.steps for row in _rows(step, estimates.get(step.step.id))]
     against = next((s.against for s in plan.steps if s.against), "")
     title = plan.compiled.name + (f"    compared with {against}" if against else "")
     return [title, "", *_table(rows), "", *_money(plan, estimates, spent)]
+
+
+def _rows(planned: PlannedStep, estimate: Any) -> list[list[str]]:
+    first, *more = planned.because or ("",)
+    lines = [[planned.step.id, str(planned.state), first, *_costs(estimate)]]
+    return lines + [["", "", reason, "", "", ""] for reason in more]
 
 
 def _costs(estimate: Any) -> list[str]:
@@ -92,7 +96,7 @@ def price_text(low: float | None, high: float | None) -> str:
 
 
 def _table(rows: list[list[str]]) -> list[str]:
-    """Rows in columns as wide as their widest cell, capped so that one long reason pushes nothing away."""
+    """Rows in columns as wide as their widest cell, capped so that one long cell pushes nothing away."""
     widths = (
         [min(48, max((len(row[c]) for row in rows), default=0)) for c in range(len(rows[0]))] if rows else []
     )

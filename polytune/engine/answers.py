@@ -94,7 +94,8 @@ class AnswerMemory:
         with self.ledger.transaction() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO answers"
-                " (request, draw, experiment, body, tokens, price_usd, stored_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                " (request, draw, experiment, body, tokens, price_usd, stored_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
 

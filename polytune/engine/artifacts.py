@@ -108,3 +108,10 @@ def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield from leaves(item, f"{prefix}.{index}")
     else:
         yield prefix, value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def below(value: Any, path: Sequence[str]) -> Any:
+    """What stands at a path inside nested objects and lists; list items are named by their position."""
+    for part in path:
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return value

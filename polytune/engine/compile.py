@@ -9,11 +9,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from polytune.engine.artifacts import Facts
+from polytune.engine.artifacts import Facts, below
 from polytune.engine.compiled import Budget, Compilation, Compiled, CompiledStep, Watched
 from polytune.engine.filememory import FileMemory
 from polytune.engine.graph import Declared, Wiring, wire
@@ -106,7 +105,7 @@ class _Compiler:
     def variant(self, variant: Variant) -> Compiled | None:
         """One compiled variant; None, with its problems gathered, when something is wrong."""
         before = len(self.problems)
-        root = self._adopting(variant.root)
+        root = self._with_platform(self._adopting(variant.root))
         resolved = resolve(root, self.problems, self.member)
         wiring = self._wired(resolved.entries)
         files = {step.entry.id: self._files(step) for step in resolved.steps}
@@ -122,6 +121,24 @@ class _Compiler:
 
     def _files(self, step: ResolvedStep) -> dict[str, Path]:
         return input_files(step.spec, step.node, step.entry.where, self.problems)
+
+    def _with_platform(self, root: Node) -> Node:
+        """The tree with a platform; when none is stated, that is said once and not by every step."""
+        if at(root, ["platform"]) is not None or not self._needs_platform(root):
+            return root
+        what = "required key missing; write `platform: {kind: local}` for this machine"
+        self.problems.append(problem(root.origin, "platform", what))
+        return replace(root, value={**children(root), "platform": Node(None, root.origin, broken=True)})
+
+    def _needs_platform(self, root: Node) -> bool:
+        for entry in step_entries(root, []):
+            try:
+                fields = fields_of(self.member("steps", entry.kind))
+            except PolytuneError:
+                continue
+            if "platform" in fields and at(entry.node, ["platform"]) is None:
+                return True
+        return False
 
     def _adopting(self, root: Node) -> Node:
         """The tree in which fields marked `Adopted` hold what other steps state under the same name."""
@@ -248,7 +265,10 @@ class _Compiler:
         inherited = {key for key, shape in fields_of(cls).items() if shape.marker(Inherited)}
         own = {k: v for k, v in as_facts(spec_json(step.spec)).items() if k not in inherited}
         for field, path in input_files(step.spec, step.node, step.entry.where, []).items():
-            _put(own, field.split("."), f"{run_folder_to_root}/{self._shown(path)}")
+            inside = path.is_relative_to(self.around.workspace.root)
+            place = f"{run_folder_to_root}/{self._shown(path)}" if inside else str(path)
+            *parents, last = field.split(".")
+            below(own, parents)[last] = place
         wiring: Facts = {} if step.entry.kind == step.entry.id else {"uses": step.entry.kind}
         stated = step.entry.inputs
         wiring |= {"from": stated.get(only_input, dict(stated))} if stated else {}
@@ -271,14 +291,9 @@ def without(value: object, fields: Iterable[str]) -> Facts:
     """A spec's JSON without the paths of files, whose contents are keyed instead, and without secrets."""
     facts = msgspec.json.decode(msgspec.json.encode(value))
     for field in fields:
-        _put(facts, field.split("."), None)
+        *path, last = field.split(".")
+        del below(facts, path)[last]
     return as_facts(facts)
-
-
-def _put(value: Any, path: Sequence[str], item: object) -> None:
-    for part in path[:-1]:
-        value = value[int(part)] if isinstance(value, list) else value[part]
-    value[path[-1]] = item
 
 
 def _with(root: Node, step: str, name: str, value: Node) -> Node:

@@ -120,7 +120,8 @@ class Execution:
         lacking = [name for name in step.after if name not in self._artifacts]
         planned = self.plan.step(step.id)
         if lacking or planned.state is State.SKIP:
-            message = f"{', '.join(lacking)} did not finish" if lacking else "not selected"
+            unselected = planned.state is State.SKIP
+            message = "not selected" if unselected else f"{', '.join(lacking)} did not finish"
             self.tools.log.info("step_skipped", step=step.id, message=message)
             self._note(step, status=StepStatus.SKIPPED, message=message)
             return

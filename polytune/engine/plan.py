@@ -272,6 +272,8 @@ def _nearest(
     )
 
 
+longest_shown = 28
+"""Characters of a value in a reason; `why` shows all of it."""
 group_order = ("version", "spec", "files", "inputs", "facts", "format")
 
 
@@ -300,7 +302,7 @@ def _short(value: str | None) -> str:
     if value is None:
         return "nothing"
     line = " ".join(value.split())
-    return line if len(line) <= 40 else f"{line[:37]}..."
+    return line if len(line) <= longest_shown else f"{line[: longest_shown - 1]}…"
 
 
 def _following(found: PlannedStep, record: KeyRecord) -> list[str]:

@@ -102,7 +102,7 @@ class ProcessDriver(Driver):
 
     def detached(self, handle: str) -> str:
         """The command that ends the child and everything it started."""
-        return f"kill -TERM -- -{handle}"
+        return f"kill -s TERM -- -{handle}"
 
 
 async def _recorded_group(path: Path) -> str:
@@ -127,6 +127,8 @@ def _result(path: Path) -> ProcessResult | None:
         return msgspec.json.decode(path.read_bytes(), type=ProcessResult)
     except FileNotFoundError:
         return None
+    except msgspec.DecodeError as error:
+        return ProcessResult(status="failed", message=f"{path}: unreadable ({error})")
 
 
 def _progress(path: Path) -> Look:

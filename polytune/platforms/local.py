@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from polytune.base_models.interface import find_base_model
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.jobbook import JobRow
 from polytune.engine.jobs import Driver
@@ -49,6 +50,8 @@ from polytune.training.protocol import (
 needed = ("torch", "transformers", "tokenizers", "safetensors")
 kept = ("model", "base", "adapter", "training_artifacts", "validation_artifacts")
 model_digits = 16
+longest_row = 2048
+"""Longer rows would not fit this machine's memory at the usual batch sizes."""
 
 
 class LocalSpec(PlatformSpec):
@@ -98,6 +101,7 @@ class Local(Platform):
             method=_method(ask),
             train_file=paths["train"],
             validation_file=paths.get("validation"),
+            max_length=_longest_row(ask.base_model),
             seed=ask.seed,
             threads=self.settings.threads,
             device=self.spec.device,
@@ -136,18 +140,25 @@ class Local(Platform):
         return ChildInvoker(self._folder(model), inference, self.spec.device, self.settings)
 
     def _folder(self, model: Invoked) -> str:
-        """The model's folder; for a base that the artifact does not hold, its name in the catalogue."""
+        """The model's folder; for a base that lies in the cache, its name in the catalogue."""
         part = "base/" if model.base else "model/"
         config = model.artifact.files.get(f"{part}config.json")
         if config is not None:
             return str((self.root / config.path).parent)
-        return str(model.artifact.facts["base_model"])
+        stated = model.artifact.facts.get("base_path")
+        return str(self.root / stated) if stated else str(model.artifact.facts["base_model"])
 
 
 def _base(name: str) -> Base:
     if "/" in name:
         return Directory(path=name)
     return TinyLlama() if name == "tiny-llama" else SmolLM2()
+
+
+def _longest_row(name: str) -> int:
+    """Tokens of the longest row that the base model's facts allow."""
+    limits = find_base_model(name, Path("/")).limits
+    return min(longest_row, limits.max_tokens_per_row or longest_row) if limits else longest_row
 
 
 def _method(ask: Customization) -> Literal["lora", "full"]:

@@ -120,8 +120,9 @@ class _Preparation:
         self._failed: set[Parts] = set()
 
     def has_failed(self, path: Parts) -> bool:
-        """Whether something at or above a path was already reported."""
-        return any(path[:length] in self._failed for length in range(len(path) + 1))
+        """Whether something at, above or below a path was already reported."""
+        above = any(path[:length] in self._failed for length in range(len(path) + 1))
+        return above or any(failed[: len(path)] == path for failed in self._failed)
 
     def value(self, shape: Shape, node: Node, path: Parts) -> object:
         """The value of a node for a field of this shape; FAILED when it was reported."""

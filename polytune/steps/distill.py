@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from polytune.base_models.interface import BASE_MODELS
 from polytune.engine.answers import AnswerMemory
@@ -20,9 +20,9 @@ from polytune.spec.model import CatalogueName, FieldProblem, Inherited, Member, 
 class DistillSpec(Spec):
     """Lets a teacher model of the platform answer the dataset's prompts and trains the student on them."""
 
-    base_model: Annotated[str, CatalogueName("base_models")]
+    base_model: Annotated[str, CatalogueName("base_models"), AfterValidator(BASE_MODELS.checked)]
     """The student."""
-    teacher_model: Annotated[str, CatalogueName("base_models")]
+    teacher_model: Annotated[str, CatalogueName("base_models"), AfterValidator(BASE_MODELS.checked)]
     """The teacher; it must be one that the catalogue pairs with the student."""
     max_response_tokens: Annotated[int, Field(ge=1, le=8192)] = 1000
     """Longest answer of the teacher."""
@@ -31,10 +31,6 @@ class DistillSpec(Spec):
 
     def problems(self) -> list[FieldProblem]:
         """A pair that the platform does not offer."""
-        stated = {"base_model": self.base_model, "teacher_model": self.teacher_model}
-        unknown = {field: BASE_MODELS.unknown(name) for field, name in stated.items()}
-        if any(unknown.values()):
-            return [FieldProblem(field, what) for field, what in unknown.items() if what]
         teachers = BASE_MODELS.get(self.base_model).teachers
         if self.teacher_model in teachers:
             return []

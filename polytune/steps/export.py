@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from pydantic import AfterValidator
+
 from polytune.base_models.interface import BASE_MODELS
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import KeyFacts, Outcome, Port, Scope, Step, Work
@@ -18,7 +20,7 @@ from polytune.spec.model import CatalogueName, FieldProblem, Inherited, Member, 
 class ExportSpec(Spec):
     """Writes how an application uses the model."""
 
-    to: Annotated[str, CatalogueName("exporters")] = "json"
+    to: Annotated[str, CatalogueName("exporters"), AfterValidator(EXPORTERS.checked)] = "json"
     """The kind of configuration."""
     path: str | None = None
     """Where to put it, relative to the workspace; default `exports/<experiment><extension>`."""
@@ -26,9 +28,7 @@ class ExportSpec(Spec):
     """Where the model answers."""
 
     def problems(self) -> list[FieldProblem]:
-        """An unknown exporter; a path that leads out of the workspace."""
-        if unknown := EXPORTERS.unknown(self.to):
-            return [FieldProblem("to", unknown)]
+        """A path that leads out of the workspace."""
         if self.path is None:
             return []
         path = Path(self.path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import msgspec
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from polytune.data.formatting import FormatOptions, FormatReport, format_samples, provenance_name
 from polytune.engine.artifacts import Artifact
@@ -40,7 +40,9 @@ class SplitSpec(Spec):
 class FormatSpec(Spec):
     """Turns samples into the records that training reads."""
 
-    layout: Annotated[str, CatalogueName("formats")] = "bedrock-conversation-2024"
+    layout: Annotated[str, CatalogueName("formats"), AfterValidator(FORMATS.checked)] = (
+        "bedrock-conversation-2024"
+    )
     """The record layout: a name in `formats/`."""
     system: Annotated[str, Field(min_length=1)] = "full"
     """Which system prompt goes into the rows: `full` (the one the teacher saw), `short` (the prompt
@@ -49,11 +51,6 @@ class FormatSpec(Spec):
     """How the prompts are divided."""
     seed: Annotated[int, Inherited()] = 0
     """Decides which prompts go to which split."""
-
-    def problems(self) -> list[FieldProblem]:
-        """An unknown layout."""
-        unknown = FORMATS.unknown(self.layout)
-        return [FieldProblem("layout", unknown)] if unknown else []
 
 
 class FormatStep(Step):

@@ -306,5 +306,8 @@ def answers_in(samples: Iterable[bytes]) -> Iterator[StoredAnswer]:
             "price_usd": sample.price_usd,
         }
         yield StoredAnswer(
-            ask=Ask(sample.request, sample.draw), body=msgspec.json.encode(answer), price_usd=sample.price_usd
+            ask=Ask(sample.request, sample.draw),
+            body=msgspec.json.encode(answer),
+            tokens=sample.usage.input_tokens + sample.usage.output_tokens,
+            price_usd=sample.price_usd,
         )

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, Range, find_base_model, is_folder
+from polytune.base_models.interface import (
+    BASE_MODELS,
+    BaseModelEntry,
+    Range,
+    checked_base_model,
+    find_base_model,
+    is_folder,
+)
 from polytune.data.estimates import training_estimate
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
@@ -26,7 +34,9 @@ hyperparameters = ("epochs", "learning_rate", "warmup_steps", "batch_size")
 class TrainSpec(Spec):
     """Fine-tunes a base model; what is left out takes the base model's default."""
 
-    base_model: Annotated[str, CatalogueName("base_models", is_closed=False)]
+    base_model: Annotated[
+        str, CatalogueName("base_models", is_closed=False), AfterValidator(checked_base_model)
+    ]
     """A name of the catalogue, such as `nova-lite` or `tiny-llama`, or the path of a Hugging Face folder."""
     epochs: Annotated[int, Field(ge=1)] | None = None
     """Passes over the training split."""
@@ -49,8 +59,6 @@ class TrainSpec(Spec):
         """Settings outside the base model's ranges, and a base model of another platform."""
         if is_folder(self.base_model):
             return []
-        if unknown := BASE_MODELS.unknown(self.base_model):
-            return [FieldProblem("base_model", unknown)]
         entry = BASE_MODELS.get(self.base_model)
         return [*_platform_problems(entry, self.platform.kind), *self._range_problems(entry)]
 
@@ -69,7 +77,8 @@ class TrainSpec(Spec):
         for name, value in self._stated().items():
             allowed = getattr(entry.hyperparameters, name)
             if not allowed.holds(value):
-                limits = f"{allowed.minimum:g}-{allowed.maximum:g}"
+                between = "-" if isinstance(allowed.minimum, int) else " to "
+                limits = f"{allowed.minimum:g}{between}{allowed.maximum:g}"
                 found.append(FieldProblem(name, f"{value:g} is outside {limits} for {entry.name}{cited}"))
         return found
 
@@ -140,6 +149,8 @@ class Train(Step):
         job = await work.jobs.finish(driver, request, lambda look: _report(work, look))
         collected = await asyncio.to_thread(self.platform.collect, job, work.folder)
         facts = {**collected.facts, "layout": dataset.facts["layout"], "system": dataset.facts["system"]}
+        if is_folder(self.spec.base_model):
+            facts["base_path"] = os.path.relpath(self._directory(), self.scope.root)
         return Outcome(
             files=collected.files,
             facts={**facts, "base_model": self.spec.base_model, "platform": self.spec.platform.kind},

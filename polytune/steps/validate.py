@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from polytune.base_models.interface import BaseModelEntry, find_base_model
+from pydantic import AfterValidator
+
+from polytune.base_models.interface import BaseModelEntry, checked_base_model, find_base_model
 from polytune.data.checking import check_dataset
 from polytune.data.report import CheckReport, render, to_json
 from polytune.engine.artifacts import Artifact, Facts
@@ -24,7 +26,12 @@ report_name = "validation.json"
 class ValidateSpec(Spec):
     """Checks every row; errors stop the run."""
 
-    base_model: Annotated[str, CatalogueName("base_models", is_closed=False), Adopted()]
+    base_model: Annotated[
+        str,
+        CatalogueName("base_models", is_closed=False),
+        Adopted(),
+        AfterValidator(checked_base_model),
+    ]
     """Whose rules apply; taken from the step that trains when not stated."""
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.jobbook import JobBook, JobRow, JobState
-from polytune.engine.ledger import Ledger
+from polytune.engine.ledger import Ledger, Result
 from polytune.engine.locks import try_lock
 from tests.cli.cli_program import Polytune, file
 
@@ -151,15 +151,20 @@ def test_a_lost_ledger_is_rebuilt(polytune: Polytune, space: Path) -> None:
 
 
 def test_a_rebuilt_ledger_says_what_the_lost_one_said(polytune: Polytune, space: Path) -> None:
-    """Every result is the same in every field."""
-    with closing(Ledger.open(space / ledger_name)) as ledger:
-        before = {result.record.key: result for result in ledger.results()}
+    """Every result and every answer is the same in every field but the time of storing."""
+    before = _memory(space)
     lost(space)
 
     polytune(space, "ledger", "rebuild")
 
-    with closing(Ledger.open(space / ledger_name)) as ledger:
-        assert {result.record.key: result for result in ledger.results()} == before
+    assert _memory(space) == before
+
+
+def _memory(folder: Path) -> tuple[dict[str, Result], list[tuple[object, ...]]]:
+    query = "SELECT request, draw, experiment, body, tokens, price_usd FROM answers ORDER BY request, draw"
+    with closing(Ledger.open(folder / ledger_name)) as ledger:
+        results = {result.record.key: result for result in ledger.results()}
+        return results, ledger.connection.execute(query).fetchall()
 
 
 def test_outputs_are_taken_from_the_store_when_they_are_gone(polytune: Polytune, space: Path) -> None:

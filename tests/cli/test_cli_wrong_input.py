@@ -11,7 +11,7 @@ from tests.cli.cli_program import Polytune, file
 
 wrong = [
     (["pla", file], "no command 'pla'. Did you mean 'plan'?"),
-    (["plan", "experiments/line.yaml"], "no such experiment file Did you mean 'lines.yaml'?"),
+    (["plan", "experiments/line.yaml"], "no such experiment file. Did you mean 'lines.yaml'?"),
     (["plan", file, "--frist"], "No such option"),
     (["run", file, "--until", "uplaod"], "no step 'uplaod'. Did you mean 'upload'?"),
     (["run", file, "--workspace", "nowhere"], "--workspace nowhere: no such folder"),

@@ -30,7 +30,7 @@ from polytune.engine.step import Outcome, Port, Progress, Scope, Step, Work
 from polytune.engine.workspace import Workspace
 from polytune.errors import StepFailed
 from polytune.fingerprint import fingerprint
-from polytune.spec.model import InputFile, Spec
+from polytune.spec.model import InputFile, Secret, Spec
 
 effects_name = "effects.log"
 asked_name = "asked.log"
@@ -173,8 +173,17 @@ class Trim(TextStep):
         return read(work, "text")[: self.keep]
 
 
+class FlakySpec(TextSpec):
+    """A text that may fail."""
+
+    phrase: Secret | None = None
+    """Something that nobody may read."""
+
+
 class Flaky(TextStep):
     """A text, unless a file called `broken` lies in the workspace."""
+
+    Spec: ClassVar[type[Spec]] = FlakySpec
 
     async def text(self, work: Work) -> str:
         """The label. Raises StepFailed, quoting the file, while there is one."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-
 from graders.programs import BAD, GOOD
+
 from polytune.strudel.checker import check
 from polytune.strudel.mini import MiniError, read_mini
 from polytune.strudel.vocabulary import sounds

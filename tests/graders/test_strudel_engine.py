@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-
 from graders.programs import BAD, CANARY, GOOD, judged
+
 from polytune.errors import StepFailed, Unavailable
 from polytune.files import digest_of
 from polytune.graders.interface import Verdict
