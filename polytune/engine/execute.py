@@ -189,6 +189,9 @@ class Execution:
         folder = self.folder / f".{step.id}.partial"
         await asyncio.to_thread(_emptied, folder)
         outcome = await self._outcome(step, record, folder, forced=forced)
+        if self._record(step) != record:
+            names = ", ".join(step.files.values())
+            raise StepFailed(f"{names} changed while the step was at work, so its output is not kept; run again")
         artifact = await asyncio.to_thread(self._published, step, folder, outcome)
         result = Result(
             record=record,

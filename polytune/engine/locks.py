@@ -35,9 +35,9 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 def try_lock(path: Path, what: str, *, inheritable: bool = False) -> Iterator[int | None]:
     """The lock is held for the block, and its descriptor given; None when somebody else holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor, held = _opened(path)
     try:
-        if not _taken(descriptor):
+        if not held:
             yield None
             return
         _sign(descriptor, what)
@@ -56,6 +56,19 @@ def holder(path: Path) -> Holder | None:
     try:
         return None if _shared(descriptor) else _signature(descriptor)
     finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path) -> tuple[int, bool]:
+    """A descriptor of the lock file, and whether the lock is ours.
+
+    A file that was removed between opening and locking, as `gc` does with free locks, guards nothing.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        held = _taken(descriptor)
+        if not held or os.fstat(descriptor).st_nlink:
+            return descriptor, held
         os.close(descriptor)
 
 

@@ -20,7 +20,7 @@ from polytune.engine.selection import Selection, select
 from polytune.engine.session import Session
 from polytune.wiring import Desk
 
-kinds = ("source", "join", "trim", "flaky", "gate", "asker", "far")
+kinds = ("source", "join", "trim", "flaky", "gate", "placer", "asker", "far")
 here = Path(__file__).parent
 patience_seconds = 60.0
 
@@ -119,8 +119,15 @@ class Bench:
 
     def start(self, *words: str | Path, **environment: str) -> subprocess.Popen[str]:
         """The program at work, in a process group of its own; its output comes through pipes."""
+        return self._started([sys.executable, "-m", "polytune", *map(str, words)], environment)
+
+    def script(self, path: Path, *words: str | Path, **environment: str) -> subprocess.Popen[str]:
+        """A Python script at work, likewise."""
+        return self._started([sys.executable, str(path), *map(str, words)], environment)
+
+    def _started(self, command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "polytune", *map(str, words)],
+            command,
             cwd=self.root,
             env=self._environment(environment),
             stdin=subprocess.DEVNULL,

@@ -3,10 +3,10 @@
 All of them make a `Text` (one file, `out.txt`), so that graphs of any shape can be built from them. Each
 run leaves a line in `effects.log` of the workspace, which is how the tests know what was really done.
 
-    source  a file's text                    trim   the first characters of a text
-    join    two texts, one after the other   asker  text made of many small paid answers
-    flaky   a text, unless `broken` exists   far    a text made by a job
-    gate    a text, once `open` exists       orderly   nothing of its own: for `needs`
+    source  a file's text                    trim    the first characters of a text
+    join    two texts, one after the other   asker   text made of many small paid answers
+    flaky   a text, unless `broken` exists   far     a text made by a job
+    gate    a text, once `open` exists       placer  a text that also goes elsewhere
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -105,6 +106,11 @@ def read(work: Work, port: str) -> str:
     return work.path(port, out_name).read_text(encoding="utf-8")
 
 
+def unplugged(root: Path) -> str:
+    """What a step lacks while a file called `unplugged` lies in the workspace."""
+    return "unplugged: remove that file" if (root / "unplugged").exists() else ""
+
+
 class SourceSpec(TextSpec):
     """A file's text."""
 
@@ -185,6 +191,10 @@ class Flaky(TextStep):
 
     Spec: ClassVar[type[Spec]] = FlakySpec
 
+    def missing(self) -> str:
+        """Something, while a file called `unplugged` lies in the workspace."""
+        return unplugged(self.scope.root)
+
     async def text(self, work: Work) -> str:
         """The label. Raises StepFailed, quoting the file, while there is one."""
         broken = self.scope.root / "broken"
@@ -193,14 +203,51 @@ class Flaky(TextStep):
         return f"{self.label}\n"
 
 
+class GateSpec(TextSpec):
+    """A text that waits."""
+
+    path: InputFile | None = None
+    """A file that may change meanwhile."""
+
+
 class Gate(TextStep):
     """A text, once a file called `open` lies in the workspace."""
+
+    Spec: ClassVar[type[Spec]] = GateSpec
 
     async def text(self, work: Work) -> str:
         """The label, after the wait."""
         while not (self.scope.root / "open").exists():
             await asyncio.sleep(0.01)
         return f"{self.label}\n"
+
+
+class PlacerSpec(TextSpec):
+    """A text that also goes elsewhere."""
+
+    place: str
+    """Where, relative to the workspace."""
+    promise: str = out_name
+    """The file it says it wrote."""
+
+
+class Placer(TextStep):
+    """A text that is also put where a person wants it; with another promise, one that breaks it."""
+
+    Spec: ClassVar[type[Spec]] = PlacerSpec
+
+    def __init__(self, spec: PlacerSpec, files: Mapping[str, Path], scope: Scope) -> None:
+        super().__init__(spec, files, scope)
+        self.spec = spec
+
+    async def run(self, work: Work) -> Outcome:
+        """A folder of files is kept too."""
+        made = await super().run(work)
+        more = work.folder / "more" / "deep"
+        more.mkdir(parents=True)
+        (more / "x.txt").write_text("x")
+        (work.folder / "scratch.txt").write_text("not kept")
+        return replace(made, files=(self.spec.promise, "more"), placed={out_name: self.spec.place})
 
 
 class AskerSpec(TextSpec):
@@ -234,6 +281,8 @@ class Asker(TextStep):
         return Answered(text, Usage(requests=len(missing), reused=len(known)))
 
     async def _answer(self, queue: object, work: Work) -> None:
+        if (self.scope.root / "broken").exists():
+            raise StepFailed("the service is down")
         for ask in queue:  # type: ignore[attr-defined]
             noted(self.scope.root / asked_name, f"{ask.request} {ask.draw}")
             await asyncio.sleep(0.002)
@@ -263,7 +312,7 @@ class Far(TextStep):
 
     def missing(self) -> str:
         """Something, while a file called `unplugged` lies in the workspace."""
-        return "unplugged: remove that file" if (self.scope.root / "unplugged").exists() else ""
+        return unplugged(self.scope.root)
 
     async def text(self, work: Work) -> str:
         """What the job wrote."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from graders.programs import BAD, GOOD
+from tests.graders.programs import BAD, GOOD
 
 from polytune.strudel.checker import check
 from polytune.strudel.mini import MiniError, read_mini

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from graders.programs import BAD, CANARY, GOOD, judged
+from tests.graders.programs import BAD, CANARY, GOOD, judged
 
 from polytune.errors import StepFailed, Unavailable
 from polytune.files import digest_of

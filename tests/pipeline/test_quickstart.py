@@ -9,6 +9,7 @@ import pytest
 
 from tests.pipeline.program import Program, workspace
 
+pytestmark = pytest.mark.xdist_group("quickstart")
 file = "experiments/quickstart.yaml"
 small = (
     *("--set", "steps.generate.count=90"),

@@ -1,0 +1,240 @@
+"""kill -9, again and again: what was finished stays, what was paid is not paid again, the end is the same.
+
+One experiment (a file, paid answers, a job, joins) is killed at the beginning and end of every step, before
+the renames that publish things, and at random moments; alone, or with its whole process group. After each
+kill `polytune resume` goes on, often to be killed as well. POLYTUNE_TEST_KILLS sets how many random kills
+there are (default 24).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engine_bench import Bench, eventually, install_kinds, is_alive, outputs
+from engine_kinds import child_script
+
+from polytune.engine.answers import Ask
+from polytune.engine.ledger import Ledger
+from polytune.engine.manifest import Manifest, read_manifest
+from polytune.fingerprint import fingerprint
+
+random_kills = int(os.environ.get("POLYTUNE_TEST_KILLS", "24"))
+kills_in_a_row = 6
+longest_life_seconds = 1.6
+labels = ("a", "q", "far", "j", "t")
+answers = 24
+dying_script = child_script.with_name("engine_dying.py")
+
+
+def experiment(bench: Bench) -> Path:
+    """The experiment to kill."""
+    bench.write("a.txt", "alpha\n")
+    steps = {
+        "a": {"uses": "source", "path": "a.txt"},
+        "q": {"uses": "asker", "count": answers},
+        "far": {"uses": "far", "from": "a", "seconds": 0.3},
+        "j": {"uses": "join", "from": {"left": "far", "right": "q"}},
+        "t": {"uses": "trim", "from": "j", "keep": 9},
+    }
+    return bench.experiment("x", steps)
+
+
+class Patient:
+    """A workspace in which runs are killed, and what must be true of it whatever happens."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.path = experiment(bench)
+        self.finished: set[str] = set()
+        self.stored: set[Ask] = set()
+        self.begun = self.asked = 0
+
+    def command(self) -> list[str]:
+        """`resume` if there is something to resume, else `run`."""
+        return ["resume"] if self._rows("SELECT 1 FROM runs") else ["run", str(self.path)]
+
+    def note(self) -> None:
+        """What is finished, stored and done by now is remembered, for the checks after the next life."""
+        keys = self._rows("SELECT body FROM results")
+        self.finished = {label for (body,) in keys for label in labels if f'"label":"{label}"' in _text(body)}
+        self.stored = {Ask(*row) for row in self._rows("SELECT request, draw FROM answers")}
+        self.begun, self.asked = len(self.bench.begun()), len(self.bench.asked())
+
+    def check(self) -> None:
+        """In the life since `note`, nothing finished was redone and no stored answer was asked again."""
+        again = set(self.bench.begun()[self.begun :]) & self.finished
+        assert not again, f"done again: {again}"
+        asked = {Ask(line.split()[0], int(line.split()[1])) for line in self.bench.asked()[self.asked :]}
+        assert not asked & self.stored, "a stored answer was asked again"
+        assert len(self.bench.children()) <= 1, "a second job was started"
+
+    def finish(self) -> Manifest:
+        """The run, resumed without a further kill."""
+        self.note()
+        done = self.bench.call(*self.command())
+        assert done.returncode == 0, done.stderr
+        self.check()
+        (manifest,) = [read_manifest(path) for path in self.bench.root.glob("runs/x/*/manifest.json")]
+        return manifest
+
+    def live(self, *, seconds: float, whole_group: bool) -> None:
+        """The program works for a while and is killed."""
+        self.note()
+        process = self.bench.start(*self.command())
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
+        _ended(process)
+        self.check()
+
+    def _rows(self, query: str) -> list[tuple[object, ...]]:
+        path = self.bench.root / "runs" / "ledger.sqlite3"
+        if not path.exists():
+            return []
+        connection = sqlite3.connect(path)
+        try:
+            return connection.execute(query).fetchall()
+        except sqlite3.OperationalError:  # killed before the tables were there
+            return []
+        finally:
+            connection.close()
+
+
+def _text(body: object) -> str:
+    assert isinstance(body, bytes)
+    return body.decode()
+
+
+def _ended(process: subprocess.Popen[str]) -> None:
+    """The process is gone and its pipes are closed."""
+    process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def plug(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The test kinds, installed for the processes that these tests start."""
+    return install_kinds(tmp_path_factory.mktemp("plug"))
+
+
+@pytest.fixture
+def patient(tmp_path: Path, plug: Path) -> Iterator[Patient]:
+    """A workspace; a job that a failed test leaves behind is ended."""
+    made = Patient(Bench.at(tmp_path / "space", plug))
+    yield made
+    for line in made.bench.children():
+        if is_alive(pid := int(line.split()[0])):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, plug: Path) -> dict[str, str]:
+    """The digests of a run that nobody killed."""
+    manifest = Patient(Bench.at(tmp_path_factory.mktemp("calm") / "space", plug)).finish()
+    return outputs(manifest)
+
+
+def settled(patient: Patient, undisturbed: dict[str, str]) -> None:
+    """The run ends as an undisturbed one does, tidily, and a further resume has nothing to do."""
+    manifest = patient.finish()
+
+    assert manifest.status == "done"
+    assert {name: str(report.status) for name, report in manifest.steps.items()} == dict.fromkeys(labels, "done")
+    assert outputs(manifest) == undisturbed
+    assert len(patient.bench.children()) == 1
+    folder = patient.bench.root / "runs" / "x" / manifest.run_id
+    assert [path.name for path in folder.glob(".*.partial")] == []
+    begun = len(patient.bench.begun())
+    assert patient.bench.call("run", patient.path).returncode == 0
+    assert len(patient.bench.begun()) == begun
+
+
+@pytest.mark.parametrize("whole_group", [False, True], ids=["alone", "group"])
+def test_killed_at_every_steps_beginning_and_end(
+    patient: Patient, undisturbed: dict[str, str], whole_group: bool
+) -> None:
+    """Each step is killed as it begins and as it ends, one life after another; the last life finishes."""
+    for label in labels:
+        for moment in (f"begin {label}", f"end {label}"):
+            patient.note()
+            die = {"DIE_AT": moment, **({"DIE_ALL": "1"} if whole_group else {})}
+            process = patient.bench.start(*patient.command(), **die)
+            _ended(process)
+            assert process.returncode == -signal.SIGKILL, moment
+            patient.check()
+
+    settled(patient, undisturbed)
+    counts = Counter(patient.bench.begun())
+    assert all(counts[label] >= 3 for label in labels)
+
+
+def test_killed_before_every_kind_of_rename(patient: Patient, undisturbed: dict[str, str]) -> None:
+    """Killed right before its n-th rename (manifest, object, output folder), for growing n; nothing is half-true."""
+    lives = 0
+    for number in (1, 2, 3, 4, 6, 8, 9, 11, 5, 7, 2, 3):
+        patient.note()
+        process = patient.bench.script(dying_script, *patient.command(), DIE_BEFORE_RENAME=str(number))
+        _ended(process)
+        patient.check()
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL
+        lives += 1
+
+    assert lives >= 6
+    settled(patient, undisturbed)
+
+
+@pytest.mark.parametrize("seed", range(-(-random_kills // kills_in_a_row)))
+def test_killed_at_random_moments(patient: Patient, undisturbed: dict[str, str], seed: int) -> None:
+    """Killed several times at moments nobody chose, alone or as a group, the run still ends the same."""
+    chance = random.Random(seed)
+    for _ in range(kills_in_a_row):
+        patient.live(seconds=chance.uniform(0.3, longest_life_seconds), whole_group=chance.random() < 0.5)
+
+    settled(patient, undisturbed)
+
+
+def test_a_job_goes_on_while_nobody_runs(patient: Patient, undisturbed: dict[str, str]) -> None:
+    """The runner's whole group is killed while the job works; the job finishes alone and is collected."""
+    process = patient.bench.start("run", patient.path)
+    eventually(lambda: bool(patient.bench.children()), "the job to start")
+    child = int(patient.bench.children()[0].split()[0])
+
+    os.killpg(process.pid, signal.SIGKILL)
+    _ended(process)
+
+    assert is_alive(child)
+    eventually(lambda: not is_alive(child), "the job to end")
+    settled(patient, undisturbed)
+
+
+def test_every_answer_of_the_paid_step_is_asked_once_when_nothing_is_in_flight(patient: Patient) -> None:
+    """Killed after the paid step had all its answers, no later life asks for any."""
+    patient.note()
+    _ended(patient.bench.start("run", patient.path, DIE_AT="end q"))
+
+    patient.finish()
+
+    wanted = Counter(f"{fingerprint('test.v1', ['t', n])} {n}" for n in range(answers))
+    assert Counter(patient.bench.asked()) == wanted
+
+
+def test_the_ledger_is_sound_after_all_that(patient: Patient) -> None:
+    """SQLite finds nothing wrong with a ledger whose writers were killed."""
+    for seconds in (0.5, 0.7, 0.9):
+        patient.live(seconds=seconds, whole_group=True)
+        time.sleep(0.01)
+
+    ledger = Ledger.open(patient.bench.root / "runs" / "ledger.sqlite3")
+    assert ledger.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    ledger.close()

@@ -1,0 +1,185 @@
+"""Runs: what works goes on, what fails is told once and in its own words, and everything is left tidy."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from engine_bench import Bench, eventually, outputs, states, statuses
+
+from polytune.errors import SpecError
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A workspace with one text."""
+    made = Bench.made(tmp_path, monkeypatch)
+    made.write("a.txt", "one\n")
+    return made
+
+
+source = {"uses": "source", "path": "a.txt"}
+
+
+def test_a_failing_step_stops_what_follows_and_nothing_else(bench: Bench) -> None:
+    """Steps behind a failure are skipped with its name; steps beside it finish; mending it finishes the rest."""
+    steps = {
+        "a": source,
+        "f": {"uses": "flaky"},
+        "t": {"uses": "trim", "from": "f"},
+        "u": {"uses": "trim", "from": "t"},
+        "b": {"uses": "trim", "from": "a"},
+    }
+    path = bench.experiment("x", steps)
+    bench.write("broken", "on purpose")
+
+    failed = bench.run(path)
+    (bench.root / "broken").unlink()
+    mended = bench.run(path)
+
+    assert failed.status == "failed"
+    assert statuses(failed) == {"a": "done", "f": "failed", "t": "skipped", "u": "skipped", "b": "done"}
+    assert failed.steps["f"].message == "broken: on purpose"
+    assert failed.steps["t"].message == "f did not finish"
+    assert statuses(mended) == {"a": "cached", "f": "done", "t": "done", "u": "done", "b": "cached"}
+
+
+def test_a_failure_inside_a_task_group_keeps_its_own_words(bench: Bench) -> None:
+    """Eight workers that fail alike are one sentence, and no defect."""
+    bench.write("broken", "")
+
+    manifest = bench.run(bench.experiment("x", {"q": {"uses": "asker"}}))
+
+    assert manifest.steps["q"].message == "the service is down"
+
+
+def test_needs_orders_steps_between_which_nothing_flows(bench: Bench) -> None:
+    """A step waits for what it needs, and is skipped when that fails."""
+    path = bench.experiment("x", {"a": {**source, "needs": ["f"]}, "f": {"uses": "flaky"}})
+    first = bench.run(path)
+    order = bench.begun()
+    bench.write("broken", "on purpose")
+
+    second = bench.run(path, force=["f"])
+
+    assert statuses(first) == {"f": "done", "a": "done"}
+    assert order == ["f", "a"]
+    assert statuses(second) == {"f": "failed", "a": "skipped"}
+
+
+def test_independent_steps_run_at_the_same_time(bench: Bench) -> None:
+    """Two steps that wait for each other's sign could not finish one after the other."""
+    path = bench.experiment("x", {"g": {"uses": "gate"}, "p": {"uses": "placer", "place": "open"}})
+
+    manifest = bench.run(path)
+
+    assert statuses(manifest) == {"g": "done", "p": "done"}
+
+
+def test_only_what_was_promised_is_kept(bench: Bench) -> None:
+    """A promised folder is kept with all in it; scratch files of a step are not part of its artifact."""
+    manifest = bench.run(bench.experiment("x", {"p": {"uses": "placer", "place": "exports/p.txt"}}))
+
+    output = manifest.steps["p"].output
+    assert output is not None
+    assert sorted(output.files) == ["exports/p.txt", "more/deep/x.txt", "out.txt"]
+    assert output.files["exports/p.txt"].path == "exports/p.txt"
+    assert (bench.root / "exports" / "p.txt").read_text() == "p\n"
+
+
+def test_a_broken_promise_fails_the_step(bench: Bench) -> None:
+    """A step that did not write what it says it wrote is told so; nothing of it is recorded."""
+    path = bench.experiment("x", {"p": {"uses": "placer", "place": "p.txt", "promise": "other.txt"}})
+
+    manifest = bench.run(path)
+
+    assert manifest.steps["p"].message == "the step promised 'other.txt' but did not write it"
+    assert states(bench.plan(path)) == {"p": "run"}
+
+
+def test_a_file_that_changes_under_a_working_step_spoils_its_output(bench: Bench) -> None:
+    """An output made from two versions of a file is recorded under neither."""
+    path = bench.experiment("x", {"g": {"uses": "gate", "path": "a.txt"}})
+
+    def change() -> None:
+        eventually(lambda: bench.begun() == ["g"], "the step to begin")
+        bench.write("a.txt", "two\n")
+        bench.write("open", "")
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    spoilt = bench.run(path)
+    changing.join()
+    again = bench.run(path)
+
+    assert spoilt.steps["g"].message.startswith("a.txt changed while the step was at work")
+    assert statuses(again) == {"g": "done"}
+
+
+def test_a_placed_file_that_was_changed_is_brought_back(bench: Bench) -> None:
+    """An export that somebody edited is not believed: the plan restores it, and the run does."""
+    path = bench.experiment("x", {"p": {"uses": "placer", "place": "exports/p.txt"}})
+    bench.run(path)
+    bench.write("exports/p.txt", "edited")
+
+    plan = bench.plan(path)
+    bench.run(path)
+
+    assert plan.step("p").because == ("an output file is tampered",)
+    assert (bench.root / "exports" / "p.txt").read_text() == "p\n"
+    assert len(bench.begun()) == 1
+
+
+def test_nothing_unfinished_is_left_in_a_finished_runs_folder(bench: Bench) -> None:
+    """No temporary or partial file stays beside the outputs."""
+    manifest = bench.run(bench.experiment("x", {"a": source, "t": {"uses": "trim", "from": "a"}}))
+
+    folder = bench.root / "runs" / "x" / manifest.run_id
+    names = {path.name for path in folder.rglob("*")}
+    expected = {"manifest.json", "compiled.json", "spec.yaml", "events.jsonl", ".lock", "a", "t", "out.txt"}
+    assert names == expected
+
+
+def test_an_old_output_that_is_lost_altogether_is_made_again(bench: Bench) -> None:
+    """Without the file and without a sound object the step runs, and what follows is still known."""
+    path = bench.experiment("x", {"a": source, "t": {"uses": "trim", "from": "a"}})
+    first = bench.run(path)
+    (bench.root / "runs" / "x" / first.run_id / "a" / "out.txt").unlink()
+    for each in (bench.root / "runs" / "objects").rglob("*"):
+        if each.is_file() and each.read_text() == "one\n":
+            each.write_text("0ne\n")
+
+    plan = bench.plan(path)
+    second = bench.run(path)
+
+    assert states(plan) == {"a": "run", "t": "maybe"}
+    assert plan.step("a").because == ("its output is lost",)
+    assert statuses(second) == {"a": "done", "t": "cached"}
+    assert outputs(second) == outputs(first)
+
+
+def test_a_renamed_step_keeps_its_output(bench: Bench) -> None:
+    """The id of a step is not part of its key."""
+    bench.run(bench.experiment("x", {"a": {**source, "label": "same"}}))
+
+    second = bench.run(bench.experiment("x", {"other": {**source, "label": "same"}}))
+
+    assert statuses(second) == {"other": "cached"}
+
+
+def test_another_experiment_shares_what_is_the_same(bench: Bench) -> None:
+    """Two experiments of one workspace do their common steps once."""
+    bench.run(bench.experiment("x", {"a": source, "t": {"uses": "trim", "from": "a", "keep": 1}}))
+
+    other = bench.run(bench.experiment("y", {"a": source, "t": {"uses": "trim", "from": "a", "keep": 2}}))
+
+    assert statuses(other) == {"a": "cached", "t": "done"}
+
+
+def test_wiring_faults_are_told_at_their_place(bench: Bench) -> None:
+    """An ambiguity of a real file is a problem with its line, like any other."""
+    path = bench.experiment("x", {"a": source, "b": source, "t": {"uses": "trim"}})
+
+    with pytest.raises(SpecError, match=r"x\.yaml:\d+:\d+: steps\.t: 'text' could come from a, b\. Say which"):
+        bench.plan(path)
