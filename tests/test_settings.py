@@ -21,9 +21,7 @@ def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
     """No `.env` and an empty environment give the documented defaults."""
     found = load_settings(tmp_path, {"HOME": "/home/me"})
 
-    assert found == Settings(
-        cache_folder=Path("/home/me/.cache/polytune"), environment={"HOME": "/home/me"}
-    )
+    assert found == Settings(cache_folder=Path("/home/me/.cache/polytune"), environment={"HOME": "/home/me"})
     assert (found.concurrency, found.threads, found.poll_seconds, found.log_format) == (16, 0, 1.0, "auto")
 
 
@@ -72,12 +70,12 @@ def test_a_number_that_is_none_is_told(tmp_path: Path, name: str, value: str) ->
 
 def test_a_word_that_is_unknown_is_told_with_the_known_ones(tmp_path: Path) -> None:
     """A log format that does not exist names those that do."""
-    with pytest.raises(UsageError, match="^POLYTUNE_LOG_FORMAT: 'xml' is not one of auto, plain, json$"):
+    with pytest.raises(UsageError, match=r"^POLYTUNE_LOG_FORMAT: 'xml' is not one of auto, plain, json$"):
         load_settings(tmp_path, {"POLYTUNE_LOG_FORMAT": "xml"})
 
 
 def test_dotenv_is_read_as_people_write_it(tmp_path: Path) -> None:
-    """Comments, blanks, `export`, quotes and spaces are understood; later lines win; `#` inside quotes stays."""
+    """Comments, blanks, `export`, quotes and spaces are understood; later lines win; a quoted `#` stays."""
     path = dotenv(
         tmp_path,
         "# comment\n\nA=1\nexport B = two words \nC='x # y'\nD=\"z\"\nE=v # note\nA=9\nno line\nF=a=b\nG=\n",

@@ -10,7 +10,7 @@ from polytune.lazy import part
 from polytune.settings import load_settings
 
 builders = {"strudel": "strudel.bundle"}
-"""Grader kind -> the module whose `build_bundle` makes what it needs; other kinds need nothing."""
+"""Grader kind -> the module whose `bundle_in` and `build_bundle` find and make what it needs."""
 
 
 @click.group("grader")
@@ -20,8 +20,9 @@ def command() -> None:
 
 @command.command("build")
 @click.argument("kind")
-def build(kind: str) -> None:
-    """Build what graders of a KIND need.
+@click.option("--force", is_flag=True, help="Build it anew.")
+def build(kind: str, force: bool) -> None:
+    """Build what graders of a KIND need, unless it is there already.
 
     `strudel` fetches the @strudel packages (AGPL-3.0-or-later) with npm and bundles them into one file in
     the cache folder; it takes about ten seconds.
@@ -30,5 +31,10 @@ def build(kind: str) -> None:
     if kind not in builders:
         click.echo(f"{kind} needs no building")
         return
+    builder, cache = part(builders[kind]), load_settings(Path.cwd()).cache_folder
+    there = None if force else builder.bundle_in(cache)
+    if there is not None:
+        click.echo(there.path)
+        return
     click.echo(f"building what {kind} needs ...", err=True)
-    click.echo(part(builders[kind]).build_bundle(load_settings(Path.cwd()).cache_folder))
+    click.echo(builder.build_bundle(cache))

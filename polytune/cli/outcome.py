@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from polytune.engine.manifest import Manifest, StepReport, StepStatus
@@ -22,8 +26,16 @@ def outcome_lines(manifest: Manifest) -> list[str]:
     if paths:
         lines += ["", f"exported   {', '.join(paths)}"]
     if manifest.status == "done":
-        lines.append(f"next       polytune show {manifest.run_id}")
+        lines.append(f"next       {program()} show {manifest.run_id}")
     return lines
+
+
+def program() -> str:
+    """How this program is called from here: by its name where it is on the PATH, else by its path."""
+    called = Path(sys.argv[0])
+    if called.name != "polytune" or shutil.which("polytune"):
+        return "polytune"
+    return os.path.relpath(called)
 
 
 def _step_line(name: str, report: StepReport) -> str:
@@ -64,8 +76,12 @@ def _versus(who: str, found: Mapping[str, Any]) -> str:
     points, low, high = (100 * found[name] for name in ("difference", "low", "high"))
     return (
         f"custom versus {who}: {points:+.0f} points, 95% interval {low:+.0f} to {high:+.0f},"
-        f" paired p = {found['p']:.2g}, n = {found['n']}"
+        f" paired p {_p_value(found['p'])}, n = {found['n']}"
     )
+
+
+def _p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
 
 
 def _placed(report: StepReport) -> str:

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from polytune.cli import options
-from polytune.cli.outcome import outcome_lines
+from polytune.cli.outcome import outcome_lines, program
 from polytune.cli.plan import plan_lines
 from polytune.engine.compiled import Compiled
 from polytune.engine.manifest import Manifest
@@ -145,10 +145,10 @@ def show(manifest: Manifest, *, as_json: bool) -> int:
         click.echo("\n".join(outcome_lines(manifest)))
     if manifest.status == "stopped":
         click.echo(
-            f"stopped; what was finished is safe. Continue: polytune resume {manifest.run_id}", err=True
+            f"stopped; what was finished is safe. Continue: {program()} resume {manifest.run_id}", err=True
         )
         return interrupted
     if manifest.status == "failed":
-        click.echo(f"Continue after mending it: polytune resume {manifest.run_id}", err=True)
+        click.echo(f"Continue after mending it: {program()} resume {manifest.run_id}", err=True)
         return 1
     return 0

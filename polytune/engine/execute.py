@@ -191,7 +191,7 @@ class Execution:
         outcome = await self._outcome(step, record, folder, forced=forced)
         if self._record(step) != record:
             names = ", ".join(step.files.values())
-            raise StepFailed(f"{names} changed while the step was at work, so its output is not kept; run again")
+            raise StepFailed(f"{names} changed while the step was at work; its output is not kept, run again")
         artifact = await asyncio.to_thread(self._published, step, folder, outcome)
         result = Result(
             record=record,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from engine_kinds import asked_name, children_name, effects_name
 
 from polytune.engine.compiled import Compiled
 from polytune.engine.manifest import Manifest, StepStatus
@@ -19,12 +20,15 @@ from polytune.engine.plan import Plan, State
 from polytune.engine.selection import Selection, select
 from polytune.engine.session import Session
 from polytune.wiring import Desk
+from tests.engine import engine_kinds
+from tests.engine.engine_kinds import asked_name, children_name, effects_name
 
-kinds = ("source", "join", "trim", "flaky", "gate", "placer", "asker", "far")
-here = Path(__file__).parent
+kinds = ("source", "join", "trim", "flaky", "gate", "stubborn", "placer", "asker", "far")
+repository = Path(__file__).parents[2]
 patience_seconds = 60.0
 
-Steps = Mapping[str, Mapping[str, object]]
+Steps = Mapping[str, Any]
+"""Step id -> what YAML states for it."""
 
 
 def install_kinds(folder: Path) -> Path:
@@ -33,7 +37,7 @@ def install_kinds(folder: Path) -> Path:
     metadata = place / "engine_kinds-1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: engine-kinds\nVersion: 1.0\n")
-    points = "".join(f"{kind} = engine_kinds:{kind.title()}\n" for kind in kinds)
+    points = "".join(f"{kind} = {engine_kinds.__name__}:{kind.title()}\n" for kind in kinds)
     (metadata / "entry_points.txt").write_text(f"[polytune.steps]\n{points}")
     return place
 
@@ -44,6 +48,7 @@ class Bench:
     def __init__(self, root: Path, plug: Path) -> None:
         self.root = root
         self.plug = plug
+        self._programs: list[subprocess.Popen[str]] = []
 
     @classmethod
     def made(cls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
@@ -126,7 +131,7 @@ class Bench:
         return self._started([sys.executable, str(path), *map(str, words)], environment)
 
     def _started(self, command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        program = subprocess.Popen(
             command,
             cwd=self.root,
             env=self._environment(environment),
@@ -136,6 +141,18 @@ class Bench:
             text=True,
             start_new_session=True,
         )
+        self._programs.append(program)
+        return program
+
+    def close(self) -> None:
+        """Programs and jobs that were started here and still go on, as after a failed test, are ended."""
+        for program in self._programs:
+            if program.poll() is None:
+                os.killpg(program.pid, signal.SIGKILL)
+                program.communicate()
+        for line in self.children():
+            if is_alive(pid := int(line.split()[0])):
+                os.kill(pid, signal.SIGKILL)
 
     def call(self, *words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         """The program, finished."""
@@ -144,7 +161,7 @@ class Bench:
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        paths = os.pathsep.join([str(self.plug), str(here)])
+        paths = os.pathsep.join([str(self.plug), str(repository)])
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return {**kept, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", **more}
 

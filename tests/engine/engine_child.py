@@ -15,7 +15,8 @@ def work(folder: Path) -> None:
     descriptor = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.write(descriptor, f"{os.getpid()} {folder.name}\n".encode())
     os.close(descriptor)
-    print("at work", flush=True)
+    sys.stdout.write("at work\n")
+    sys.stdout.flush()
     with (folder / "progress.jsonl").open("a") as progress:
         progress.write('{"step": 1, "of": 2, "loss": 0.5}\n')
     deadline = time.monotonic() + request["seconds"]

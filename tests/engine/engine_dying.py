@@ -1,4 +1,4 @@
-"""The program, killed right before its n-th rename: Python's audit events show each one without touching ours."""
+"""The program, killed right before its n-th rename, which Python's audit events announce."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ run leaves a line in `effects.log` of the workspace, which is how the tests know
     join    two texts, one after the other   asker   text made of many small paid answers
     flaky   a text, unless `broken` exists   far     a text made by a job
     gate    a text, once `open` exists       placer  a text that also goes elsewhere
+    stubborn  as gate, but does not stop when asked to
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class TextStep(Step):
         usage = Usage()
         text = await self.text(work)
         if isinstance(text, Answered):
-            text, usage = text.text, text.usage
+            usage, text = text.usage, text.text
         (work.folder / out_name).write_text(text, encoding="utf-8")
         noted(self.scope.root / effects_name, f"end {self.label}")
         die_at(f"end {self.label}")
@@ -219,6 +220,19 @@ class Gate(TextStep):
         """The label, after the wait."""
         while not (self.scope.root / "open").exists():
             await asyncio.sleep(0.01)
+        return f"{self.label}\n"
+
+
+class Stubborn(TextStep):
+    """A text, once a file called `open` lies in the workspace; being asked to stop does not stop it."""
+
+    async def text(self, work: Work) -> str:
+        """The label, after the wait."""
+        while not (self.scope.root / "open").exists():
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                noted(self.scope.root / effects_name, "asked to stop")
         return f"{self.label}\n"
 
 

@@ -120,7 +120,9 @@ def test_leaving_stores_what_is_still_waiting(ledger: Ledger) -> None:
     assert sum(1 for _ in memory.find(answer(number).ask for number in range(20))) == 20
 
 
-@pytest.mark.parametrize("count", [0, 1, batch_lookups - 1, batch_lookups, batch_lookups + 1, 2 * batch_lookups])
+@pytest.mark.parametrize(
+    "count", [0, 1, batch_lookups - 1, batch_lookups, batch_lookups + 1, 2 * batch_lookups]
+)
 def test_any_number_is_found(ledger: Ledger, count: int) -> None:
     """Looking up in chunks finds exactly what is there, at every border of a chunk."""
     memory = AnswerMemory(ledger, "x")
@@ -212,6 +214,8 @@ def test_whatever_put_acknowledged_survives_kill_9(workspace: Workspace, seconds
     acknowledged = {int(line) for line in lines}
     ledger = Ledger.open(workspace.ledger)
     memory = AnswerMemory(ledger, "x")
-    found = {each.ask.draw: each.body for each in memory.find(Ask(f"request-{n % 7}", n) for n in acknowledged)}
+    found = {
+        each.ask.draw: each.body for each in memory.find(Ask(f"request-{n % 7}", n) for n in acknowledged)
+    }
     ledger.close()
     assert found == {number: b"answer %d" % number for number in acknowledged}

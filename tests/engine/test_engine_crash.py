@@ -3,7 +3,7 @@
 One experiment (a file, paid answers, a job, joins) is killed at the beginning and end of every step, before
 the renames that publish things, and at random moments; alone, or with its whole process group. After each
 kill `polytune resume` goes on, often to be killed as well. POLYTUNE_TEST_KILLS sets how many random kills
-there are (default 24).
+there are (default 24), rounded up to sixes.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from engine_bench import Bench, eventually, install_kinds, is_alive, outputs
-from engine_kinds import child_script
 
 from polytune.engine.answers import Ask
 from polytune.engine.ledger import Ledger
 from polytune.engine.manifest import Manifest, read_manifest
 from polytune.fingerprint import fingerprint
+from tests.engine.engine_bench import Bench, eventually, install_kinds, is_alive, outputs
+from tests.engine.engine_kinds import child_script
 
 random_kills = int(os.environ.get("POLYTUNE_TEST_KILLS", "24"))
-kills_in_a_row = 6
-longest_life_seconds = 1.6
+kills_of_a_test = 6
+longest_start_seconds, longest_work_seconds = 0.4, 0.7
 labels = ("a", "q", "far", "j", "t")
 answers = 24
 dying_script = child_script.with_name("engine_dying.py")
@@ -60,12 +61,20 @@ class Patient:
 
     def command(self) -> list[str]:
         """`resume` if there is something to resume, else `run`."""
-        return ["resume"] if self._rows("SELECT 1 FROM runs") else ["run", str(self.path)]
+        runs = self._rows("SELECT status FROM runs")
+        return ["resume", *([] if ("running",) in runs else ["x"])] if runs else ["run", str(self.path)]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run came to its end."""
+        return self._rows("SELECT status FROM runs") == [("done",)]
 
     def note(self) -> None:
         """What is finished, stored and done by now is remembered, for the checks after the next life."""
         keys = self._rows("SELECT body FROM results")
-        self.finished = {label for (body,) in keys for label in labels if f'"label":"{label}"' in _text(body)}
+        self.finished = {
+            label for (body,) in keys for label in labels if f'"label":"{label}"'.encode() in body
+        }
         self.stored = {Ask(*row) for row in self._rows("SELECT request, draw FROM answers")}
         self.begun, self.asked = len(self.bench.begun()), len(self.bench.asked())
 
@@ -86,18 +95,27 @@ class Patient:
         (manifest,) = [read_manifest(path) for path in self.bench.root.glob("runs/x/*/manifest.json")]
         return manifest
 
-    def live(self, *, seconds: float, whole_group: bool) -> None:
-        """The program works for a while and is killed."""
+    def live(self, chance: random.Random) -> bool:
+        """The program works for a while and is killed, alone or as a group; False if it came to its end."""
         self.note()
+        events = self._events()
         process = self.bench.start(*self.command())
-        try:
-            process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
+        if chance.random() < 0.25:
+            time.sleep(chance.uniform(0, longest_start_seconds))
+        else:
+            eventually(lambda: self._events() > events or process.poll() is not None, "a sign of life")
+            time.sleep(chance.uniform(0, longest_work_seconds))
+        was_killed = process.poll() is None
+        if was_killed:
+            (os.killpg if chance.random() < 0.5 else os.kill)(process.pid, signal.SIGKILL)
         _ended(process)
         self.check()
+        return was_killed
 
-    def _rows(self, query: str) -> list[tuple[object, ...]]:
+    def _events(self) -> int:
+        return sum(path.stat().st_size for path in self.bench.root.glob("runs/x/*/events.jsonl"))
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
         path = self.bench.root / "runs" / "ledger.sqlite3"
         if not path.exists():
             return []
@@ -108,11 +126,6 @@ class Patient:
             return []
         finally:
             connection.close()
-
-
-def _text(body: object) -> str:
-    assert isinstance(body, bytes)
-    return body.decode()
 
 
 def _ended(process: subprocess.Popen[str]) -> None:
@@ -127,13 +140,24 @@ def plug(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def patient(tmp_path: Path, plug: Path) -> Iterator[Patient]:
-    """A workspace; a job that a failed test leaves behind is ended."""
-    made = Patient(Bench.at(tmp_path / "space", plug))
-    yield made
-    for line in made.bench.children():
-        if is_alive(pid := int(line.split()[0])):
-            os.kill(pid, signal.SIGKILL)
+def patients(tmp_path: Path, plug: Path) -> Iterator[Iterator[Patient]]:
+    """Fresh workspaces; jobs that a failed test leaves behind are ended."""
+    made: list[Patient] = []
+
+    def fresh() -> Iterator[Patient]:
+        while True:
+            made.append(Patient(Bench.at(tmp_path / f"space{len(made)}", plug)))
+            yield made[-1]
+
+    yield fresh()
+    for patient in made:
+        patient.bench.close()
+
+
+@pytest.fixture
+def patient(patients: Iterator[Patient]) -> Patient:
+    """A fresh workspace."""
+    return next(patients)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +172,9 @@ def settled(patient: Patient, undisturbed: dict[str, str]) -> None:
     manifest = patient.finish()
 
     assert manifest.status == "done"
-    assert {name: str(report.status) for name, report in manifest.steps.items()} == dict.fromkeys(labels, "done")
+    assert {name: str(report.status) for name, report in manifest.steps.items()} == dict.fromkeys(
+        labels, "done"
+    )
     assert outputs(manifest) == undisturbed
     assert len(patient.bench.children()) == 1
     folder = patient.bench.root / "runs" / "x" / manifest.run_id
@@ -178,7 +204,7 @@ def test_killed_at_every_steps_beginning_and_end(
 
 
 def test_killed_before_every_kind_of_rename(patient: Patient, undisturbed: dict[str, str]) -> None:
-    """Killed right before its n-th rename (manifest, object, output folder), for growing n; nothing is half-true."""
+    """Killed right before its n-th rename (manifest, object, output folder): nothing is ever half-true."""
     lives = 0
     for number in (1, 2, 3, 4, 6, 8, 9, 11, 5, 7, 2, 3):
         patient.note()
@@ -194,12 +220,19 @@ def test_killed_before_every_kind_of_rename(patient: Patient, undisturbed: dict[
     settled(patient, undisturbed)
 
 
-@pytest.mark.parametrize("seed", range(-(-random_kills // kills_in_a_row)))
-def test_killed_at_random_moments(patient: Patient, undisturbed: dict[str, str], seed: int) -> None:
-    """Killed several times at moments nobody chose, alone or as a group, the run still ends the same."""
+@pytest.mark.parametrize("seed", range(-(-random_kills // kills_of_a_test)))
+def test_killed_at_random_moments(
+    patients: Iterator[Patient], undisturbed: dict[str, str], seed: int
+) -> None:
+    """Killed at moments nobody chose, alone or as a group, every run still ends the same."""
     chance = random.Random(seed)
-    for _ in range(kills_in_a_row):
-        patient.live(seconds=chance.uniform(0.3, longest_life_seconds), whole_group=chance.random() < 0.5)
+    patient = next(patients)
+    kills = 0
+    while kills < kills_of_a_test:
+        if patient.is_done:
+            settled(patient, undisturbed)
+            patient = next(patients)
+        kills += patient.live(chance)
 
     settled(patient, undisturbed)
 
@@ -231,9 +264,9 @@ def test_every_answer_of_the_paid_step_is_asked_once_when_nothing_is_in_flight(p
 
 def test_the_ledger_is_sound_after_all_that(patient: Patient) -> None:
     """SQLite finds nothing wrong with a ledger whose writers were killed."""
-    for seconds in (0.5, 0.7, 0.9):
-        patient.live(seconds=seconds, whole_group=True)
-        time.sleep(0.01)
+    chance = random.Random(99)
+    while not patient.is_done and len(patient.bench.begun()) < 40:
+        patient.live(chance)
 
     ledger = Ledger.open(patient.bench.root / "runs" / "ledger.sqlite3")
     assert ledger.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

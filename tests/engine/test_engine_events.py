@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_bench import Bench
 from hypothesis import given
 from hypothesis import strategies as st
 
 from polytune.engine import events
 from polytune.engine.events import Redactor, hidden, open_log, secret_values
+from tests.engine.engine_bench import Bench
 
 secret = "hunter2-hunter2"
 redact = Redactor([secret, "short", "hunter2-hunter2-and-more"])
@@ -59,7 +59,10 @@ def vocabulary() -> set[str]:
         ({"apiKeys": ["one", "two"]}, {"apiKeys": [hidden, hidden]}),
         ({"Authorization": "Bearer x"}, {"Authorization": hidden}),
         ({"credentials": {"user": "me", "tries": 3}}, {"credentials": {"user": hidden, "tries": 3}}),
-        ({"input_tokens": 5, "output_tokens": 6, "tokens": "7"}, {"input_tokens": 5, "output_tokens": 6, "tokens": "7"}),
+        (
+            {"input_tokens": 5, "output_tokens": 6, "tokens": "7"},
+            {"input_tokens": 5, "output_tokens": 6, "tokens": "7"},
+        ),
         ({"error": ValueError(secret)}, {"error": hidden}),
         ({"path": Path(f"/x/{secret}")}, {"path": f"/x/{hidden}"}),
         ({"done": 0.5, "ok": True, "none": None}, {"done": 0.5, "ok": True, "none": None}),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -140,9 +139,9 @@ def test_what_is_no_file_has_no_digest(tmp_path: Path, ledger: Ledger, name: str
 
 
 @pytest.fixture
-def store(workspace: Workspace, ledger: Ledger) -> Iterator[Store]:
+def store(workspace: Workspace, ledger: Ledger) -> Store:
     """The workspace's store."""
-    yield Store(workspace, FileMemory(ledger))
+    return Store(workspace, FileMemory(ledger))
 
 
 def stored(store: Store, **contents: bytes) -> Artifact:

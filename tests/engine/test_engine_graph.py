@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,9 +95,7 @@ def test_a_missing_producer_is_an_error_that_names_the_step_to_add() -> None:
     """Nothing produces the input: the message says which kinds would."""
     wiring = wire([step("upload", takes={"data": Port(("CheckedDataset",))})], producers)
 
-    assert what(wiring) == [
-        "nothing produces a checked dataset. Add `validate: {}` or `import: {}` to steps"
-    ]
+    assert what(wiring) == ["nothing produces a checked dataset. Add `validate: {}` or `import: {}` to steps"]
 
 
 def test_a_type_that_no_kind_makes_is_told_too() -> None:
@@ -142,7 +141,7 @@ def test_steps_that_wait_for_each_other_are_told_in_a_circle() -> None:
     (text,) = what(wiring)
     circle = text.removeprefix("the steps wait for each other: ").split(" -> ")
     assert circle[0] == circle[-1]
-    assert {"a b", "b c", "c a"} >= {" ".join(pair) for pair in zip(circle, circle[1:], strict=False)}
+    assert {"a b", "b c", "c a"} >= {" ".join(pair) for pair in pairwise(circle)}
 
 
 @st.composite

@@ -28,7 +28,7 @@ class Cloud(Driver):
     """A place where jobs run: the same token is the same job; it can end the program at a moment."""
 
     def __init__(self, *ends: JobState, looks: int = 2) -> None:
-        """`ends` is how each new job in turn ends, after that many looks; the last one stands for the rest."""
+        """`ends` is how each new job in turn ends, after that many looks; the last stands for the rest."""
         self.ends = ends or (JobState.COMPLETED,)
         self.looks = looks
         self.jobs: dict[str, Iterator[int]] = {}
@@ -76,7 +76,12 @@ class Office:
     def jobs(self, *, forced: bool = False) -> Jobs:
         """What a program that has just started would use."""
         return Jobs(
-            JobBook(self.ledger), key, "x/1 train", poll_seconds=0.001, forced=forced, detached=self.stops.append
+            JobBook(self.ledger),
+            key,
+            "x/1 train",
+            poll_seconds=0.001,
+            forced=forced,
+            detached=self.stops.append,
         )
 
     def finish(self, *, forced: bool = False) -> JobRow:
@@ -183,7 +188,9 @@ def test_a_forced_run_adopts_a_job_that_still_runs(ledger: Ledger, moment: str) 
 
 
 @pytest.mark.parametrize("end", [JobState.FAILED, JobState.LOST])
-def test_a_job_that_ends_badly_fails_the_step_and_is_tried_anew_next_time(ledger: Ledger, end: JobState) -> None:
+def test_a_job_that_ends_badly_fails_the_step_and_is_tried_anew_next_time(
+    ledger: Ledger, end: JobState
+) -> None:
     """The step fails with the job's own words; the next run starts a new attempt."""
     office = Office(ledger, Cloud(end, JobState.COMPLETED))
 
@@ -230,7 +237,7 @@ def test_being_cancelled_leaves_the_job_and_says_how_to_stop_it(ledger: Ledger) 
         work.cancel()
         await work
 
-    with pytest.raises(asyncio.CancelledError):  # noqa: PT012 - it carries no message to match
+    with pytest.raises(asyncio.CancelledError):
         asyncio.run(interrupted())
 
     assert office.stops == ["cloud stop handle-0"]
@@ -256,7 +263,12 @@ def test_steps_with_different_keys_have_different_jobs(office: Office) -> None:
     """Another key is another job, under another token."""
     office.finish()
     other = Jobs(
-        JobBook(office.ledger), "b2" * 32, "x/1 other", poll_seconds=0.001, forced=False, detached=lambda s: None
+        JobBook(office.ledger),
+        "b2" * 32,
+        "x/1 other",
+        poll_seconds=0.001,
+        forced=False,
+        detached=lambda s: None,
     )
 
     asyncio.run(other.finish(office.cloud, request, lambda look: None))

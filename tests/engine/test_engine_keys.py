@@ -18,7 +18,7 @@ record = KeyRecord(
     spec={"layout": "prompt-completion", "split": {"train": 0.8, "test": 0.2}, "system": None, "seed": 7},
     inputs={"samples": "a" * 64},
     files={"prompts": "b" * 64},
-    facts={"rules": ["one", "zwei – drei"], "limit": 10},
+    facts={"rules": ["one", "zwei, d'rei: é"], "limit": 10},
 )
 artifact = Artifact(
     type="Dataset",
@@ -40,7 +40,7 @@ specs = st.dictionaries(st.text("abc", min_size=1, max_size=3), values, max_size
 
 def test_a_known_record_has_its_known_key() -> None:
     """The cache key of this record is the one that ledgers out there contain."""
-    assert record.key == "5913051c0662d750d7838ada3809de505c06459b36bbd12fd3530bb54dc82413"
+    assert record.key == "44ef2293706032d6217c30918b8cfce0c2ea55bf5fa185d7800049db786ef0eb"
 
 
 def test_a_known_artifact_has_its_known_digest() -> None:
@@ -120,9 +120,7 @@ def test_the_order_of_a_spec_does_not_matter(spec: dict[str, Any]) -> None:
     """Two records whose specs differ only in the order of their keys have the same key."""
     turned = dict(reversed(spec.items()))
 
-    assert (
-        msgspec.structs.replace(record, spec=turned).key == msgspec.structs.replace(record, spec=spec).key
-    )
+    assert msgspec.structs.replace(record, spec=turned).key == msgspec.structs.replace(record, spec=spec).key
 
 
 @given(specs)

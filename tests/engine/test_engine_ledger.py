@@ -117,9 +117,14 @@ def test_a_forgotten_run_takes_its_results_along(ledger: Ledger) -> None:
 
 def test_a_transaction_happens_whole_or_not_at_all(workspace: Workspace, ledger: Ledger) -> None:
     """An error inside leaves nothing behind, also for other readers; the next transaction works."""
-    with pytest.raises(RuntimeError, match="halfway"), ledger.transaction() as connection:
-        connection.execute("INSERT INTO compilations (id, body) VALUES ('a', x'00')")
-        raise RuntimeError("halfway")
+
+    def give_up_halfway() -> None:
+        with ledger.transaction() as connection:
+            connection.execute("INSERT INTO compilations (id, body) VALUES ('a', x'00')")
+            raise RuntimeError("halfway")
+
+    with pytest.raises(RuntimeError, match="halfway"):
+        give_up_halfway()
 
     other = Ledger.open(workspace.ledger)
     assert other.compilation("a") is None
@@ -129,7 +134,7 @@ def test_a_transaction_happens_whole_or_not_at_all(workspace: Workspace, ledger:
 
 
 def test_threads_take_turns(ledger: Ledger) -> None:
-    """Steps publish from worker threads while the main thread records: no transaction starts inside another."""
+    """Steps publish from worker threads while others record: no transaction starts inside another."""
     failures: list[BaseException] = []
 
     def write(name: str) -> None:
@@ -228,7 +233,9 @@ def test_a_folder_in_the_ledgers_place_is_told(workspace: Workspace) -> None:
     """A folder where the ledger should be is an error of one line."""
     workspace.ledger.mkdir()
 
-    with pytest.raises(LedgerError, match=r"ledger\.sqlite3: cannot be opened \(unable to open database file\)"):
+    with pytest.raises(
+        LedgerError, match=r"ledger\.sqlite3: cannot be opened \(unable to open database file\)"
+    ):
         Ledger.open(workspace.ledger)
 
 

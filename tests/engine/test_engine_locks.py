@@ -11,9 +11,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from engine_bench import eventually
 
 from polytune.engine.locks import holder, try_lock
+from tests.engine.engine_bench import eventually
 
 holding = """
 import sys, time

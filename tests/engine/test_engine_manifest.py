@@ -8,7 +8,6 @@ from pathlib import Path
 import jsonschema
 import msgspec
 import pytest
-from engine_bench import Bench, outputs, statuses
 
 from polytune import __version__
 from polytune.engine.manifest import (
@@ -20,6 +19,7 @@ from polytune.engine.manifest import (
     write_manifest,
 )
 from polytune.errors import UsageError
+from tests.engine.engine_bench import Bench, outputs, statuses
 
 
 @pytest.fixture

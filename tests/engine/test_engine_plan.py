@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from engine_bench import Bench, states, statuses
 
 from polytune.engine.jobbook import JobBook, JobRow, JobState
 from polytune.engine.plan import Plan
 from polytune.engine.selection import select
 from polytune.errors import UsageError
+from tests.engine.engine_bench import Bench, states, statuses
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_what_this_machine_lacks_blocks_only_what_would_run(bench: Bench) -> Non
 
 
 def test_a_maybe_that_could_not_run_says_so(bench: Bench) -> None:
-    """When a step that may be reused could not run here otherwise, its reason warns before anything is paid."""
+    """A step that may be reused, and could not run here otherwise, warns before anything is paid."""
     steps = {
         "a": {"uses": "source", "path": "a.txt"},
         "t": {"uses": "trim", "from": "a"},
@@ -217,7 +217,9 @@ def test_a_job_on_its_way_is_attached_to(bench: Bench) -> None:
         ({"since": "a", "until": "t"}, {"a": "run", "t": "run", "u": "skip", "b": "skip"}),
     ],
 )
-def test_a_selection_runs_what_it_names(bench: Bench, flags: dict[str, str], expected: dict[str, str]) -> None:
+def test_a_selection_runs_what_it_names(
+    bench: Bench, flags: dict[str, str], expected: dict[str, str]
+) -> None:
     """What is not selected is skipped; where a selected step needs it, that step is blocked."""
     assert states(bench.plan(bench.experiment("x", chain()), **flags)) == expected
 

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from engine_bench import Bench, states, statuses, truthful
 
 from polytune.cli.run import refuse_blocked
 from polytune.engine.manifest import Manifest
 from polytune.engine.plan import Plan, State
 from polytune.errors import UsageError
 from polytune.files import digest_of
+from tests.engine.engine_bench import Bench, states, statuses, truthful
 
 seeds = range(5)
 rounds = max(1, int(os.environ.get("POLYTUNE_TEST_EDITS", "300")) // len(seeds))

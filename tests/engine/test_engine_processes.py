@@ -9,17 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine_bench import eventually, is_alive
-from engine_kinds import child_script, out_name
 
 from polytune.engine.artifacts import Facts
 from polytune.engine.jobbook import JobState
 from polytune.engine.jobs import Look
 from polytune.engine.locks import holder
 from polytune.engine.processes import ProcessDriver
+from tests.engine.engine_bench import eventually, is_alive
+from tests.engine.engine_kinds import child_script, out_name
 
 command = (sys.executable, "-S", "-E", str(child_script))
 runner = """
@@ -70,9 +71,13 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """An empty place."""
-    return Place(tmp_path)
+def place(tmp_path: Path) -> Iterator[Place]:
+    """An empty place; children that a failed test leaves behind are ended."""
+    made = Place(tmp_path)
+    yield made
+    for child in made.started():
+        if is_alive(child):
+            os.kill(child, signal.SIGKILL)
 
 
 def test_a_child_completes(place: Place) -> None:
@@ -131,9 +136,7 @@ def test_a_running_child_tells_its_progress(place: Place) -> None:
     handle = place.submit("waits")
     eventually(lambda: place.look(handle).done > 0, "progress")
 
-    assert place.look(handle) == Look(
-        state=JobState.SUBMITTED, message="step 1 of 2, loss 0.500", done=0.5
-    )
+    assert place.look(handle) == Look(state=JobState.SUBMITTED, message="step 1 of 2, loss 0.500", done=0.5)
     place.open()
     place.awaited(handle)
 
@@ -200,7 +203,7 @@ def test_how_to_stop_a_child_stops_it(place: Place) -> None:
 def test_a_child_outlives_its_killed_runner_and_is_adopted(
     place: Place, whole_group: bool, seconds: float | None
 ) -> None:
-    """kill -9 of the runner, alone or with its group, at once or later: the child goes on and is the only one."""
+    """After kill -9 of the runner, alone or with its group, the child goes on and stays the only one."""
     arguments = json.dumps([str(place.jobs), list(command), place.request("waits")])
     with subprocess.Popen(
         [sys.executable, "-c", runner, arguments], stdout=subprocess.PIPE, text=True, start_new_session=True

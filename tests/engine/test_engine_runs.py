@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from engine_bench import Bench, eventually, outputs, states, statuses
 
 from polytune.errors import SpecError
+from tests.engine.engine_bench import Bench, eventually, outputs, states, statuses
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ source = {"uses": "source", "path": "a.txt"}
 
 
 def test_a_failing_step_stops_what_follows_and_nothing_else(bench: Bench) -> None:
-    """Steps behind a failure are skipped with its name; steps beside it finish; mending it finishes the rest."""
+    """Steps behind a failure are skipped with its name, steps beside it finish; mending it does the rest."""
     steps = {
         "a": source,
         "f": {"uses": "flaky"},
@@ -181,5 +181,7 @@ def test_wiring_faults_are_told_at_their_place(bench: Bench) -> None:
     """An ambiguity of a real file is a problem with its line, like any other."""
     path = bench.experiment("x", {"a": source, "b": source, "t": {"uses": "trim"}})
 
-    with pytest.raises(SpecError, match=r"x\.yaml:\d+:\d+: steps\.t: 'text' could come from a, b\. Say which"):
+    with pytest.raises(
+        SpecError, match=r"x\.yaml:\d+:\d+: steps\.t: 'text' could come from a, b\. Say which"
+    ):
         bench.plan(path)
