@@ -50,6 +50,7 @@ class Workshop:
     """Makes the steps of one compiled experiment."""
 
     def __init__(self, compiled: Compiled, root: Path, settings: Settings) -> None:
+        self.compiled = compiled
         self.root = root
         self.scope = Scope(
             root=root,

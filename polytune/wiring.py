@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Desk:
     ledger: Ledger
     memory: FileMemory
     store: Store
+    workshops: list[Any] = field(default_factory=list)
 
     @classmethod
     def open(cls, near: Path | None, override: Path | None, *, creating: bool = False) -> Desk:
@@ -87,8 +88,12 @@ class Desk:
         return scheme != "file" or (self.workspace.root / rest).exists()
 
     def workshop(self, compiled: Compiled) -> Any:
-        """The `parts.Workshop` of an experiment."""
-        return part("parts").Workshop(compiled, self.workspace.root, self.settings)
+        """The `parts.Workshop` of an experiment, made once."""
+        for workshop in self.workshops:
+            if workshop.compiled is compiled:
+                return workshop
+        self.workshops.append(part("parts").Workshop(compiled, self.workspace.root, self.settings))
+        return self.workshops[-1]
 
     def estimates(self, plan: Plan) -> dict[str, Any]:
         """An `Estimate` for each step that may have to run."""

@@ -35,7 +35,8 @@ def program() -> str:
     called = Path(sys.argv[0])
     if called.name != "polytune" or shutil.which("polytune"):
         return "polytune"
-    return os.path.relpath(called)
+    near = os.path.relpath(called)
+    return str(called.absolute()) if near.startswith("..") else near
 
 
 def _step_line(name: str, report: StepReport) -> str:
@@ -46,6 +47,8 @@ def _step_line(name: str, report: StepReport) -> str:
         parts.append(f"from {report.from_run}")
     if report.usage.requests or report.usage.reused:
         parts.append(f"{report.usage.requests:,} answers asked, {report.usage.reused:,} reused")
+    if warnings := report.metrics.get("warnings"):
+        parts.append(f"{warnings:,} warnings{_report_path(report)}")
     if report.message:
         parts.append(report.message)
     return "   ".join(parts).rstrip()
@@ -82,6 +85,12 @@ def _versus(who: str, found: Mapping[str, Any]) -> str:
 
 def _p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.2g}"
+
+
+def _report_path(report: StepReport) -> str:
+    """Where a check wrote all it found."""
+    files = report.output.files if report.output else {}
+    return next((f" in {entry.path}" for name, entry in files.items() if name == "validation.json"), "")
 
 
 def _placed(report: StepReport) -> str:

@@ -28,7 +28,7 @@ class Checked:
     def problems(self) -> list[Problem]:
         """Everything wrong; empty when nothing is."""
         found = [*self._template_axis(), *self._guides(), *self._slots(), *self._names()]
-        return found or [*self._empty_slots(), *self._renders()]
+        return found or list(self._empty_slots()) or list(self._renders())
 
     def _template_axis(self) -> Iterator[Problem]:
         axis, listed = self.prompts.template_axis, every_value in self.prompts.templates

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, ClassVar, cast
@@ -72,7 +73,10 @@ class Generate(Step):
         super().__init__(spec, files, scope)
         self.spec = spec
         self.teacher = _teacher(spec, files, scope)
-        self._identity = _identity(spec.teacher, files)
+
+    @cached_property
+    def _identity(self) -> Json:
+        return _identity(self.spec.teacher, self.files)
 
     def key_facts(self) -> KeyFacts:
         """Nothing beyond spec and files. Raises SpecError when the prompt library cannot serve the matrix."""
