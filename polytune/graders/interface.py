@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import msgspec
 
 from polytune.fingerprint import Json
+from polytune.openable import Openable
 from polytune.registry import Family
 from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
@@ -56,7 +56,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Files whose appearance or change may change this identity."""
 
 
-class Grader(ABC):
+class Grader(Openable, ABC):
     """Judges answers; an async context manager around the process or engine it needs."""
 
     Spec: ClassVar[type[GraderSpec]]
@@ -77,17 +77,6 @@ class Grader(ABC):
 
         Raises StepFailed when the grader itself cannot work (command not found, protocol broken).
         """
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
 
 GRADERS = Family("graders", "grader", Grader)

@@ -9,14 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import msgspec
 
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.jobbook import JobRow
 from polytune.engine.jobs import Driver
+from polytune.openable import Openable
 from polytune.registry import Family
 from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
@@ -86,7 +86,7 @@ class Invoked:
     """True to ask the base model, False for the custom one."""
 
 
-class Invoker(ABC):
+class Invoker(Openable, ABC):
     """Asks one model; an async context manager around the process or connection it needs."""
 
     batch_size: ClassVar[int] = 1
@@ -95,17 +95,6 @@ class Invoker(ABC):
     @abstractmethod
     async def ask(self, questions: Sequence[Question]) -> list[Reply]:
         """One reply to each question, in order. Raises StepFailed when the model cannot be asked."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
 
 class Platform(ABC):

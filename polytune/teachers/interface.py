@@ -8,12 +8,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import msgspec
 
 from polytune.fingerprint import Json, fingerprint
+from polytune.openable import Openable
 from polytune.registry import Family
 from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
@@ -66,7 +66,7 @@ FREE = Price(
 )
 
 
-class Teacher(ABC):
+class Teacher(Openable, ABC):
     """Answers requests; an async context manager around whatever connection it needs."""
 
     Spec: ClassVar[type[TeacherSpec]]
@@ -89,17 +89,6 @@ class Teacher(ABC):
     @abstractmethod
     async def answer(self, request: Request, draw: int) -> Answer:
         """A fresh answer; `draw` counts identical requests from 0, so each draw may differ."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
 
 def request_digest(teacher: Json, request: Request) -> str:
