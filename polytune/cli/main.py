@@ -82,6 +82,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Whoever read our output has enough; nothing may be written to it any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        click.echo(f"{error.filename or 'polytune'}: {(error.strerror or str(error)).lower()}", err=True)
+        code = 1
+    except Exception as error:
+        if os.environ.get("POLYTUNE_TRACEBACK"):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        click.echo(f"a defect in polytune: {what}. POLYTUNE_TRACEBACK=1 shows where", err=True)
+        code = 1
     sys.exit(code or 0)
 
 
