@@ -1,44 +1,32 @@
 """`format`: samples become the rows of train, validation and test, and a line of provenance for each.
 
-One streaming pass: a sample is read, dropped if its prompt and answer have been seen, placed in its
-prompt's split, written. What is kept between samples is two tables of hashes.
+    samples.jsonl --blocks--> Preparation --Prepared--> Formatting --Batch--> files
+                              by a crew                 in order
+
+One streaming pass: a sample is dropped if its prompt and answer have been seen, placed in its prompt's
+split, written. What is kept between blocks is two tables of hashes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Literal
 
 import msgspec
 
-from polytune.data.hashes import RowTable, bare, tag_mask
-from polytune.data.lines import blocks, expected_lines
-from polytune.data.samples import SampleRow, rows_of
+from polytune.data.crew import Crew, workers_for
+from polytune.data.hashes import RowTable, tag_mask
+from polytune.data.lines import expected_lines
+from polytune.data.preparing import FormatOptions as FormatOptions
+from polytune.data.preparing import Preparation, Prepared
 from polytune.data.splits import Placer, Shares
-from polytune.errors import DataError
 from polytune.files import published
 from polytune.fingerprint import canonical
-from polytune.formats.interface import FORMATS, Conversation, Turn
 
 Split = Literal["train", "validation", "test"]
 split_names: tuple[Split, ...] = ("train", "validation", "test")
 provenance_name = "provenance.jsonl"
-
-
-class FormatOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How samples become rows."""
-
-    format: str = "bedrock-conversation-2024"
-    system: str = "full"
-    """`full`: the system prompt that the teacher saw; `short`: `short_system`; `none`: no system prompt;
-    any other text: that text."""
-    short_system: str = ""
-    train: float = 0.8
-    validation: float = 0.1
-    test: float = 0.1
-    seed: int = 0
 
 
 class FormatReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,29 +43,22 @@ class FormatReport(msgspec.Struct, frozen=True, kw_only=True):
     """Different matrix cells."""
 
 
-class ProvenanceRow(msgspec.Struct, frozen=True, gc=False):
-    """One line of `provenance.jsonl`: where a row came from."""
-
-    split: Split
-    line: int
-    sample: str
-    cell: msgspec.Raw
-    template: str
-    request: str
-
-
-def format_samples(samples: Path, out: Path, options: FormatOptions) -> FormatReport:
+def format_samples(
+    samples: Path, out: Path, options: FormatOptions, *, workers: int | None = None
+) -> FormatReport:
     """`out` holds `<split>.jsonl` for each split with a share, and `provenance.jsonl`; all are durable.
 
-    The same samples and options give the same bytes. Raises DataError at a line that is no sample, and
-    for options that cannot be met.
+    The same samples and options give the same bytes, by however many worker processes; None for as many
+    as pay. Raises DataError at a line that is no sample, and for options that cannot be met.
     """
     formatting = Formatting(options, expected_lines(samples))
-    with ExitStack() as files:
-        writers = [files.enter_context(published(out / f"{name}.jsonl")) for name in formatting.splits]
-        provenance = files.enter_context(published(out / provenance_name))
-        for batch in _batches(samples, formatting):
-            _write(writers, provenance, batch)
+    preparation = Preparation(samples, options)
+    with ExitStack() as opened:
+        crew = opened.enter_context(Crew(workers_for([samples]) if workers is None else workers))
+        writers = [opened.enter_context(published(out / f"{name}.jsonl")) for name in formatting.splits]
+        provenance = opened.enter_context(published(out / provenance_name))
+        for prepared in crew.results(samples, preparation):
+            _write(writers, provenance, formatting.add(prepared))
     return formatting.report()
 
 
@@ -86,26 +67,14 @@ class Batch:
 
     def __init__(self, splits: int) -> None:
         self.rows: list[list[bytes]] = [[] for _ in range(splits)]
-        self.provenance: list[ProvenanceRow] = []
-
-
-_encoder = msgspec.json.Encoder()
+        self.provenance: list[bytes] = []
 
 
 def _write(writers: list[IO[bytes]], provenance: IO[bytes], batch: Batch) -> None:
-    for writer, rows in zip(writers, batch.rows, strict=True):
-        if rows:
-            rows.append(b"")
-            writer.write(b"\n".join(rows))
-    provenance.write(_encoder.encode_lines(batch.provenance))
-
-
-def _batches(samples: Path, formatting: Formatting) -> Iterator[Batch]:
-    for block in blocks(samples):
-        batch = Batch(len(formatting.splits))
-        for sample in rows_of(block, samples):
-            formatting.add(sample, batch)
-        yield batch
+    for file, lines in zip((*writers, provenance), (*batch.rows, batch.provenance), strict=True):
+        if lines:
+            lines.append(b"")
+            file.write(b"\n".join(lines))
 
 
 class Formatting:
@@ -114,41 +83,38 @@ class Formatting:
     def __init__(self, options: FormatOptions, expected: int) -> None:
         ratios = {"train": options.train, "validation": options.validation, "test": options.test}
         self.splits = tuple(name for name in split_names if ratios[name])
-        self._format = FORMATS.load(options.format)()
-        self._system = _system_of(options)
-        self._salt = f"polytune.split.v1:{options.seed}:".encode()
         self._placer = Placer(Shares([ratios[name] for name in self.splits]))
         self._table = RowTable(expected)
         self._cells: dict[bytes, int] = {}
         self._lines = [0] * len(self.splits)
         self._samples = 0
+        self._openings = [b'{"split":"%b","line":' % name.encode() for name in self.splits]
 
-    def add(self, sample: SampleRow, batch: Batch) -> None:
-        """The sample's row and provenance are in the batch, unless it is a duplicate."""
-        self._samples += 1
-        prompt = bare(sample.prompt)
-        key, row = hash(prompt), hash((prompt, bare(sample.answer)))
-        slot = self._table.find(key)
-        tag = self._table.slots[slot] & tag_mask
-        if not tag:
-            tag = self._placer.place(self._cell(bytes(sample.cell)), self._salt + prompt) + 1
-            self._table.begin(slot, key, tag, row)
-        elif self._table.repeats(slot, row):
-            return
-        split = tag - 1
-        turns = (Turn("user", sample.prompt), Turn("assistant", sample.answer))
-        batch.rows[split].append(self._format.encode(Conversation(self._system(sample), turns)))
-        self._lines[split] += 1
-        batch.provenance.append(
-            ProvenanceRow(
-                self.splits[split],
-                self._lines[split],
-                sample.id,
-                sample.cell,
-                sample.template,
-                sample.request,
-            )
-        )
+    def add(self, prepared: Prepared) -> Batch:
+        """The rows of the samples that are no duplicates, and their provenance."""
+        batch = Batch(len(self.splits))
+        self._samples += len(prepared.rows)
+        place, table, lines, openings = self._placer.place, self._table, self._lines, self._openings
+        for prompt, pair, draw, cell, row, origin in zip(
+            prepared.prompts,
+            prepared.pairs,
+            prepared.draws,
+            prepared.cell_of,
+            prepared.rows,
+            prepared.origins,
+            strict=True,
+        ):
+            slot = table.find(prompt)
+            split = (table.slots[slot] & tag_mask) - 1
+            if split < 0:
+                split = place(self._cell(prepared.cells[cell]), draw)
+                table.begin(slot, prompt, split + 1, pair)
+            elif table.repeats(slot, pair):
+                continue
+            lines[split] += 1
+            batch.rows[split].append(row)
+            batch.provenance.append(b"%b%d,%b" % (openings[split], lines[split], origin))
+        return batch
 
     def report(self) -> FormatReport:
         """What has been added."""
@@ -168,18 +134,3 @@ class Formatting:
             number = self._cells[key] if key in self._cells else self._placer.new_cell()
             self._cells[written] = self._cells[key] = number
         return number
-
-
-def _system_of(options: FormatOptions) -> Callable[[SampleRow], str | None]:
-    """The system prompt of a row, given its sample."""
-    if options.system == "full":
-        return lambda sample: sample.system or None
-    if options.system == "none":
-        return lambda sample: None
-    if options.system != "short":
-        return lambda sample: options.system
-    if not options.short_system.strip():
-        raise DataError(
-            "system: short: there is no short system prompt. State one with the prompts, or use full."
-        )
-    return lambda sample: options.short_system

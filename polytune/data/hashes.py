@@ -7,7 +7,9 @@ the chance that any two different ones are taken for equal is 3 in 100 million.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import repeat
 
 whitespace = b" \t\r\n\v\f"
 tag_mask = 7
@@ -19,9 +21,19 @@ def bare(text: str) -> bytes:
     return text.encode().translate(None, whitespace)
 
 
+def all_bare(texts: Iterable[str]) -> Iterator[bytes]:
+    """`bare` of each text, at half the cost."""
+    return map(bytes.translate, map(str.encode, texts), repeat(None), repeat(whitespace))
+
+
 def stable_hash(content: bytes) -> int:
     """64 bits of SHA-256, signed: for what enters files. Where only equality counts, `hash` is faster."""
     return int.from_bytes(sha256(content).digest()[:8], "little", signed=True)
+
+
+def stable_draw(content: bytes) -> int:
+    """The low 32 bits of `stable_hash`, unsigned: a chance that is the same for ever."""
+    return int.from_bytes(sha256(content).digest()[:4], "little")
 
 
 class HashTable:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -12,15 +14,33 @@ chunk_bytes = 1 << 20
 longest_line_bytes = 64 << 20
 
 
-class LineBlock(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LineBlock:
     """Consecutive whole lines."""
 
     first: int
     """The number of the first line, counted from 1."""
-    lines: list[bytes]
-    """Without their newlines; a carriage return before one is kept."""
     raw: bytes
-    """The same bytes in one piece, to search them all at once."""
+    """The lines in one piece, without the newline of the last one."""
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines without their newlines; a carriage return before one is kept."""
+        return self.raw.split(b"\n")
+
+    @property
+    def height(self) -> int:
+        """How many lines there are; at least one."""
+        return self.raw.count(b"\n") + 1
+
+
+class Span(NamedTuple):
+    """Where a block stands in its file."""
+
+    first: int
+    """The number of its first line."""
+    offset: int
+    size: int
 
 
 def blocks(path: Path) -> Iterator[LineBlock]:
@@ -28,17 +48,38 @@ def blocks(path: Path) -> Iterator[LineBlock]:
 
     Raises DataError when the file cannot be read, or a line is longer than `longest_line_bytes`.
     """
-    try:
-        with path.open("rb", buffering=0) as file:
-            yield from _blocks(file, path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}. Check the path.") from error
+    with _opened(path) as file:
+        yield from _blocks(file, path)
+
+
+def spans(path: Path) -> Iterator[Span]:
+    """Where the blocks of a file stand. Raises what `blocks` raises."""
+    offset = 0
+    for block in blocks(path):
+        yield Span(block.first, offset, len(block.raw))
+        offset += len(block.raw) + 1
+
+
+def block_at(path: Path, span: Span) -> LineBlock:
+    """The block that stands there. Raises DataError when the file cannot be read."""
+    with _opened(path) as file:
+        file.seek(span.offset)
+        return LineBlock(span.first, file.read(span.size))
 
 
 def expected_lines(path: Path) -> int:
     """About how many lines the file has, judging by its beginning; for sizing tables."""
     first = next(blocks(path), None)
-    return path.stat().st_size * len(first.lines) // (len(first.raw) + 1) if first else 0
+    return path.stat().st_size * first.height // (len(first.raw) + 1) if first else 0
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        with path.open("rb", buffering=0) as file:
+            yield file
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}. Check the path.") from error
 
 
 def _blocks(file: IO[bytes], path: Path) -> Iterator[LineBlock]:
@@ -47,10 +88,9 @@ def _blocks(file: IO[bytes], path: Path) -> Iterator[LineBlock]:
         end = chunk.rfind(b"\n")
         if end >= 0:
             begun.append(chunk[:end])
-            raw = b"".join(begun)
-            lines = raw.split(b"\n")
-            yield LineBlock(number, lines, raw)
-            number += len(lines)
+            block = LineBlock(number, b"".join(begun))
+            yield block
+            number += block.height
             begun, begun_bytes = [], 0
         begun.append(chunk[end + 1 :])
         begun_bytes += len(begun[-1])
@@ -60,5 +100,4 @@ def _blocks(file: IO[bytes], path: Path) -> Iterator[LineBlock]:
                 "Give a file with one JSON object on each line."
             )
     if begun_bytes:
-        raw = b"".join(begun)
-        yield LineBlock(number, [raw], raw)
+        yield LineBlock(number, b"".join(begun))

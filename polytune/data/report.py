@@ -80,6 +80,14 @@ class Tally:
             place = {"line": finding.line, "field": finding.field, "message": finding.message}
             examples.append(msgspec.convert({"split": split, "file": file, **place}, Example))
 
+    def merge(self, later: Tally) -> None:
+        """What a later part of the data held has been counted too."""
+        for key, count in later._counts.items():
+            self._counts[key] = self._counts.get(key, 0) + count
+            self._fixes.setdefault(key, later._fixes[key])
+            examples = self._examples.setdefault(key, [])
+            examples += later._examples[key][: examples_kept - len(examples)]
+
     def count(self, severity: Severity) -> int:
         """Findings of a severity."""
         return sum(count for (kind, _), count in self._counts.items() if kind == severity)

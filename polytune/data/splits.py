@@ -15,11 +15,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import lcm
 
-from polytune.data.hashes import stable_hash
 from polytune.errors import DataError
 
 draw_bits = 32
-draw_mask = (1 << draw_bits) - 1
 
 
 class State:
@@ -104,15 +102,15 @@ class Placer:
         """Prompts of each split."""
         return [sum(column) for column in zip(*self._cells, strict=True)]
 
-    def place(self, cell: int, identity: bytes) -> int:
-        """The split of a new prompt of a cell; chance is drawn from `identity`: the seed and the prompt."""
+    def place(self, cell: int, draw: int) -> int:
+        """The split of a new prompt of a cell; `draw` is its chance, of `draw_bits` bits."""
         state, held = self._state, self._cells[cell]
-        chosen = state.open[0] if len(state.open) == 1 else self._drawn(state.open, held, identity)
+        chosen = state.open[0] if len(state.open) == 1 else self._drawn(state.open, held, draw)
         held[chosen] += 1
         self._state = state.after[chosen] or self.shares.step(state, chosen)
         return chosen
 
-    def _drawn(self, candidates: tuple[int, ...], held: list[int], identity: bytes) -> int:
+    def _drawn(self, candidates: tuple[int, ...], held: list[int], draw: int) -> int:
         """A candidate, by the square of what each lacks in the cell; by share when none lacks any."""
         parts, period = self.shares.parts, self.shares.period
         total = sum(held) + 1
@@ -120,7 +118,7 @@ class Placer:
         weights = [lack * lack if lack > 0 else 0 for lack in lacks]
         if max(weights) == 0:
             weights = [parts[split] for split in candidates]
-        mark = (stable_hash(identity) & draw_mask) * sum(weights) >> draw_bits
+        mark = draw * sum(weights) >> draw_bits
         for split, weight in zip(candidates, weights, strict=True):
             mark -= weight
             if mark < 0:

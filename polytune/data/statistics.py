@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
 import msgspec
 
-from polytune.data.lines import LineBlock, blocks
+from polytune.data.crew import Crew
+from polytune.data.lines import LineBlock
 from polytune.errors import DataError
 
 
@@ -49,20 +52,21 @@ class Lengths:
     """How long rows are, as a histogram of their characters."""
 
     def __init__(self) -> None:
-        self.rows_of: dict[int, int] = {}
+        self.rows_of: Counter[int] = Counter()
         self.longest = 0
         self.longest_row = 0
 
-    def add(self, characters: int, line: int) -> None:
-        """One row has been counted."""
-        self.rows_of[characters] = self.rows_of.get(characters, 0) + 1
-        if characters > self.longest:
-            self.longest, self.longest_row = characters, line
+    def add(self, characters: Sequence[int], lines: Sequence[int]) -> None:
+        """So many characters on each of these lines have been counted."""
+        self.rows_of.update(characters)
+        longest = max(characters, default=0)
+        if longest > self.longest:
+            self.longest, self.longest_row = longest, lines[characters.index(longest)]
 
     @property
     def rows(self) -> int:
         """Rows counted."""
-        return sum(self.rows_of.values())
+        return self.rows_of.total()
 
     @property
     def characters(self) -> int:
@@ -96,24 +100,32 @@ class _Provenance(msgspec.Struct, frozen=True, gc=False):
 _decoder = msgspec.json.Decoder(_Provenance)
 
 
-def cells_by_split(provenance: Path) -> dict[str, dict[str, int]]:
+def cells_by_split(provenance: Path, crew: Crew) -> dict[str, dict[str, int]]:
     """Rows of each matrix cell, by split. Raises DataError at a line that is no provenance."""
-    counted: dict[str, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
-    for block in blocks(provenance):
-        for row in _rows_of(block, provenance):
-            counted[row.split][bytes(row.cell)] += 1
+    counted: dict[str, Counter[bytes]] = defaultdict(Counter)
+    for counts in crew.results(provenance, CellCount(provenance)):
+        for (split, cell), rows in counts.items():
+            counted[split][cell] += rows
     return {split: _labelled(cells) for split, cells in counted.items()}
 
 
-def _rows_of(block: LineBlock, path: Path) -> list[_Provenance]:
-    try:
-        return _decoder.decode_lines(block.raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        place = f"{path}: lines {block.first} to {block.first + len(block.lines) - 1}"
-        raise DataError(f"{place}: not provenance: {error}. Run the format step again.") from error
+@dataclass(frozen=True, slots=True)
+class CellCount:
+    """Counts the rows in blocks of a provenance file."""
+
+    provenance: Path
+
+    def __call__(self, block: LineBlock) -> Counter[tuple[str, bytes]]:
+        """Rows by split and cell. Raises DataError when one of the lines is no provenance."""
+        try:
+            rows = _decoder.decode_lines(block.raw)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            place = f"{self.provenance}: lines {block.first} to {block.first + block.height - 1}"
+            raise DataError(f"{place}: not provenance: {error}. Run the format step again.") from error
+        return Counter([(row.split, bytes(row.cell)) for row in rows])
 
 
-def _labelled(counted: dict[bytes, int]) -> dict[str, int]:
+def _labelled(counted: Mapping[bytes, int]) -> dict[str, int]:
     cells: dict[str, int] = {}
     for written, rows in counted.items():
         label = _label(written)

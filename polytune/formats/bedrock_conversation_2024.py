@@ -16,6 +16,7 @@ publishes in aws-samples/amazon-nova-samples and aws/nova-forge-sdk.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import chain
 from typing import Literal, NamedTuple, get_args
 
@@ -86,6 +87,9 @@ class BedrockConversation2024(Format):
         messages = tuple([Message(turn.role, (Text(turn.text),)) for turn in conversation.turns])
         return encoder.encode(Row(schemaVersion=schema_version, system=system, messages=messages))
 
+    def exchange(self, system: str | None, prompt: str, answer: str) -> bytes:
+        return b"".join((_opening(system), encoder.encode(prompt), to_answer, encoder.encode(answer), ending))
+
     def clean(self, line: bytes) -> Conversation | None:
         try:
             row = decoder.decode(line)
@@ -124,6 +128,20 @@ class BedrockConversation2024(Format):
                 texts = _texts(message.get("content"))
                 found += [Passage(prefix + place, message["role"], text) for place, text in texts]
         return found
+
+
+to_answer = b'}]},{"role":"assistant","content":[{"text":'
+ending = b"}]}]}"
+
+
+@lru_cache(maxsize=256)
+def _opening(system: str | None) -> bytes:
+    """A row up to its prompt."""
+    given = b"" if system is None else b'"system":[{"text":%b}],' % encoder.encode(system)
+    return b'{"schemaVersion":"%b",%b"messages":[{"role":"user","content":[{"text":' % (
+        schema_version.encode(),
+        given,
+    )
 
 
 def _exchange(messages: tuple[Message, ...]) -> tuple[Turn, ...]:

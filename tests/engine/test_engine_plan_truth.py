@@ -71,8 +71,9 @@ class World:
         return self.random.choice(edits)()
 
     def _value(self) -> str:
+        new = self.random.randrange(5, 99)
         name, choices = self.random.choice(
-            [("upper", (True, False)), ("t", (1, 2, 4)), ("between", ("", "-")), ("u", (1, 2, 9))]
+            [("upper", (True, False)), ("t", (1, 2, 4, new)), ("between", ("", "-")), ("u", (1, 2, 9, new))]
         )
         self.values[name] = self.random.choice(choices)
         return f"{name} = {self.values[name]!r}"
@@ -137,7 +138,7 @@ class World:
         options += [{"force": [step]}, {"only": step}, {"until": step}, {"since": step}]
         options += [{"until": step, "force": ["t"]}, {"since": step, "force": [step, "f"]}]
         if accepting:
-            options += [{"accept": [step]}, {"accept": ["j", "u"]}]
+            options += [{"accept": [step]}, {"accept": ["j", "u"]}, {"accept": ["t", "u"]}] * 4
         return self.random.choice(options)
 
     # checks
@@ -164,10 +165,10 @@ def test_a_run_does_what_the_plan_said(seed: int, tmp_path: Path, monkeypatch: p
     world = World(Bench.made(tmp_path, monkeypatch), seed)
     bench, met, told = world.bench, set[str](), []
     for number in range(rounds):
-        told.append(world.edit())
+        told += [world.edit() for _ in range(world.random.choice((1, 1, 2, 3)))]
         path = bench.experiment("x", world.steps)
         flags = world.flags(accepting=seed == seeds[-1])
-        said = f"(seed {seed}, round {number}: {'; '.join(told[-3:])}; {dict(flags)})"
+        said = f"(seed {seed}, round {number}: {'; '.join(told[-4:])}; {dict(flags)})"
 
         plan = bench.plan(path, **flags)
         met |= set(states(plan).values())

@@ -1,0 +1,116 @@
+"""The part of `format` that looks at one block of samples and nothing else: their rows, and how to tell them.
+
+What needs to know the samples before, `formatting` does: duplicates, splits, line numbers.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from polytune.data.hashes import all_bare, stable_draw
+from polytune.data.lines import LineBlock
+from polytune.data.samples import SampleRow, rows_of
+from polytune.errors import DataError
+from polytune.formats.interface import FORMATS
+
+
+class FormatOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How samples become rows."""
+
+    format: str = "bedrock-conversation-2024"
+    system: str = "full"
+    """`full`: the system prompt that the teacher saw; `short`: `short_system`; `none`: no system prompt;
+    any other text: that text."""
+    short_system: str = ""
+    train: float = 0.8
+    validation: float = 0.1
+    test: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a block of samples comes to; every sequence but `cells` has one item for each sample."""
+
+    prompts: array[int]
+    """Hashes of the prompts."""
+    pairs: array[int]
+    """Hashes of prompt and answer together."""
+    draws: array[int]
+    """32 bits of chance for each, from the seed and the prompt."""
+    cells: tuple[bytes, ...]
+    """The different matrix cells, as they are written."""
+    cell_of: array[int]
+    """Where among them each sample's is."""
+    rows: list[bytes]
+    """The rows in their layout."""
+    origins: list[bytes]
+    """What provenance says of each after its place, as JSON without the first brace."""
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """The end of a line of `provenance.jsonl`."""
+
+    sample: str
+    cell: msgspec.Raw
+    template: str
+    request: str
+
+
+_encoder = msgspec.json.Encoder()
+
+
+class Preparation:
+    """Prepares blocks of one file of samples."""
+
+    def __init__(self, samples: Path, options: FormatOptions) -> None:
+        """Raises UnknownMember for an unknown format, DataError when a system prompt is wanted and missing."""
+        self._samples = samples
+        self._format = FORMATS.load(options.format)()
+        self._salt = f"polytune.split.v1:{options.seed}:".encode()
+        self._same_system = options.system != "full"
+        self._system = _stated_system(options)
+
+    def __call__(self, block: LineBlock) -> Prepared:
+        """The block's samples, prepared. Raises DataError at a line that is no sample."""
+        samples = rows_of(block, self._samples)
+        prompts = list(all_bare([sample.prompt for sample in samples]))
+        answers = all_bare([sample.answer for sample in samples])
+        numbers: dict[bytes, int] = {}
+        return Prepared(
+            prompts=array("q", map(hash, prompts)),
+            pairs=array("q", map(hash, zip(prompts, answers, strict=True))),
+            draws=array("L", [stable_draw(self._salt + prompt) for prompt in prompts]),
+            cell_of=array("L", [numbers.setdefault(bytes(each.cell), len(numbers)) for each in samples]),
+            cells=tuple(numbers),
+            rows=self._rows(samples),
+            origins=_origins(samples),
+        )
+
+    def _rows(self, samples: list[SampleRow]) -> list[bytes]:
+        encode, system = self._format.exchange, self._system
+        if self._same_system:
+            return [encode(system, sample.prompt, sample.answer) for sample in samples]
+        return [encode(sample.system or None, sample.prompt, sample.answer) for sample in samples]
+
+
+def _origins(samples: list[SampleRow]) -> list[bytes]:
+    lines = _encoder.encode_lines([Origin(s.id, s.cell, s.template, s.request) for s in samples])
+    return lines[1:-1].split(b"\n{") if samples else []
+
+
+def _stated_system(options: FormatOptions) -> str | None:
+    """The system prompt of every row, where it is not the teacher's."""
+    if options.system in ("full", "none"):
+        return None
+    if options.system != "short":
+        return options.system
+    if not options.short_system.strip():
+        raise DataError(
+            "system: short: there is no short system prompt. State one with the prompts, or use full."
+        )
+    return options.short_system
