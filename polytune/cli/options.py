@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from polytune.engine.compiled import Compiled
-from polytune.engine.selection import Selection, select
+from polytune.engine.selection import Flags, Selection, select
 from polytune.errors import UsageError, did_you_mean
 from polytune.wiring import Desk
 
@@ -45,9 +46,14 @@ def selection(command: F) -> F:
     return command
 
 
-def selected(compiled: Compiled, flags: dict[str, Any]) -> Selection:
-    """The selection that the flags of `selection` describe."""
-    return select(compiled, **{name: flags[name] for name in ("until", "only", "since", "force", "accept")})
+def flags_of(flags: dict[str, Any]) -> Flags:
+    """What was said with the options of `selection`."""
+    return Flags(**{name: flags[name] for name in Flags.__struct_fields__})
+
+
+def selected(compiled: Compiled, flags: Flags) -> Selection:
+    """The selection that flags describe. Raises UsageError for a step that does not exist."""
+    return select(compiled, **msgspec.structs.asdict(flags))
 
 
 def variants(desk: Desk, file: Path, changes: tuple[str, ...], name: str | None) -> tuple[Compiled, ...]:

@@ -41,7 +41,7 @@ def command(
     desk = Desk.open(file, workspace)
     plans = []
     for compiled in options.variants(desk, file, overrides, variant):
-        plan = desk.planner(compiled, options.selected(compiled, flags)).plan(compiled)
+        plan = desk.planner(compiled, options.selected(compiled, options.flags_of(flags))).plan(compiled)
         estimates = {} if plan.idle else desk.estimates(plan)
         plans.append((plan, estimates))
     if as_json:

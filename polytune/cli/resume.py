@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from polytune.cli import options
 from polytune.cli.run import close_listeners, consent, open_session, refuse_blocked, show
-from polytune.engine.selection import Selection
+from polytune.engine.manifest import Manifest
+from polytune.engine.selection import Flags
 from polytune.errors import Busy
 from polytune.wiring import Desk
 
@@ -29,7 +31,7 @@ def command(ctx: click.Context, /, run: str | None, workspace: Path | None, **fl
     manifest, compiled = desk.manifest(row), desk.recorded(row)
     if live := desk.live(row):
         raise Busy(f"{row.run_id} is being worked on by {live}")
-    planner = desk.planner(compiled, Selection())
+    planner = desk.planner(compiled, options.selected(compiled, remaining(manifest)))
     plan = planner.plan(compiled)
     if manifest.status == "done" and plan.idle:
         click.echo(f"{row.run_id} is finished, nothing was run.", err=True)
@@ -37,9 +39,17 @@ def command(ctx: click.Context, /, run: str | None, workspace: Path | None, **fl
     estimates = {} if plan.idle else desk.estimates(plan)
     refuse_blocked(plan)
     allowed = consent(plan, estimates, desk, flags)
-    session = open_session(desk, planner, compiled, {**flags, "overrides": manifest.overrides}, allowed)
+    recorded = {"overrides": manifest.overrides, "chosen": manifest.flags}
+    session = open_session(desk, planner, compiled, {**flags, **recorded}, allowed)
     try:
         finished = session.resume(plan, manifest)
     finally:
         close_listeners(session)
     ctx.exit(show(finished, as_json=flags["as_json"]))
+
+
+def remaining(manifest: Manifest) -> Flags:
+    """What the run was asked for, without forcing again what it has forced already."""
+    flags = manifest.flags
+    forced = tuple(step for step in flags.force if not manifest.steps[step].status.complete)
+    return msgspec.structs.replace(flags, force=forced)

@@ -46,7 +46,7 @@ def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: 
 
 def run_variant(desk: Desk, compiled: Compiled, flags: dict[str, Any]) -> int:
     """Runs one experiment and shows its outcome; the exit code is returned."""
-    planner = desk.planner(compiled, options.selected(compiled, flags))
+    planner = desk.planner(compiled, options.selected(compiled, options.flags_of(flags)))
     plan = planner.plan(compiled)
     latest = desk.latest(compiled)
     if latest is not None and up_to_date(plan, latest):
@@ -55,7 +55,8 @@ def run_variant(desk: Desk, compiled: Compiled, flags: dict[str, Any]) -> int:
     estimates = {} if plan.idle else desk.estimates(plan)
     refuse_blocked(plan)
     allowed = consent(plan, estimates, desk, flags)
-    session = open_session(desk, planner, compiled, flags, allowed)
+    chosen = options.flags_of(flags)
+    session = open_session(desk, planner, compiled, {**flags, "chosen": chosen}, allowed)
     try:
         manifest = session.start(plan, estimates)
     finally:
@@ -118,6 +119,7 @@ def open_session(
         listeners=[listener(flags["log_format"] or desk.settings.log_format)],
         max_usd=max_usd,
         overrides=flags["overrides"],
+        flags=flags["chosen"],
     )
 
 

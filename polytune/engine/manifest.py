@@ -13,6 +13,7 @@ import msgspec
 
 from polytune.engine.artifacts import Artifact, Facts, KeyRecord
 from polytune.engine.ledger import Usage
+from polytune.engine.selection import Flags
 from polytune.errors import UsageError
 from polytune.files import write_whole
 
@@ -97,6 +98,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The resolved experiment, secrets as references."""
     origins: dict[str, str]
     """Where each value of the spec was written; what is not listed is a default."""
+    flags: Flags = Flags()
+    """Which steps the run was asked for."""
     overrides: tuple[str, ...] = ()
     """`--set` arguments."""
     polytune: str

@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from polytune.engine.compiled import Compiled
 from polytune.errors import UsageError, did_you_mean
+
+
+class Flags(msgspec.Struct, frozen=True, kw_only=True):
+    """The selecting flags of a command, as given; a run records them so that `resume` keeps to them."""
+
+    until: str | None = None
+    only: str | None = None
+    since: str | None = None
+    """`--from`."""
+    force: tuple[str, ...] = ()
+    accept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from polytune.engine.ledger import RunRow, utc_now
 from polytune.engine.locks import holder, try_lock
 from polytune.engine.manifest import Cost, Manifest, Source, write_manifest
 from polytune.engine.plan import Plan, Planner
+from polytune.engine.selection import Flags
 from polytune.engine.step import Estimate, Step
 from polytune.engine.workspace import Workspace, compiled_name, lock_name, manifest_name
 from polytune.errors import Busy
@@ -44,11 +45,12 @@ class Session:
     listeners: Sequence[Listener]
     max_usd: float | None = None
     overrides: tuple[str, ...] = ()
+    flags: Flags = field(default_factory=Flags)
 
     def start(self, plan: Plan, estimates: Mapping[str, Estimate]) -> Manifest:
         """A new run of the plan, to its end."""
         self.workspace.create()
-        manifest = _new_manifest(plan, self.workspace, self.overrides, estimates)
+        manifest = self._new_manifest(plan, estimates)
         folder = self.workspace.run_folder(manifest.experiment, manifest.run_id)
         write_whole(folder / compiled_name, msgspec.json.encode(plan.compiled))
         spec = yaml.safe_dump(plan.compiled.spec, sort_keys=False, allow_unicode=True, width=100)
@@ -59,6 +61,34 @@ class Session:
         """The same run, continued. Raises Busy when it is still being worked on."""
         folder = self.workspace.run_folder(manifest.experiment, manifest.run_id)
         return self._run(plan, msgspec.structs.replace(manifest, status="running", finished_at=""), folder)
+
+    def _new_manifest(self, plan: Plan, estimates: Mapping[str, Estimate]) -> Manifest:
+        compiled = plan.compiled
+        reports = {}
+        for planned in plan.steps:
+            estimate = estimates.get(planned.step.id, Estimate())
+            cost = Cost(estimated_low=estimate.usd_low, estimated_high=estimate.usd_high)
+            reports[planned.step.id] = new_report(planned, cost)
+        return Manifest(
+            run_id=new_run_id(),
+            experiment=compiled.name,
+            project=compiled.project,
+            description=compiled.description,
+            tags=compiled.tags,
+            status="running",
+            path=self.workspace.relative(Path(compiled.path)),
+            spec=compiled.spec,
+            origins=compiled.origins,
+            flags=self.flags,
+            overrides=self.overrides,
+            polytune=__version__,
+            python=platform.python_version(),
+            host=socket.gethostname(),
+            git=git_source(Path(compiled.path).parent),
+            started_at=utc_now(),
+            steps=reports,
+            order=tuple(step.id for step in compiled.steps),
+        )
 
     def _run(self, plan: Plan, manifest: Manifest, folder: Path) -> Manifest:
         with try_lock(folder / lock_name, f"{manifest.experiment}/{manifest.run_id}") as lock:
@@ -112,36 +142,6 @@ def new_run_id() -> str:
     """An id that sorts by time (UTC, to the millisecond) and differs between processes."""
     now = datetime.now(UTC)
     return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}-{secrets.token_hex(2)}"
-
-
-def _new_manifest(
-    plan: Plan, workspace: Workspace, overrides: tuple[str, ...], estimates: Mapping[str, Estimate]
-) -> Manifest:
-    compiled = plan.compiled
-    reports = {}
-    for planned in plan.steps:
-        estimate = estimates.get(planned.step.id, Estimate())
-        cost = Cost(estimated_low=estimate.usd_low, estimated_high=estimate.usd_high)
-        reports[planned.step.id] = new_report(planned, cost)
-    return Manifest(
-        run_id=new_run_id(),
-        experiment=compiled.name,
-        project=compiled.project,
-        description=compiled.description,
-        tags=compiled.tags,
-        status="running",
-        path=workspace.relative(Path(compiled.path)),
-        spec=compiled.spec,
-        origins=compiled.origins,
-        overrides=overrides,
-        polytune=__version__,
-        python=platform.python_version(),
-        host=socket.gethostname(),
-        git=git_source(Path(compiled.path).parent),
-        started_at=utc_now(),
-        steps=reports,
-        order=tuple(step.id for step in compiled.steps),
-    )
 
 
 def _row(manifest: Manifest, folder: str, compiled: Compiled) -> RunRow:
