@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -79,7 +80,8 @@ class Family(Generic[T]):
         return importlib.import_module(f"polytune.{self.name}.{stem}")
 
     def _third_party(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in _all_entry_points().select(group=f"polytune.{self.name}")}
+        installed = _entry_points(tuple(sys.path))
+        return {point.name: point for point in installed.select(group=f"polytune.{self.name}")}
 
     def _only_subclass(self, module: ModuleType) -> type[T]:
         found = [
@@ -101,8 +103,8 @@ class Family(Generic[T]):
 
 
 @cache
-def _all_entry_points() -> EntryPoints:
-    """Every installed entry point; reading them takes tens of milliseconds, so once a process."""
+def _entry_points(path: tuple[str, ...]) -> EntryPoints:
+    """Every entry point installed on the search path; reading them takes tens of milliseconds, so once."""
     return EntryPoints(point for points in distributions() for point in points.entry_points)
 
 
