@@ -15,7 +15,7 @@ from pathlib import Path
 
 from polytune.base_models.interface import BaseModelEntry
 from polytune.data.crew import Crew, workers_for
-from polytune.data.hashes import RowTable, tag_mask
+from polytune.data.hashes import RowTable
 from polytune.data.judging import Judged, Judgement, Rules
 from polytune.data.lines import expected_lines
 from polytune.data.report import CheckReport, Tally
@@ -135,15 +135,14 @@ class FileCheck:
 
     def _compare(self, judged: Judged) -> None:
         """The rows have been compared with all rows before, and are known to those after."""
-        table, file = self.check.table, self.number
-        for prompt, pair, number in zip(judged.prompts, judged.pairs, judged.numbers, strict=True):
-            slot = table.find(prompt)
-            tag = table.slots[slot] & tag_mask
-            if not tag:
-                table.begin(slot, prompt, file, pair)
-            elif tag != file:
+        own = self.number
+        tags = self.check.table.meet(judged.prompts, judged.pairs, lambda _: own)
+        if tags.count(own) == len(tags):
+            return
+        for tag, number in zip(tags, judged.numbers, strict=True):
+            if abs(tag) != own:
                 self._leak(number)
-            elif table.repeats(slot, pair):
+            elif tag < 0:
                 self._duplicate(number)
 
     def _leak(self, line: int) -> None:

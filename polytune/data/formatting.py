@@ -16,7 +16,7 @@ from typing import IO, Literal
 import msgspec
 
 from polytune.data.crew import Crew, workers_for
-from polytune.data.hashes import RowTable, tag_mask
+from polytune.data.hashes import RowTable
 from polytune.data.lines import expected_lines
 from polytune.data.preparing import FormatOptions as FormatOptions
 from polytune.data.preparing import Preparation, Prepared
@@ -83,7 +83,7 @@ class Formatting:
     def __init__(self, options: FormatOptions, expected: int) -> None:
         ratios = {"train": options.train, "validation": options.validation, "test": options.test}
         self.splits = tuple(name for name in split_names if ratios[name])
-        self._placer = Placer(Shares([ratios[name] for name in self.splits]))
+        self._placer = Placer(Shares([ratios[name] for name in self.splits]), options.seed)
         self._table = RowTable(expected)
         self._cells: dict[bytes, int] = {}
         self._lines = [0] * len(self.splits)
@@ -94,26 +94,19 @@ class Formatting:
         """The rows of the samples that are no duplicates, and their provenance."""
         batch = Batch(len(self.splits))
         self._samples += len(prepared.rows)
-        place, table, lines, openings = self._placer.place, self._table, self._lines, self._openings
-        for prompt, pair, draw, cell, row, origin in zip(
-            prepared.prompts,
-            prepared.pairs,
-            prepared.draws,
-            prepared.cell_of,
-            prepared.rows,
-            prepared.origins,
-            strict=True,
-        ):
-            slot = table.find(prompt)
-            split = (table.slots[slot] & tag_mask) - 1
-            if split < 0:
-                split = place(self._cell(prepared.cells[cell]), draw)
-                table.begin(slot, prompt, split + 1, pair)
-            elif table.repeats(slot, pair):
-                continue
-            lines[split] += 1
-            batch.rows[split].append(row)
-            batch.provenance.append(b"%b%d,%b" % (openings[split], lines[split], origin))
+        lines, openings, provenance = self._lines, self._openings, batch.provenance
+        place, cell_of = self._placer.place, prepared.cell_of
+
+        def tag_of(index: int) -> int:
+            return place(self._cell(prepared.cells[cell_of[index]]), prepared.marks[index]) + 1
+
+        tags = self._table.meet(prepared.prompts, prepared.pairs, tag_of)
+        for tag, row, origin in zip(tags, prepared.rows, prepared.origins, strict=True):
+            if tag > 0:
+                split = tag - 1
+                lines[split] += 1
+                batch.rows[split].append(row)
+                provenance.append(b"%b%d,%b" % (openings[split], lines[split], origin))
         return batch
 
     def report(self) -> FormatReport:

@@ -7,7 +7,7 @@ the chance that any two different ones are taken for equal is 3 in 100 million.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import repeat
 
@@ -29,11 +29,6 @@ def all_bare(texts: Iterable[str]) -> Iterator[bytes]:
 def stable_hash(content: bytes) -> int:
     """64 bits of SHA-256, signed: for what enters files. Where only equality counts, `hash` is faster."""
     return int.from_bytes(sha256(content).digest()[:8], "little", signed=True)
-
-
-def stable_draw(content: bytes) -> int:
-    """The low 32 bits of `stable_hash`, unsigned: a chance that is the same for ever."""
-    return int.from_bytes(sha256(content).digest()[:4], "little")
 
 
 class HashTable:
@@ -79,13 +74,33 @@ class RowTable(HashTable):
         self._first_rows = array("q", bytes(8 * len(self.slots)))
         self._other_rows = HashTable()
 
-    def begin(self, slot: int, key: int, tag: int, row: int) -> None:
-        """The prompt, new until now, is in the empty slot that was found for it, with its first row."""
-        self._first_rows[slot] = row
-        self.fill(slot, key, tag)
+    def meet(self, prompts: Sequence[int], rows: Sequence[int], tag_of: Callable[[int], int]) -> list[int]:
+        """The tag of each prompt, negative when its row has been seen; all have been seen from now on.
 
-    def repeats(self, slot: int, row: int) -> bool:
-        """Whether this row of the prompt in the slot has been seen; it has been from now on."""
+        The tag of a prompt that is new is asked for, by its place in the sequence.
+        """
+        tags = []
+        slots, mask = self.slots, self._mask
+        for index, prompt in enumerate(prompts):
+            # `find` and `fill` once more: calling them takes longer than what they do.
+            wanted, slot = prompt | tag_mask, (prompt >> 3) & mask
+            while (held := slots[slot]) and held | tag_mask != wanted:
+                slot = (slot + 1) & mask
+            if held:
+                tag = held & tag_mask
+                tags.append(-tag if self._repeats(slot, rows[index]) else tag)
+                continue
+            tag = tag_of(index)
+            tags.append(tag)
+            slots[slot] = prompt & ~tag_mask | tag
+            self._first_rows[slot] = rows[index]
+            self._room -= 1
+            if not self._room:
+                self._grow()
+                slots, mask = self.slots, self._mask
+        return tags
+
+    def _repeats(self, slot: int, row: int) -> bool:
         if self._first_rows[slot] == row:
             return True
         other = self._other_rows.find(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -14,7 +15,7 @@ chunk_bytes = 1 << 20
 longest_line_bytes = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LineBlock:
     """Consecutive whole lines."""
 
@@ -23,15 +24,10 @@ class LineBlock:
     raw: bytes
     """The lines in one piece, without the newline of the last one."""
 
-    @property
+    @cached_property
     def lines(self) -> list[bytes]:
         """The lines without their newlines; a carriage return before one is kept."""
         return self.raw.split(b"\n")
-
-    @property
-    def height(self) -> int:
-        """How many lines there are; at least one."""
-        return self.raw.count(b"\n") + 1
 
 
 class Span(NamedTuple):
@@ -70,7 +66,7 @@ def block_at(path: Path, span: Span) -> LineBlock:
 def expected_lines(path: Path) -> int:
     """About how many lines the file has, judging by its beginning; for sizing tables."""
     first = next(blocks(path), None)
-    return path.stat().st_size * first.height // (len(first.raw) + 1) if first else 0
+    return path.stat().st_size * len(first.lines) // (len(first.raw) + 1) if first else 0
 
 
 @contextmanager
@@ -90,7 +86,7 @@ def _blocks(file: IO[bytes], path: Path) -> Iterator[LineBlock]:
             begun.append(chunk[:end])
             block = LineBlock(number, b"".join(begun))
             yield block
-            number += block.height
+            number += len(block.lines)
             begun, begun_bytes = [], 0
         begun.append(chunk[end + 1 :])
         begun_bytes += len(begun[-1])

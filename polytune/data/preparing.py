@@ -8,10 +8,11 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 
-from polytune.data.hashes import all_bare, stable_draw
+from polytune.data.hashes import all_bare
 from polytune.data.lines import LineBlock
 from polytune.data.samples import SampleRow, rows_of
 from polytune.errors import DataError
@@ -40,8 +41,8 @@ class Prepared:
     """Hashes of the prompts."""
     pairs: array[int]
     """Hashes of prompt and answer together."""
-    draws: array[int]
-    """32 bits of chance for each, from the seed and the prompt."""
+    marks: array[int]
+    """Checksums of the prompts, for chance to start from: the same in every process, for ever."""
     cells: tuple[bytes, ...]
     """The different matrix cells, as they are written."""
     cell_of: array[int]
@@ -68,10 +69,9 @@ class Preparation:
     """Prepares blocks of one file of samples."""
 
     def __init__(self, samples: Path, options: FormatOptions) -> None:
-        """Raises UnknownMember for an unknown format, DataError when a system prompt is wanted and missing."""
+        """Raises UnknownMember for an unknown format, DataError for a system prompt that is missing."""
         self._samples = samples
         self._format = FORMATS.load(options.format)()
-        self._salt = f"polytune.split.v1:{options.seed}:".encode()
         self._same_system = options.system != "full"
         self._system = _stated_system(options)
 
@@ -80,22 +80,24 @@ class Preparation:
         samples = rows_of(block, self._samples)
         prompts = list(all_bare([sample.prompt for sample in samples]))
         answers = all_bare([sample.answer for sample in samples])
-        numbers: dict[bytes, int] = {}
+        written = [bytes(sample.cell) for sample in samples]
+        cells = tuple(dict.fromkeys(written))
         return Prepared(
             prompts=array("q", map(hash, prompts)),
             pairs=array("q", map(hash, zip(prompts, answers, strict=True))),
-            draws=array("L", [stable_draw(self._salt + prompt) for prompt in prompts]),
-            cell_of=array("L", [numbers.setdefault(bytes(each.cell), len(numbers)) for each in samples]),
-            cells=tuple(numbers),
+            marks=array("L", map(crc32, prompts)),
+            cells=cells,
+            cell_of=array("L", map({cell: index for index, cell in enumerate(cells)}.__getitem__, written)),
             rows=self._rows(samples),
             origins=_origins(samples),
         )
 
     def _rows(self, samples: list[SampleRow]) -> list[bytes]:
-        encode, system = self._format.exchange, self._system
         if self._same_system:
-            return [encode(system, sample.prompt, sample.answer) for sample in samples]
-        return [encode(sample.system or None, sample.prompt, sample.answer) for sample in samples]
+            systems = [self._system] * len(samples)
+        else:
+            systems = [sample.system or None for sample in samples]
+        return self._format.exchanges(systems, [s.prompt for s in samples], [s.answer for s in samples])
 
 
 def _origins(samples: list[SampleRow]) -> list[bytes]:

@@ -22,6 +22,7 @@ class ReservedScanner:
         self._documented = frozenset(reserved.documented)
         strings = (*reserved.documented, *reserved.reported)
         self._anywhere = _anchored([string.lower().encode() for string in strings])
+        self._escape = b"\\u00" if "".join(strings).isascii() else b"\\u"
         self._spelling = {string.lower(): string for string in strings}
         self._pattern = re.compile("|".join(map(re.escape, strings)), re.IGNORECASE)
 
@@ -34,7 +35,7 @@ class ReservedScanner:
             if pattern.search(lowered):
                 return True
         # An escaped character may hide part of one: "\u0055ser:".
-        return b"\\u" in raw
+        return self._escape in raw
 
     def findings(self, passages: Sequence[Passage], line: int) -> list[Finding]:
         """What the texts of one row hold; each string once for each text."""

@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import lcm
 
+from polytune.data.hashes import stable_hash
 from polytune.errors import DataError
 
 draw_bits = 32
+all_bits = (1 << 64) - 1
 
 
 class State:
@@ -82,8 +84,9 @@ class Shares:
 class Placer:
     """Places one prompt after the other."""
 
-    def __init__(self, shares: Shares) -> None:
+    def __init__(self, shares: Shares, seed: int = 0) -> None:
         self.shares = shares
+        self._seed = stable_hash(b"polytune.split.v2:%d" % seed) & all_bits
         self._state = shares.start
         self._cells: list[list[int]] = []
 
@@ -102,25 +105,35 @@ class Placer:
         """Prompts of each split."""
         return [sum(column) for column in zip(*self._cells, strict=True)]
 
-    def place(self, cell: int, draw: int) -> int:
-        """The split of a new prompt of a cell; `draw` is its chance, of `draw_bits` bits."""
+    def place(self, cell: int, mark: int) -> int:
+        """The split of a new prompt of a cell; chance is drawn from the seed and the prompt's mark."""
         state, held = self._state, self._cells[cell]
-        chosen = state.open[0] if len(state.open) == 1 else self._drawn(state.open, held, draw)
+        chosen = state.open[0] if len(state.open) == 1 else self._drawn(state.open, held, mark)
         held[chosen] += 1
         self._state = state.after[chosen] or self.shares.step(state, chosen)
         return chosen
 
-    def _drawn(self, candidates: tuple[int, ...], held: list[int], draw: int) -> int:
+    def _drawn(self, candidates: tuple[int, ...], held: list[int], mark: int) -> int:
         """A candidate, by the square of what each lacks in the cell; by share when none lacks any."""
         parts, period = self.shares.parts, self.shares.period
         total = sum(held) + 1
-        lacks = [total * parts[split] - period * held[split] for split in candidates]
-        weights = [lack * lack if lack > 0 else 0 for lack in lacks]
-        if max(weights) == 0:
+        weights = []
+        for split in candidates:
+            lack = total * parts[split] - period * held[split]
+            weights.append(lack * lack if lack > 0 else 0)
+        whole = sum(weights)
+        if not whole:
             weights = [parts[split] for split in candidates]
-        mark = draw * sum(weights) >> draw_bits
+            whole = sum(weights)
+        left = stirred(self._seed ^ mark) * whole >> draw_bits
         for split, weight in zip(candidates, weights, strict=True):
-            mark -= weight
-            if mark < 0:
+            left -= weight
+            if left < 0:
                 return split
-        raise AssertionError("the mark is below the sum of the weights")
+        raise AssertionError("what is left is below the sum of the weights")
+
+
+def stirred(bits: int) -> int:
+    """32 bits of chance out of 64 that need not be random: the two rounds of SplitMix64."""
+    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 & all_bits
+    return ((bits ^ bits >> 27) * 0x94D049BB133111EB & all_bits) >> draw_bits

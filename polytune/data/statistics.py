@@ -120,7 +120,7 @@ class CellCount:
         try:
             rows = _decoder.decode_lines(block.raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            place = f"{self.provenance}: lines {block.first} to {block.first + block.height - 1}"
+            place = f"{self.provenance}: lines {block.first} to {block.first + len(block.lines) - 1}"
             raise DataError(f"{place}: not provenance: {error}. Run the format step again.") from error
         return Counter([(row.split, bytes(row.cell)) for row in rows])
 

@@ -16,7 +16,7 @@ publishes in aws-samples/amazon-nova-samples and aws/nova-forge-sdk.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Sequence
 from itertools import chain
 from typing import Literal, NamedTuple, get_args
 
@@ -87,8 +87,15 @@ class BedrockConversation2024(Format):
         messages = tuple([Message(turn.role, (Text(turn.text),)) for turn in conversation.turns])
         return encoder.encode(Row(schemaVersion=schema_version, system=system, messages=messages))
 
-    def exchange(self, system: str | None, prompt: str, answer: str) -> bytes:
-        return b"".join((_opening(system), encoder.encode(prompt), to_answer, encoder.encode(answer), ending))
+    def exchanges(
+        self, systems: Sequence[str | None], prompts: Sequence[str], answers: Sequence[str]
+    ) -> list[bytes]:
+        openings = {system: _opening(system) for system in set(systems)}
+        columns = zip(systems, _encoded(prompts), _encoded(answers), strict=True)
+        return [
+            b"".join((openings[system], prompt, to_answer, answer, ending))
+            for system, prompt, answer in columns
+        ]
 
     def clean(self, line: bytes) -> Conversation | None:
         try:
@@ -134,7 +141,11 @@ to_answer = b'}]},{"role":"assistant","content":[{"text":'
 ending = b"}]}]}"
 
 
-@lru_cache(maxsize=256)
+def _encoded(texts: Sequence[str]) -> list[bytes]:
+    """Each text as JSON, in which there are no newlines."""
+    return encoder.encode_lines(texts).split(b"\n")[:-1]
+
+
 def _opening(system: str | None) -> bytes:
     """A row up to its prompt."""
     given = b"" if system is None else b'"system":[{"text":%b}],' % encoder.encode(system)

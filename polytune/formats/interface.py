@@ -11,6 +11,7 @@ for the slow walk that explains why.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import msgspec
@@ -96,9 +97,14 @@ class Format(ABC):
         Raises DataError when the layout has no place for the conversation.
         """
 
-    def exchange(self, system: str | None, prompt: str, answer: str) -> bytes:
-        """`encode` of the usual conversation: one question and its answer. Override it to be faster."""
-        return self.encode(Conversation(system, (Turn("user", prompt), Turn("assistant", answer))))
+    def exchanges(
+        self, systems: Sequence[str | None], prompts: Sequence[str], answers: Sequence[str]
+    ) -> list[bytes]:
+        """`encode` of conversations of one question and its answer each. Override it to be faster."""
+        return [
+            self.encode(Conversation(system, (Turn("user", prompt), Turn("assistant", answer))))
+            for system, prompt, answer in zip(systems, prompts, answers, strict=True)
+        ]
 
     @abstractmethod
     def clean(self, line: bytes) -> Conversation | None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 import random
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polytune.base_models.interface import Reserved
-from polytune.data.hashes import HashTable, RowTable, bare, stable_hash, tag_mask
-from polytune.data.lines import blocks, chunk_bytes, expected_lines
+from polytune.data.hashes import HashTable, RowTable, all_bare, bare, stable_hash, tag_mask
+from polytune.data.lines import block_at, blocks, chunk_bytes, expected_lines, spans
 from polytune.data.reserved import ReservedScanner
-from polytune.data.splits import Placer, Shares
+from polytune.data.splits import Placer, Shares, stirred
 from polytune.formats.interface import Passage
 
 STRINGS = Reserved(documented=("User:", "System:", "<image>", "[EOS]"), reported=("Thought:",))
@@ -30,6 +32,7 @@ def test_lines_come_back_whole_wherever_chunks_end(tmp_path: Path, length: int, 
     found = [(block.first + index, line) for block in blocks(path) for index, line in enumerate(block.lines)]
 
     assert found == list(enumerate(lines, 1))
+    assert [block_at(path, span) for span in spans(path)] == list(blocks(path))
 
 
 def test_the_raw_block_is_its_lines(tmp_path: Path) -> None:
@@ -53,12 +56,32 @@ def test_only_whitespace_is_ignored(one: str, other: str) -> None:
 
     safe = [text.encode(errors="replace").decode() for text in (one, other)]
     assert (bare(safe[0]) == bare(safe[1])) == (squeezed(safe[0]) == squeezed(safe[1]))
+    assert list(all_bare(safe)) == [bare(text) for text in safe]
 
 
-def test_stable_hashes_are_pinned() -> None:
+def test_chance_is_pinned() -> None:
     """Split placements depend on these figures: a change of them moves every row of every dataset."""
     assert stable_hash(b"") == 1449310910991872227
-    assert stable_hash(b"polytune.split.v1:0:Writetechno,take1.") == -8033066386314528193
+    assert stable_hash(b"polytune.split.v2:0") == 4635991899026381800
+    assert [stirred(bits) for bits in (0, 1, 2**64 - 1)] == [0, 1452414493, 3033552381]
+
+
+def test_chance_is_even_and_differs_from_seed_to_seed() -> None:
+    """Prompts that differ in a number only are drawn evenly, and two seeds share no more than by chance."""
+    prompts = [b"Write,take%d." % number for number in range(10_000)]
+    tests = []
+    for seed in range(8):
+        placer = Placer(Shares([0.5, 0.5]), seed)
+        cell = placer.new_cell()
+        placed = [placer.place(cell, crc32(prompt)) for prompt in prompts]
+        # Every second prompt fills up what the one before it left open.
+        tests.append(placed[::2])
+
+    agreements = [
+        sum(map(operator.eq, one, other)) for index, one in enumerate(tests) for other in tests[:index]
+    ]
+    assert all(2300 < sum(placed) < 2700 for placed in tests)
+    assert all(2300 < agreement < 2700 for agreement in agreements)
 
 
 @settings(deadline=None)
@@ -80,16 +103,24 @@ def test_a_hash_table_is_a_dictionary(entries: list[tuple[int, int]]) -> None:
 def test_tables_grow_and_forget_nothing() -> None:
     """Fifty thousand prompts and their rows are known after many growths; strangers are not."""
     dice = random.Random(3)
-    keys = [dice.getrandbits(64) - 2**63 for _ in range(50_000)]
+    prompts = [dice.getrandbits(64) - 2**63 for _ in range(50_000)]
+    tags = [1 + prompt % 3 for prompt in prompts]
+    seen = [-tag for tag in tags]
+    others = [prompt // 11 for prompt in prompts]
     table = RowTable()
-    for key in keys:
-        table.begin(table.find(key), key, 1 + key % 3, key // 7)
 
-    assert all(table.slots[table.find(key)] & tag_mask == 1 + key % 3 for key in keys)
-    assert all(table.repeats(table.find(key), key // 7) for key in keys)
-    assert not any(table.repeats(table.find(key), key // 11) for key in keys[:1000])
-    assert all(table.repeats(table.find(key), key // 11) for key in keys[:1000])
-    assert not any(table.slots[table.find(dice.getrandbits(64) - 2**63)] for _ in range(1000))
+    assert table.meet(prompts, [prompt // 7 for prompt in prompts], tags.__getitem__) == tags
+    assert table.meet(prompts, [prompt // 7 for prompt in prompts], lambda _: 7) == seen
+    assert table.meet(prompts, others, lambda _: 7) == tags
+    assert table.meet(prompts, others, lambda _: 7) == seen
+    assert table.meet([dice.getrandbits(64) - 2**63 for _ in range(1000)], others, lambda _: 7) == [7] * 1000
+
+
+def test_what_repeats_within_one_meeting_is_seen() -> None:
+    """The second of two equal rows is known, and tells a prompt's other rows apart."""
+    met = RowTable().meet([80, 80, 80, 160], [1, 1, 2, 1], [3, 9, 9, 4].__getitem__)
+
+    assert met == [3, -3, 3, 4]
 
 
 percentages = st.lists(st.integers(1, 97), min_size=1, max_size=2).filter(lambda parts: sum(parts) < 100)

@@ -92,7 +92,10 @@ def test_equal_sides_still_have_the_published_shape(bench: Bench) -> None:
     ("name", "what"),
     [
         ("bass", "no run or experiment 'bass' here. Did you mean 'base'?"),
-        ("experiments/bass.yaml", "experiments/bass.yaml: no such experiment file. Did you mean 'base.yaml'?"),
+        (
+            "experiments/bass.yaml",
+            "experiments/bass.yaml: no such experiment file. Did you mean 'base.yaml'?",
+        ),
         ("gone/manifest.json", "gone/manifest.json: no such manifest"),
         ("prompts/small.yaml", "unknown key 'system'"),
         ("experiments/base.yaml@epochs=2", "no variant 'epochs=2'. It has none."),

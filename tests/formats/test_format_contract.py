@@ -74,6 +74,22 @@ def test_an_exchange_survives_the_round_trip(name: str, conversation: Conversati
     assert layout(name).encode(conversation) == line
 
 
+@pytest.mark.parametrize("name", NAMES)
+@given(st.lists(st.tuples(st.none() | texts, texts, texts), max_size=5))
+def test_many_exchanges_are_encoded_as_each_of_them(
+    name: str, many: list[tuple[str | None, str, str]]
+) -> None:
+    """The way for many rows at once gives the bytes of the way for one."""
+    systems, prompts, answers = [s for s, _, _ in many], [p for _, p, _ in many], [a for _, _, a in many]
+
+    rows = layout(name).exchanges(systems, prompts, answers)
+
+    assert rows == [
+        layout(name).encode(Conversation(system, (Turn("user", prompt), Turn("assistant", answer))))
+        for system, prompt, answer in many
+    ]
+
+
 @given(conversations)
 def test_a_whole_conversation_survives_bedrocks_round_trip(conversation: Conversation) -> None:
     """System prompt and any number of turns come back from bedrock-conversation-2024."""

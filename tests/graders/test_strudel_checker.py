@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.graders.programs import BAD, GOOD
 
 from polytune.strudel.checker import check
 from polytune.strudel.mini import MiniError, read_mini
 from polytune.strudel.vocabulary import sounds
+from tests.graders.programs import BAD, GOOD
 
 
 @pytest.mark.parametrize("name", GOOD)

@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.graders.programs import BAD, CANARY, GOOD, judged
 
 from polytune.errors import StepFailed, Unavailable
 from polytune.files import digest_of
@@ -17,6 +16,7 @@ from polytune.graders.interface import Verdict
 from polytune.graders.strudel import StrudelGrader, StrudelSpec
 from polytune.settings import Settings
 from polytune.strudel.bundle import bundle_path, description_path
+from tests.graders.programs import BAD, CANARY, GOOD, judged
 
 written = Path(tempfile.gettempdir()) / f"polytune-escape-{os.getpid()}"
 too_long = "takes longer than 0.7 s"

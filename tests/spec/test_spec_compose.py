@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spec_samples import STEADY
 
 from polytune.errors import Problem
 from polytune.fingerprint import Json
 from polytune.spec.compose import Composition, compose, merged
 from polytune.spec.located import Node, Origin, at, leaves, origins, plain, split
 from polytune.spec.overrides import overridden
+from tests.spec.spec_samples import STEADY
 
 
 def composed(

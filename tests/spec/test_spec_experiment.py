@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spec_samples import Bedrock, Generate, Train, sample_member
-
 from polytune.errors import Problem
 from polytune.spec.compose import compose
 from polytune.spec.experiment import Resolved, resolve
 from polytune.spec.located import origins, plain
+from tests.spec.spec_samples import Bedrock, Generate, Train, sample_member
 
 GOOD = """
 name: good-1.0

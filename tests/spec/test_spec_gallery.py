@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from spec_gallery import Case, cases, messages
-from spec_samples import sample_member
+
+from tests.spec.spec_gallery import Case, cases, messages
+from tests.spec.spec_samples import sample_member
 
 GALLERY = cases(Path(__file__).parent / "gallery")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spec_gallery import problems_of
-from spec_samples import STEADY, sample_member
 
 from polytune.errors import Problem
+from tests.spec.spec_gallery import problems_of
+from tests.spec.spec_samples import STEADY, sample_member
 
 GOOD = """\
 name: good

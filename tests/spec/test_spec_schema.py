@@ -7,10 +7,10 @@ import json
 import jsonschema
 import pytest
 import yaml
-from spec_samples import MEMBERS, NAMES, STEPS
 
 from polytune.spec.jsonschema import experiment_schema, schema_text
 from polytune.spec.model import JsonObject
+from tests.spec.spec_samples import MEMBERS, NAMES, STEPS
 
 GOOD = """
 name: good

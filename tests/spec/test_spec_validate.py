@@ -9,7 +9,6 @@ from typing import Annotated
 
 import pytest
 from pydantic import Field
-from spec_samples import Composer, Deploy, Format, Generate, Polychat, Regex, Split, Train, sample_member
 
 from polytune.errors import Problem
 from polytune.fingerprint import Json
@@ -18,6 +17,17 @@ from polytune.spec.located import Node, at
 from polytune.spec.model import Items, Spec
 from polytune.spec.resolved import input_files, spec_json, walk
 from polytune.spec.validate import validated
+from tests.spec.spec_samples import (
+    Composer,
+    Deploy,
+    Format,
+    Generate,
+    Polychat,
+    Regex,
+    Split,
+    Train,
+    sample_member,
+)
 
 
 class Colour(StrEnum):
