@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOCAL := $(VENV)/.installed-local
 DEV := $(VENV)/.installed-dev
 
-.PHONY: quickstart test check strudel bench lock clean
+.PHONY: quickstart test check strudel schema bench lock clean
 
 quickstart: $(LOCAL)
 	@if command -v npm >/dev/null 2>&1; then $(BIN)/polytune grader build strudel \
@@ -26,9 +26,15 @@ check: $(DEV)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The two published schemas, after a spec or the manifest has changed.
+schema: $(LOCAL)
+	$(BIN)/polytune schema > experiments/experiment.schema.json
+	$(BIN)/polytune schema --manifest > docs/manifest.schema.json
+
 bench: $(LOCAL) $(DEV)
 	$(BIN)/python tests/benchmarks/bench_rows.py
 	$(BIN)/python tests/benchmarks/bench_noop.py
+	$(BIN)/python tests/benchmarks/bench_big_input.py
 
 # pip alone finds a CPU build of torch where one is at hand, so it installs; nothing else is needed.
 $(BIN)/python:
@@ -46,8 +52,8 @@ $(DEV): pyproject.toml $(LOCAL) | $(BIN)/python
 # Exact versions with hashes and without registry addresses, for installs that must be reproducible.
 lock: $(DEV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --no-annotate --extra dev pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

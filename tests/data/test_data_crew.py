@@ -28,11 +28,13 @@ TOO_LONG = longest_line_bytes + 2 * chunk_bytes
 
 
 def several_blocks(count: int = 4000) -> Iterator[Sample]:
-    """Samples of about a kilobyte, some of them twice, some with a prompt that was seen."""
-    for made in balanced(count, draws=2):
-        number = int(made.id[1:])
-        answer = f"{PADDING}{number - number % 10 if number % 5 == 0 else number}"
-        yield msgspec.structs.replace(made, answer=answer)
+    """Samples of about a kilobyte; some stand twice side by side, some again in a later block."""
+    made = [
+        msgspec.structs.replace(each, answer=f"{PADDING}{number // 2 if number % 3 else number}")
+        for number, each in enumerate(balanced(count, draws=2))
+    ]
+    again = [msgspec.structs.replace(each, answer=each.answer + "!" * (n % 2)) for n, each in enumerate(made)]
+    yield from [*made, *again[: count // 8]]
 
 
 @pytest.fixture(scope="module")
