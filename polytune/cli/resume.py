@@ -34,6 +34,8 @@ def command(ctx: click.Context, /, run: str | None, workspace: Path | None, **fl
     planner = desk.planner(compiled, options.selected(compiled, remaining(manifest)))
     plan = planner.plan(compiled)
     if manifest.status == "done" and plan.idle:
+        # A run killed after its last manifest, before the ledger learnt of its end, is set right here.
+        desk.ledger.record_run(msgspec.structs.replace(row, status="done"))
         click.echo(f"{row.run_id} is finished, nothing was run.", err=True)
         ctx.exit(show(manifest, as_json=flags["as_json"]))
     estimates = {} if plan.idle else desk.estimates(plan)
