@@ -7,6 +7,8 @@ PolytuneError            1   something went wrong while working
 ├── StepFailed           1   a step could not produce its artifact
 ├── Unavailable          1   a part this machine or this release does not have
 ├── BudgetExceeded       1   continuing would cost more than allowed
+├── Paused              75   work waits for something outside, such as fresh credentials; resume continues
+├── Detached             0   a remote job is recorded and runs on; resume collects it
 ├── Busy                 1   somebody else holds what is needed
 └── LedgerError          1   the workspace's records are unreadable or newer than the program
 """
@@ -69,6 +71,18 @@ class Unavailable(PolytuneError):
 
 class BudgetExceeded(PolytuneError):
     """Continuing would cost more than the experiment or the command line allows."""
+
+
+class Paused(PolytuneError):
+    """Nothing failed and nothing is lost, but going on needs something from outside; resume continues."""
+
+    exit_code = 75
+
+
+class Detached(PolytuneError):
+    """A job is on its way and recorded, and this run was asked not to wait for it."""
+
+    exit_code = 0
 
 
 class Busy(PolytuneError):

@@ -73,6 +73,14 @@ class Workshop:
         """What keeps the step from running on this machine; '' when nothing does."""
         return self.step(compiled).missing()
 
+    def exists(self, compiled: CompiledStep, uri: str) -> bool:
+        """Whether something remote that the step's output stands for is still there."""
+        return self.step(compiled).exists(uri)
+
+    def unready(self, compiled: CompiledStep) -> str:
+        """What the outside world lacks for the step; '' for nothing."""
+        return self.step(compiled).unready()
+
     def estimates(self, plan: Plan, ledger: Ledger) -> dict[str, Estimate]:
         """What each step that may have to run would take."""
         answers = AnswerMemory(ledger, plan.compiled.name)

@@ -22,12 +22,19 @@ class Settings:
     """Answers asked for at once. POLYTUNE_CONCURRENCY."""
     threads: int = 0
     """Compute threads of a local trainer; 0 means the cores this process may use. POLYTUNE_THREADS."""
-    poll_seconds: float = 1.0
-    """Pause between two looks at a running job. POLYTUNE_POLL_SECONDS."""
+    poll_seconds: float = 0.0
+    """Pause between two looks at a running job; 0 leaves it to the platform. POLYTUNE_POLL_SECONDS."""
+    stall_seconds: float = 0.0
+    """How long a remote job may stay in one stage before it is given up and stopped; 0 waits for ever, and
+    says so. POLYTUNE_STALL_HOURS."""
+    clock_url: str = ""
+    """The emulator whose clock waiting moves, in rehearsals; '' is real time. POLYTUNE_CLOCK_URL."""
     log_format: str = "auto"
     """`auto` (console on a terminal, plain lines otherwise), `plain` or `json`. POLYTUNE_LOG_FORMAT."""
     cache_folder: Path = field(default_factory=lambda: Path.home() / ".cache" / "polytune")
     """Converted base models and grader bundles, shared by workspaces. POLYTUNE_CACHE."""
+    rehearsal: bool = False
+    """Whether stand-ins answer for everything that would cost money; set by `--rehearse`."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Environment and `.env` together: where `${env:}` and `${secret:}` look names up."""
 
@@ -44,7 +51,9 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None) ->
     return Settings(
         concurrency=max(1, int(_number(merged, "POLYTUNE_CONCURRENCY", 16))),
         threads=int(_number(merged, "POLYTUNE_THREADS", 0)),
-        poll_seconds=_number(merged, "POLYTUNE_POLL_SECONDS", 1.0),
+        poll_seconds=_number(merged, "POLYTUNE_POLL_SECONDS", 0.0),
+        stall_seconds=3600 * _number(merged, "POLYTUNE_STALL_HOURS", 0.0),
+        clock_url=merged.get("POLYTUNE_CLOCK_URL", ""),
         log_format=_word(merged, "POLYTUNE_LOG_FORMAT", ("auto", "plain", "json")),
         cache_folder=Path(cache).expanduser(),
         environment=merged,

@@ -7,8 +7,9 @@ imports what compiles or executes: those come through `registry.part`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from polytune.errors import UsageError, did_you_mean
 from polytune.lazy import part
 from polytune.settings import Settings, load_settings
 
-unfinished = ("running", "stopped", "failed")
+unfinished = ("running", "stopped", "failed", "paused", "waiting")
 
 
 @dataclass(frozen=True)
@@ -40,22 +41,36 @@ class Desk:
     ledger: Ledger
     memory: FileMemory
     store: Store
+    stage: Any = None
+    """The `emulator.stage.Stage` of a rehearsal."""
     workshops: list[Any] = field(default_factory=list)
 
     @classmethod
-    def open(cls, near: Path | None, override: Path | None, *, creating: bool = False) -> Desk:
+    def open(
+        cls,
+        near: Path | None,
+        override: Path | None,
+        *,
+        creating: bool = False,
+        rehearsal: bool = False,
+        stage: Any = None,
+    ) -> Desk:
         """The workspace of an experiment file (or of the current folder), with its ledger.
 
         Without `creating`, a workspace that has no ledger yet gets one in memory, and nothing is written.
+        `rehearsal` opens the part of it where rehearsals live, with the stand-ins of a `stage` if there is
+        one: its environment stands above everything else.
         """
-        workspace = find_workspace(near, override)
-        settings = load_settings(workspace.root)
+        rehearsal = rehearsal or stage is not None
+        workspace = replace(find_workspace(near, override), rehearsal=rehearsal)
+        settings = load_settings(workspace.root, {**os.environ, **(stage.environment if stage else {})})
+        settings = replace(settings, rehearsal=rehearsal)
         if creating:
             workspace.create()
         known = creating or workspace.ledger.exists()
         ledger = Ledger.open(workspace.ledger) if known else Ledger.empty()
         memory = FileMemory(ledger)
-        return cls(workspace, settings, ledger, memory, Store(workspace, memory))
+        return cls(workspace, settings, ledger, memory, Store(workspace, memory), stage)
 
     def compile(self, path: Path, overrides: Sequence[str]) -> tuple[Compiled, ...]:
         """Every variant of an experiment file; from memory when nothing it depends on has changed.
@@ -66,7 +81,11 @@ class Desk:
             raise UsageError(f"{path}: no such experiment file.{_nearby(path)}")
         identity = identity_of(Path(os.path.abspath(path)), tuple(overrides))
         known = recall(self.ledger, self.memory, identity, self.settings.environment)
-        return (known or self._compiled(path, overrides, identity)).variants
+        variants = (known or self._compiled(path, overrides, identity)).variants
+        if self.stage is not None:
+            for each in variants:
+                self.stage.furnish(each.spec)
+        return variants
 
     def _compiled(self, path: Path, overrides: Sequence[str], identity: str) -> Compilation:
         compiler, parts = part("engine.compile"), part("parts")
@@ -77,15 +96,22 @@ class Desk:
 
     def planner(self, compiled: Compiled, selection: Selection) -> Planner:
         """A planner for one experiment; it makes a step only to ask what a stale one lacks."""
-        return Planner(self.ledger, self.store, World(self._exists, self._missing(compiled)), selection)
+        world = World(self._exists(compiled), self._missing(compiled))
+        return Planner(self.ledger, self.store, world, selection)
 
     def _missing(self, compiled: Compiled) -> Callable[[CompiledStep], str]:
         return lambda step: str(self.workshop(compiled).missing(step))
 
-    def _exists(self, uri: str) -> bool:
-        """Whether a resource is still there; a path is looked at, anything else is taken as recorded."""
-        scheme, _, rest = uri.partition(":")
-        return scheme != "file" or (self.workspace.root / rest).exists()
+    def _exists(self, compiled: Compiled) -> Callable[[CompiledStep, str], bool]:
+        """Whether a resource is still there: a path is looked at, for anything else the step is asked."""
+
+        def exists(step: CompiledStep, uri: str) -> bool:
+            scheme, _, rest = uri.partition(":")
+            if scheme == "file":
+                return (self.workspace.root / rest).exists()
+            return bool(self.workshop(compiled).exists(step, uri))
+
+        return exists
 
     def workshop(self, compiled: Compiled) -> Any:
         """The `parts.Workshop` of an experiment, made once."""
@@ -131,9 +157,12 @@ class Desk:
         """The experiment as a run recorded it."""
         path = self.workspace.root / row.folder / compiled_name
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Compiled)
+            compiled = msgspec.json.decode(path.read_bytes(), type=Compiled)
         except (OSError, msgspec.DecodeError) as error:
             raise UsageError(f"{path}: unreadable ({error}); use `polytune run {row.source}`") from error
+        if self.stage is not None:
+            self.stage.furnish(compiled.spec)
+        return compiled
 
     def live(self, row: RunRow) -> str:
         """Who is working on the run now; '' when nobody is."""
@@ -148,6 +177,17 @@ class Desk:
             except UsageError:
                 return None
         return None
+
+
+@contextmanager
+def rehearsing(near: Path | None, override: Path | None, *, creating: bool) -> Iterator[Desk]:
+    """The rehearsal part of a workspace, with servers on this machine in place of every paid service.
+
+    They live inside the `with`. Raises Unavailable when the extra that brings them is not installed.
+    """
+    stage = part("emulator.stage")
+    with stage.performing() as performance:
+        yield Desk.open(near, override, creating=creating, stage=performance)
 
 
 def up_to_date(plan: Plan, latest: Manifest | None) -> bool:

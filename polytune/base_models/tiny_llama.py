@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from polytune.base_models.interface import (
     BaseModelEntry,
-    Hyperparameters,
     Limits,
-    Range,
     Reserved,
     Source,
+    count,
     local_formats,
+    rate,
 )
 
 TINY_LLAMA = BaseModelEntry(
     name="tiny-llama",
     title="tiny-llama (from scratch, 0.92 M parameters)",
     platform="local",
+    training_api="local",
     training_id="tiny-llama",
     inference_id="tiny-llama",
     regions=(),
@@ -29,12 +30,12 @@ TINY_LLAMA = BaseModelEntry(
         max_tokens_per_row=1024,
         chars_per_token=2.5,
     ),
-    hyperparameters=Hyperparameters(
-        epochs=Range(1, 200, 12),
-        learning_rate=Range(1e-6, 1e-1, 3e-3),
-        warmup_steps=Range(0, 10_000, 10),
-        batch_size=Range(1, 512, 16),
-    ),
+    hyperparameters={
+        "epochs": count("epochs", 1, 200, 12),
+        "learning_rate": rate("learning_rate", 1e-6, 1e-1, 3e-3),
+        "warmup_steps": count("warmup_steps", 0, 10_000, 10),
+        "batch_size": count("batch_size", 1, 512, 16),
+    },
     reserved=Reserved(),
     teachers=(),
     context_tokens=1024,
@@ -53,6 +54,7 @@ TINY_LLAMA = BaseModelEntry(
             "2026-11-21",
             (
                 "training_id",
+                "training_api",
                 "inference_id",
                 "customizations",
                 "formats",

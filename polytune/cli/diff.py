@@ -32,6 +32,7 @@ file_endings = (".yaml", ".yml")
 )
 @click.option("--markdown", is_flag=True, help="Print Markdown for a pull request.")
 @options.workspace
+@options.rehearsal
 @options.as_json
 @click.pass_context
 def command(ctx: click.Context, /, a: str, b: str, rows: int, workspace: Path | None, **flags: bool) -> None:
@@ -41,7 +42,7 @@ def command(ctx: click.Context, /, a: str, b: str, rows: int, workspace: Path | 
     an experiment file; FILE@VARIANT is one variant of a matrix. Exits with 0 when they are the same,
     with 1 when they differ.
     """
-    desks = _Desks(workspace)
+    desks = _Desks(workspace, flags["rehearsal"])
     old, new = desks.side(a), desks.side(b)
     structure = compare_sides(old, new)
     found = _figures(old, new, structure, rows) if structure.first else nothing(old, new, structure)
@@ -61,8 +62,9 @@ def _figures(old: Side, new: Side, structure: Structure, rows: int) -> Differenc
 class _Desks:
     """The workspaces that the two sides lie in, each opened once."""
 
-    def __init__(self, override: Path | None) -> None:
+    def __init__(self, override: Path | None, rehearsal: bool) -> None:
         self.override = override
+        self.rehearsal = rehearsal
         self._open: dict[Path, Desk] = {}
 
     def side(self, name: str) -> Side:
@@ -81,7 +83,7 @@ class _Desks:
         return side_of_run(desk.manifest(_row(desk, name)), desk.store)
 
     def _near(self, path: Path | None) -> Desk:
-        desk = Desk.open(path, self.override)
+        desk = Desk.open(path, self.override, rehearsal=self.rehearsal)
         return self._open.setdefault(desk.workspace.root, desk)
 
     def _manifest(self, path: Path) -> Side:

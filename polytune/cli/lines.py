@@ -31,6 +31,10 @@ def line_of(event: Mapping[str, Any]) -> str:
             return f"{step}FAILED   {event['message']}"
         case "step_skipped":
             return f"{step}skipped  {event['message']}"
+        case "step_paused":
+            return f"{step}paused   {event['message']}"
+        case "step_left":
+            return f"{step}waiting  {event['message']}"
         case "run_detached":
             return f"{step}detached It goes on without polytune. Stop it: {event['stop']}"
         case _:

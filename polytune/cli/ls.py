@@ -16,18 +16,22 @@ from polytune.wiring import Desk
 @click.argument("experiment", required=False)
 @click.option("-n", "limit", type=int, default=20, show_default=True, help="At most so many runs.")
 @options.workspace
+@options.rehearsal
 @options.as_json
-def command(experiment: str | None, limit: int, workspace: Path | None, as_json: bool) -> None:
+def command(
+    experiment: str | None, limit: int, workspace: Path | None, rehearsal: bool, as_json: bool
+) -> None:
     """List runs, latest first; of one EXPERIMENT or of all."""
-    desk = Desk.open(None, workspace)
+    desk = Desk.open(None, workspace, rehearsal=rehearsal)
     rows = desk.ledger.runs(experiment)[:limit]
+    mark = "   rehearsal" if rehearsal else ""
     if as_json:
         click.echo(
             msgspec.json.encode([{**msgspec.to_builtins(r), "live": bool(desk.live(r))} for r in rows])
         )
         return
     for row in rows:
-        click.echo(f"{row.run_id}   {status_of(desk, row):<12}{row.experiment}")
+        click.echo(f"{row.run_id}   {status_of(desk, row):<12}{row.experiment}{mark}")
     if not rows:
         click.echo("no runs here yet: polytune run FILE", err=True)
 

@@ -22,6 +22,7 @@ workspace = click.option(
     type=click.Path(path_type=Path),
     help="Folder whose runs/ to use. Default: the nearest one above FILE with runs/ or .git.",
 )
+rehearsal = click.option("--rehearsal", is_flag=True, help="Look at rehearsals instead of real runs.")
 overrides = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change one value.")
 variant = click.option("--variant", metavar="NAME", help="Only this variant of a matrix.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")

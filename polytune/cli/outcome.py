@@ -14,20 +14,27 @@ from polytune.engine.manifest import Manifest, StepReport, StepStatus
 
 def outcome_lines(manifest: Manifest) -> list[str]:
     """A finished run as a person reads it."""
-    lines = [f"{manifest.experiment}   {manifest.status}   run {manifest.run_id}", ""]
+    title = f"{manifest.experiment}   {manifest.status}   run {manifest.run_id}{rehearsal_mark(manifest)}"
+    lines = [title, ""]
     for name in manifest.order:
         lines.append(_step_line(name, manifest.steps[name]))
     for name in manifest.order:
         report = manifest.steps[name]
         if report.kind == "evaluate" and report.status.complete:
             lines += ["", *evaluation_lines(report.metrics)]
+            lines += ["  these answers are an emulator's: they say nothing of a model"] * manifest.rehearsal
     exported = [_placed(report) for report in manifest.steps.values() if report.kind == "export"]
     paths = [path for path in exported if path]
     if paths:
         lines += ["", f"exported   {', '.join(paths)}"]
     if manifest.status == "done":
-        lines.append(f"next       {program()} show {manifest.run_id}")
+        lines.append(f"next       {program()} show {manifest.run_id}{' --rehearsal' * manifest.rehearsal}")
     return lines
+
+
+def rehearsal_mark(manifest: Manifest) -> str:
+    """What marks a rehearsal wherever a run is named; '' for a real one."""
+    return "   REHEARSAL: losses, answers and prices are synthetic" if manifest.rehearsal else ""
 
 
 def program() -> str:
@@ -63,10 +70,13 @@ def evaluation_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
             ("custom", "custom model"),
             ("nearest", "nearest training answer"),
         ):
-            score = result["scores"][who]
+            score = result["scores"].get(who)
+            if score is None:
+                continue
             share = score["passed"] / score["n"] if score["n"] else 0.0
             yield f"  {title:<26}{score['passed']:>5}/{score['n']:<5} {share:>5.0%}{_remark(who, metrics)}"
-        yield f"  {_versus('base', result['custom_versus_base'])}"
+        rival = "base" if result["custom_versus_base"] else "nearest"
+        yield f"  {_versus(rival, result[f'custom_versus_{rival}'])}"
 
 
 def _remark(who: str, metrics: Mapping[str, Any]) -> str:

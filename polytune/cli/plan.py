@@ -22,6 +22,7 @@ work_to_do = 10
 @options.overrides
 @options.variant
 @options.workspace
+@options.rehearsal
 @options.as_json
 @click.pass_context
 def command(
@@ -38,7 +39,7 @@ def command(
 
     Exits with 0 when nothing is to do and with 10 when something is.
     """
-    desk = Desk.open(file, workspace)
+    desk = Desk.open(file, workspace, rehearsal=flags["rehearsal"])
     plans = []
     for compiled in options.variants(desk, file, overrides, variant):
         plan = desk.planner(compiled, options.selected(compiled, options.flags_of(flags))).plan(compiled)

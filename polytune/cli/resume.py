@@ -9,24 +9,43 @@ import click
 import msgspec
 
 from polytune.cli import options
-from polytune.cli.run import close_listeners, consent, open_session, refuse_blocked, show
+from polytune.cli.run import (
+    close_listeners,
+    consent,
+    open_session,
+    opened,
+    refuse_blocked,
+    refuse_unready,
+    show,
+)
 from polytune.engine.manifest import Manifest
 from polytune.engine.selection import Flags
-from polytune.errors import Busy
+from polytune.errors import Busy, Paused
 from polytune.wiring import Desk
+
+still_waiting = Paused.exit_code
+"""What `resume --detach` exits with while a job is on its way, so that a script can come again later."""
 
 
 @click.command("resume")
 @click.argument("run", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask before spending.")
 @click.option("--max-usd", type=float, help="Stop before this run spends more.")
+@click.option("--rehearse", is_flag=True, help="The run is a rehearsal; its stand-ins are started again.")
+@click.option("--detach", is_flag=True, help="Collect what is finished, and leave other jobs on their way.")
+@click.option("--agree", multiple=True, metavar="STEP", help="Accept a step's cost that goes on by the hour.")
 @click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), help="How events are shown.")
 @options.workspace
 @options.as_json
 @click.pass_context
 def command(ctx: click.Context, /, run: str | None, workspace: Path | None, **flags: Any) -> None:
     """Continue the last unfinished run, or the one named by its id or experiment."""
-    desk = Desk.open(None, workspace)
+    with opened(None, workspace, creating=False, rehearse=flags["rehearse"]) as desk:
+        ctx.exit(resumed(desk, run, flags))
+
+
+def resumed(desk: Desk, run: str | None, flags: dict[str, Any]) -> int:
+    """The run goes on to its end; its exit code. Raises Busy when somebody works on it."""
     row = desk.run_row(run, open_only=True)
     manifest, compiled = desk.manifest(row), desk.recorded(row)
     if live := desk.live(row):
@@ -37,9 +56,10 @@ def command(ctx: click.Context, /, run: str | None, workspace: Path | None, **fl
         # A run killed after its last manifest, before the ledger learnt of its end, is set right here.
         desk.ledger.record_run(msgspec.structs.replace(row, status="done"))
         click.echo(f"{row.run_id} is finished, nothing was run.", err=True)
-        ctx.exit(show(manifest, as_json=flags["as_json"]))
+        return show(manifest, as_json=flags["as_json"])
     estimates = {} if plan.idle else desk.estimates(plan)
     refuse_blocked(plan)
+    refuse_unready(desk, plan)
     allowed = consent(plan, estimates, desk, flags)
     recorded = {"overrides": manifest.overrides, "chosen": manifest.flags}
     session = open_session(desk, planner, compiled, {**flags, **recorded}, allowed)
@@ -47,7 +67,8 @@ def command(ctx: click.Context, /, run: str | None, workspace: Path | None, **fl
         finished = session.resume(plan, manifest)
     finally:
         close_listeners(session)
-    ctx.exit(show(finished, as_json=flags["as_json"]))
+    code = show(finished, as_json=flags["as_json"])
+    return still_waiting if finished.status == "waiting" else code
 
 
 def remaining(manifest: Manifest) -> Flags:

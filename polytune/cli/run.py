@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,13 @@ from polytune.cli.plan import plan_lines
 from polytune.engine.compiled import Compiled
 from polytune.engine.manifest import Manifest
 from polytune.engine.plan import Plan, State
-from polytune.errors import BudgetExceeded, UsageError
+from polytune.errors import BudgetExceeded, Paused, UsageError
 from polytune.lazy import part
-from polytune.wiring import Desk, up_to_date
+from polytune.wiring import Desk, rehearsing, up_to_date
 
 free_of_asking_usd = 0.0
 interrupted = 130
+paused = Paused.exit_code
 
 
 @click.command("run")
@@ -30,18 +33,34 @@ interrupted = 130
 @options.variant
 @click.option("--yes", is_flag=True, help="Do not ask before spending.")
 @click.option("--max-usd", type=float, help="Stop before this run spends more.")
+@click.option(
+    "--rehearse", is_flag=True, help="Try everything against stand-ins on this machine, at no cost."
+)
+@click.option("--detach", is_flag=True, help="Leave remote jobs on their way; `resume` collects them.")
+@click.option("--agree", multiple=True, metavar="STEP", help="Accept a step's cost that goes on by the hour.")
 @click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), help="How events are shown.")
 @options.workspace
 @options.as_json
 @click.pass_context
 def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: Any) -> None:
     """Run an experiment; what is already done is not done again."""
-    desk = Desk.open(file, workspace, creating=file.is_file())
-    codes = [
-        run_variant(desk, compiled, flags)
-        for compiled in options.variants(desk, file, flags["overrides"], flags["variant"])
-    ]
+    with opened(file, workspace, creating=file.is_file(), rehearse=flags["rehearse"]) as desk:
+        codes = [
+            run_variant(desk, compiled, flags)
+            for compiled in options.variants(desk, file, flags["overrides"], flags["variant"])
+        ]
     ctx.exit(max(codes))
+
+
+@contextmanager
+def opened(near: Path | None, workspace: Path | None, *, creating: bool, rehearse: bool) -> Iterator[Desk]:
+    """The workspace, or its rehearsal part with the stand-ins at work."""
+    if not rehearse:
+        yield Desk.open(near, workspace, creating=creating)
+        return
+    with rehearsing(near, workspace, creating=creating) as desk:
+        click.echo("rehearsal: stand-ins on this machine; losses, answers and prices are synthetic", err=True)
+        yield desk
 
 
 def run_variant(desk: Desk, compiled: Compiled, flags: dict[str, Any]) -> int:
@@ -54,6 +73,7 @@ def run_variant(desk: Desk, compiled: Compiled, flags: dict[str, Any]) -> int:
         return show(latest, as_json=flags["as_json"])
     estimates = {} if plan.idle else desk.estimates(plan)
     refuse_blocked(plan)
+    refuse_unready(desk, plan)
     allowed = consent(plan, estimates, desk, flags)
     chosen = options.flags_of(flags)
     session = open_session(desk, planner, compiled, {**flags, "chosen": chosen}, allowed)
@@ -74,6 +94,17 @@ def refuse_blocked(plan: Plan) -> None:
         raise UsageError("\n".join(lines) + "\nNothing was run." + before)
 
 
+def refuse_unready(desk: Desk, plan: Plan) -> None:
+    """Raises UsageError when the outside world lacks what a step would need: asked before it starts."""
+    workshop = desk.workshop(plan.compiled)
+    works = [step.step for step in plan.steps if step.state in (State.RUN, State.MAYBE)]
+    found = {str(workshop.unready(step)): step.id for step in reversed(works)}
+    found.pop("", None)
+    if found:
+        lines = [f"{plan.compiled.name}: {step}: {what}" for what, step in found.items()]
+        raise UsageError("\n".join(lines) + "\nNothing was run.")
+
+
 def _last_runnable(plan: Plan) -> str:
     return [step.step.id for step in plan.steps if step.state in (State.RUN, State.MAYBE)][-1]
 
@@ -91,6 +122,9 @@ def consent(plan: Plan, estimates: dict[str, Any], desk: Desk, flags: dict[str, 
             f"{plan.compiled.name}: this run would cost at least ${low:.2f}, and ${allowed:.2f} is allowed."
             " Raise budget.usd in the file, or --max-usd"
         )
+    if flags["rehearse"]:
+        return allowed
+    agree(plan, estimates, allowed, flags)
     if high > free_of_asking_usd and not flags["yes"]:
         spent = desk.ledger.spent_usd(plan.compiled.name)
         click.echo("\n".join(plan_lines(plan, estimates, spent)), err=True)
@@ -98,6 +132,23 @@ def consent(plan: Plan, estimates: dict[str, Any], desk: Desk, flags: dict[str, 
             raise UsageError(f"this run may cost up to ${high:.2f}: add --yes to agree without a terminal")
         click.confirm(f"Spend up to ${high:.2f}?", abort=True, err=True)
     return allowed
+
+
+def agree(plan: Plan, estimates: dict[str, Any], allowed: float | None, flags: dict[str, Any]) -> None:
+    """Asks about each cost that goes on by the hour, unless a budget covers it or `--agree` names it.
+
+    Raises UsageError without a terminal to ask at.
+    """
+    for step, estimate in estimates.items():
+        covered = allowed is not None and estimate.usd_high is not None
+        if not estimate.consent or covered or step in flags.get("agree", ()):
+            continue
+        what = f"{plan.compiled.name}: {step}: {estimate.consent}"
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"{what}. Agree with --agree {step}, or state a ttl and budget.usd that covers it"
+            )
+        click.confirm(f"{what}. Agree?", abort=True, err=True)
 
 
 def _allowed(plan: Plan, desk: Desk, flags: dict[str, Any]) -> float | None:
@@ -120,6 +171,7 @@ def open_session(
         max_usd=max_usd,
         overrides=flags["overrides"],
         flags=flags["chosen"],
+        detach=flags.get("detach", False),
     )
 
 
@@ -145,12 +197,17 @@ def show(manifest: Manifest, *, as_json: bool) -> int:
         click.echo(msgspec.json.encode(manifest, order="deterministic"))
     else:
         click.echo("\n".join(outcome_lines(manifest)))
+    again = f"{program()} resume {manifest.run_id}{' --rehearse' if manifest.rehearsal else ''}"
     if manifest.status == "stopped":
-        click.echo(
-            f"stopped; what was finished is safe. Continue: {program()} resume {manifest.run_id}", err=True
-        )
+        click.echo(f"stopped; what was finished is safe. Continue: {again}", err=True)
         return interrupted
+    if manifest.status == "paused":
+        click.echo(f"paused; nothing failed and nothing is lost. Continue: {again}", err=True)
+        return paused
+    if manifest.status == "waiting":
+        click.echo(f"a job is on its way; nobody has to wait for it here. Collect it: {again}", err=True)
+        return 0
     if manifest.status == "failed":
-        click.echo(f"Continue after mending it: {program()} resume {manifest.run_id}", err=True)
+        click.echo(f"Continue after mending it: {again}", err=True)
         return 1
     return 0

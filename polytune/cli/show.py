@@ -22,10 +22,11 @@ shown_files = 12
 @click.argument("run")
 @click.argument("step", required=False)
 @options.workspace
+@options.rehearsal
 @options.as_json
-def command(run: str, step: str | None, workspace: Path | None, as_json: bool) -> None:
+def command(run: str, step: str | None, workspace: Path | None, rehearsal: bool, as_json: bool) -> None:
     """Show a RUN (an id or an experiment), or one of its STEPs."""
-    desk = Desk.open(None, workspace)
+    desk = Desk.open(None, workspace, rehearsal=rehearsal)
     manifest = desk.manifest(desk.run_row(run))
     if step is not None and step not in manifest.steps:
         raise UsageError(f"{manifest.run_id}: no step '{step}'.{did_you_mean(step, list(manifest.order))}")

@@ -10,6 +10,7 @@ import msgspec
 
 from polytune.cli import options
 from polytune.cli.ls import status_of
+from polytune.cli.outcome import rehearsal_mark
 from polytune.engine.jobbook import JobBook
 from polytune.engine.manifest import StepStatus
 from polytune.wiring import Desk
@@ -18,10 +19,11 @@ from polytune.wiring import Desk
 @click.command("status")
 @click.argument("run", required=False)
 @options.workspace
+@options.rehearsal
 @options.as_json
-def command(run: str | None, workspace: Path | None, as_json: bool) -> None:
+def command(run: str | None, workspace: Path | None, rehearsal: bool, as_json: bool) -> None:
     """Show how a RUN (an id, an experiment, or the latest) stands."""
-    desk = Desk.open(None, workspace)
+    desk = Desk.open(None, workspace, rehearsal=rehearsal)
     row = desk.run_row(run)
     manifest = desk.manifest(row)
     steps = {name: str(manifest.steps[name].status) for name in manifest.order}
@@ -41,15 +43,15 @@ def command(run: str | None, workspace: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(found))
         return
-    click.echo(f"{row.experiment}   {found['status']}   run {row.run_id}")
+    click.echo(f"{row.experiment}   {found['status']}   run {row.run_id}{rehearsal_mark(manifest)}")
     if found["worked_on_by"]:
         click.echo(f"worked on by {found['worked_on_by']}")
     for name, status in steps.items():
         message = manifest.steps[name].message
         click.echo(f"  {name:<10} {status:<8} {message}".rstrip())
     for job in found["jobs"]:
-        click.echo(f"  job of {job['step']}: {job['token']} (process group {job['handle']})")
-    if found["status"] in ("interrupted", "stopped", "failed"):
-        click.echo(f"continue: polytune resume {row.run_id}")
+        click.echo(f"  job of {job['step']}: {job['token']} ({job['handle']})")
+    if found["status"] in ("interrupted", "stopped", "failed", "paused", "waiting"):
+        click.echo(f"continue: polytune resume {row.run_id}{' --rehearse' if rehearsal else ''}")
     elif any(status == StepStatus.SKIPPED for status in steps.values()):
         click.echo(f"some steps were not selected; the rest: polytune run {manifest.path}")

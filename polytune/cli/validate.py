@@ -21,10 +21,21 @@ splits = ("train", "validation", "test")
     "--base-model", required=True, metavar="ID", help="A name such as nova-lite, or a folder ./NAME."
 )
 @click.option("--format", "format_name", metavar="NAME", help="Default: what the first line looks like.")
+@click.option(
+    "--customization",
+    type=click.Choice(["fine_tuning", "distillation", "reinforcement_fine_tuning"]),
+    help="What the data is for. Default: the first that takes the format.",
+)
 @options.as_json
 @click.pass_context
 def command(
-    ctx: click.Context, files: tuple[Path, ...], base_model: str, format_name: str | None, as_json: bool
+    ctx: click.Context,
+    /,
+    files: tuple[Path, ...],
+    base_model: str,
+    format_name: str | None,
+    customization: str | None,
+    as_json: bool,
 ) -> None:
     """Check data FILEs against a base model's rules.
 
@@ -33,10 +44,10 @@ def command(
     """
     by_split = split_files(files)
     entry = part("base_models.interface").find_base_model(_base_model(base_model), Path.cwd())
-    name = format_name or guessed_format(next(iter(by_split.values())), entry.formats)
+    name = format_name or guessed_format(next(iter(by_split.values())), entry.all_formats)
     if format_name:
         part("formats.interface").FORMATS.load(format_name)
-    report = part("data.checking").check_dataset(by_split, entry, name)
+    report = part("data.checking").check_dataset(by_split, entry, name, customization=customization)
     rendering = part("data.report")
     if as_json:
         click.echo(rendering.to_json(report), nl=False)
@@ -71,15 +82,17 @@ def _absence(path: Path) -> str:
 def _base_model(name: str) -> str:
     """The name; a folder of the current one may be named without `./`."""
     known = part("base_models.interface").BASE_MODELS.names()
-    return f"./{name}" if name not in known and Path(name).is_dir() else name
+    return f"./{name}" if name not in known and "/" not in name and Path(name).is_dir() else name
 
 
 def guessed_format(path: Path, usual: Sequence[str]) -> str:
-    """The format in which the file's first line has the fewest faults; else the usual one."""
+    """The format in which the file's first line has the fewest faults; a usual one if it is in none."""
     formats = part("formats.interface").FORMATS
     line = _first_line(path)
-    names: list[str] = [*usual, *(name for name in formats.names() if name not in usual)]
-    return min(names, key=lambda name: _faults(formats.load(name)(), line))
+    others = [name for name in formats.names() if name not in usual]
+    faults = {name: _faults(formats.load(name)(), line) for name in (*usual, *others)}
+    readable = [name for name, (unreadable, _) in faults.items() if not unreadable]
+    return min(readable or usual, key=lambda name: faults[name])
 
 
 def _faults(layout: Any, line: bytes) -> tuple[bool, int]:

@@ -21,6 +21,7 @@ from polytune.wiring import Desk
 @options.overrides
 @options.variant
 @options.workspace
+@options.rehearsal
 @options.as_json
 def command(
     file: Path,
@@ -28,14 +29,14 @@ def command(
     overrides: tuple[str, ...],
     variant: str | None,
     workspace: Path | None,
-    as_json: bool,
+    **flags: bool,
 ) -> None:
     """Explain one step: its key, and what changed since the nearest earlier one."""
-    desk = Desk.open(file, workspace)
+    desk = Desk.open(file, workspace, rehearsal=flags["rehearsal"])
     for compiled in options.variants(desk, file, overrides, variant):
         select(compiled, only=step)
         planned = desk.planner(compiled, Selection()).plan(compiled).step(step)
-        if as_json:
+        if flags["as_json"]:
             click.echo(msgspec.json.encode(_as_json(planned)))
         else:
             click.echo("\n".join(_lines(compiled.name, planned)))

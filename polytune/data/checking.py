@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from polytune.base_models.interface import BaseModelEntry
+from polytune.base_models.interface import BaseModelEntry, Customization
 from polytune.data.crew import Crew, workers_for
 from polytune.data.hashes import RowTable
 from polytune.data.judging import Judged, Judgement, Rules
@@ -33,15 +33,17 @@ def check_dataset(
     format_name: str,
     provenance: Path | None = None,
     *,
+    customization: Customization | None = None,
     workers: int | None = None,
 ) -> CheckReport:
     """Everything wrong with the files of a dataset, by split, and what they are like.
 
-    Prompts must not be shared between files; row limits hold for `train` and `validation`. The report
+    Prompts must not be shared between files; row limits hold for `train` and `validation`. They are those
+    of the customization type; None for the first one that takes the format. The report
     is the same by however many worker processes; None for as many as pay. Raises DataError when a file
     cannot be read or the base model takes no data in this format.
     """
-    rules = Rules(entry, format_name)
+    rules = Rules(entry, format_name, customization)
     if len(files) > most_files:
         raise DataError(f"{len(files)} files: at most {most_files} can be checked together.")
     with Crew(workers_for(files.values()) if workers is None else workers) as crew:
@@ -51,6 +53,7 @@ def check_dataset(
         for number, (split, path) in enumerate(files.items(), 1):
             splits.append(FileCheck(check, split, path, number).run(cells.get(split, {})))
     check.row_limits({split.split: split.rows for split in splits})
+    check.evenness(sum(split.readable_rows for split in splits))
     return CheckReport(
         base_model=entry.name,
         format=format_name,
@@ -70,24 +73,55 @@ class Check:
         self.crew = crew
         self.tally = Tally()
         self.table = RowTable(expected)
+        self.holding: dict[str, int] = {}
+        """How many rows hold each kind of content besides text."""
 
     def row_limits(self, rows: Mapping[str, int]) -> None:
         """The numbers of rows have been judged."""
-        train = rows.get("train")
+        train, validation = rows.get("train"), rows.get("validation", 0)
         title, limits = self.rules.entry.title, self.rules.limits
-        if train is not None and train < limits.min_train_rows:
-            what = f"{train} training rows; {title} needs at least {limits.min_train_rows}"
+        counted = (train or 0) + (validation if limits.min_counts_validation else 0)
+        sort = "training and validation rows" if limits.min_counts_validation else "training rows"
+        if train is not None and counted < limits.min_train_rows:
+            what = f"{counted} {sort}; {title} needs at least {limits.min_train_rows}"
             self._dataset("too-few-rows", "error", what, "Generate more samples.")
-        elif train is not None and train < limits.advised_train_rows:
-            what = f"{train} training rows; {limits.advised_train_rows} or more are advised for {title}"
+        elif train is not None and counted < limits.advised_train_rows:
+            what = f"{counted} {sort}; {limits.advised_train_rows} or more are advised for {title}"
             self._dataset("few-rows", "warning", what, "Generate more samples, or accept the risk.")
-        total = sum(rows.get(split, 0) for split in ("train", "validation"))
+        total = (train or 0) + validation
         if limits.max_rows is not None and total > limits.max_rows:
             what = f"{total:,} training and validation rows; {title} takes at most {limits.max_rows:,}"
             self._dataset("too-many-rows", "error", what, "Use fewer samples.")
-        if rows.get("validation") and limits.validation_doubtful:
+        if validation:
+            self._validation(validation)
+
+    def _validation(self, rows: int) -> None:
+        """The size of the validation set has been judged, and whether there may be one."""
+        title, limits = self.rules.entry.title, self.rules.limits
+        if limits.validation_doubtful:
             what = f"sources disagree on whether {title} takes a validation set"
             self._dataset("validation-set", "warning", what, "Do not send the validation file, or try it.")
+        if limits.max_validation_rows == 0:
+            what = f"{title} takes no validation set"
+            self._dataset("validation-set", "error", what, "Set the split's validation share to 0.")
+        elif limits.max_validation_rows is not None and rows > limits.max_validation_rows:
+            what = f"{rows:,} validation rows; {title} takes at most {limits.max_validation_rows:,}"
+            self._dataset("too-many-rows", "error", what, "Give the validation split a smaller share.")
+        elif rows < limits.min_validation_rows:
+            what = f"{rows} validation rows; {title} needs {limits.min_validation_rows}, or none"
+            self._dataset("too-few-rows", "error", what, "Give the validation split a larger share, or 0.")
+
+    def evenness(self, rows: int) -> None:
+        """Whether the rows are all of one kind has been judged."""
+        media = [kind for kind in ("image", "video") if self.holding.get(kind)]
+        if len(media) > 1:
+            what = "some rows hold images and some hold videos"
+            self._dataset("media-mixed", "error", what, "Train on one kind of media at a time.")
+        for kind, count in self.holding.items():
+            if count < rows and kind in self.rules.entry.blocks:
+                what = f"{count:,} of {rows:,} rows hold {kind}"
+                fix = "Let all rows hold it or none: AWS's own SDK refuses a mixture."
+                self._dataset("uneven-rows", "warning", what, fix)
 
     def _dataset(self, rule: str, severity: Severity, message: str, fix: str) -> None:
         self.tally.add(Finding(rule=rule, severity=severity, line=0, field="", message=message, fix=fix))
@@ -108,10 +142,13 @@ class FileCheck:
     def run(self, cells: dict[str, int]) -> SplitStatistics:
         """The file has been read once."""
         self._name()
+        self._size()
         judgement = Judgement(self.check.rules, self.split, self.path.name)
         for judged in self.check.crew.results(self.path, judgement):
             self.lines += judged.lines
             self.blank += judged.blank
+            for kind, count in judged.holding.items():
+                self.check.holding[kind] = self.check.holding.get(kind, 0) + count
             self.check.tally.merge(judged.tally)
             self.lengths.add(judged.characters, judged.numbers)
             self._compare(judged)
@@ -161,6 +198,14 @@ class FileCheck:
             what = f"Bedrock does not take the name '{self.path.name}'"
             fix = "Use letters, digits, _ - and . only, ending in .jsonl."
             self._add(0, "file-name", "warning", (what, fix))
+
+    def _size(self) -> None:
+        limits = self.check.rules.limits
+        most = {"train": limits.max_train_bytes, "validation": limits.max_validation_bytes}.get(self.split)
+        size = self.path.stat().st_size if self.path.is_file() else 0
+        if most is not None and size > most:
+            what = f"{size:,} bytes; {self.check.rules.entry.title} takes at most {most:,}"
+            self._add(0, "file-too-large", "error", (what, "Use fewer or shorter rows."))
 
     def _add(self, line: int, rule: str, severity: Severity, said: tuple[str, str]) -> None:
         message, fix = said

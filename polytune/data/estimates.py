@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from polytune.base_models.interface import BaseModelEntry
+from polytune.data.prices import prices_of
 from polytune.engine.step import Estimate
+from polytune.settings import Settings
 
 token_error = 0.25
 """Assumed relative error of a token count estimated from characters."""
 
 
-def training_estimate(entry: BaseModelEntry, tokens: int | None, epochs: float) -> Estimate:
-    """Tokens times epochs times the price; with a note where a part of that is unknown."""
-    trained = None if tokens is None else round(tokens * epochs)
-    if entry.prices is None:
+def training_estimate(
+    entry: BaseModelEntry, tokens: int | None, epochs: float | None, settings: Settings
+) -> Estimate:
+    """Tokens times epochs times the price; with a note where a part of that is unknown.
+
+    Raises UsageError when the user's own file of prices is none.
+    """
+    trained = None if tokens is None or epochs is None else round(tokens * epochs)
+    prices = prices_of(entry, settings)
+    if prices is None:
         return Estimate(tokens=trained, usd_low=0.0, usd_high=0.0, note="on this machine")
-    price = entry.prices.training_usd_per_1k_tokens
+    price = prices.training_usd_per_1k_tokens
     if price is None:
         return Estimate(tokens=trained, note=f"price unknown: no sourced training price for {entry.name}")
     if trained is None:

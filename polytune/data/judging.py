@@ -11,13 +11,28 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 
-from polytune.base_models.interface import BaseModelEntry, Limits
+import msgspec
+
+from polytune.base_models.interface import BaseModelEntry, Customization, Limits
 from polytune.data.hashes import all_bare
 from polytune.data.lines import LineBlock
 from polytune.data.report import Tally
 from polytune.data.reserved import ReservedScanner
 from polytune.errors import DataError
-from polytune.formats.interface import FORMATS, Conversation, Finding, Format, Severity, byte_order_mark
+from polytune.formats.interface import (
+    FORMATS,
+    Conversation,
+    Finding,
+    Format,
+    MediaReference,
+    Reading,
+    Severity,
+    byte_order_mark,
+)
+
+distillation_refuses = frozenset({"schema-version", "empty-system"})
+"""Rules that AWS's validator of prompts for distillation makes errors, whatever the base model
+(aws-samples/amazon-bedrock-samples @85fba9d, model_distillation/dataset-validation)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +49,53 @@ class Judged:
     """Hashes of all turns but the last."""
     pairs: array[int]
     """Hashes of those and the last turn together."""
+    holding: dict[str, int]
+    """How many rows hold each kind of content besides text."""
 
 
 class Rules:
     """What the rows of a dataset are judged by."""
 
-    def __init__(self, entry: BaseModelEntry, format_name: str) -> None:
-        """Raises DataError when the base model takes no data, or none in this format."""
-        if entry.limits is None:
-            raise DataError(
-                f"{entry.title} cannot be trained; it is a teacher only. Choose another base model."
-            )
-        if format_name not in entry.formats:
-            raise DataError(f"{entry.title} does not take {format_name}. Use {' or '.join(entry.formats)}.")
+    def __init__(
+        self, entry: BaseModelEntry, format_name: str, customization: Customization | None = None
+    ) -> None:
+        """The customization type that takes the format, the usual one first, when none is stated.
+
+        Raises DataError when the base model takes no data, or none in this format.
+        """
         self.entry = entry
-        self.limits: Limits = entry.limits
-        self.format: Format = FORMATS.load(format_name)()
+        self.customization = customization or _customization(entry, format_name)
+        formats = entry.formats_of(self.customization)
+        limits = entry.limits_of(self.customization)
+        if limits is None:
+            raise DataError(_no_such_job(entry, self.customization))
+        if format_name not in formats:
+            jobs = self.customization.replace("_", " ")
+            place = "" if self.customization == "fine_tuning" else f" for {jobs}"
+            raise DataError(f"{entry.title} does not take {format_name}{place}. Use {' or '.join(formats)}.")
+        self.limits: Limits = limits
+        self.distils = self.customization == "distillation"
+        self.format: Format = FORMATS.load(format_name)("optional" if self.distils else "required")
+        self.stricter = frozenset(entry.stricter) | (distillation_refuses if self.distils else frozenset())
         self.scanner = ReservedScanner(entry.reserved)
         most_tokens = self.limits.max_tokens_per_row
         self.most_characters = most_tokens and int(most_tokens * self.limits.chars_per_token)
+
+
+def _customization(entry: BaseModelEntry, format_name: str) -> Customization:
+    """The first type of job that takes the format; fine-tuning when none does."""
+    found = (each for each in entry.customizations if format_name in entry.formats_of(each))
+    usual: Customization = entry.customizations[0] if entry.customizations else "fine_tuning"
+    return next(found, usual)
+
+
+def _no_such_job(entry: BaseModelEntry, customization: Customization) -> str:
+    if not entry.customizations:
+        return f"{entry.title} cannot be trained; it is a teacher only. Choose another base model."
+    known = " or ".join(each.replace("_", " ") for each in entry.customizations)
+    reason = entry.refused.get(customization)
+    why = f": {reason}" if reason else ""
+    return f"{entry.title} has no {customization.replace('_', ' ')}{why}. Use it for {known}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +123,7 @@ class BlockJudgement:
         self._blank = 0
         self._numbers: list[int] = []
         self._read: list[Conversation] = []
+        self._holding: dict[str, int] = {}
 
     def judged(self) -> Judged:
         """Every row has been judged."""
@@ -97,6 +141,9 @@ class BlockJudgement:
                 self._reserved(line, number)
         characters = array("q", map(_length, self._read))
         self._too_long(characters)
+        self._captions()
+        if self._rules.distils:
+            self._single_turns()
         prompts = list(all_bare(map(_asked, self._read)))
         answers = all_bare([conversation.turns[-1].text for conversation in self._read])
         return Judged(
@@ -107,6 +154,7 @@ class BlockJudgement:
             characters=characters,
             prompts=array("q", map(hash, prompts)),
             pairs=array("q", map(hash, zip(prompts, answers, strict=True))),
+            holding=self._holding,
         )
 
     def _repaired(self) -> list[bytes]:
@@ -130,24 +178,64 @@ class BlockJudgement:
         for finding in reading.findings:
             self._blank += finding.rule == "blank-line"
             self._add(finding)
-        entry = self._rules.entry
-        for block in reading.blocks:
-            if block.kind not in entry.blocks:
-                taken = ", ".join(("text", *entry.blocks))
-                self._add(
-                    Finding(
-                        rule="block-not-taken",
-                        severity="error",
-                        line=number,
-                        field=block.field,
-                        message=f"{entry.title} cannot be trained on {block.kind}",
-                        fix=f"Drop the row, or the block; taken: {taken}.",
-                    )
-                )
+        if reading.blocks:
+            self._blocks(reading, line, number)
         if reading.conversation is not None:
             self._numbers.append(number)
             self._read.append(reading.conversation)
             self._reserved(line, number)
+
+    def _blocks(self, reading: Reading, line: bytes, number: int) -> None:
+        """What a row holds besides text has been judged by what the base model takes."""
+        entry = self._rules.entry
+        for kind in dict.fromkeys(block.kind for block in reading.blocks):
+            self._holding[kind] = self._holding.get(kind, 0) + 1
+        for block in reading.blocks:
+            if block.kind not in entry.blocks:
+                what = f"{entry.title} cannot be trained on {block.kind}"
+                fix = f"Drop the row, or the block; taken: {', '.join(('text', *entry.blocks))}."
+                self._row(number, "block-not-taken", "error", (what, fix), block.field)
+        references = self._rules.format.references_of(line)
+        for media in entry.media:
+            found = [reference for reference in references if reference.kind == media.kind]
+            if media.most_per_row is not None and len(found) > media.most_per_row:
+                what = f"{len(found)} {media.kind}s in one row; {entry.title} takes {media.most_per_row}"
+                self._row(
+                    number, "media-count", "error", (what, f"At most {media.most_per_row}."), "messages"
+                )
+            for reference in found:
+                self._media_format(reference, number)
+
+    def _media_format(self, reference: MediaReference, number: int) -> None:
+        media = self._rules.entry.media_of(reference.kind)
+        if media is None or not reference.format or reference.format in media.formats:
+            return
+        title, fix = self._rules.entry.title, f"Use {', '.join(media.formats)}."
+        if reference.format in media.doubtful_formats:
+            what = f"sources disagree on whether {title} takes {reference.format}"
+            self._row(number, "media-format-doubtful", "warning", (what, fix), reference.field)
+        else:
+            what = f"{title} takes no {reference.kind} of the format {reference.format}"
+            self._row(number, "media-format-not-taken", "error", (what, fix), reference.field)
+
+    def _captions(self) -> None:
+        limits, title = self._rules.limits, self._rules.entry.title
+        if limits.max_caption_characters is None:
+            return
+        for number, conversation in zip(self._numbers, self._read, strict=True):
+            length = len(conversation.turns[-1].text)
+            if not limits.min_caption_characters <= length <= limits.max_caption_characters:
+                bounds = f"{limits.min_caption_characters or 1} to {limits.max_caption_characters:,}"
+                what = f"a caption of {length:,} characters; {title} takes {bounds}"
+                self._row(number, "caption-length", "error", (what, "Rewrite the caption."), "caption")
+
+    def _single_turns(self) -> None:
+        """Some models are distilled on single questions only."""
+        for number, conversation in zip(self._numbers, self._read, strict=True):
+            if len(conversation.turns) > 2:
+                what = "more than one question in a row for distillation"
+                fix = "Give each row one question."
+                self._row(number, "multi-turn-distillation", "warning", (what, fix), "messages")
 
     def _reserved(self, line: bytes, number: int) -> None:
         scanner = self._rules.scanner
@@ -166,11 +254,13 @@ class BlockJudgement:
                 what = f"{tokens}; {title} takes at most {limits.max_tokens_per_row:,}"
                 self._row(number, "row-too-long", "error", (what, "Shorten the row, or drop it."))
 
-    def _row(self, line: int, rule: str, severity: Severity, said: tuple[str, str]) -> None:
+    def _row(self, line: int, rule: str, severity: Severity, said: tuple[str, str], field: str = "") -> None:
         message, fix = said
-        self._add(Finding(rule=rule, severity=severity, line=line, field="", message=message, fix=fix))
+        self._add(Finding(rule=rule, severity=severity, line=line, field=field, message=message, fix=fix))
 
     def _add(self, finding: Finding) -> None:
+        if finding.rule in self._rules.stricter:
+            finding = msgspec.structs.replace(finding, severity="error")
         self._tally.add(finding, *self._place)
 
 
@@ -183,6 +273,9 @@ def _length(conversation: Conversation) -> int:
 
 
 def _asked(conversation: Conversation) -> str:
-    """All turns but the last."""
+    """All turns up to the answer."""
     turns = conversation.turns
-    return turns[0].text if len(turns) == 2 else "\0".join([turn.text for turn in turns[:-1]])
+    if len(turns) == 2:
+        return turns[0].text
+    asked = turns if turns[-1].role == "user" else turns[:-1]
+    return "\0".join([turn.text for turn in asked])

@@ -12,6 +12,8 @@ from zlib import crc32
 
 import msgspec
 
+from polytune.data.duplicates import Kind, default_threshold
+from polytune.data.grouping import Clustering
 from polytune.data.hashes import all_bare
 from polytune.data.lines import LineBlock
 from polytune.data.samples import SampleRow, rows_of
@@ -31,6 +33,13 @@ class FormatOptions(msgspec.Struct, frozen=True, kw_only=True):
     validation: float = 0.1
     test: float = 0.1
     seed: int = 0
+    dedupe: Kind = "exact"
+    """`exact`: prompt and answer are the same, whitespace aside; `near`: also such as are nearly so."""
+    cluster: Clustering = "prompt"
+    """What stays in one split: all samples of a `prompt`; `exact`, `near`: also samples that are alike, and
+    those that stem from one seed."""
+    threshold: float = default_threshold
+    """From which likeness on two samples are nearly the same, 0.5 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

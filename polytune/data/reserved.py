@@ -6,6 +6,7 @@ inside a longer word only if it is spelled exactly as documented, and then as a 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 
@@ -21,7 +22,7 @@ class ReservedScanner:
     def __init__(self, reserved: Reserved) -> None:
         self._documented = frozenset(reserved.documented)
         strings = (*reserved.documented, *reserved.reported)
-        self._anywhere = _anchored([string.lower().encode() for string in strings])
+        self._anywhere = _anchored([_in_json(string.lower()) for string in strings])
         self._escape = b"\\u00" if "".join(strings).isascii() else b"\\u"
         self._spelling = {string.lower(): string for string in strings}
         self._pattern = re.compile("|".join(map(re.escape, strings)), re.IGNORECASE)
@@ -36,6 +37,13 @@ class ReservedScanner:
                 return True
         # An escaped character may hide part of one: "\u0055ser:".
         return self._escape in raw
+
+    def places(self, text: bytes) -> Iterator[int]:
+        """Where in a text, in bytes, a reserved string may stand; the text holds no escapes."""
+        lowered = text.lower()
+        for pattern in self._anywhere:
+            for match in pattern.finditer(lowered):
+                yield match.start()
 
     def findings(self, passages: Sequence[Passage], line: int) -> list[Finding]:
         """What the texts of one row hold; each string once for each text."""
@@ -63,6 +71,11 @@ class ReservedScanner:
         if _inside_a_word(match):
             return "warning" if documented else None
         return "error" if documented and passage.role != "assistant" else "warning"
+
+
+def _in_json(string: str) -> bytes:
+    """How a row's bytes spell the string: a newline is a backslash and an n."""
+    return json.dumps(string, ensure_ascii=False)[1:-1].encode()
 
 
 def _anchored(needles: Sequence[bytes]) -> list[re.Pattern[bytes]]:

@@ -62,10 +62,13 @@ def compile_experiment(path: Path, overrides: Sequence[str], around: Surrounding
     if problems:
         raise SpecError(_relative(each) for each in problems)
     files = [*composition.sources, *compiler.watched, *compiler.plugin_files()]
+    variables = {name: around.settings.environment.get(name) for name in compiler.variables}
     watched = Watched(
         tool=tool_fingerprint(),
         files={str(each.absolute()): around.memory.digest(each) or "" for each in files},
-        environment={name: value_fingerprint(value) for name, value in composition.environment.items()},
+        environment={
+            name: value_fingerprint(value) for name, value in {**variables, **composition.environment}.items()
+        },
     )
     compilation = Compilation(variants=variants, watched=watched)
     # Through JSON, so that a fresh compilation and a remembered one are equal in every type.
@@ -88,6 +91,7 @@ class _Compiler:
         self.around = around
         self.problems = problems
         self.watched: list[Path] = []
+        self.variables: set[str] = set()
         self.classes: list[type[Spec]] = []
 
     def member(self, family: str, kind: str) -> type[Spec]:
@@ -248,6 +252,7 @@ class _Compiler:
             self.problems.append(problem(step.entry.origin, step.entry.where, str(error)))
             return KeyFacts()
         self.watched += facts.watched
+        self.variables.update(facts.environment)
         return facts
 
     def _shown(self, path: Path) -> str:

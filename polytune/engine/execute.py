@@ -22,7 +22,7 @@ from polytune.engine.artifacts import Artifact, FileEntry, KeyRecord
 from polytune.engine.compiled import Budget, Compiled, CompiledStep
 from polytune.engine.filememory import fine_clock_ns
 from polytune.engine.jobbook import JobBook
-from polytune.engine.jobs import Jobs
+from polytune.engine.jobs import Jobs, Patience
 from polytune.engine.ledger import Result, Usage, utc_now
 from polytune.engine.locks import holder, try_lock
 from polytune.engine.manifest import Cost, Manifest, StepReport, StepStatus, write_manifest
@@ -31,7 +31,7 @@ from polytune.engine.progress import Progress
 from polytune.engine.step import Outcome, Step, Work
 from polytune.engine.store import Store
 from polytune.engine.workspace import Workspace, manifest_name
-from polytune.errors import PolytuneError, StepFailed
+from polytune.errors import Detached, Paused, PolytuneError, StepFailed
 from polytune.files import copy_whole, remove_tree, sync_folder
 
 lock_poll_seconds = 0.2
@@ -56,7 +56,7 @@ class Tools:
     log: Log
     redact: Callable[[str], str]
     """A text without secret values."""
-    poll_seconds: float
+    patience: Patience
     max_usd: float | None
 
 
@@ -87,8 +87,16 @@ class Execution:
                 task.cancel()
             await asyncio.gather(*waiting.values(), return_exceptions=True)
             return self._finish("stopped")
-        failed = any(report.status is StepStatus.FAILED for report in self.manifest.steps.values())
-        return self._finish("failed" if failed else "done")
+        return self._finish(self._status())
+
+    def _status(self) -> str:
+        """What the steps' ends make of the run: the worst of them."""
+        ends = {report.status for report in self.manifest.steps.values()}
+        if StepStatus.FAILED in ends:
+            return "failed"
+        if StepStatus.STOPPED in ends:
+            return "paused"
+        return "waiting" if StepStatus.WAITING in ends else "done"
 
     def _finish(self, status: str) -> Manifest:
         self.manifest = msgspec.structs.replace(self.manifest, status=status, finished_at=utc_now())
@@ -104,6 +112,13 @@ class Execution:
             if not self.manifest.steps[step.id].status.complete:
                 self._note(step, status=StepStatus.STOPPED, message="stopped before it was finished")
             raise
+        except Detached as left:
+            self.tools.log.info("step_left", step=step.id, message=str(left))
+            self._note(step, status=StepStatus.WAITING, message=str(left))
+        except Paused as pause:
+            message = self.tools.redact(str(pause))
+            self.tools.log.info("step_paused", step=step.id, message=message)
+            self._note(step, status=StepStatus.STOPPED, message=message)
         except Exception as error:
             message = _deliberate(error)
             if not message:
@@ -119,6 +134,8 @@ class Execution:
     async def _attend(self, step: CompiledStep) -> None:
         lacking = [name for name in step.after if name not in self._artifacts]
         planned = self.plan.step(step.id)
+        if any(self.manifest.steps[name].status.open for name in lacking):
+            return
         if lacking or planned.state is State.SKIP:
             unselected = planned.state is State.SKIP
             message = "not selected" if unselected else f"{', '.join(lacking)} did not finish"
@@ -226,7 +243,7 @@ class Execution:
             JobBook(self.ledger),
             record.key,
             what,
-            poll_seconds=self.tools.poll_seconds,
+            patience=self.tools.patience,
             forced=forced,
             detached=lambda stop: self._detached(step, stop),
         )

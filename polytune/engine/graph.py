@@ -77,6 +77,8 @@ def _source(step: Declared, name: str, port: Port, steps: Sequence[Declared]) ->
         stated = next((other for other in steps if other.id == wanted), None)
         if stated is not None and stated.produces in port.types:
             return stated
+    if port.explicit:
+        return ""
     for artifact in port.types:
         candidates = [other for other in steps if other.produces == artifact and other.id != step.id]
         if len(candidates) > 1:

@@ -15,12 +15,19 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import msgspec
 
 from polytune.engine.artifacts import Facts
+from polytune.engine.clock import Clock
 from polytune.engine.jobbook import JobBook, JobRow, JobState
-from polytune.errors import StepFailed
+from polytune.errors import Detached, StepFailed
+
+slower = 1.5
+"""Each pause is this much longer than the one before, up to the driver's longest."""
+longest_after_trouble_seconds = 300.0
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,10 +38,15 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """Why it failed, or what it is doing."""
     done: float = 0.0
     """Progress from 0 to 1, where the job tells."""
+    trouble: bool = False
+    """Whether the look itself failed, which says nothing about the job; `message` says how."""
 
 
 class Driver(ABC):
     """One kind of place where jobs run."""
+
+    pauses: ClassVar[tuple[float, float]] = (1.0, 1.0)
+    """Seconds between two looks: at first, and at most."""
 
     @abstractmethod
     async def submit(self, token: str, request: Facts, what: str) -> str:
@@ -45,11 +57,26 @@ class Driver(ABC):
 
     @abstractmethod
     async def look(self, token: str, handle: str) -> Look:
-        """Where the job stands now. Raises nothing for a failure to look: it says SUBMITTED."""
+        """Where the job stands now.
+
+        A failure to look raises nothing: it is a look with `trouble`. Raises Paused when no later look can
+        do better before somebody acts, for example because credentials have expired.
+        """
 
     @abstractmethod
     def detached(self, handle: str) -> str:
         """How to stop a job that is left running, as one command."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How jobs are waited for."""
+
+    clock: Clock
+    poll_seconds: float = 0.0
+    """Seconds between two looks; 0 leaves it to the driver."""
+    detach: bool = False
+    """Whether to leave a job that is on its way, instead of waiting for it."""
 
 
 class Jobs:
@@ -61,7 +88,7 @@ class Jobs:
         key: str,
         what: str,
         *,
-        poll_seconds: float,
+        patience: Patience,
         forced: bool,
         detached: Callable[[str], None],
     ) -> None:
@@ -73,13 +100,13 @@ class Jobs:
         self.book = book
         self.key = key
         self.what = what
-        self.poll_seconds = poll_seconds
+        self.patience = patience
         self.forced = forced
 
     async def finish(self, driver: Driver, request: Facts, seen: Callable[[Look], None]) -> JobRow:
         """The completed job for this request: adopted if one exists, else started and awaited.
 
-        Raises StepFailed with the job's own message when it failed.
+        Raises StepFailed with the job's own message when it failed, Detached when it is left on its way.
         """
         job = await self.started(driver, request)
         try:
@@ -125,9 +152,20 @@ class Jobs:
         )
 
     async def _awaited(self, driver: Driver, job: JobRow, seen: Callable[[Look], None]) -> Look:
+        pause, longest = driver.pauses
+        troubles = 0
         while True:
             look = await driver.look(job.token, job.handle)
             seen(look)
             if look.state.final:
                 return look
-            await asyncio.sleep(self.poll_seconds)
+            if self.patience.detach and not look.trouble:
+                raise Detached(f"{job.handle} is on its way")
+            troubles = troubles + 1 if look.trouble else 0
+            await self.patience.clock.sleep(_longer(self.patience.poll_seconds or pause, troubles))
+            pause = min(longest, pause * slower)
+
+
+def _longer(pause: float, troubles: int) -> float:
+    """The pause after so many failed looks in a row: doubled for each, up to five minutes."""
+    return min(pause * 2.0**troubles, max(pause, longest_after_trouble_seconds)) if troubles else pause

@@ -30,11 +30,18 @@ class StepStatus(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     STOPPED = "stopped"
+    WAITING = "waiting"
+    """Its job is on its way, and the run was asked not to wait for it."""
 
     @property
     def complete(self) -> bool:
         """Whether the step's artifact exists."""
         return self in (StepStatus.DONE, StepStatus.CACHED)
+
+    @property
+    def open(self) -> bool:
+        """Whether `resume` goes on with it, although nothing failed."""
+        return self in (StepStatus.PENDING, StepStatus.STOPPED, StepStatus.WAITING)
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +98,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     tags: dict[str, str] = {}
     status: str
-    """`running`, `done`, `failed` or `stopped`."""
+    """`running`, `done`, `failed`, `stopped` (by a signal), `paused` or `waiting` (for a remote job)."""
+    rehearsal: bool = False
+    """True when an emulator stood in for the cloud: losses and answers are synthetic."""
     path: str
     """The experiment file, relative to the workspace."""
     spec: Facts

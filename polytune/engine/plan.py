@@ -90,8 +90,8 @@ class Plan:
 class World:
     """What planning asks beyond the ledger and the disk."""
 
-    exists: Callable[[str], bool]
-    """Whether a resource that a result stands for is still there, by URI."""
+    exists: Callable[[CompiledStep, str], bool]
+    """Whether a resource that a step's result stands for is still there, by URI."""
     missing: Callable[[CompiledStep], str]
     """What keeps a step from running on this machine, with the remedy; '' when nothing does."""
 
@@ -177,7 +177,7 @@ class Planner:
         if forced or result is None:
             return self._running(compiled, found, ("forced",) if forced else ())
         condition = self.store.condition(result.artifact)
-        gone = [name for name, uri in result.resources.items() if not self.world.exists(uri)]
+        gone = [name for name, uri in result.resources.items() if not self.world.exists(step, uri)]
         if condition is Condition.LOST or gone:
             what = f"{', '.join(gone)} no longer exists" if gone else "its output is lost"
             return self._running(compiled, _replace(found, State.RUN, ()), (what,))

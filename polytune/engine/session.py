@@ -19,9 +19,11 @@ import msgspec
 import yaml
 
 from polytune import __version__
+from polytune.engine.clock import clock_at
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.events import Listener, Redactor, open_log, secret_values
 from polytune.engine.execute import Execution, Tools, new_report
+from polytune.engine.jobs import Patience
 from polytune.engine.ledger import RunRow, utc_now
 from polytune.engine.locks import holder, try_lock
 from polytune.engine.manifest import Cost, Manifest, Source, write_manifest
@@ -46,6 +48,8 @@ class Session:
     max_usd: float | None = None
     overrides: tuple[str, ...] = ()
     flags: Flags = field(default_factory=Flags)
+    detach: bool = False
+    """Whether to return once remote jobs are recorded, instead of waiting for them."""
 
     def start(self, plan: Plan, estimates: Mapping[str, Estimate]) -> Manifest:
         """A new run of the plan, to its end."""
@@ -76,6 +80,7 @@ class Session:
             description=compiled.description,
             tags=compiled.tags,
             status="running",
+            rehearsal=self.workspace.rehearsal,
             path=self.workspace.relative(Path(compiled.path)),
             spec=compiled.spec,
             origins=compiled.origins,
@@ -115,7 +120,11 @@ class Session:
                 make_step=self.make_step,
                 log=log,
                 redact=redact.text,
-                poll_seconds=self.settings.poll_seconds,
+                patience=Patience(
+                    clock=clock_at(self.settings.clock_url),
+                    poll_seconds=self.settings.poll_seconds,
+                    detach=self.detach,
+                ),
                 max_usd=self.max_usd,
             )
             finished = asyncio.run(_interruptible(Execution(plan, manifest, tools)))

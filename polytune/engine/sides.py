@@ -57,6 +57,8 @@ class Side:
     order: tuple[str, ...]
     steps: Mapping[str, SideStep]
     store: Store
+    rehearsal: bool = False
+    """Whether an emulator stood in for the cloud."""
 
     @property
     def is_run(self) -> bool:
@@ -102,6 +104,7 @@ def side_of_run(manifest: Manifest, store: Store) -> Side:
         order=manifest.order,
         steps=steps,
         store=store,
+        rehearsal=manifest.rehearsal,
     )
 
 

@@ -34,6 +34,8 @@ class Port:
     """Artifact types it accepts, the preferred one first."""
     optional: bool = False
     """Whether the step also works without it."""
+    explicit: bool = False
+    """Whether only `from:` connects it, even if a step produces its type."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class KeyFacts:
     facts: Facts = field(default_factory=dict)
     watched: tuple[Path, ...] = ()
     """Files whose appearance or change may change these facts."""
+    environment: tuple[str, ...] = ()
+    """Environment variables that were read for them."""
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -71,6 +75,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float | None = None
     note: str = ""
     """What a reader should know, such as which price is missing and how to state it."""
+    consent: str = ""
+    """What must be agreed to besides the price, such as a cost by the hour that goes on after the run."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,10 @@ class Step(ABC):
         """What keeps this step from running on this machine, and the remedy; '' when nothing does."""
         return ""
 
+    def unready(self) -> str:
+        """What the outside world lacks, asked before a run starts: credentials, a bucket; '' for nothing."""
+        return ""
+
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """What a run would take; `inputs` holds the ones that are known already. Free by default."""
         return Estimate(usd_low=0.0, usd_high=0.0)
@@ -140,6 +150,10 @@ class Step(ABC):
     def remembered(cls, files: Mapping[str, Path]) -> Iterable[StoredAnswer]:
         """The paid answers that an artifact of this kind holds (paths by name), to rebuild a lost memory."""
         return ()
+
+    def exists(self, uri: str) -> bool:
+        """Whether something remote that an earlier outcome stood for is still there."""
+        return True
 
     @abstractmethod
     async def run(self, work: Work) -> Outcome:

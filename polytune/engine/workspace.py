@@ -6,6 +6,7 @@ runs/<experiment>/<run-id>/...             what happened, for people and for git
 runs/.locks/<key>                          who is working on which step
 runs/.jobs/<token>/                        local child processes and what they wrote
 runs/.buckets/<name>/                      the local platform's storage
+runs/.rehearsal/                           all of the above once more, for runs against an emulator
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ class Workspace:
     """A folder whose `runs/` holds everything polytune remembers."""
 
     root: Path
+    rehearsal: bool = False
+    """Whether this is the part where rehearsals live, which nothing real ever reads."""
 
     @property
     def runs(self) -> Path:
-        return self.root / "runs"
+        return self.root / "runs" / ".rehearsal" if self.rehearsal else self.root / "runs"
 
     @property
     def ledger(self) -> Path:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from polytune.exporters._literals import json_file
 from polytune.exporters.interface import Exporter, ModelConfig
 
 
@@ -14,5 +13,4 @@ class JsonExporter(Exporter):
 
     def render(self, config: ModelConfig) -> str:
         """The object, indented by two."""
-        encoded = msgspec.json.encode(config, order="sorted")
-        return msgspec.json.format(encoded, indent=2).decode() + "\n"
+        return json_file(config)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import msgspec
 
+from polytune.exporters._literals import literal
 from polytune.exporters.interface import Exporter, ModelConfig
 
 
@@ -17,11 +17,11 @@ class TypeScriptExporter(Exporter):
 
     def render(self, config: ModelConfig) -> str:
         """The module. The name stands in a comment as a literal, which never spans two lines."""
-        values = msgspec.structs.asdict(config)
+        values = msgspec.to_builtins(config)
         fields = "".join(f"  readonly {_camel(name)}: {_type_of(name)};\n" for name in values)
-        members = "".join(f"  {_camel(name)}: {_literal(value)},\n" for name, value in values.items())
+        members = "".join(f"  {_camel(name)}: {literal(value)},\n" for name, value in values.items())
         return (
-            f"// Model configuration of {_literal(config.name)}, written by polytune;"
+            f"// Model configuration of {literal(config.name)}, written by polytune;"
             " change the experiment, not this file.\n\n"
             f"export interface ModelConfig {{\n{fields}}}\n\n"
             f"export const model: ModelConfig = {{\n{members}}};\n"
@@ -34,15 +34,9 @@ def _camel(name: str) -> str:
 
 
 def _type_of(name: str) -> str:
-    """The TypeScript type of a field of `ModelConfig`, which holds texts and numbers only."""
+    """The TypeScript type of a field of `ModelConfig`, which holds texts, numbers and lists of texts."""
     stated = str(ModelConfig.__annotations__[name])
+    if stated.startswith("tuple[str"):
+        return "readonly string[]"
     written = "string" if stated.startswith("str") else "number"
     return f"{written} | null" if "None" in stated else written
-
-
-def _literal(value: object) -> str:
-    """A JSON text that is also a TypeScript expression: everything that is not ASCII is escaped.
-
-    So is `<`, since applications put such constants into pages, where `</script>` would end the script.
-    """
-    return json.dumps(value, ensure_ascii=True).replace("<", "\\u003c")

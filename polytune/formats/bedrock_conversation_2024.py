@@ -6,7 +6,8 @@
                   {"role": "assistant", "content": [{"text": "..."}]}]}
 
 polytune writes text only. Images, videos, documents, reasoning and tools are read and checked for
-place and shape; whether they may be trained on is the base model's business.
+place and shape; whether they may be trained on, and how many, is the base model's business.
+With answers optional, a row may end with the user's turn: a prompt for a teacher to answer.
 
 Sources, read 2026-11-21: docs.aws.amazon.com/nova/latest/userguide/fine-tune-prepare-data-understanding.html,
 docs.aws.amazon.com/bedrock/latest/userguide/nova-2-sft-data-prep.html, and the validators that AWS
@@ -15,18 +16,20 @@ publishes in aws-samples/amazon-nova-samples and aws/nova-forge-sdk.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from itertools import chain
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from polytune.formats._blocks import Blocks, content_keys, media_in, reasoning_text
+from polytune.formats._turns import alternating, judged_list, judged_order, judged_role, roles
 from polytune.formats.interface import (
+    Answers,
     Block,
     Conversation,
     Findings,
     Format,
+    MediaReference,
     Passage,
     Reading,
     Role,
@@ -36,19 +39,8 @@ from polytune.formats.interface import (
 )
 
 schema_version: Literal["bedrock-conversation-2024"] = "bedrock-conversation-2024"
-roles: tuple[Role, Role] = get_args(Role)
 row_keys = ("schemaVersion", "system", "messages", "toolConfig")
 message_keys = ("role", "content")
-media_formats = {
-    "image": ("png", "jpeg", "gif", "webp"),
-    "video": ("mov", "mkv", "mp4", "webm"),
-    "document": ("pdf",),
-}
-most_per_row = {"image": 10, "video": 1, "document": 1}
-owner_of = {"reasoningContent": "assistant", "toolUse": "assistant", "toolResult": "user"}
-"""Who may send a kind of content; media are the user's."""
-content_keys = ("text", *media_formats, *owner_of)
-media_uri = re.compile(r"s3://[\w\-/.]+", re.ASCII)
 text_example = '[{"text": "..."}]'
 
 
@@ -107,7 +99,7 @@ class BedrockConversation2024(Format):
             system = row.system[0].text
             if not system or system.isspace():
                 return None
-        turns = _exchange(row.messages) if len(row.messages) == 2 else _alternating(row.messages)
+        turns = _exchange(row.messages) if len(row.messages) == 2 else self._alternating(row.messages)
         return Conversation(system, turns) if turns else None
 
     def diagnose(self, row: object, line: int) -> Reading:
@@ -116,13 +108,13 @@ class BedrockConversation2024(Format):
             fix = 'Write {"schemaVersion": ..., "messages": [...]}.'
             findings.error("not-an-object", "", f"expected an object, found {kind_of(row)}", fix)
             return Reading(None, tuple(findings.found))
-        walk = Walk(findings)
+        walk = Walk(findings, Blocks(findings, row), self.answers)
         walk.envelope(row)
         system = walk.system(row["system"]) if "system" in row else None
         turns = walk.messages(row.get("messages"))
-        walk.media()
+        walk.blocks.finish()
         conversation = Conversation(system, turns) if turns is not None else None
-        return Reading(conversation, tuple(findings.found), tuple(walk.blocks))
+        return Reading(conversation, tuple(findings.found), tuple(walk.blocks.found))
 
     def passages(self, row: object) -> list[Passage]:
         if not isinstance(row, dict):
@@ -135,6 +127,19 @@ class BedrockConversation2024(Format):
                 texts = _texts(message.get("content"))
                 found += [Passage(prefix + place, message["role"], text) for place, text in texts]
         return found
+
+    def references(self, row: object) -> list[MediaReference]:
+        messages = row.get("messages") if isinstance(row, dict) else None
+        contents = [
+            (message.get("content") if isinstance(message, dict) else None, f"messages[{index}].content")
+            for index, message in enumerate(messages if isinstance(messages, list) else ())
+        ]
+        return [found for content, field in contents for found in media_in(content, field)]
+
+    def _alternating(self, messages: tuple[Message, ...]) -> tuple[Turn, ...]:
+        """The turns of a longer row; () when something is wrong with them."""
+        turns = tuple([Turn(message.role, message.content[0].text) for message in messages])
+        return turns if alternating(turns, self.answers) else ()
 
 
 to_answer = b'}]},{"role":"assistant","content":[{"text":'
@@ -166,12 +171,6 @@ def _exchange(messages: tuple[Message, ...]) -> tuple[Turn, ...]:
     return (Turn("user", asked), Turn("assistant", answered))
 
 
-def _alternating(messages: tuple[Message, ...]) -> tuple[Turn, ...]:
-    """The turns of a longer row; () when something is wrong with them."""
-    pairs = [_exchange(messages[index : index + 2]) for index in range(0, len(messages) - 1, 2)]
-    return tuple(chain.from_iterable(pairs)) if all(pairs) and len(messages) % 2 == 0 else ()
-
-
 class Spoken(NamedTuple):
     """What one message turned out to be."""
 
@@ -182,9 +181,10 @@ class Spoken(NamedTuple):
 class Walk:
     """One pass over a row that the typed decoder refused, noting everything wrong on the way."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, blocks: Blocks, answers: Answers) -> None:
         self.findings = findings
-        self.blocks: list[Block] = []
+        self.blocks = blocks
+        self.answers = answers
 
     def envelope(self, row: dict[str, object]) -> None:
         """The keys and the version have been judged."""
@@ -196,8 +196,6 @@ class Walk:
             self.findings.warning(
                 "schema-version", "schemaVersion", f"expected {schema_version}, found {what}", fix
             )
-        if "toolConfig" in row:
-            self.blocks.append(Block("toolConfig", "toolConfig"))
 
     def system(self, system: object) -> str | None:
         """The system prompt, judged; None when it says nothing."""
@@ -209,6 +207,9 @@ class Walk:
             fix = "Leave 'system' out, or give it a text."
             self.findings.warning("empty-system", "system", "the system prompt is an empty list", fix)
             return None
+        if len(system) > 1:
+            what, fix = f"{len(system)} system texts", "Write one: some models take no more."
+            self.findings.warning("many-systems", "system", what, fix)
         texts = [self.text_block(item, f"system[{index}]") for index, item in enumerate(system)]
         return "\n".join(filter(None, texts)) or None
 
@@ -225,20 +226,11 @@ class Walk:
 
     def messages(self, messages: object) -> tuple[Turn, ...] | None:
         """The turns, judged; None when some message has no usable role."""
-        if not isinstance(messages, list):
-            what = (
-                "'messages' is missing" if messages is None else f"expected a list, found {kind_of(messages)}"
-            )
-            fix = 'Write "messages": [{"role": "user", ...}, {"role": "assistant", ...}].'
-            self.findings.error("too-few-messages", "messages", what, fix)
+        listed = judged_list(self.findings, messages, 2 if self.answers == "required" else 1)
+        if listed is None:
             return None
-        if len(messages) < 2:
-            what = f"{len(messages)} of at least 2 messages"
-            self.findings.error(
-                "too-few-messages", "messages", what, "Give a user turn and an assistant turn."
-            )
-        spoken = [self.message(message, f"messages[{i}]") for i, message in enumerate(messages)]
-        self.order([one.role for one in spoken])
+        spoken = [self.message(message, f"messages[{i}]") for i, message in enumerate(listed)]
+        judged_order(self.findings, [one.role for one in spoken], self.answers)
         turns = [Turn(one.role, one.text) for one in spoken if one.role is not None]
         return tuple(turns) if turns and len(turns) == len(spoken) else None
 
@@ -249,42 +241,9 @@ class Walk:
             self.findings.error("wrong-type", field, f"expected an object, found {kind_of(message)}", fix)
             return Spoken(None, "")
         self.findings.unknown_keys(message, message_keys, field)
-        role = self.role(message.get("role"), f"{field}.role")
+        system_place = f'"system": {text_example}'
+        role = judged_role(self.findings, message.get("role"), f"{field}.role", system_place)
         return Spoken(role, self.content(message.get("content"), role, f"{field}.content"))
-
-    def role(self, role: object, field: str) -> Role | None:
-        """The role if it is one; else None and an error."""
-        if role == "user" or role == "assistant":
-            return "user" if role == "user" else "assistant"
-        fix = "Write user or assistant."
-        if role == "system":
-            fix = f'Move the text to the top: "system": {text_example}.'
-        elif isinstance(role, str) and role.lower() in roles:
-            fix = f"Write it in lower case: {role.lower()}."
-        what = f"'{shown(role)}'" if isinstance(role, str) else "nothing" if role is None else kind_of(role)
-        self.findings.error("role", field, f"expected user or assistant, found {what}", fix)
-        return None
-
-    def order(self, found: list[Role | None]) -> None:
-        """First user, then alternating, last assistant; messages without a role are passed over."""
-        if not found:
-            return
-        if found[0] == "assistant":
-            self.findings.error(
-                "first-role",
-                "messages[0].role",
-                "the first turn is the assistant's",
-                "Start with a user turn.",
-            )
-        for index in range(1, len(found)):
-            if found[index] is not None and found[index] == found[index - 1]:
-                what = f"two {found[index]} turns in a row"
-                self.findings.error("role-order", f"messages[{index}].role", what, "Let the turns alternate.")
-        if found[-1] == "user":
-            field = f"messages[{len(found) - 1}].role"
-            self.findings.error(
-                "last-role", field, "the last turn is the user's", "End with the assistant's answer."
-            )
 
     def content(self, content: object, role: Role | None, field: str) -> str:
         """The text of a message, its blocks judged."""
@@ -316,71 +275,12 @@ class Walk:
             self.findings.error("block-shape", field, what, "Give each block exactly one kind of content.")
         for kind in kinds:
             if kind != "text":
-                self.other(Block(kind, f"{field}.{kind}"), item[kind], role)
+                self.blocks.add(Block(kind, f"{field}.{kind}"), item[kind], role)
         return self.findings.text(item["text"], f"{field}.text") if "text" in kinds else ""
-
-    def other(self, block: Block, value: object, role: Role | None) -> None:
-        """A block that is not text has been noted, and judged for its place and shape."""
-        self.blocks.append(block)
-        owner = owner_of.get(block.kind, "user")
-        if role is not None and role != owner:
-            what = f"{block.kind} in a turn of the {role}"
-            self.findings.error("block-place", block.field, what, f"Only the {owner} may send it.")
-        if not isinstance(value, dict):
-            self.findings.error(
-                "block-shape",
-                block.field,
-                f"expected an object, found {kind_of(value)}",
-                "Write the block as the Converse API has it.",
-            )
-        elif block.kind in media_formats:
-            self.medium(block, value)
-        elif block.kind == "reasoningContent" and not _reasoning(value):
-            self.findings.error(
-                "empty-text",
-                block.field,
-                "the reasoning has no text",
-                'Write {"reasoningText": {"text": "..."}}.',
-            )
-
-    def medium(self, block: Block, value: dict[str, object]) -> None:
-        """An image, video or document has been judged."""
-        known = media_formats[block.kind]
-        if value.get("format") not in known:
-            what = f"unknown {block.kind} format '{shown(str(value.get('format')))}'"
-            self.findings.error("media-format", f"{block.field}.format", what, f"Use {', '.join(known)}.")
-        source = value.get("source")
-        location = source.get("s3Location") if isinstance(source, dict) else None
-        uri = location.get("uri") if isinstance(location, dict) else None
-        if not isinstance(uri, str) or not media_uri.fullmatch(uri):
-            fix = "Give s3://bucket/key with letters, digits, _ - / and . only."
-            field = f"{block.field}.source.s3Location.uri"
-            self.findings.error("media-uri", field, "no usable S3 URI", fix)
-
-    def media(self) -> None:
-        """The row's media have been counted."""
-        counts = {kind: sum(block.kind == kind for block in self.blocks) for kind in media_formats}
-        for kind, most in most_per_row.items():
-            if counts[kind] > most:
-                what = f"{counts[kind]} {kind}s in one row"
-                self.findings.error("media-count", "messages", what, f"At most {most}.")
-        if counts["video"] and (counts["image"] or counts["document"]):
-            self.findings.error(
-                "media-mixed",
-                "messages",
-                "a video beside an image or document",
-                "Use one kind of media in a dataset.",
-            )
 
 
 def _only(item: object, kind: str) -> bool:
     return isinstance(item, dict) and set(item) == {kind}
-
-
-def _reasoning(value: dict[str, object]) -> bool:
-    inner = value.get("reasoningText")
-    text = inner.get("text") if isinstance(inner, dict) else None
-    return isinstance(text, str) and bool(text.strip())
 
 
 def _texts(content: object) -> list[tuple[str, str]]:
@@ -391,9 +291,7 @@ def _texts(content: object) -> list[tuple[str, str]]:
             continue
         if isinstance(item.get("text"), str):
             found.append((f"[{index}].text", item["text"]))
-        reasoning = item.get("reasoningContent")
-        if isinstance(reasoning, dict) and _reasoning(reasoning):
-            found.append(
-                (f"[{index}].reasoningContent.reasoningText.text", reasoning["reasoningText"]["text"])
-            )
+        reasoning = reasoning_text(item.get("reasoningContent"))
+        if reasoning is not None:
+            found.append((f"[{index}].reasoningContent.reasoningText.text", reasoning))
     return found

@@ -21,6 +21,8 @@ from polytune.registry import Family
 
 Role = Literal["user", "assistant"]
 Severity = Literal["error", "warning"]
+Answers = Literal["required", "optional"]
+"""Whether every row must end with an answer; prompts for distillation need none."""
 
 byte_order_mark = b"\xef\xbb\xbf"
 shown_characters = 40
@@ -74,6 +76,17 @@ class Block(msgspec.Struct, frozen=True):
     field: str
 
 
+class MediaReference(msgspec.Struct, frozen=True):
+    """A file that a row points to."""
+
+    field: str
+    kind: str
+    """image, video or document."""
+    uri: str
+    format: str
+    """As the row states it, or as the URI ends; '' when neither says."""
+
+
 class Reading(msgspec.Struct, frozen=True):
     """What was made of one line."""
 
@@ -89,6 +102,13 @@ class Format(ABC):
 
     name: ClassVar[str]
     """The name in YAML."""
+    takes_samples: ClassVar[bool] = True
+    """Whether a question and its answer, both text, make a row."""
+
+    def __init__(self, answers: Answers = "required") -> None:
+        """Rows without an answer are right too when answers are optional, where the layout has a place for
+        such rows; their conversations end with the user's turn."""
+        self.answers = answers
 
     @abstractmethod
     def encode(self, conversation: Conversation) -> bytes:
@@ -118,6 +138,10 @@ class Format(ABC):
     def passages(self, row: object) -> list[Passage]:
         """Every text of a row with its JSON path; what is not in its place is left out."""
 
+    def references(self, row: object) -> list[MediaReference]:
+        """Every file that a row points to; what is not in its place is left out."""
+        return []
+
     def check(self, content: bytes, line: int) -> Reading:
         """What one line (without its newline) says, and everything wrong with it."""
         conversation = self.clean(content)
@@ -131,6 +155,10 @@ class Format(ABC):
     def passages_of(self, line: bytes) -> list[Passage]:
         """Every text of a line that is JSON, with its JSON path."""
         return self.passages(msgspec.json.decode(line))
+
+    def references_of(self, line: bytes) -> list[MediaReference]:
+        """Every file that a line that is JSON points to."""
+        return self.references(msgspec.json.decode(line))
 
     def decode(self, line: bytes) -> Conversation:
         """The conversation in a line. Raises DataError, with field and fix, at a row with an error in it."""

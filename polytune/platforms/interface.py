@@ -1,6 +1,8 @@
-"""What a platform is: where datasets are stored and models are customized, addressed and invoked.
+"""What a platform is: where datasets are stored and models are customized, deployed, addressed and invoked.
 
 Add one by writing one file here with one subclass of `Platform`; its name in YAML is the file's name.
+Everything long is a job: the platform says which driver runs it and with which request, and reads what a
+finished job left.
 """
 
 from __future__ import annotations
@@ -9,45 +11,114 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.jobbook import JobRow
 from polytune.engine.jobs import Driver
+from polytune.engine.step import KeyFacts
+from polytune.errors import Unavailable
 from polytune.openable import Openable
 from polytune.registry import Family
 from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
+
+Offer = Literal["fine_tuning", "distillation", "reinforcement_fine_tuning", "import", "deployment"]
+"""What a platform may be able to do with models."""
+
+Job = tuple[Driver, Facts]
+"""Where a job runs, and the request in that driver's terms."""
 
 
 class PlatformSpec(MemberSpec):
     """Where data is stored and models are trained, deployed and invoked."""
 
 
+class Label(msgspec.Struct, frozen=True, kw_only=True):
+    """What names and tags of remote things say."""
+
+    project: str
+    experiment: str
+    step: str
+
+
+class Teaching(msgspec.Struct, frozen=True, kw_only=True):
+    """Who teaches in a distillation."""
+
+    teacher_model: str
+    """A name of the catalogue."""
+    max_response_tokens: int
+
+
+class Logs(msgspec.Struct, frozen=True, kw_only=True):
+    """Invocation logs as training data."""
+
+    uri: str
+    use_responses: bool
+    """Whether the logged answers are the teacher's, so that only prompts without one are asked."""
+    filters: Facts
+    """As the platform's API takes them; {} for every record."""
+
+
 class Customization(msgspec.Struct, frozen=True, kw_only=True):
     """What a training step asks of a platform."""
 
+    kind: Literal["fine_tuning", "distillation", "reinforcement_fine_tuning"] = "fine_tuning"
     base_model: str
     """A name of the catalogue, or the absolute path of a Hugging Face directory."""
-    method: str
+    starts_from: str = ""
+    """The custom model to continue from, by its ARN; '' for the base model itself."""
+    method: str = ""
     """`lora` or `full` where the user can choose; '' where the platform decides."""
-    hyperparameters: dict[str, int | float]
+    hyperparameters: dict[str, int | float | str] = {}
     """In words: epochs, learning_rate, warmup_steps, batch_size, and those of the method."""
     layout: str
     """The format of the files, as in `formats/`."""
-    seed: int
+    seed: int = 0
+    label: Label
+    teaching: Teaching | None = None
+    logs: Logs | None = None
+    """Training data besides, or instead of, the files."""
+    grader: str = ""
+    """The ARN of the function that rewards answers."""
+
+
+class Importing(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that was trained elsewhere."""
+
+    uri: str
+    """Where its files were stored."""
+    label: Label
+
+
+class Deploying(msgspec.Struct, frozen=True, kw_only=True):
+    """How a custom model shall answer."""
+
+    kind: Literal["on_demand", "provisioned"]
+    name: str
+    """A stable name behind which models may change; '' makes a new one for each model."""
+    model: Facts
+    """The custom model's facts."""
+    units: int = 1
+    """Model units, when provisioned."""
+    commitment: Literal["none", "one_month", "six_months"] = "none"
+    ttl_seconds: int = 0
+    """How long it may live; 0 for ever."""
+    idle_seconds: int = 0
+    """How long it may stay unasked; 0 for ever."""
+    label: Label
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True):
-    """What a finished customization left."""
+    """What a finished job left."""
 
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
     """Files and folders in the folder that was collected into."""
     facts: Facts
     """What it takes to use the model; free of times, places and run ids."""
-    metrics: Facts
+    metrics: Facts = {}
     resources: dict[str, str] = {}
     """Remote things the result stands for, name to URI."""
 
@@ -91,6 +162,12 @@ class Invoker(Openable, ABC):
 
     batch_size: ClassVar[int] = 1
     """Questions asked together. The answers of a batch may depend on its composition, so callers keep it."""
+    batches_at_once: int = 1
+    """How many batches may be on their way together."""
+
+    def most_usd(self, question: Question) -> float:
+        """What the answer costs at most; 0 where nothing is charged or no price is known."""
+        return 0.0
 
     @abstractmethod
     async def ask(self, questions: Sequence[Question]) -> list[Reply]:
@@ -98,12 +175,12 @@ class Invoker(Openable, ABC):
 
 
 class Platform(ABC):
-    """Stores, customizes, addresses and invokes."""
+    """Stores, customizes, deploys, addresses and invokes."""
 
     Spec: ClassVar[type[PlatformSpec]]
     name: ClassVar[str]
-    deploys: ClassVar[bool]
-    """Whether a custom model must be deployed before it can be invoked."""
+    offers: ClassVar[frozenset[Offer]]
+    """What it can do with models; the steps for anything else say so before a run."""
 
     def __init__(self, spec: PlatformSpec, root: Path, settings: Settings) -> None:
         """`root` is the workspace."""
@@ -114,28 +191,74 @@ class Platform(ABC):
         """What keeps this platform from working here, and the remedy; '' when nothing does."""
         return ""
 
+    def lacks(self, offer: Offer) -> str:
+        """Why a step that needs the offer cannot run here; '' when it can."""
+        if offer in self.offers:
+            return self.missing()
+        return f"platform {self.name} has no {offer.replace('_', ' ')}"
+
+    def unready(self) -> str:
+        """What a run would fail at later, asked of the outside world before it starts; '' if nothing."""
+        return ""
+
+    def key_facts(self) -> KeyFacts:
+        """What of the surroundings decides where things are stored and trained."""
+        return KeyFacts()
+
     @abstractmethod
     async def store(self, project: str, files: Mapping[str, Path]) -> dict[str, str]:
         """Every file is stored under its content; its URI is returned by name. Idempotent."""
 
+    async def store_folder(self, project: str, files: Mapping[str, Path]) -> str:
+        """The files, by their paths in one folder, are stored together; the URI that theirs begin with."""
+        raise Unavailable(f"platform {self.name} stores no folders")
+
     @abstractmethod
-    def customization(self, ask: Customization, uris: Mapping[str, str]) -> tuple[Driver, Facts]:
-        """Where the job runs, and the request in that driver's terms."""
+    def customization(self, ask: Customization, uris: Mapping[str, str]) -> Job:
+        """Training as a job."""
 
     @abstractmethod
     def collect(self, job: JobRow, folder: Path) -> Collected:
-        """The outputs of a completed job are in the folder."""
+        """The outputs of a completed training job are in the folder."""
+
+    def try_reward(self, grader: Path, rollouts: Sequence[Facts]) -> Facts:
+        """What a reward function did with some rows here. Raises StepFailed when it is unfit."""
+        raise Unavailable(self.lacks("reinforcement_fine_tuning"))
+
+    def publish_reward(self, grader: Path, role_arn: str, timeout_seconds: int) -> str:
+        """The function, deployed from a Python file under its content; its address. Idempotent."""
+        raise Unavailable(self.lacks("reinforcement_fine_tuning"))
+
+    def importing(self, ask: Importing) -> Job:
+        """The import of a model as a job. Raises Unavailable where the platform has none."""
+        raise Unavailable(self.lacks("import"))
+
+    def imported(self, job: JobRow) -> Collected:
+        """The model that a completed import left."""
+        raise Unavailable(self.lacks("import"))
+
+    def deploying(self, ask: Deploying) -> Job:
+        """A deployment as a job. Raises Unavailable where the platform has none."""
+        raise Unavailable(self.lacks("deployment"))
+
+    def deployed(self, job: JobRow) -> Collected:
+        """The deployment that a completed job left."""
+        raise Unavailable(self.lacks("deployment"))
 
     @abstractmethod
     def address(self, model: Artifact) -> str:
         """The stable URI under which applications find the model, made available if need be."""
+
+    def has_base(self, model: Artifact) -> bool:
+        """Whether the base model of a custom one answers here too, to be compared with."""
+        return True
 
     @abstractmethod
     def invoker(self, model: Invoked, inference: Inference) -> Invoker:
         """Someone who asks that model."""
 
     def exists(self, uri: str) -> bool:
-        """Whether a resource of this platform is still there."""
+        """Whether a resource of this platform is still there. True when nobody can be asked."""
         return True
 
 

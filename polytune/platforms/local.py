@@ -19,7 +19,6 @@ import msgspec
 from polytune.base_models.interface import find_base_model
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.jobbook import JobRow
-from polytune.engine.jobs import Driver
 from polytune.engine.processes import ProcessDriver
 from polytune.engine.workspace import Workspace
 from polytune.errors import StepFailed
@@ -31,6 +30,7 @@ from polytune.platforms.interface import (
     Inference,
     Invoked,
     Invoker,
+    Job,
     Platform,
     PlatformSpec,
 )
@@ -66,7 +66,7 @@ class Local(Platform):
 
     Spec = LocalSpec
     name = "local"
-    deploys = False
+    offers = frozenset(("fine_tuning",))
 
     def __init__(self, spec: LocalSpec, root: Path, settings: Settings) -> None:
         super().__init__(spec, root, settings)
@@ -93,7 +93,7 @@ class Local(Platform):
         """Whether the file or folder is still there."""
         return (self.root / uri.removeprefix("file:")).exists()
 
-    def customization(self, ask: Customization, uris: Mapping[str, str]) -> tuple[Driver, Facts]:
+    def customization(self, ask: Customization, uris: Mapping[str, str]) -> Job:
         """A child process that trains."""
         paths = {name: str(self.root / uri.removeprefix("file:")) for name, uri in uris.items()}
         request = TrainRequest(
@@ -167,7 +167,7 @@ def _method(ask: Customization) -> Literal["lora", "full"]:
     return "lora"
 
 
-def _hyperparameters(stated: Mapping[str, int | float]) -> dict[str, Any]:
+def _hyperparameters(stated: Mapping[str, int | float | str]) -> dict[str, Any]:
     values: dict[str, Any] = dict(stated)
     rank = values.pop("lora_rank", None)
     return values if rank is None else {**values, "lora": LoraSize(rank=int(rank), alpha=2 * int(rank))}

@@ -164,7 +164,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 def name_of(side: Side) -> SideName:
     """The side as the comparison names it."""
-    return SideName(experiment=side.experiment, run_id=side.run_id, path=side.path)
+    mark = " (rehearsal)" if side.rehearsal else ""
+    return SideName(experiment=side.experiment + mark, run_id=side.run_id, path=side.path)
 
 
 def nothing(old: Side, new: Side, structure: Structure) -> Difference:

@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from polytune.base_models.interface import BASE_MODELS
+from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Estimate, Outcome, Port, Scope, Step, Work
-from polytune.errors import Unavailable
-from polytune.platforms.interface import open_platform
-from polytune.spec.model import Inherited, Member, MemberSpec, Spec
+from polytune.errors import StepFailed
+from polytune.platforms.interface import Deploying, open_platform
+from polytune.spec.model import FieldProblem, Inherited, Member, MemberSpec, Spec
+from polytune.steps import _customizing as customizing
+
+seconds_per_unit = {"m": 60, "h": 3600, "d": 86_400}
+hours_per_month = 730
+Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]*[mhd]$")]
 
 
 class DeploySpec(Spec):
-    """Deploys the custom model, for a limited time if `ttl` says so."""
+    """Deploys the custom model, for a limited time if `ttl` or `idle_after` says so."""
 
     kind: Literal["on_demand", "provisioned"] = "on_demand"
     """Billed by the token, or by the hour."""
-    ttl: Annotated[str, Field(pattern=r"^[1-9][0-9]*[mhd]$")] | None = None
-    """How long the deployment may live: minutes, hours or days, as in `7d`."""
+    name: Annotated[str, Field(pattern=r"^[0-9a-zA-Z]([_-]?[0-9a-zA-Z]){0,62}$")] | None = None
+    """On demand only: a stable name; the model behind it is replaced, and applications notice nothing."""
+    units: Annotated[int, Field(ge=1)] = 1
+    """Provisioned only: model units."""
+    commitment: Literal["none", "one_month", "six_months"] = "none"
+    """Provisioned only: a term, which cannot be ended early."""
+    ttl: Duration | None = None
+    """How long the deployment may live: minutes, hours or days, as in `7d`; `polytune reap` ends it."""
+    idle_after: Duration | None = None
+    """How long it may stay unasked before `polytune reap` ends it."""
     platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
     """Where to deploy."""
+
+    def problems(self) -> list[FieldProblem]:
+        """Settings of the other kind."""
+        wrong = ("units", "commitment") if self.kind == "on_demand" else ("name",)
+        default = {"units": 1, "commitment": "none", "name": None}
+        other = "provisioned" if self.kind == "on_demand" else "on_demand"
+        return [
+            FieldProblem(field, f"only for `kind: {other}`")
+            for field in wrong
+            if getattr(self, field) != default[field]
+        ]
 
 
 class Deploy(Step):
@@ -41,17 +68,84 @@ class Deploy(Step):
         self.platform = open_platform(spec.platform, scope.root, scope.settings)
 
     def missing(self) -> str:
-        """Local models need no deployment; Bedrock's arrive with that platform."""
-        if not self.platform.deploys:
+        """Local models answer by themselves."""
+        if "deployment" not in self.platform.offers:
             return f"platform {self.platform.name} answers without a deployment; remove the step"
         return self.platform.missing()
 
+    def unready(self) -> str:
+        """What the platform lacks outside this machine."""
+        return self.platform.unready()
+
+    def exists(self, uri: str) -> bool:
+        """Whether the deployment is still there."""
+        return self.platform.exists(uri)
+
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
-        """Unknown in this release."""
-        return Estimate(
-            note="on demand costs nothing while idle; the price of provisioned capacity is not modelled yet"
-        )
+        """Nothing while idle on demand; by the hour, from now until it is torn down, when provisioned."""
+        if self.spec.kind == "on_demand":
+            until = f"on demand, torn down after {self.spec.ttl}" if self.spec.ttl else "on demand"
+            return Estimate(usd_low=0.0, usd_high=0.0, note=until)
+        model = inputs.get("model")
+        base = model.facts.get("base_model") if model else None
+        hourly = self._hourly(str(base)) if base in BASE_MODELS.names() else None
+        return self._provisioned(hourly)
+
+    def _hourly(self, base_model: str) -> float | None:
+        prices = prices_of(BASE_MODELS.get(base_model), self.scope.settings)
+        if prices is None:
+            return None
+        month = prices.provisioned_usd_per_hour_one_month
+        price = month if self.spec.commitment == "one_month" else prices.provisioned_usd_per_hour
+        return None if price is None or self.spec.commitment == "six_months" else price * self.spec.units
+
+    def _provisioned(self, hourly: float | None) -> Estimate:
+        if hourly is None:
+            what = (
+                "provisioned throughput is billed by the hour until it is deleted, at a price that is unknown"
+            )
+            return Estimate(note=f"price unknown: {what}", consent=what)
+        monthly = f"${hourly:,.2f} an hour, ${hourly * hours_per_month:,.0f} a month, until it is deleted"
+        if self.spec.commitment != "none":
+            monthly += f"; the {self.spec.commitment.replace('_', ' ')} commitment cannot be ended early"
+        if self.spec.ttl is None:
+            return Estimate(note=monthly, consent=monthly)
+        usd = round(hourly * seconds_of(self.spec.ttl) / 3600, 2)
+        return Estimate(usd_low=usd, usd_high=usd, note=monthly, consent=monthly)
 
     async def run(self, work: Work) -> Outcome:
-        """Raises Unavailable: see `missing`."""
-        raise Unavailable(self.missing())
+        """Submits the deployment or finds it, and waits until it answers."""
+        model, spec = work.inputs["model"], self.spec
+        if "invocation_arn" in model.facts:
+            raise StepFailed("an imported model answers without a deployment; remove the step")
+        self._check_route(str(model.facts["base_model"]))
+        ask = Deploying(
+            kind=spec.kind,
+            name=spec.name or "",
+            model=model.facts,
+            units=spec.units,
+            commitment=spec.commitment,
+            ttl_seconds=seconds_of(spec.ttl),
+            idle_seconds=seconds_of(spec.idle_after),
+            label=customizing.label_of(self.scope, "deploy"),
+        )
+        driver, request = self.platform.deploying(ask)
+        job = await work.jobs.finish(driver, request, lambda look: customizing.report(work, look))
+        deployed = await asyncio.to_thread(self.platform.deployed, job)
+        return Outcome(
+            facts={**model.facts, "model_digest": model.digest, **deployed.facts},
+            resources=deployed.resources,
+        )
+
+    def _check_route(self, base_model: str) -> None:
+        """Raises StepFailed when AWS does not deploy custom models of that base so."""
+        routes = BASE_MODELS.get(base_model).deployments if base_model in BASE_MODELS.names() else ()
+        if routes and self.spec.kind not in routes:
+            raise StepFailed(
+                f"a custom {base_model} cannot be deployed {self.spec.kind}; set `kind: {routes[0]}`"
+            )
+
+
+def seconds_of(duration: str | None) -> int:
+    """`7d` in seconds; 0 for none."""
+    return int(duration[:-1]) * seconds_per_unit[duration[-1]] if duration else 0

@@ -4,40 +4,80 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from polytune.base_models.interface import BASE_MODELS
+from polytune.base_models.interface import BASE_MODELS, checked_base_model, find_base_model
+from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Scope, Step, Work
-from polytune.errors import Unavailable
-from polytune.platforms.interface import open_platform
+from polytune.errors import StepFailed
+from polytune.platforms.interface import Customization, Logs, Teaching, open_platform
 from polytune.spec.model import CatalogueName, FieldProblem, Inherited, Member, MemberSpec, Spec
+from polytune.steps import _customizing as customizing
+
+synthesized_rows = 15_000
+"""Bedrock may make up to so many prompt-response pairs out of the prompts (model-distillation.html)."""
+most_filters = 16
+
+
+class LogsSpec(Spec):
+    """Invocation logs that Bedrock wrote to S3, as training data."""
+
+    uri: Annotated[str, Field(pattern=r"^s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9](/[-!_*'().a-zA-Z0-9]+)*/?$")]
+    """The prefix that logging was set up with, such as `s3://my-logs/bedrock/AWSLogs`."""
+    use_responses: bool = False
+    """Take the logged answers too: they must be the teacher's own."""
+    match: Annotated[dict[str, str], Field(max_length=most_filters)] = {}
+    """Request metadata that a record must carry, all of it; {} takes every record."""
+    exclude: Annotated[dict[str, str], Field(max_length=most_filters)] = {}
+    """Request metadata that a record must not carry."""
+
+    def filters(self) -> dict[str, Any]:
+        """As the API takes them: one condition alone, or all of several."""
+        found: list[dict[str, Any]] = [{"equals": {name: value}} for name, value in self.match.items()]
+        found += [{"notEquals": {name: value}} for name, value in self.exclude.items()]
+        return {} if not found else found[0] if len(found) == 1 else {"andAll": found}
+
+    def asked(self) -> Logs:
+        """What the platform is told."""
+        return Logs(uri=self.uri, use_responses=self.use_responses, filters=self.filters())
+
+    def problems(self) -> list[FieldProblem]:
+        """More conditions than the API takes."""
+        many = len(self.match) + len(self.exclude) > most_filters
+        what = f"at most {most_filters} conditions together with `exclude`"
+        return [FieldProblem("match", what)] if many else []
 
 
 class DistillSpec(Spec):
-    """Lets a teacher model of the platform answer the dataset's prompts and trains the student on them."""
+    """Lets a teacher model of the platform answer prompts and trains the student on them.
 
-    base_model: Annotated[str, CatalogueName("base_models"), AfterValidator(BASE_MODELS.checked)]
-    """The student."""
+    The prompts are the dataset's (its answers stay as examples), or come from invocation logs.
+    """
+
+    base_model: Annotated[str, CatalogueName("base_models"), AfterValidator(checked_base_model)]
+    """The student: a name of the catalogue, an AWS id, or the ARN of a custom model to train further."""
     teacher_model: Annotated[str, CatalogueName("base_models"), AfterValidator(BASE_MODELS.checked)]
     """The teacher; it must be one that the catalogue pairs with the student."""
     max_response_tokens: Annotated[int, Field(ge=1, le=8192)] = 1000
     """Longest answer of the teacher."""
+    logs: LogsSpec | None = None
+    """Invocation logs instead of an uploaded dataset."""
     platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
     """Where to distill."""
 
     def problems(self) -> list[FieldProblem]:
         """A pair that the platform does not offer."""
-        teachers = BASE_MODELS.get(self.base_model).teachers
-        if self.teacher_model in teachers:
-            return []
-        choice = f"Its teachers: {', '.join(teachers)}" if teachers else "It cannot be distilled into"
-        return [
-            FieldProblem("teacher_model", f"{self.teacher_model} does not teach {self.base_model}. {choice}")
-        ]
+        student = find_base_model(self.base_model, Path())
+        found = customizing.fitting_problems(student, "distillation", self.platform.kind, {})
+        if self.teacher_model in student.teachers or found:
+            return found
+        choice = f"Its teachers: {', '.join(student.teachers)}"
+        what = f"{self.teacher_model} does not teach {student.name}. {choice}"
+        return [FieldProblem("teacher_model", what)]
 
 
 class Distill(Step):
@@ -45,7 +85,10 @@ class Distill(Step):
 
     version = 1
     Spec = DistillSpec
-    consumes: ClassVar = {"dataset": Port(("RemoteDataset",))}
+    consumes: ClassVar = {
+        "dataset": Port(("RemoteDataset",), optional=True),
+        "model": Port(("CustomModel",), optional=True, explicit=True),
+    }
     produces = "CustomModel"
 
     def __init__(self, spec: DistillSpec, files: Mapping[str, Path], scope: Scope) -> None:
@@ -54,18 +97,74 @@ class Distill(Step):
         self.platform = open_platform(spec.platform, scope.root, scope.settings)
 
     def key_facts(self) -> KeyFacts:
-        """The ids of student and teacher."""
-        student, teacher = (BASE_MODELS.get(n) for n in (self.spec.base_model, self.spec.teacher_model))
-        return KeyFacts({"training_id": student.training_id, "teacher_id": teacher.inference_id})
+        """The ids of student and teacher, and what the environment decides."""
+        student = find_base_model(self.spec.base_model, Path())
+        teacher = find_base_model(self.spec.teacher_model, Path())
+        around = self.platform.key_facts()
+        ids = {"training_id": student.training_id, "teacher_id": teacher.inference_id}
+        return KeyFacts({**ids, **around.facts}, environment=around.environment)
 
     def missing(self) -> str:
-        """No platform of this release distills."""
-        return self.platform.missing() or f"platform {self.platform.name} has no managed distillation"
+        """What the platform lacks."""
+        return self.platform.lacks("distillation")
+
+    def unready(self) -> str:
+        """What the platform lacks outside this machine."""
+        return self.platform.unready()
+
+    def exists(self, uri: str) -> bool:
+        """Whether the custom model is still there."""
+        return self.platform.exists(uri)
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
-        """Unknown in this release."""
-        return Estimate(note="teacher answers and student training; prices are not modelled yet")
+        """The teacher's answers and the student's training, for the rows given up to all that may be made."""
+        dataset = inputs.get("dataset")
+        rows, tokens = customizing.rows_of(dataset), dataset.facts.get("train_tokens") if dataset else None
+        student = prices_of(find_base_model(self.spec.base_model, Path()), self.scope.settings)
+        teacher = prices_of(BASE_MODELS.get(self.spec.teacher_model), self.scope.settings)
+        written = teacher.output_usd_per_1k_tokens if teacher else None
+        trained = student.training_usd_per_1k_tokens if student else None
+        lacking = [
+            name
+            for name, price in ((self.spec.teacher_model, written), (self.spec.base_model, trained))
+            if price is None
+        ]
+        if lacking:
+            return Estimate(note=f"price unknown: no sourced price for {' and '.join(lacking)}")
+        if not rows or tokens is None or written is None or trained is None:
+            return Estimate(note="the prompts are not there yet")
+        high = max(rows, synthesized_rows) * self.spec.max_response_tokens
+        low = rows * self.spec.max_response_tokens / 4
+        return Estimate(
+            tokens=round(tokens + low),
+            usd_low=round((low * (written + trained) + tokens * trained) / 1000, 2),
+            usd_high=round((high * (written + trained) + tokens * trained) / 1000, 2),
+            note=f"Bedrock may make up to {synthesized_rows:,} pairs out of the prompts",
+        )
 
     async def run(self, work: Work) -> Outcome:
-        """Raises Unavailable: see `missing`."""
-        raise Unavailable(self.missing())
+        """Submits the job or finds the one that is already there, waits for it, and collects."""
+        spec, dataset = self.spec, work.inputs.get("dataset")
+        if (dataset is None) == (spec.logs is None):
+            raise StepFailed(
+                "give the prompts once: an uploaded dataset (add `upload: {}`), or `logs:`"
+                if dataset is None
+                else "the prompts come from `logs:`; take the upload step out, or the logs"
+            )
+        name = customizing.short_name(spec.base_model)
+        ask = Customization(
+            kind="distillation",
+            base_model=name,
+            starts_from=customizing.starting_point(spec.base_model, work.inputs.get("model")),
+            layout=dataset.facts["layout"] if dataset else "",
+            label=customizing.label_of(self.scope, "distill"),
+            teaching=Teaching(teacher_model=spec.teacher_model, max_response_tokens=spec.max_response_tokens),
+            logs=spec.logs.asked() if spec.logs else None,
+        )
+        facts = {
+            "layout": dataset.facts["layout"] if dataset else "bedrock-conversation-2024",
+            "system": dataset.facts["system"] if dataset else "",
+            "base_model": name,
+            "platform": spec.platform.kind,
+        }
+        return await customizing.customized(work, self.platform, ask, facts)

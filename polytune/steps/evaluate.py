@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from pydantic import Field
@@ -17,8 +17,10 @@ from polytune.data.rows import Exchange, read_exchanges
 from polytune.data.significance import Comparison, compare
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact, Facts
-from polytune.engine.ledger import Usage
+from polytune.engine.compiled import Budget
+from polytune.engine.ledger import Spent, Usage
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Progress, Scope, Step, Work
+from polytune.errors import BudgetExceeded
 from polytune.files import write_whole
 from polytune.fingerprint import fingerprint
 from polytune.graders.interface import GRADERS, Case, Grader, GraderSpec, Identity, Verdict
@@ -79,7 +81,8 @@ class GraderResult(msgspec.Struct, frozen=True, kw_only=True):
     judged_by: str
     scores: dict[str, Score]
     """By answerer: base, custom, nearest."""
-    custom_versus_base: Comparison
+    custom_versus_base: Comparison | None
+    """None where the base model does not answer on the platform, as for an imported model."""
     custom_versus_nearest: Comparison
 
 
@@ -114,6 +117,10 @@ class Evaluate(Step):
         """What the platform lacks on this machine."""
         return self.platform.missing()
 
+    def unready(self) -> str:
+        """What the platform lacks outside this machine."""
+        return self.platform.unready()
+
     def key_facts(self) -> KeyFacts:
         """Who judges, and with which versions."""
         identities = {judge.name: judge.identity for judge in self.judges}
@@ -135,12 +142,18 @@ class Evaluate(Step):
         exchanges = await asyncio.to_thread(self._test_rows, work, dataset)
         texts = {rival: await asyncio.to_thread(self._nearest, work, dataset, exchanges)}
         usage = Usage()
-        for model in models:
-            replies, asked = await self._replies(work, model, exchanges)
+        asked = tuple(m for m in models if m != "base" or self.platform.has_base(work.inputs["model"]))
+        for model in asked:
+            paid = Spent(
+                usd=usage.usd or 0.0,
+                requests=usage.requests,
+                tokens=usage.input_tokens + usage.output_tokens,
+            )
+            replies, more = await self._replies(work, model, exchanges, work.budget.remaining(paid, None))
             texts[model] = [reply.text for reply in replies]
-            usage = _with(usage, replies, asked)
+            usage = _sum(usage, more)
         rows = await self._judged(work, exchanges, texts)
-        results = self._results(rows)
+        results = self._results(rows, asked)
         self._write(work.folder, rows, results)
         return Outcome(
             files=("evaluation.json", "answers.jsonl"),
@@ -166,31 +179,46 @@ class Evaluate(Step):
         return [index.answer(row.prompt) for row in exchanges]
 
     async def _replies(
-        self, work: Work, model: str, exchanges: Sequence[Exchange]
-    ) -> tuple[list[Reply], int]:
-        """Every reply of one model, and how many had to be asked for."""
+        self, work: Work, model: str, exchanges: Sequence[Exchange], budget: Budget
+    ) -> tuple[list[Reply], Usage]:
+        """Every reply of one model, and what asking came to."""
         invoked = Invoked(work.inputs["model"], base=model == "base")
         invoker = self.platform.invoker(invoked, self.inference)
-        replies: list[Reply] = []
-        asked = 0
-        async with AsyncExitStack() as stack:
-            opened = False
-            for start in range(0, len(exchanges), invoker.batch_size):
-                batch = exchanges[start : start + invoker.batch_size]
-                asks = self._asks(invoked, batch)
-                known = _known(work.answers, asks)
-                if known is None:
-                    if not opened:
-                        await stack.enter_async_context(invoker)
-                        opened = True
-                    known = await invoker.ask([Question(system=e.system, prompt=e.prompt) for e in batch])
-                    work.answers.store_now(
-                        _stored(ask, reply) for ask, reply in zip(asks, known, strict=True)
-                    )
-                    asked += len(known)
-                replies += known
-                self._report(work, model, len(replies), len(exchanges))
-        return replies, asked
+        batches = [
+            exchanges[start : start + invoker.batch_size]
+            for start in range(0, len(exchanges), invoker.batch_size)
+        ]
+        asks = [self._asks(invoked, batch) for batch in batches]
+        found = [_known(work.answers, each) for each in asks]
+        missing = [number for number, replies in enumerate(found) if replies is None]
+        spent = _Spending(budget)
+        if missing:
+            async with invoker:
+                places = iter(missing)
+
+                async def work_through() -> None:
+                    for number in places:
+                        questions = [Question(system=e.system, prompt=e.prompt) for e in batches[number]]
+                        worst = sum(invoker.most_usd(question) for question in questions)
+                        spent.reserve(worst)
+                        replies = await invoker.ask(questions)
+                        pairs = zip(asks[number], replies, strict=True)
+                        work.answers.store_now(_stored(ask, reply) for ask, reply in pairs)
+                        found[number] = replies
+                        spent.settle(worst, replies)
+                        done = sum(len(each) for each in found if each is not None)
+                        self._report(work, model, done, len(exchanges))
+
+                await _together(work_through, invoker.batches_at_once)
+        whole = [reply for replies in found if replies is not None for reply in replies]
+        asked = sum(len(batches[number]) for number in missing)
+        return whole, Usage(
+            requests=asked,
+            reused=len(whole) - asked,
+            input_tokens=sum(reply.input_tokens for reply in whole),
+            output_tokens=sum(reply.output_tokens for reply in whole),
+            usd=spent.usd,
+        )
 
     def _report(self, work: Work, model: str, done: int, rows: int) -> None:
         before = models.index(model) * rows
@@ -204,7 +232,7 @@ class Evaluate(Step):
         request = fingerprint(
             "polytune.evaluation.v1",
             {
-                "model": facts["base_model"] if shared_base else model.artifact.digest,
+                "model": facts["base_model"] if shared_base else _identity(model.artifact),
                 "base": model.base,
                 "inference": msgspec.to_builtins(self.inference),
                 "batch": [[e.system, e.prompt] for e in batch],
@@ -236,8 +264,8 @@ class Evaluate(Step):
         case = Case(prompt=exchange.prompt, answer=text, reference=exchange.answer, variables=exchange.cell)
         return Judged(text=text, verdicts={j.name: await j.grader.judge(case) for j in self.judges})
 
-    def _results(self, rows: Sequence[Row]) -> dict[str, GraderResult]:
-        return {judge.name: _result(judge.name, judge.identity.name, rows) for judge in self.judges}
+    def _results(self, rows: Sequence[Row], asked: Sequence[str]) -> dict[str, GraderResult]:
+        return {judge.name: _result(judge.name, judge.identity.name, rows, asked) for judge in self.judges}
 
     def _metrics(self, work: Work, results: Mapping[str, GraderResult]) -> Facts:
         random_base = bool(work.inputs["model"].facts.get("from_scratch"))
@@ -265,13 +293,13 @@ def _judges(specs: Sequence[MemberSpec], scope: Scope) -> list[Judge]:
     return judges
 
 
-def _result(grader: str, judged_by: str, rows: Sequence[Row]) -> GraderResult:
-    verdicts = {who: [row.answers[who].verdicts[grader] for row in rows] for who in (*models, rival)}
+def _result(grader: str, judged_by: str, rows: Sequence[Row], asked: Sequence[str]) -> GraderResult:
+    verdicts = {who: [row.answers[who].verdicts[grader] for row in rows] for who in (*asked, rival)}
     passed = {who: [v.passed for v in found] for who, found in verdicts.items()}
     return GraderResult(
         judged_by=judged_by,
         scores={who: _score(found) for who, found in verdicts.items()},
-        custom_versus_base=compare(passed["base"], passed["custom"]),
+        custom_versus_base=compare(passed["base"], passed["custom"]) if "base" in passed else None,
         custom_versus_nearest=compare(passed[rival], passed["custom"]),
     )
 
@@ -280,6 +308,53 @@ def _score(verdicts: Sequence[Verdict]) -> Score:
     n = len(verdicts)
     mean = round(sum(v.score for v in verdicts) / n, 6) if n else 0.0
     return Score(passed=sum(v.passed for v in verdicts), n=n, mean=mean)
+
+
+class _Spending:
+    """What asking came to; the worst case of a question is reserved before it is sent."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.usd: float | None = 0.0
+        self.tokens = 0
+        self.requests = 0
+        self.in_flight_usd = 0.0
+
+    def reserve(self, worst_usd: float) -> None:
+        """One more request may be sent. Raises BudgetExceeded when it could pass a limit."""
+        for used, limit, unit in (
+            ((self.usd or 0.0) + self.in_flight_usd + worst_usd, self.budget.usd, "US dollars"),
+            (self.requests + 1, self.budget.requests, "requests"),
+            (self.tokens, self.budget.tokens, "tokens"),
+        ):
+            if limit is not None and used > limit:
+                raise BudgetExceeded(
+                    f"the budget allows {limit:,g} more {unit}, and the next question could pass that; what"
+                    " was answered is safe. Raise the budget and run again: nothing is asked twice"
+                )
+        self.requests += 1
+        self.in_flight_usd += worst_usd
+
+    def settle(self, worst_usd: float, replies: Sequence[Reply]) -> None:
+        """What the answers really cost takes the reservation's place."""
+        self.in_flight_usd -= worst_usd
+        self.tokens += sum(reply.input_tokens + reply.output_tokens for reply in replies)
+        for reply in replies:
+            unknown = self.usd is None or reply.price_usd is None
+            self.usd = None if unknown else (self.usd or 0.0) + (reply.price_usd or 0.0)
+
+
+async def _together(worker: Callable[[], Coroutine[Any, Any, None]], workers: int) -> None:
+    """Several workers at once; the first failure is the step's, after the others have finished theirs."""
+    done = await asyncio.gather(*(worker() for _ in range(workers)), return_exceptions=True)
+    failures = [each for each in done if isinstance(each, BaseException)]
+    if failures:
+        raise failures[0]
+
+
+def _identity(model: Artifact) -> str:
+    """The custom model itself, whatever deployment it answers through."""
+    return str(model.facts.get("model_digest") or model.digest)
 
 
 def _known(answers: AnswerMemory, asks: Sequence[Ask]) -> list[Reply] | None:
@@ -294,13 +369,14 @@ def _stored(ask: Ask, reply: Reply) -> StoredAnswer:
     return StoredAnswer(ask=ask, body=msgspec.json.encode(reply), price_usd=reply.price_usd)
 
 
-def _with(usage: Usage, replies: Sequence[Reply], asked: int) -> Usage:
+def _sum(one: Usage, other: Usage) -> Usage:
+    """Both together; the price is unknown when either is."""
     return Usage(
-        requests=usage.requests + asked,
-        reused=usage.reused + len(replies) - asked,
-        input_tokens=usage.input_tokens + sum(r.input_tokens for r in replies),
-        output_tokens=usage.output_tokens + sum(r.output_tokens for r in replies),
-        usd=usage.usd,
+        requests=one.requests + other.requests,
+        reused=one.reused + other.reused,
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        usd=None if one.usd is None or other.usd is None else one.usd + other.usd,
     )
 
 

@@ -8,13 +8,22 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
-from polytune.base_models.interface import BASE_MODELS
+from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, name_of
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import KeyFacts, Outcome, Port, Scope, Step, Work
-from polytune.exporters.interface import EXPORTERS, Exporter, ModelConfig
+from polytune.errors import PolytuneError
+from polytune.exporters.interface import EXPORTERS, Exporter, ModelConfig, catalogued, option_problems
 from polytune.files import write_whole
 from polytune.platforms.interface import open_platform
-from polytune.spec.model import CatalogueName, FieldProblem, Inherited, Member, MemberSpec, Spec
+from polytune.spec.model import (
+    CatalogueName,
+    FieldProblem,
+    Inherited,
+    JsonObject,
+    Member,
+    MemberSpec,
+    Spec,
+)
 
 
 class ExportSpec(Spec):
@@ -22,18 +31,25 @@ class ExportSpec(Spec):
 
     to: Annotated[str, CatalogueName("exporters"), AfterValidator(EXPORTERS.checked)] = "json"
     """The kind of configuration."""
+    options: dict[str, str] = {}
+    """What the kind of configuration lets one choose, as in `{shape: model_definition}` of polychat_ts."""
     path: str | None = None
     """Where to put it, relative to the workspace; default `exports/<experiment><extension>`."""
     platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
     """Where the model answers."""
 
     def problems(self) -> list[FieldProblem]:
-        """A path that leads out of the workspace."""
-        if self.path is None:
-            return []
-        path = Path(self.path)
-        outside = path.is_absolute() or ".." in path.parts or not self.path.strip()
-        return [FieldProblem("path", "must be a path inside the workspace")] if outside else []
+        """Options that the exporter does not have, and a path that leads out of the workspace."""
+        found = option_problems(self.to, self.options)
+        path = Path(self.path or "exports")
+        if path.is_absolute() or ".." in path.parts or (self.path is not None and not self.path.strip()):
+            found.append(FieldProblem("path", "must be a path inside the workspace"))
+        return found
+
+    @classmethod
+    def schema_rules(cls) -> list[JsonObject]:
+        """Each exporter's own options, for editors."""
+        return [_schema_rule(name) for name in EXPORTERS.names()]
 
 
 class Export(Step):
@@ -48,11 +64,11 @@ class Export(Step):
         super().__init__(spec, files, scope)
         self.spec = spec
         self.platform = open_platform(spec.platform, scope.root, scope.settings)
-        self.exporter: Exporter = EXPORTERS.load(spec.to)()
+        self.exporter: Exporter = EXPORTERS.load(spec.to)(spec.options)
 
     def key_facts(self) -> KeyFacts:
-        """The experiment's name is in the file, so it is in the key."""
-        return KeyFacts({"name": self.scope.experiment})
+        """The names of experiment and project are in the file, so they are in the key."""
+        return KeyFacts({"name": self.scope.experiment, "project": self.scope.project})
 
     def missing(self) -> str:
         """What the platform lacks on this machine."""
@@ -68,27 +84,39 @@ class Export(Step):
         return Outcome(files=(name,), placed={name: place}, resources={"model": self.platform.address(model)})
 
     def _config(self, model: Artifact) -> ModelConfig:
-        base = model.facts["base_model"]
-        entry = BASE_MODELS.get(base) if base in BASE_MODELS.names() else None
-        prices = entry.prices if entry else None
-        return ModelConfig(
+        facts = model.facts
+        config = ModelConfig(
             name=self.scope.experiment,
+            experiment=self.scope.experiment,
+            project=self.scope.project,
             uri=self.platform.address(model),
             platform=self.spec.platform.kind,
-            base_model=base,
-            layout=model.facts["layout"],
-            system=model.facts["system"],
-            parameters=model.facts.get("parameters"),
-            context_tokens=entry.context_tokens if entry else None,
-            input_usd_per_million_tokens=_per_million(
-                prices.custom_input_usd_per_1k_tokens if prices else None
-            ),
-            output_usd_per_million_tokens=_per_million(
-                prices.custom_output_usd_per_1k_tokens if prices else None
-            ),
+            region=facts.get("region"),
+            deployment_kind=facts.get("deployment"),
+            base_model=facts.get("base_model", ""),
+            layout=facts.get("layout", ""),
+            system=facts.get("system", ""),
+            parameters=facts.get("parameters"),
             digest=model.digest,
         )
+        entry = _entry(config.base_model)
+        return catalogued(config, entry) if entry else config
 
 
-def _per_million(per_thousand: float | None) -> float | None:
-    return None if per_thousand is None else round(per_thousand * 1000, 6)
+def _entry(base_model: str) -> BaseModelEntry | None:
+    """The catalogue's entry; None for a folder, and for a model that does not say what it was made from."""
+    try:
+        return BASE_MODELS.get(name_of(base_model))
+    except PolytuneError:
+        return None
+
+
+def _schema_rule(exporter: str) -> JsonObject:
+    options = {
+        name: {"anyOf": [{"enum": list(values), "default": values[0]}, {"$ref": "#/$defs/reference"}]}
+        for name, values in EXPORTERS.load(exporter).options.items()
+    }
+    return {
+        "if": {"properties": {"to": {"const": exporter}}, "required": ["to"]},
+        "then": {"properties": {"options": {"properties": options, "additionalProperties": False}}},
+    }

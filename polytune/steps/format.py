@@ -43,7 +43,8 @@ class FormatSpec(Spec):
     layout: Annotated[str, CatalogueName("formats"), AfterValidator(FORMATS.checked)] = (
         "bedrock-conversation-2024"
     )
-    """The record layout: a name in `formats/`."""
+    """The record layout: a name in `formats/`. In `bedrock-rft` a sample's answer is the reference that a
+    grader compares with."""
     system: Annotated[str, Field(min_length=1)] = "full"
     """Which system prompt goes into the rows: `full` (the one the teacher saw), `short` (the prompt
     library's `short_system`), `none`, or a text of your own."""
@@ -51,6 +52,14 @@ class FormatSpec(Spec):
     """How the prompts are divided."""
     seed: Annotated[int, Inherited()] = 0
     """Decides which prompts go to which split."""
+
+    def problems(self) -> list[FieldProblem]:
+        """A layout that has no place for a question and its answer."""
+        if FORMATS.load(self.layout).takes_samples:
+            return []
+        fit = [name for name in FORMATS.names() if FORMATS.load(name).takes_samples]
+        what = f"{self.layout} has no place for samples of text. Use {', '.join(fit)}"
+        return [FieldProblem("layout", what)]
 
 
 class FormatStep(Step):

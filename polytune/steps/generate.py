@@ -3,38 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 import msgspec
-from pydantic import Field
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
-from polytune.data.samples import Sample, SampleTeacher, SampleUsage
+from polytune.asking.budget import Purse
+from polytune.asking.client import Client, Job
+from polytune.asking.endpoint import endpoint_called
+from polytune.asking.gauge import Gauge
+from polytune.asking.patience import patience_in
+from polytune.data.samples import Sample, SampleTeacher, SampleUsage, encode_sample
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact
-from polytune.engine.ledger import Usage
-from polytune.engine.step import Estimate, KeyFacts, Outcome, Progress, Scope, Step, Work
-from polytune.errors import BudgetExceeded, PolytuneError
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Scope, Step, Work
 from polytune.files import digest_of, published
 from polytune.fingerprint import Json
+from polytune.graders.interface import GRADERS, GraderSpec, Identity
 from polytune.prompts.library import Library, load_library
 from polytune.prompts.plan import PlannedSample, plan
-from polytune.spec.model import Inherited, InputFile, Items, Member, MemberSpec, Spec
+from polytune.spec.model import FieldProblem, Inherited, InputFile, Items, Member, MemberSpec, Spec
 from polytune.spec.resolved import secret_references, spec_json
-from polytune.teachers.interface import TEACHERS, Answer, Request, Teacher, TeacherSpec, request_digest
+from polytune.steps._verifying import Attempt, Judge, Places, Rejected, Rules, TeacherRespondent
+from polytune.teachers.interface import (
+    TEACHERS,
+    Request,
+    RequestDigests,
+    Teacher,
+    TeacherSpec,
+    characters_per_token,
+)
 
 assumed_output_tokens = (150, 600)
 """Range for estimates before any answer of this teacher is known: the original toolkit assumed 500."""
-chars_per_token = 4.0
-"""For estimates of English text and code before a tokenizer has seen it."""
+questions_at_once = 16
+"""How many are looked up in memory together."""
 
 
-class GenerateSpec(Spec):
-    """Asks a teacher for `count` samples spread evenly over the matrix."""
+class PlainGenerateSpec(Spec):
+    """A generate step that takes every usable answer."""
 
     prompts: InputFile
     """The prompt library: a YAML file with a system prompt, guides, templates and slots."""
@@ -48,8 +61,38 @@ class GenerateSpec(Spec):
     """Chooses the order of cells, templates and slot values."""
 
 
-smallest_price_usd = 1e-6
-"""What an answer of a teacher that is not free costs at least, for a budget that is exactly used up."""
+class GenerateSpec(PlainGenerateSpec):
+    """Asks a teacher for `count` samples spread evenly over the matrix."""
+
+    graders: Items[Annotated[MemberSpec, Member("graders")]] = ()
+    """Who judges each answer as it lands; all of them must pass it."""
+    on_reject: Literal["drop", "redraw", "repair"] = "redraw"
+    """What follows when a grader rejects an answer: the sample is left out, another answer is drawn, or
+    the teacher is sent its answer and the error and asked to repair it."""
+    max_redraws: Annotated[int, Field(ge=0, le=20)] = 3
+    """How many more answers are drawn for one sample, also for one that came empty or cut off."""
+    max_repairs: Annotated[int, Field(ge=0, le=20)] = 2
+    """How often the teacher is asked to repair one sample."""
+    shortfall: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of samples that may be missing in the end; with more, the step fails."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _without_verification(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Any:
+        """A spec that states nothing of verification is a plain one, with the key it always had."""
+        spec = handler(data)
+        plain = PlainGenerateSpec.model_fields.keys()
+        if spec.model_fields_set - plain:
+            return spec
+        return PlainGenerateSpec.model_construct(
+            _fields_set=spec.model_fields_set, **{name: getattr(spec, name) for name in plain}
+        )
+
+    def problems(self) -> list[FieldProblem]:
+        """Nothing is rejected where nobody judges."""
+        if self.on_reject != "redraw" and not self.graders:
+            return [FieldProblem("on_reject", "needs `graders`: nobody rejects an answer here")]
+        return []
 
 
 @dataclass(frozen=True)
@@ -60,43 +103,86 @@ class Question:
     request: Request
     ask: Ask
 
+    @property
+    def id(self) -> str:
+        """The sample's id."""
+        return f"{self.ask.request[:16]}-{self.ask.draw}"
+
+    @property
+    def attempt(self) -> Attempt:
+        """The first attempt at it."""
+        return Attempt(self.planned.index, self.id, self.request, self.ask.draw)
+
+
+class _Incomplete(Exception):
+    """Something must be asked."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What memory holds of a plan, and the most that the rest can cost."""
+
+    usable: int = 0
+    usd: float | None = 0.0
+
 
 class Generate(Step):
-    """Samples from a teacher: `samples.jsonl`, one record a sample, in plan order."""
+    """Samples from a teacher: `samples.jsonl`, one record a sample, in plan order; `rejects.jsonl`, the
+    answers that were not taken."""
 
     version = 1
     Spec = GenerateSpec
     consumes: ClassVar = {}
     produces = "Samples"
 
-    def __init__(self, spec: GenerateSpec, files: Mapping[str, Path], scope: Scope) -> None:
+    def __init__(self, spec: PlainGenerateSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
         self.spec = spec
         self.teacher = _teacher(spec, files, scope)
+        self.graders = _graders(spec)
+        self.rules = _rules(spec)
+        self._read: tuple[str, Library] | None = None
 
     @cached_property
     def _identity(self) -> Json:
-        return _identity(self.spec.teacher, self.files)
+        return _identity(self.spec.teacher, self.files, self.teacher.not_asked)
+
+    @cached_property
+    def _digest(self) -> RequestDigests:
+        return RequestDigests(self._identity)
 
     def key_facts(self) -> KeyFacts:
-        """Nothing beyond spec and files. Raises SpecError when the prompt library cannot serve the matrix."""
+        """Who judges, with which versions. Raises SpecError when the library cannot serve the matrix."""
         self._library()
-        return KeyFacts(watched=(self.files["prompts"],))
+        watched = [self.files["prompts"]]
+        if not self.graders:
+            return KeyFacts(watched=tuple(watched))
+        judges: dict[str, Json] = {}
+        for name, spec in self.graders.items():
+            identity = self._judge_identity(spec)
+            judges[name] = {"name": identity.name, "facts": identity.facts}
+            watched += identity.watched
+        return KeyFacts({"judges": judges}, tuple(watched))
+
+    def _judge_identity(self, spec: GraderSpec) -> Identity:
+        return GRADERS.load(spec.kind).identity(spec, self.scope.folder, self.scope.settings)
 
     def missing(self) -> str:
         """What the teacher lacks on this machine."""
         return self.teacher.missing()
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
-        """Answers to pay and to reuse, and their price range."""
-        questions = list(self.questions())
-        known = {stored.ask for stored in answers.find(question.ask for question in questions)}
-        asked = [question for question in questions if question.ask not in known]
-        read = sum(len(q.request.system) + len(q.request.prompt) for q in asked) / chars_per_token
-        low, high = (len(asked) * tokens for tokens in assumed_output_tokens)
+        """Answers to pay and to reuse, and their price range; redraws and repairs come on top."""
+        reused, characters = 0, 0
+        for question, stored in self._looked_up(answers):
+            reused += stored is not None
+            characters += question.request.characters if stored is None else 0
+        asked = self.spec.count - reused
+        read = characters / characters_per_token
+        low, high = (asked * tokens for tokens in assumed_output_tokens)
         return Estimate(
-            requests=len(asked),
-            reused=len(questions) - len(asked),
+            requests=asked,
+            reused=reused,
             tokens=round(read + (low + high) / 2),
             usd_low=self._usd(read, low),
             usd_high=self._usd(read, high),
@@ -125,179 +211,245 @@ class Generate(Step):
                 prompt=rendered.prompt,
                 variables={**planned.cell, **planned.slots},
             )
-            yield Question(planned, request, Ask(request_digest(self._identity, request), planned.draw))
+            yield Question(planned, request, Ask(self._digest(request), planned.draw))
+
+    def _looked_up(self, answers: AnswerMemory) -> Iterator[tuple[Question, StoredAnswer | None]]:
+        """The whole plan, each question with its first answer if that is remembered."""
+        questions = self.questions()
+        while chunk := list(islice(questions, questions_at_once)):
+            known = {stored.ask: stored for stored in answers.find(question.ask for question in chunk)}
+            yield from ((question, known.get(question.ask)) for question in chunk)
 
     def _library(self) -> Library:
+        """The prompt library; read anew only when the file is another one."""
         path = self.files["prompts"]
-        shown = path.relative_to(self.scope.root) if path.is_relative_to(self.scope.root) else path
-        return load_library(path, self.spec.matrix, shown=str(shown))
+        digest = digest_of(path)
+        if self._read is None or self._read[0] != digest:
+            shown = path.relative_to(self.scope.root) if path.is_relative_to(self.scope.root) else path
+            self._read = digest, load_library(path, self.spec.matrix, shown=str(shown))
+        return self._read[1]
 
     async def run(self, work: Work) -> Outcome:
         """Asks what memory does not hold, then writes every sample from memory."""
-        reused = await asyncio.to_thread(self._count_known, work.answers)
-        usage = await self._ask_missing(work, reused)
-        rows = await asyncio.to_thread(self._write, work.answers, work.folder / "samples.jsonl")
+        gauge = Gauge(self.spec.count, work.report)
+        async with AsyncExitStack() as stack:
+            judges = [
+                Judge(name, await stack.enter_async_context(self._grader(spec)))
+                for name, spec in self.graders.items()
+            ]
+            places = Places(self.teacher, judges, self.rules, work.answers, gauge, self._ask)
+            rows = await self._filled(work, places)
+        records = {"samples.jsonl": rows}
+        if self.graders or places.rejections:
+            path = work.folder / "rejects.jsonl"
+            records["rejects.jsonl"] = await asyncio.to_thread(
+                self._write_rejects, work.answers, places, path
+            )
+        rejected = {"rejected": records["rejects.jsonl"]} if "rejects.jsonl" in records else {}
         return Outcome(
-            files=("samples.jsonl",),
-            records={"samples.jsonl": rows},
+            files=tuple(records),
+            records=records,
             facts={"teacher": self.teacher.label, "short_system": self._library().short_system},
-            metrics={"samples": rows},
-            usage=usage,
+            metrics={"samples": rows, **rejected},
+            usage=gauge.usage(),
         )
 
-    def _count_known(self, answers: AnswerMemory) -> int:
-        return sum(1 for _ in answers.find(question.ask for question in self.questions()))
+    def _grader(self, spec: GraderSpec) -> Any:
+        return GRADERS.load(spec.kind)(spec, self.scope.folder, self.scope.settings)
 
-    async def _ask_missing(self, work: Work, reused: int) -> Usage:
-        tally = _Tally(total=self.spec.count, reused=reused, free=self._usd(1e6, 1e6) == 0, work=work)
-        if reused < self.spec.count:
-            await self._work_off(self._missing(work.answers), work.answers, tally)
-        if tally.failure is not None:
-            raise tally.failure
-        return tally.usage()
+    def _ask(self, attempt: Attempt) -> Ask:
+        return Ask(self._digest(attempt.request), attempt.draw)
 
-    async def _work_off(self, missing: Iterator[Question], answers: AnswerMemory, tally: _Tally) -> None:
-        async with self.teacher, asyncio.TaskGroup() as workers:
-            for _ in range(self.scope.settings.concurrency):
-                workers.create_task(self._work_through(missing, answers, tally))
+    # asking
 
-    def _missing(self, answers: AnswerMemory) -> Iterator[Question]:
-        questions = self.questions()
-        while chunk := list(islice(questions, 256)):
-            known = {stored.ask for stored in answers.find(q.ask for q in chunk)}
-            yield from (question for question in chunk if question.ask not in known)
+    async def _filled(self, work: Work, places: Places) -> int:
+        """How many samples are written. Raises StepFailed when too many are missing."""
+        path = work.folder / "samples.jsonl"
+        if not self.graders:
+            rows = await asyncio.to_thread(self._written_from_memory, work.answers, places, path)
+            if rows is not None:
+                return rows
+        await self._fill(work, places)
+        places.check_complete()
+        return await asyncio.to_thread(self._write, work.answers, places, path)
 
-    async def _work_through(
-        self, questions: Iterator[Question], answers: AnswerMemory, tally: _Tally
-    ) -> None:
-        """Asks one question after the other; after a failure, every worker finishes the one it has asked."""
+    async def _fill(self, work: Work, places: Places) -> None:
+        """Every place is filled, or it is known why not."""
+        known = await asyncio.to_thread(self._known, work.answers, places)
+        places.gauge.say(self._intent(known))
+        async with self.teacher:
+            settings = self.scope.settings
+            client = Client(
+                TeacherRespondent(self.teacher),
+                endpoint_called(self.teacher.endpoint(), settings.concurrency, settings.environment),
+                work.answers,
+                Purse(work.budget),
+                places.gauge,
+                patience_in(settings.environment),
+            )
+            await client.ask_all(self._jobs(work.answers, places), places)
+            if self.teacher.repeats_itself:
+                await client.ask_all(self._repeated(work.answers, places), places)
+        places.gauge.tell(now=True)
+
+    def _known(self, answers: AnswerMemory, places: Places) -> Known:
+        usable, usd = 0, 0.0 if self._usd(1, 1) is not None else None
+        for question, stored in self._looked_up(answers):
+            if stored is not None and places.unusable(question.attempt, stored) is None:
+                usable += 1
+            elif usd is not None:
+                usd += self.teacher.at_most(question.request).usd or 0.0
+        return Known(usable, usd)
+
+    def _intent(self, known: Known) -> str:
+        pays = self.spec.count - known.usable
+        price = "price unknown" if known.usd is None else f"at most ${known.usd:,.2f}"
+        return f"reuses {known.usable:,}, pays {pays:,}, {price}"
+
+    def _jobs(self, answers: AnswerMemory, places: Places) -> Iterator[Job[Attempt]]:
+        """What must be asked or judged."""
+        for question, stored in self._looked_up(answers):
+            attempt = question.attempt
+            places.gauge.reused += stored is not None
+            if stored is None or self.graders or places.unusable(attempt, stored) is not None:
+                yield Job(question.ask, attempt, stored)
+            else:
+                places.take(attempt, question.ask)
+
+    def _repeated(self, answers: AnswerMemory, places: Places) -> Iterator[Job[Attempt]]:
+        """First answers that were taken before the lower draw was there that they repeat."""
+        for question, stored in self._looked_up(answers):
+            attempt = question.attempt
+            if stored is None or not attempt.draw or attempt.index in places.rejections:
+                continue
+            if places.unusable(attempt, stored) is not None:
+                places.gauge.done -= 1
+                yield Job(question.ask, attempt, stored)
+
+    # writing
+
+    def _written_from_memory(self, answers: AnswerMemory, places: Places, path: Path) -> int | None:
+        """How many samples are written, when memory holds a usable answer to each; else None."""
         try:
-            while tally.failure is None and (question := next(questions, None)):
-                tally.reserve()
-                tally.add(await self._answered(question, answers))
-        except PolytuneError as error:
-            tally.failure = error
-
-    async def _answered(self, question: Question, answers: AnswerMemory) -> Answer:
-        answer = await self.teacher.answer(question.request, question.ask.draw)
-        stored = StoredAnswer(
-            ask=question.ask,
-            body=msgspec.json.encode(answer),
-            price_usd=answer.price_usd,
-            tokens=answer.usage.input_tokens + answer.usage.output_tokens,
-        )
-        await answers.put(stored)
-        return answer
-
-    def _write(self, answers: AnswerMemory, path: Path) -> int:
-        with published(path) as file:
-            for sample in self._samples(answers):
-                file.write(msgspec.json.encode(sample) + b"\n")
+            with published(path) as file:
+                for question, stored in self._looked_up(answers):
+                    if stored is None or (
+                        self.teacher.may_fail and places.unusable(question.attempt, stored) is not None
+                    ):
+                        raise _Incomplete
+                    file.write(encode_sample(self._sample(question, stored)) + b"\n")
+        except _Incomplete:
+            return None
+        places.gauge.reused = places.gauge.done = self.spec.count
         return self.spec.count
 
-    def _samples(self, answers: AnswerMemory) -> Iterator[Sample]:
-        questions = self.questions()
-        while chunk := list(islice(questions, 256)):
-            stored = {found.ask: found for found in answers.find(question.ask for question in chunk)}
-            yield from (self._sample(question, stored[question.ask]) for question in chunk)
+    def _write(self, answers: AnswerMemory, places: Places, path: Path) -> int:
+        rows = 0
+        with published(path) as file:
+            for sample in self._samples(answers, places):
+                file.write(encode_sample(sample) + b"\n")
+                rows += 1
+        return rows
 
-    @classmethod
-    def remembered(cls, files: Mapping[str, Path]) -> Iterator[StoredAnswer]:
-        """The answer behind each sample, as it was stored when it arrived."""
-        with files["samples.jsonl"].open("rb") as file:
-            yield from answers_in(file)
+    def _samples(self, answers: AnswerMemory, places: Places) -> Iterator[Sample]:
+        for question, stored in self._looked_up(answers):
+            index = question.planned.index
+            if index in places.lost or index in places.turned_down:
+                continue
+            if index in places.taken:
+                stored = answers.get(places.taken[index])
+            assert stored is not None, "every place that is neither lost nor turned down is filled"
+            yield self._sample(question, stored)
 
     def _sample(self, question: Question, stored: StoredAnswer) -> Sample:
-        answer = msgspec.json.decode(stored.body, type=Answer)
+        answer = self.teacher.parse(stored.body, question.request)
         return Sample(
-            id=f"{question.ask.request[:16]}-{question.ask.draw}",
+            id=question.id,
             cell=question.planned.cell,
             template=question.planned.template,
             slots=question.planned.slots,
             system=question.request.system,
             prompt=question.request.prompt,
             teacher=SampleTeacher(kind=self.spec.teacher.kind, label=self.teacher.label),
-            request=question.ask.request,
-            draw=question.ask.draw,
+            request=stored.ask.request,
+            draw=stored.ask.draw,
             answer=answer.text,
             usage=SampleUsage(
                 input_tokens=answer.usage.input_tokens,
                 output_tokens=answer.usage.output_tokens,
                 estimated=answer.usage.estimated,
             ),
-            price_usd=answer.price_usd,
+            price_usd=stored.price_usd,
         )
 
+    def _write_rejects(self, answers: AnswerMemory, places: Places, path: Path) -> int:
+        rows = 0
+        with published(path) as file:
+            for reject in self._rejects(answers, places):
+                file.write(msgspec.json.encode(reject) + b"\n")
+                rows += 1
+        return rows
 
-class _Tally:
-    """Counts what a run asks, stops it at the budget, and reports."""
-
-    def __init__(self, *, total: int, reused: int, free: bool, work: Work) -> None:
-        self.least_usd = 0.0 if free else smallest_price_usd
-        self.total = total
-        self.reused = reused
-        self.work = work
-        self.started = 0
-        self.failure: PolytuneError | None = None
-        self.requests = 0
-        self.input_tokens = 0
-        self.output_tokens = 0
-        self.usd = 0.0
-        self.priced = True
-
-    def reserve(self) -> None:
-        """One more request may be sent. Raises BudgetExceeded when a limit is reached."""
-        tokens = self.input_tokens + self.output_tokens
-        for used, least, limit, unit in (
-            (self.usd, self.least_usd, self.work.budget.usd, "US dollars"),
-            (self.started, 1, self.work.budget.requests, "requests"),
-            (tokens, 1, self.work.budget.tokens, "tokens"),
-        ):
-            if limit is not None and used + least > limit:
-                raise BudgetExceeded(
-                    f"the budget allows {limit:,g} more {unit} and they are used; what was answered is"
-                    " safe. Raise the budget and run again: nothing is asked twice"
+    def _rejects(self, answers: AnswerMemory, places: Places) -> Iterator[Rejected]:
+        for index in sorted(places.rejections):
+            for number, rejection in enumerate(places.rejections[index]):
+                stored = answers.get(rejection.ask)
+                assert stored is not None, "what was rejected was stored before"
+                request = rejection.attempt.request
+                yield Rejected(
+                    sample=rejection.attempt.id,
+                    attempt=number,
+                    by=rejection.by,
+                    reason=rejection.reason,
+                    variables=request.variables,
+                    prompt=request.prompt,
+                    request=stored.ask.request,
+                    draw=stored.ask.draw,
+                    body=stored.body.decode(errors="replace"),
+                    tokens=stored.tokens,
+                    price_usd=stored.price_usd,
                 )
-        self.started += 1
 
-    def add(self, answer: Answer) -> None:
-        """One more durable answer."""
-        self.requests += 1
-        self.input_tokens += answer.usage.input_tokens
-        self.output_tokens += answer.usage.output_tokens
-        self.usd += answer.price_usd or 0.0
-        self.priced = self.priced and answer.price_usd is not None
-        note = f"{self.reused:,} reused" if self.reused else ""
-        self.work.report(
-            Progress(
-                done=self.reused + self.requests, total=self.total, unit="answers", note=note, usd=self.usd
-            )
-        )
-
-    def usage(self) -> Usage:
-        """The sum."""
-        return Usage(
-            requests=self.requests,
-            reused=self.reused,
-            input_tokens=self.input_tokens,
-            output_tokens=self.output_tokens,
-            usd=self.usd if self.priced else None,
-        )
+    @classmethod
+    def remembered(cls, files: Mapping[str, Path]) -> Iterator[StoredAnswer]:
+        """The answer behind each sample and each reject, as it was stored when it arrived."""
+        with files["samples.jsonl"].open("rb") as file:
+            yield from answers_in(file)
+        if "rejects.jsonl" in files:
+            with files["rejects.jsonl"].open("rb") as file:
+                yield from rejects_in(file)
 
 
-def _teacher(spec: GenerateSpec, files: Mapping[str, Path], scope: Scope) -> Teacher:
+def _teacher(spec: PlainGenerateSpec, files: Mapping[str, Path], scope: Scope) -> Teacher:
     assert isinstance(spec.teacher, TeacherSpec)
     own = {name.removeprefix("teacher."): path for name, path in files.items() if name.startswith("teacher.")}
     return TEACHERS.load(spec.teacher.kind)(spec.teacher, own, scope.settings)
 
 
-def _identity(teacher: MemberSpec, files: Mapping[str, Path]) -> Json:
+def _graders(spec: PlainGenerateSpec) -> dict[str, GraderSpec]:
+    """The graders by the name each goes by: its kind, with its number when that is taken."""
+    named: dict[str, GraderSpec] = {}
+    graders: Sequence[MemberSpec] = spec.graders if isinstance(spec, GenerateSpec) else ()
+    for number, grader in enumerate(graders, start=1):
+        assert isinstance(grader, GraderSpec)
+        named[f"{grader.kind}-{number}" if grader.kind in named else grader.kind] = grader
+    return named
+
+
+def _rules(spec: PlainGenerateSpec) -> Rules:
+    if not isinstance(spec, GenerateSpec):
+        return Rules()
+    return Rules(spec.on_reject, spec.max_redraws, spec.max_repairs, spec.shortfall)
+
+
+def _identity(teacher: MemberSpec, files: Mapping[str, Path], not_asked: frozenset[str]) -> Json:
     """Everything of the teacher's spec that may change an answer; files by content, secrets not at all."""
     stated: dict[str, Json] = dict(cast("dict[str, Json]", spec_json(teacher)))
     for name, path in files.items():
         if name.startswith("teacher."):
             stated[name.removeprefix("teacher.")] = digest_of(path) if path.is_file() else ""
-    return {name: value for name, value in stated.items() if name not in secret_references(teacher)}
+    left_out = secret_references(teacher).keys() | not_asked
+    return {name: value for name, value in stated.items() if name not in left_out}
 
 
 def answers_in(samples: Iterable[bytes]) -> Iterator[StoredAnswer]:
@@ -314,4 +466,16 @@ def answers_in(samples: Iterable[bytes]) -> Iterator[StoredAnswer]:
             body=msgspec.json.encode(answer),
             tokens=sample.usage.input_tokens + sample.usage.output_tokens,
             price_usd=sample.price_usd,
+        )
+
+
+def rejects_in(rejects: Iterable[bytes]) -> Iterator[StoredAnswer]:
+    """The answers that a rejects file holds."""
+    for line in rejects:
+        reject = msgspec.json.decode(line, type=Rejected)
+        yield StoredAnswer(
+            ask=Ask(reject.request, reject.draw),
+            body=reject.body.encode(),
+            tokens=reject.tokens,
+            price_usd=reject.price_usd,
         )

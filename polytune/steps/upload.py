@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from polytune.engine.step import Outcome, Port, Scope, Step, Work
+from polytune.engine.step import KeyFacts, Outcome, Port, Scope, Step, Work
 from polytune.files import write_whole
 from polytune.fingerprint import canonical
 from polytune.platforms.interface import open_platform
@@ -42,6 +42,18 @@ class Upload(Step):
         """What the platform lacks on this machine."""
         return self.platform.missing()
 
+    def key_facts(self) -> KeyFacts:
+        """Where the environment says to store."""
+        return self.platform.key_facts()
+
+    def unready(self) -> str:
+        """What the platform lacks outside this machine."""
+        return self.platform.unready()
+
+    def exists(self, uri: str) -> bool:
+        """Whether the stored file is still there."""
+        return self.platform.exists(uri)
+
     async def run(self, work: Work) -> Outcome:
         """Sends what is not there yet."""
         dataset = work.inputs["dataset"]
@@ -50,7 +62,11 @@ class Upload(Step):
         write_whole(work.folder / "remote.json", canonical(uris) + b"\n")
         return Outcome(
             files=("remote.json",),
-            facts={**dataset.facts, "uris": uris},
+            facts={
+                **dataset.facts,
+                "uris": uris,
+                "rows": {split: dataset.files[f"{split}.jsonl"].records for split in files},
+            },
             resources=uris,
             metrics={"bytes": sum(path.stat().st_size for path in files.values())},
         )

@@ -9,7 +9,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
-from polytune.base_models.interface import BaseModelEntry, checked_base_model, find_base_model
+from polytune.base_models.interface import (
+    BaseModelEntry,
+    Customization,
+    checked_base_model,
+    find_base_model,
+    is_folder,
+)
 from polytune.data.checking import check_dataset
 from polytune.data.report import CheckReport, render, to_json
 from polytune.engine.artifacts import Artifact, Facts
@@ -17,7 +23,7 @@ from polytune.engine.step import KeyFacts, Outcome, Port, Scope, Step, Work
 from polytune.errors import DataError
 from polytune.files import write_whole
 from polytune.fingerprint import fingerprint
-from polytune.spec.model import Adopted, CatalogueName, Spec
+from polytune.spec.model import Adopted, CatalogueName, FieldProblem, Spec
 
 splits = ("train", "validation", "test")
 report_name = "validation.json"
@@ -33,6 +39,19 @@ class ValidateSpec(Spec):
         AfterValidator(checked_base_model),
     ]
     """Whose rules apply; taken from the step that trains when not stated."""
+    customization: Customization | None = None
+    """For which sort of job: `fine_tuning`, `distillation` (rows need no answer), or
+    `reinforcement_fine_tuning`. When not stated, the first that the base model offers for the layout."""
+
+    def problems(self) -> list[FieldProblem]:
+        """A sort of job that the base model does not offer."""
+        if self.customization is None or is_folder(self.base_model):
+            return []
+        entry = find_base_model(self.base_model, Path())
+        if self.customization in entry.customizations:
+            return []
+        reason = entry.refused.get(self.customization, f"it offers {' and '.join(entry.customizations)}")
+        return [FieldProblem("customization", f"{entry.name} has none: {reason}")]
 
 
 class Validate(Step):
@@ -50,8 +69,9 @@ class Validate(Step):
     def key_facts(self) -> KeyFacts:
         """The base model's facts that rules are made of."""
         entry = self._entry()
-        stated = f"{entry.limits} {entry.reserved} {entry.blocks} {entry.formats}"
-        return KeyFacts({"rules": fingerprint("polytune.rules.v1", stated)})
+        limits = f"{entry.limits} {entry.other_limits} {entry.formats} {entry.other_formats}"
+        content = f"{entry.reserved} {entry.blocks} {entry.media} {entry.stricter}"
+        return KeyFacts({"rules": fingerprint("polytune.rules.v2", f"{limits} {content}")})
 
     def _entry(self) -> BaseModelEntry:
         return find_base_model(self.spec.base_model, self.scope.folder)
@@ -74,7 +94,13 @@ class Validate(Step):
     def _check(self, work: Work, dataset: Artifact) -> CheckReport:
         files = {s: work.path("dataset", f"{s}.jsonl") for s in splits if f"{s}.jsonl" in dataset.files}
         provenance = work.path("dataset", "provenance.jsonl")
-        return check_dataset(files, self._entry(), dataset.facts["layout"], provenance)
+        return check_dataset(
+            files,
+            self._entry(),
+            dataset.facts["layout"],
+            provenance,
+            customization=self.spec.customization,
+        )
 
 
 def _metrics(report: CheckReport, tokens: Mapping[str, int]) -> Facts:

@@ -1,29 +1,53 @@
 """What a teacher is: something that answers a request, and says what the answer cost.
 
 Add one by writing one file here with one subclass of `Teacher`; its name in YAML is the file's name.
+
+    request, draw --reply--> body, as billed --(stored)--> body --parse--> answer --flaw--> '' or why not
+
+`reply` is the only part that costs; everything after it works from the store, any number of times. A
+teacher that answers by itself implements `answer` alone.
 """
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import msgspec
 
-from polytune.fingerprint import Json, fingerprint
+from polytune.asking.budget import Cost
+from polytune.asking.reply import Reply, Tokens
+from polytune.fingerprint import Json, canonical, fingerprint, type_tag_separator
 from polytune.openable import Openable
 from polytune.registry import Family
 from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
+
+redraws_apart = 1_000_000
+"""A redraw in the place of draw n is draw n + this, the next n + twice this: no plan draws so often."""
+characters_per_token = 4.0
+"""Of English text and code, for what is only expected."""
+expected_output_tokens = 400.0
+"""Before the first answer: between the 150 and 600 that estimates assume."""
+
+remembered_systems = 256
 
 
 class TeacherSpec(MemberSpec):
     """Who answers the prompts."""
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Repair(msgspec.Struct, frozen=True, kw_only=True):
+    """An earlier answer to the same prompt, and why it was rejected."""
+
+    answer: str
+    error: str
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One rendered question: everything that may change the answer."""
 
     system: str
@@ -32,6 +56,20 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The user's turn."""
     variables: dict[str, str | int | float]
     """The matrix cell and the slot values behind the prompt, for teachers that take fields."""
+    repairs: tuple[Repair, ...] = ()
+    """Earlier answers that were rejected, oldest first; the teacher is asked to repair the last."""
+
+    @property
+    def characters(self) -> int:
+        """How long everything is that the teacher reads."""
+        repairs = sum(len(repair.answer) + len(repair.error) for repair in self.repairs)
+        return len(self.system) + len(self.prompt) + repairs
+
+    @property
+    def bytes(self) -> int:
+        """The same in UTF-8: no tokenizer makes more tokens of it."""
+        texts = [text for repair in self.repairs for text in (repair.answer, repair.error)]
+        return sum(len(text.encode()) for text in (self.system, self.prompt, *texts))
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,13 +108,22 @@ class Teacher(Openable, ABC):
     """Answers requests; an async context manager around whatever connection it needs."""
 
     Spec: ClassVar[type[TeacherSpec]]
-    label: ClassVar[str]
-    """What every table calls it: 'composed offline from a grammar, no language model'."""
+    not_asked: ClassVar[frozenset[str]] = frozenset()
+    """Fields of the spec that change no answer, such as a price: no part of a request's identity."""
+    repeats_itself: ClassVar[bool] = False
+    """Whether a cache before it may answer a later draw with the answer to an earlier one."""
+    may_fail: ClassVar[bool] = False
+    """Whether `flaw` ever finds something."""
 
     def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
         """`files` holds the absolute path of each `InputFile` field, by field name."""
         self.files = files
         self.settings = settings
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What every table calls it: 'composed offline from a grammar, no language model'."""
 
     def price(self) -> Price:
         """What an answer costs, before any is asked."""
@@ -86,14 +133,86 @@ class Teacher(Openable, ABC):
         """What keeps this teacher from answering here, and the remedy; '' when nothing does."""
         return ""
 
+    def endpoint(self) -> str:
+        """Whose limits its questions share: the server and the model, as messages name them."""
+        return self.label
+
+    def at_most(self, request: Request) -> Cost:
+        """The most that an answer to this request can cost; what a budget sets aside for it."""
+        return Cost(usd=0.0, tokens=1)
+
     @abstractmethod
     async def answer(self, request: Request, draw: int) -> Answer:
         """A fresh answer; `draw` counts identical requests from 0, so each draw may differ."""
 
+    async def reply(self, request: Request, draw: int) -> Reply:
+        """A fresh answer as billed, for the store. Raises Failure when there is none."""
+        answer = await self.answer(request, draw)
+        tokens = Tokens(answer.usage.input_tokens, answer.usage.output_tokens)
+        return Reply(msgspec.json.encode(answer), tokens, answer.price_usd)
+
+    def parse(self, body: bytes, request: Request) -> Answer:
+        """The answer in a stored body. Raises DataError when it is none."""
+        return msgspec.json.decode(body, type=Answer)
+
+    def flaw(self, body: bytes, request: Request, earlier: Collection[str]) -> str:
+        """Why a stored body is no usable answer, such as being empty; '' when it is one.
+
+        `earlier` holds the texts of lower draws of the same request, where `repeats_itself`.
+        """
+        return ""
+
+
+class PlainAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of an answer that did not come over HTTP, or was rebuilt from a samples file."""
+
+    text: str
+    usage: Usage = Usage()
+    price_usd: float | None = 0.0
+
+
+def plain_answer(body: bytes) -> Answer | None:
+    """The answer in a body that is an encoded `Answer`; None when it is anything else."""
+    try:
+        plain = msgspec.json.decode(body, type=PlainAnswer)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return Answer(text=plain.text, usage=plain.usage, price_usd=plain.price_usd)
+
+
+request_tag = "polytune.request.v1"
+
 
 def request_digest(teacher: Json, request: Request) -> str:
     """The identity of a question: the teacher's whole spec and the rendered request, nothing else."""
-    return fingerprint("polytune.request.v1", {"teacher": teacher, "request": msgspec.to_builtins(request)})
+    return fingerprint(request_tag, {"teacher": teacher, "request": msgspec.to_builtins(request)})
+
+
+class RequestDigests:
+    """`request_digest` for one teacher, many times: system prompts, long and few, are encoded once."""
+
+    def __init__(self, teacher: Json) -> None:
+        self.teacher = teacher
+        self._after = b'},"teacher":' + canonical(teacher) + b"}"
+        self._systems: dict[str, bytes] = {}
+
+    def __call__(self, request: Request) -> str:
+        """The same as `request_digest`."""
+        if request.repairs:
+            return request_digest(self.teacher, request)
+        running = hashlib.sha256(request_tag.encode() + type_tag_separator + b'{"request":{"prompt":')
+        running.update(canonical(request.prompt))
+        running.update(b',"system":' + self._system(request.system) + b',"variables":')
+        running.update(canonical(request.variables) + self._after)
+        return running.hexdigest()
+
+    def _system(self, text: str) -> bytes:
+        known = self._systems.get(text)
+        if known is None:
+            if len(self._systems) >= remembered_systems:
+                self._systems.clear()
+            known = self._systems[text] = canonical(text)
+        return known
 
 
 TEACHERS = Family("teachers", "teacher", Teacher)

@@ -1,16 +1,36 @@
-"""polychat: the Polychat API; experiments for it plan here, asking it comes with a later release."""
+"""polychat: the Strudel endpoint of a Polychat server, POST /apps/strudel/generate.
+
+The server writes its own system prompt from style and complexity; ours is not sent. It reports no tokens,
+so usage is estimated. A gateway before it may answer equal requests with one answer for 24 hours: an
+answer that repeats a lower draw is drawn again with a line that makes the prompt another one.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
+import msgspec
 from pydantic import Field
 
-from polytune.errors import Unavailable
+from polytune.asking.failures import Failure, Kind
+from polytune.settings import Settings
 from polytune.spec.model import Secret
-from polytune.teachers.interface import Answer, Price, Request, Teacher, TeacherSpec
+from polytune.teachers._http import HttpTeacher, Read
+from polytune.teachers.interface import Price, Request, TeacherSpec, redraws_apart
 
-not_yet = "needs the Polychat API: it comes with a later release; teachers composer and replay answer here"
+path = "/apps/strudel/generate"
+styles = ("techno", "ambient", "house", "jazz", "drums", "experimental")
+"""What the server's schema takes; other styles are left to the prompt's own words."""
+complexities = ("simple", "medium", "complex")
+slowest, fastest = 60, 200
+longest_answer_tokens = 8192
+"""The server asks its model for at most so many."""
+server_prompt_characters = 15_500
+"""The server's own system prompt with the longest guides (14,838 characters without them, 2026-01)."""
+url_variable = "POLYTUNE_POLYCHAT_URL"
 
 prices = {
     "claude-4-5-sonnet": Price(
@@ -20,6 +40,14 @@ prices = {
     ),
 }
 """By model key; what Polychat's provider charges behind it."""
+
+fenced = re.compile(r"^[ \t]*```[\w-]*[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
+half_fence = re.compile(r"^[ \t]*```[\w-]*[ \t]*$\n?", re.MULTILINE)
+tag_remains = re.compile(r"\A(?:typescript|ts|tsx|x|javascript|js|strudel)\n")
+"""What the server leaves of an opening fence whose tag it does not know: `jsx` becomes `x`."""
+
+sentence = re.compile(r"[A-Z][\w',; -]*[.:!?]")
+"""A line without any of the signs that code is made of."""
 
 
 class PolychatSpec(TeacherSpec):
@@ -33,14 +61,49 @@ class PolychatSpec(TeacherSpec):
     """Where the key is found."""
 
 
-class Polychat(Teacher):
-    """Says what it needs; asks nothing yet."""
+class _Code(msgspec.Struct, frozen=True):
+    code: str
 
-    Spec = PolychatSpec
+
+class _Wrapped(msgspec.Struct, frozen=True):
+    data: _Code
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: Any = None
+    retryAfter: float | None = None
+
+
+_eras = msgspec.json.Decoder(_Code), msgspec.json.Decoder(_Wrapped)
+_encoder = msgspec.json.Encoder()
+
+
+class Polychat(HttpTeacher):
+    """One pattern for each answer."""
+
+    Spec: ClassVar[type[TeacherSpec]] = PolychatSpec
     label = "Polychat"
+    repeats_itself: ClassVar[bool] = True
 
-    def __init__(self, spec: PolychatSpec, *args: object) -> None:
+    def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
+        super().__init__(spec, files, settings)
+        assert isinstance(spec, PolychatSpec)
         self.spec = spec
+        self._server = (settings.environment.get(url_variable) or spec.url).rstrip("/")
+
+    @property
+    def url(self) -> str:
+        """Where patterns are asked for; POLYTUNE_POLYCHAT_URL names another server, for rehearsals."""
+        return self._server + path
+
+    @property
+    def longest_answer(self) -> int:
+        """As the server limits it."""
+        return longest_answer_tokens
+
+    def endpoint(self) -> str:
+        """The server and the model."""
+        return f"{self._server} {self.spec.model}"
 
     def price(self) -> Price:
         """What the model behind the key charges."""
@@ -51,10 +114,138 @@ class Polychat(Teacher):
         )
         return prices.get(self.spec.model, unknown)
 
-    def missing(self) -> str:
-        """Why nothing is asked yet."""
-        return not_yet
+    @property
+    def key_reference(self) -> str | None:
+        """As stated."""
+        return self.spec.api_key
 
-    async def answer(self, request: Request, draw: int) -> Answer:
-        """Raises Unavailable: see `missing`."""
-        raise Unavailable(not_yet)
+    def headers(self) -> dict[str, str]:
+        """A bearer token; the agent that every request must name comes from the connection."""
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+
+    def body(self, request: Request, draw: int) -> bytes:
+        """The prompt, the fields that the schema takes, and a wish that no cache answers."""
+        fields: dict[str, object] = {
+            "prompt": _prompt(request, draw),
+            "model": self.spec.model,
+            "options": {"cache_ttl_seconds": 0},
+        }
+        variables = request.variables
+        if variables.get("style") in styles:
+            fields["style"] = variables["style"]
+        if variables.get("complexity") in complexities:
+            fields["complexity"] = variables["complexity"]
+        tempo = variables.get("tempo", variables.get("bpm"))
+        if isinstance(tempo, int | float) and slowest <= tempo <= fastest:
+            fields["tempo"] = tempo
+        return _encoder.encode(fields)
+
+    def read(self, body: bytes) -> Read | None:
+        """The pattern, without fences and prose around it; the body is bare (2026) or wrapped (2025)."""
+        code = _code(body)
+        if code is None:
+            return None
+        if _is_json(code):
+            told = _text_in(code)
+            if not told:
+                return Read("", None, "the server passed on its model's whole reply, which holds no text")
+            code = told
+        return Read(_unwrapped(code), None)
+
+    def known(self, failure: Failure) -> Failure:
+        """The failure by the server's error table."""
+        told = _refusal(failure.body)
+        if failure.status == 429:
+            in_body = told.retryAfter if told is not None else None
+            asked_for = failure.retry_after if in_body is None else in_body
+            kind = Kind.QUOTA if asked_for is None else Kind.OVERLOADED
+            return Failure(kind, str(failure), status=429, retry_after=asked_for, body=failure.body)
+        if failure.status == 400 and b"model is not available" in failure.body:
+            hint = f"'{self.spec.model}' is no model key there; GET {self._server}/models lists them"
+            return failure.as_kind(Kind.MISTAKEN, hint)
+        if failure.status == 500 and b"Service configuration error" in failure.body:
+            return failure.as_kind(Kind.MISTAKEN)
+        return failure
+
+    def estimated_input(self, request: Request) -> int:
+        """With the server's own system prompt, without ours."""
+        ours = request.characters - len(request.system)
+        return (server_prompt_characters + ours) // 4
+
+    def most_input(self, request: Request) -> int:
+        """Every byte of the prompt a token, and the server's system prompt."""
+        return request.bytes - len(request.system.encode()) + server_prompt_characters
+
+
+def _prompt(request: Request, draw: int) -> str:
+    """The prompt; with the rejected answer and its error, and on a redraw with a line of its own."""
+    parts = [request.prompt]
+    if request.repairs:
+        last = request.repairs[-1]
+        parts.append(f"An earlier answer was:\n{last.answer}\nIt was rejected: {last.error}")
+        parts.append("Write it again without that fault.")
+    redraws, planned = divmod(draw, redraws_apart)
+    if redraws:
+        parts.append(f"(Take {planned + 1}.{redraws + 1}: let it differ from the takes before.)")
+    return "\n\n".join(parts)
+
+
+def _code(body: bytes) -> str | None:
+    for era in _eras:
+        try:
+            found = era.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        return found.code if isinstance(found, _Code) else found.data.code
+    return None
+
+
+def _is_json(code: str) -> bool:
+    """Whether the code is a JSON object: no pattern is one."""
+    return code.lstrip().startswith('{"')
+
+
+def _text_in(blob: str) -> str:
+    """The text in a provider's reply; '' when there is none."""
+    try:
+        reply = msgspec.json.decode(blob)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    if not isinstance(reply, dict):
+        return ""
+    if isinstance(reply.get("response"), str):
+        return str(reply["response"])
+    choices = reply.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        message = choices[0].get("message")
+        content = message.get("content") if isinstance(message, dict) else None
+        return content if isinstance(content, str) else ""
+    content = reply.get("content")
+    blocks = content if isinstance(content, list) else []
+    return "".join(str(block.get("text", "")) for block in blocks if isinstance(block, dict))
+
+
+def _unwrapped(code: str) -> str:
+    """The code inside a fence, if there is one; else without what is left of fences."""
+    blocks = fenced.findall(code)
+    if blocks:
+        return str(max(blocks, key=len)).strip()
+    lines = tag_remains.sub("", half_fence.sub("", code).strip()).splitlines()
+    while lines and _is_prose(lines[0]):
+        lines.pop(0)
+    while lines and _is_prose(lines[-1]):
+        lines.pop()
+    return "\n".join(lines).strip()
+
+
+def _is_prose(line: str) -> bool:
+    """Whether a line before or after the code is a sentence, or blank."""
+    return not line.strip() or sentence.fullmatch(line.strip()) is not None
+
+
+def _refusal(body: bytes) -> _Refusal | None:
+    """The body of a failure; None when it is none of this server's."""
+    try:
+        return msgspec.json.decode(body, type=_Refusal)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from polytune import settings
+from polytune.data import prices
 from polytune.graders.interface import GRADERS
 from polytune.settings import load_settings
 from tests.cli.cli_program import Polytune
@@ -138,8 +139,19 @@ def test_env_example_documents_every_variable(tmp_path: Path) -> None:
 
     stated = load_settings(tmp_path, home)
 
-    assert set(re.findall(r"POLYTUNE_\w+", uncommented)) == set(re.findall(r"POLYTUNE_\w+", source))
-    assert len(re.findall(r"(?m)^POLYTUNE_\w+=", uncommented)) == 5
+    assert set(re.findall(r"POLYTUNE_\w+", uncommented)) == {
+        *re.findall(r"POLYTUNE_\w+", source),
+        prices.variable,
+    }
+    assert len(re.findall(r"(?m)^POLYTUNE_\w+=", uncommented)) == 8
     expected = load_settings(tmp_path / "nowhere", home)
-    names = ("concurrency", "threads", "poll_seconds", "log_format", "cache_folder")
+    names = (
+        "concurrency",
+        "threads",
+        "poll_seconds",
+        "stall_seconds",
+        "clock_url",
+        "log_format",
+        "cache_folder",
+    )
     assert [getattr(stated, name) for name in names] == [getattr(expected, name) for name in names]

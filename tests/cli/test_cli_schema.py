@@ -118,5 +118,5 @@ def test_an_editor_can_complete(schema: dict[str, Any]) -> None:
     assert rules.keys() == set(BASE_MODELS.names())
     assert rules["tiny-llama"]["properties"]["epochs"]["default"] == 12
     assert rules["nova-lite"]["properties"]["epochs"]["description"] == (
-        "1 to 5 for Amazon Nova Lite; 2 when not stated."
+        "1 to 5, or auto, for Amazon Nova Lite; 2 when not stated."
     )

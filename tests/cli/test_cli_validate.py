@@ -128,7 +128,7 @@ def test_a_base_model_refuses_what_it_does_not_take(polytune: Polytune, tmp_path
         (conversation("a", "b"), layouts[0]),
         ('{"prompt": "a", "completion": "b"}', layouts[1]),
         ('{"prompt": "a", "completion": 3}', layouts[1]),
-        ('{"messages": []}', layouts[0]),
+        ('{"schemaVersion": "bedrock-conversation-2024", "messages": []}', layouts[0]),
         ("nonsense", layouts[0]),
         ("", layouts[0]),
         ('\n\n{"prompt": "a", "completion": "b"}', layouts[1]),

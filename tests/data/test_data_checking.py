@@ -110,7 +110,11 @@ GALLERY: list[tuple[str | bytes, list[str]]] = [
     (
         '{"schemaVersion":"bedrock-conversation-2024","toolConfig":{},"messages":'
         '[{"role":"user","content":[{"text":"a"}]},{"role":"assistant","content":[{"text":"b"}]}]}',
-        ["error block-not-taken train.jsonl:9: toolConfig: Amazon Nova Lite cannot be trained on toolConfig"],
+        [
+            "error block-not-taken train.jsonl:9: toolConfig: "
+            "Amazon Nova Lite cannot be trained on toolConfig",
+            "error tool-config train.jsonl:9: toolConfig.tools: there are no tools",
+        ],
     ),
 ]
 

@@ -99,7 +99,7 @@ def test_any_number_of_workers_finds_the_same(tmp_path: Path, size: int) -> None
     assert to_json(together) == to_json(alone)
     assert {group.rule for group in alone.groups} == {
         *("blank-line", "block-not-taken", "carriage-return", "duplicate-row", "not-json"),
-        *("prompt-leak", "reserved-string", "row-too-long"),
+        *("prompt-leak", "reserved-string", "row-too-long", "tool-config"),
     }
     assert max(example.line for group in alone.groups for example in group.examples) > 1000
 

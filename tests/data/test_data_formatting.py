@@ -231,13 +231,19 @@ def test_an_unknown_format_gets_the_nearest_name(tmp_path: Path) -> None:
         formatted(tmp_path, [sample(1)], FormatOptions(format="prompt-completions"))
 
 
-@pytest.mark.parametrize("name", FORMATS.names())
+@pytest.mark.parametrize("name", [name for name in FORMATS.names() if FORMATS.load(name).takes_samples])
 def test_every_format_can_be_written(tmp_path: Path, name: str) -> None:
     """Each layout's rows decode to the sample's answer."""
     formatted(tmp_path, [sample(1)], FormatOptions(format=name))
 
     row = FORMATS.load(name)().decode(lines(tmp_path)["train"][0].encode())
     assert row.turns[-1].text == 's("bd*1")'
+
+
+def test_samples_have_no_image_to_caption(tmp_path: Path) -> None:
+    """A layout of images refuses samples of text with the reason."""
+    with pytest.raises(DataError, match="image-caption: a row is the S3 address of a PNG or JPEG image"):
+        formatted(tmp_path, [sample(1)], FormatOptions(format="image-caption"))
 
 
 def test_no_samples_make_empty_files(tmp_path: Path) -> None:

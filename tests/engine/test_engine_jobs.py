@@ -10,8 +10,9 @@ from itertools import count
 import pytest
 
 from polytune.engine.artifacts import Facts
+from polytune.engine.clock import RealClock
 from polytune.engine.jobbook import JobBook, JobRow, JobState
-from polytune.engine.jobs import Driver, Jobs, Look
+from polytune.engine.jobs import Driver, Jobs, Look, Patience
 from polytune.engine.ledger import Ledger
 from polytune.errors import StepFailed
 
@@ -79,7 +80,7 @@ class Office:
             JobBook(self.ledger),
             key,
             "x/1 train",
-            poll_seconds=0.001,
+            patience=Patience(RealClock(), 0.001),
             forced=forced,
             detached=self.stops.append,
         )
@@ -266,7 +267,7 @@ def test_steps_with_different_keys_have_different_jobs(office: Office) -> None:
         JobBook(office.ledger),
         "b2" * 32,
         "x/1 other",
-        poll_seconds=0.001,
+        patience=Patience(RealClock(), 0.001),
         forced=False,
         detached=lambda s: None,
     )

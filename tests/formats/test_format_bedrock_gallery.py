@@ -47,6 +47,29 @@ ANSWER = says("assistant", {"text": "yo"})
 VIDEO: Json = {"video": {"format": "mp4", "source": {"s3Location": {"uri": "s3://b/k.mp4"}}}}
 THOUGHT: Json = {"reasoningContent": {"reasoningText": {"text": "hm"}}}
 
+
+def spec(name: str = "play", **more: Json) -> Json:
+    """A tool's declaration."""
+    schema: Json = {"json": {"type": "object"}}
+    return {"toolSpec": {"name": name, "description": "plays", "inputSchema": schema, **more}}
+
+
+def use(identifier: str = "1", name: str = "play") -> Json:
+    """A call of a tool."""
+    return {"toolUse": {"toolUseId": identifier, "name": name, "input": {}}}
+
+
+def result(identifier: str = "1", *content: Json) -> Json:
+    """What the tool said."""
+    said: list[Json] = list(content) or [{"text": "done"}]
+    return {"toolResult": {"toolUseId": identifier, "content": said}}
+
+
+def tools(*specs: Json) -> dict[str, Json]:
+    """The tools of a row."""
+    return {"toolConfig": {"tools": list(specs)}}
+
+
 GALLERY = [
     bad("array", [1, 2], ("error not-an-object -: expected an object, found a list")),
     bad("string", "hello", ("error not-an-object -: expected an object, found a string")),
@@ -268,14 +291,9 @@ GALLERY = [
         "error block-shape messages[0].content[1].image: expected an object, found a string",
     ),
     bad(
-        "eleven images",
-        row(says("user", {"text": "hi"}, *[image()] * 11), ANSWER),
-        "error media-count messages: 11 images in one row",
-    ),
-    bad(
-        "two videos",
-        row(says("user", {"text": "hi"}, VIDEO, VIDEO), ANSWER),
-        "error media-count messages: 2 videos in one row",
+        "two system texts",
+        row(USER, ANSWER, system=[{"text": "a"}, {"text": "b"}]),
+        "warning many-systems system: 2 system texts",
     ),
     bad(
         "video and image",
@@ -306,6 +324,64 @@ GALLERY = [
         "tool result from assistant",
         row(USER, says("assistant", {"toolResult": {"toolUseId": "1", "content": []}})),
         "error block-place messages[1].content[0].toolResult: toolResult in a turn of the assistant",
+    ),
+    bad(
+        "tool config empty",
+        row(USER, ANSWER, toolConfig={}),
+        "error tool-config toolConfig.tools: there are no tools",
+    ),
+    bad(
+        "tool without anything",
+        row(USER, ANSWER, **tools({"toolSpec": {}})),
+        "error tool-config toolConfig.tools[0].toolSpec.name: the tool has no name",
+        "error tool-config toolConfig.tools[0].toolSpec.description: the tool has no description",
+        "error tool-config toolConfig.tools[0].toolSpec.inputSchema.json: "
+        "the tool's input has no JSON Schema with a type",
+    ),
+    bad(
+        "two tools of one name",
+        row(USER, ANSWER, **tools(spec(), spec())),
+        "error tool-config toolConfig.tools[1].toolSpec.name: two tools are called 'play'",
+    ),
+    bad(
+        "undeclared tool",
+        row(USER, says("assistant", use(name="stop")), **tools(spec())),
+        "error tool-use messages[1].content[0].toolUse.name: toolConfig has no tool 'stop'",
+    ),
+    bad(
+        "tool without config",
+        row(USER, says("assistant", use())),
+        "error tool-use messages[1].content[0].toolUse.name: toolConfig has no tool 'play'",
+    ),
+    bad(
+        "tool id used twice",
+        row(USER, says("assistant", use(), use()), **tools(spec())),
+        "error tool-use messages[1].content[1].toolUse.toolUseId: "
+        "the toolUseId is missing or was used before",
+    ),
+    bad(
+        "result of nothing",
+        row(says("user", result("9")), ANSWER, **tools(spec())),
+        "error tool-result messages[0].content[0].toolResult.toolUseId: "
+        "no toolUse before waits for the result '9'",
+    ),
+    bad(
+        "result twice",
+        row(USER, says("assistant", use()), says("user", result(), result()), ANSWER, **tools(spec())),
+        "error tool-result messages[2].content[1].toolResult.toolUseId: "
+        "no toolUse before waits for the result '1'",
+    ),
+    bad(
+        "result of two kinds",
+        row(
+            USER,
+            says("assistant", use()),
+            says("user", result("1", {"text": "a", "json": {}})),
+            ANSWER,
+            **tools(spec()),
+        ),
+        "error tool-result messages[2].content[0].toolResult.content[0]: "
+        "the result is neither a text nor JSON",
     ),
     bad(
         "openai row",
@@ -396,3 +472,54 @@ def test_a_long_conversation_is_read() -> None:
         DataError, match=r"messages\[4\].role: the last turn is the user's. End with the assistant's"
     ):
         layout().decode(odd)
+
+
+def test_tools_in_their_places_have_no_findings() -> None:
+    """A declared tool, its call, its result and the answer after it: blocks, and nothing wrong."""
+    line = json.dumps(
+        row(
+            USER,
+            says("assistant", {"text": "wait"}, use()),
+            says("user", result("1", {"json": {"ok": True}})),
+            says("assistant", {"text": "done"}, use("2")),
+            **tools(spec()),
+        )
+    )
+
+    reading = layout().check(line.encode(), 1)
+
+    assert reading.findings == ()
+    assert [block.kind for block in reading.blocks] == ["toolConfig", "toolUse", "toolResult", "toolUse"]
+
+
+def test_media_are_listed_with_their_addresses() -> None:
+    """A reference has its JSON path, kind, address and format; what is not in its place is left out."""
+    value = row(says("user", {"text": "look"}, image("s3://b/a.png"), {"image": 3}), ANSWER)
+
+    (reference,) = layout().references(value)
+
+    assert (reference.kind, reference.uri, reference.format) == ("image", "s3://b/a.png", "png")
+    assert reference.field == "messages[0].content[1].image.source.s3Location.uri"
+    assert layout().references_of(json.dumps(row(says("user", VIDEO), ANSWER)).encode())[0].kind == "video"
+    assert layout().references([]) == layout().references({"messages": 3}) == []
+
+
+@pytest.mark.parametrize("turns", [(USER,), (USER, ANSWER), (USER, ANSWER, USER)])
+def test_answers_may_be_optional(turns: tuple[Json, ...]) -> None:
+    """Prompts for a teacher to answer are right where answers are optional; the fast way agrees."""
+    asking = FORMATS.load(VERSION)("optional")
+    line = json.dumps(row(*turns)).encode()
+
+    assert asking.check(line, 1).findings == asking.diagnose(row(*turns), 1).findings == ()
+    assert asking.clean(line) == asking.diagnose(row(*turns), 1).conversation
+    assert asking.encode(asking.decode(line)) == line.replace(b": ", b":").replace(b", ", b",")
+    assert bool(layout().check(line, 1).findings) == bool(len(turns) % 2)
+
+
+def test_optional_answers_leave_the_other_rules_alone() -> None:
+    """Order and texts are judged as ever."""
+    asking = FORMATS.load(VERSION)("optional")
+
+    wrong = [asking.check(json.dumps(value).encode(), 1) for value in (row(), row(ANSWER), row(USER, USER))]
+
+    assert [reading.findings[0].rule for reading in wrong] == ["too-few-messages", "first-role", "role-order"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -12,11 +14,22 @@ from polytune.formats.interface import FORMATS, Conversation, Finding, Format, T
 
 NAMES = FORMATS.names()
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: not text.isspace())
-exchanges = st.builds(
-    lambda asked, answered: Conversation(None, (Turn("user", asked), Turn("assistant", answered))),
-    texts,
-    texts,
+addresses = st.from_regex(
+    re.compile(r"s3://[a-z0-9-]{3,20}/[a-zA-Z0-9_/-]{1,20}\.(png|jpg|JPEG)"), fullmatch=True
 )
+questions = {"image-caption": addresses}
+"""What can be asked in a layout, where it is not any text."""
+
+
+def exchanges_of(name: str) -> st.SearchStrategy[Conversation]:
+    """Conversations of one question and its answer that the layout has a place for."""
+    return st.builds(
+        lambda asked, answered: Conversation(None, (Turn("user", asked), Turn("assistant", answered))),
+        questions.get(name, texts),
+        texts,
+    )
+
+
 conversations = st.builds(
     lambda system, pairs: Conversation(
         system, tuple(turn for a, b in pairs for turn in (Turn("user", a), Turn("assistant", b)))
@@ -31,15 +44,9 @@ json_values: st.SearchStrategy[object] = st.recursive(
         | st.dictionaries(
             st.sampled_from(
                 [
-                    "schemaVersion",
-                    "system",
-                    "messages",
-                    "role",
-                    "content",
-                    "text",
-                    "image",
-                    "prompt",
-                    "completion",
+                    *("schemaVersion", "system", "messages", "role", "content", "text", "image", "prompt"),
+                    *("completion", "tools", "toolConfig", "toolUse", "toolResult", "reference_answer", "id"),
+                    *("image-ref", "caption", "type", "function", "tool_calls", "image_url"),
                 ]
             ),
             inner,
@@ -48,7 +55,12 @@ json_values: st.SearchStrategy[object] = st.recursive(
     ),
     max_leaves=12,
 )
-EXCHANGE = Conversation(None, (Turn("user", 'héllo\n"you"'), Turn("assistant", 's("bd*4")\u2028')))
+
+
+def exchange(name: str, asked: str, answered: str) -> Conversation:
+    """A question and its answer; the address of an image in the place of the question, where it must be."""
+    asked = asked if FORMATS.load(name).takes_samples else "s3://bucket/key.png"
+    return Conversation(None, (Turn("user", asked), Turn("assistant", answered)))
 
 
 def layout(name: str) -> Format:
@@ -63,9 +75,11 @@ def test_its_name_is_its_files_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@given(exchanges)
-def test_an_exchange_survives_the_round_trip(name: str, conversation: Conversation) -> None:
+@given(data=st.data())
+def test_an_exchange_survives_the_round_trip(name: str, data: st.DataObject) -> None:
     """What is encoded is one line, has nothing wrong, decodes to the same, and encodes to the same bytes."""
+    conversation = data.draw(exchanges_of(name))
+
     line = layout(name).encode(conversation)
 
     assert b"\n" not in line
@@ -74,7 +88,7 @@ def test_an_exchange_survives_the_round_trip(name: str, conversation: Conversati
     assert layout(name).encode(conversation) == line
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if FORMATS.load(name).takes_samples])
 @given(st.lists(st.tuples(st.none() | texts, texts, texts), max_size=5))
 def test_many_exchanges_are_encoded_as_each_of_them(
     name: str, many: list[tuple[str | None, str, str]]
@@ -90,18 +104,36 @@ def test_many_exchanges_are_encoded_as_each_of_them(
     ]
 
 
+@pytest.mark.parametrize(
+    "name", ["anthropic-messages", "bedrock-conversation-2024", "bedrock-rft", "openai-chat"]
+)
 @given(conversations)
-def test_a_whole_conversation_survives_bedrocks_round_trip(conversation: Conversation) -> None:
-    """System prompt and any number of turns come back from bedrock-conversation-2024."""
-    line = layout("bedrock-conversation-2024").encode(conversation)
+def test_a_whole_conversation_survives_the_round_trip(name: str, conversation: Conversation) -> None:
+    """System prompt and any number of turns come back from a layout of messages, the fast way too."""
+    line = layout(name).encode(conversation)
 
-    assert layout("bedrock-conversation-2024").decode(line) == conversation
+    assert layout(name).decode(line) == layout(name).clean(line) == conversation
+    assert layout(name).diagnose(msgspec.json.decode(line), 1).findings == ()
+
+
+@pytest.mark.parametrize("name", ["anthropic-messages", "bedrock-conversation-2024", "openai-chat"])
+@given(conversations)
+def test_prompts_alone_are_rows_where_answers_are_optional(name: str, conversation: Conversation) -> None:
+    """A conversation without its last answer is right then, and an error otherwise."""
+    asked = Conversation(conversation.system, conversation.turns[:-1])
+    asking = FORMATS.load(name)("optional")
+    line = asking.encode(asked)
+
+    assert asking.decode(line) == asking.clean(line) == asked
+    assert asking.diagnose(msgspec.json.decode(line), 1).findings == ()
+    assert "last-role" in [finding.rule for finding in layout(name).check(line, 1).findings]
 
 
 @pytest.mark.parametrize("name", NAMES)
-@given(exchanges)
-def test_the_fast_way_and_the_thorough_way_agree_on_good_rows(name: str, conversation: Conversation) -> None:
+@given(data=st.data())
+def test_the_fast_way_and_the_thorough_way_agree_on_good_rows(name: str, data: st.DataObject) -> None:
     """A row that the typed decoder certifies has no findings in the walk, and the same conversation."""
+    conversation = data.draw(exchanges_of(name))
     line = layout(name).encode(conversation)
 
     reading = layout(name).diagnose(msgspec.json.decode(line), 1)
@@ -113,13 +145,16 @@ def test_the_fast_way_and_the_thorough_way_agree_on_good_rows(name: str, convers
 @pytest.mark.parametrize("name", NAMES)
 @given(json_values)
 def test_any_json_value_is_judged_and_never_crashes(name: str, value: object) -> None:
-    """Whatever a row holds, it is either clean or has findings or blocks, and its texts can be listed."""
+    """Whatever a row holds, a clean one has nothing wrong, one that says nothing has an error, and texts
+    and files can be listed."""
     line = msgspec.json.encode(value)
 
     reading = layout(name).check(line, 1)
     layout(name).passages_of(line)
+    layout(name).references_of(line)
 
-    assert (layout(name).clean(line) is not None) == (not reading.findings and not reading.blocks)
+    if layout(name).clean(line) is not None:
+        assert layout(name).diagnose(value, 1).findings == ()
     if reading.conversation is None:
         assert any(finding.severity == "error" for finding in reading.findings)
 
@@ -166,17 +201,18 @@ def test_a_line_that_is_no_json_says_why(name: str, line: bytes, rule: str, mess
 @pytest.mark.parametrize("name", NAMES)
 def test_escaped_and_raw_characters_are_the_same_text(name: str) -> None:
     """A row written with \\u escapes decodes to the row written without."""
-    line = layout(name).encode(EXCHANGE)
+    conversation = exchange(name, 'héllo\n"you"', 'é s("bd*4")\u2028')
+    line = layout(name).encode(conversation)
     escaped = line.decode().encode("ascii", "backslashreplace").replace(b"\\xe9", b"\\u00e9")
 
     assert escaped != line
-    assert layout(name).decode(escaped) == EXCHANGE
+    assert layout(name).decode(escaped) == conversation
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_row_of_five_megabytes_is_read(name: str) -> None:
     """Length alone makes no row wrong for a format."""
-    conversation = Conversation(None, (Turn("user", "hi"), Turn("assistant", "ho " * 1_700_000)))
+    conversation = exchange(name, "hi", "ho " * 1_700_000)
 
     assert layout(name).decode(layout(name).encode(conversation)) == conversation
 

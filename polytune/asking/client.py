@@ -1,0 +1,385 @@
+"""Asks many questions of one endpoint, and keeps every paid answer before anything else is done with it.
+
+    fresh --.             .--> failed --> asked again later
+            +--> attempt -+
+    due ----'             `--> stored --> landed --> settled, or asked anew (a redraw, a repair)
+
+What is sent next, and when, is decided in one place that never waits: the circuit, the places, the limits
+and the budget each have a say. Whoever has just got an answer takes the next question along, so an answer
+costs no turn of the event loop more than in a bare loop. Questions are pulled one by one, and what waits is
+bounded, so memory does not grow with their number. What is due again goes before what is fresh: there is
+no pass of retries at the end, and no question is sent that is not wanted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Generic, TypeVar
+
+from polytune.asking.budget import Cost, Purse, nothing
+from polytune.asking.endpoint import Endpoint
+from polytune.asking.failures import Failure, Kind
+from polytune.asking.gauge import Gauge
+from polytune.asking.patience import Patience
+from polytune.asking.reply import Reply
+from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
+from polytune.errors import Paused, PolytuneError, StepFailed
+
+Q = TypeVar("Q")
+
+grace_seconds = 1.0
+"""After a stop, questions on their way may still be answered for so long."""
+longest_nap_seconds = 0.5
+"""However long nothing can be sent, the live line moves on."""
+hopeless_jobs = 5
+"""So many questions given up before the first answer, and the rest are not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[Q]):
+    """One answer that is wanted: what to ask, and the name under which it is remembered."""
+
+    ask: Ask
+    question: Q
+    known: StoredAnswer | None = None
+    """The answer, if it was remembered: it is received like one that has just come."""
+
+
+class Respondent(ABC, Generic[Q]):
+    """Whoever answers."""
+
+    @abstractmethod
+    async def reply(self, question: Q) -> Reply:
+        """The answer as billed. Raises Failure when there is none."""
+
+    @abstractmethod
+    def at_most(self, question: Q) -> Cost:
+        """The most that an answer can cost."""
+
+    @abstractmethod
+    def expected_tokens(self, question: Q) -> float:
+        """What an answer usually takes, in and out together."""
+
+
+class Reception(ABC, Generic[Q]):
+    """Whoever wanted the answers."""
+
+    @abstractmethod
+    async def landed(self, job: Job[Q], answer: StoredAnswer) -> Job[Q] | None:
+        """The answer is durable; what is asked next in its place, or None when all is well."""
+
+    @abstractmethod
+    async def given_up(self, job: Job[Q], failure: Failure) -> Job[Q] | None:
+        """The question stays without an answer; what is asked in its place, or None.
+
+        Raises StepFailed when so many are lost that the rest need not be asked.
+        """
+
+
+@dataclass
+class _Trial(Generic[Q]):
+    """A job on its way, with its failed attempts."""
+
+    job: Job[Q]
+    most: Cost = nothing
+    expected: float = 0.0
+    attempts: int = 0
+    started: float = 0.0
+
+
+class Client(Generic[Q]):
+    """One step's questions to one endpoint."""
+
+    def __init__(
+        self,
+        respondent: Respondent[Q],
+        endpoint: Endpoint,
+        memory: AnswerMemory,
+        purse: Purse,
+        gauge: Gauge,
+        patience: Patience,
+    ) -> None:
+        self.respondent = respondent
+        self.endpoint = endpoint
+        self.memory = memory
+        self.purse = purse
+        self.gauge = gauge
+        self.patience = patience
+        self._jobs: Iterator[Job[Q]] = iter(())
+        self._reception: Reception[Q]
+        self._later: list[tuple[float, int, _Trial[Q]]] = []
+        self._order = count()
+        self._next: _Trial[Q] | None = None
+        self._exhausted = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._done = asyncio.Event()
+        self._stopped = False
+        self._failure: Exception | None = None
+        self._given_up = 0
+        self._room = 4 * endpoint.concurrency.most + 16
+        """Tasks and waiting retries at most."""
+
+    async def ask_all(self, jobs: Iterator[Job[Q]], reception: Reception[Q]) -> None:
+        """Every job is settled.
+
+        Raises BudgetExceeded, StepFailed, or Paused when it can go on later (the endpoint is down, a quota
+        is used up); what was on its way has landed by then. When cancelled, what is on its way may land for
+        another second.
+        """
+        self._jobs, self._reception, self._exhausted = jobs, reception, False
+        self._done.clear()
+        self._send_all()
+        try:
+            await self._done.wait()
+        finally:
+            self._stopped = True
+            await self._wind_up()
+            self._stopped = False
+        if isinstance(self._failure, Paused):
+            safe = f"{self.gauge.answers:,} answers of this run are safe: run again to go on"
+            raise Paused(f"{self._failure}. {safe}") from self._failure
+        if self._failure is not None:
+            raise self._failure
+
+    async def _wind_up(self) -> None:
+        """No task and no timer is left."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_seconds)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # what is sent next
+
+    def _send_all(self) -> None:
+        """Everything that may be sent now is sent."""
+        while (trial := self._sendable()) is not None:
+            self._start(self._work(trial))
+        if not self._tasks and (self._failure is not None or self._is_finished()):
+            self._done.set()
+
+    def _is_finished(self) -> bool:
+        return self._exhausted and self._next is None and not self._later
+
+    def _sendable(self) -> _Trial[Q] | None:
+        """The question to send now, with what it needs set aside; None when there is none now."""
+        while self._failure is None and not self._stopped:
+            if self._next is None and not self._take():
+                self._look_again(self._later[0][0] - time.monotonic() if self._later else None, "")
+                return None
+            trial = self._next
+            assert trial is not None
+            if trial.job.known is not None:
+                self._next = None
+                self._start(self._receive(trial.job, trial.job.known))
+                continue
+            try:
+                held = self._held(trial)
+            except PolytuneError as error:
+                self._fail(error)
+                return None
+            if held is not None:
+                self._look_again(*held)
+                return None
+            self._next = None
+            self.endpoint.limiter.reserve(trial.expected)
+            self.endpoint.asked()
+            return trial
+        return None
+
+    def _take(self) -> bool:
+        """Whether there is a question to send next: one that is due again, else a fresh one."""
+        if self._later and self._later[0][0] <= time.monotonic():
+            self._next = heapq.heappop(self._later)[2]
+            return True
+        if self._exhausted or len(self._tasks) + len(self._later) >= self._room:
+            return False
+        try:
+            job = next(self._jobs, None)
+        except PolytuneError as error:
+            self._fail(error)
+            return False
+        if job is None:
+            self._exhausted = True
+            return False
+        self._next = _Trial(job)
+        return True
+
+    def _held(self, trial: _Trial[Q]) -> tuple[float | None, str] | None:
+        """Why the question is not sent now, and in how many seconds to look again (None: when something
+        else happens); None when it goes."""
+        wait = self.endpoint.circuit.wait()
+        if wait:
+            return wait, self._paused(wait)
+        concurrency = self.endpoint.concurrency
+        wait_for_place = concurrency.wait()
+        if wait_for_place != 0.0:
+            return wait_for_place, "limited by refusals" if concurrency.lowered else ""
+        if not trial.expected:
+            trial.most = self.respondent.at_most(trial.job.question)
+            trial.expected = max(1.0, self.respondent.expected_tokens(trial.job.question))
+        limit = self.endpoint.limiter.wait(trial.expected)
+        if limit is not None:
+            return limit.seconds, f"limited by {limit.what}"
+        if not self.purse.reserve(trial.most):
+            return None, "limited by the budget"
+        return None
+
+    def _paused(self, wait: float) -> str:
+        when = "now" if wait == float("inf") else f"in {wait:.0f} s"
+        return f"paused, {self.endpoint.name} is down, trying again {when}"
+
+    def _look_again(self, seconds: float | None, limited_by: str) -> None:
+        """What waits is looked at again in so many seconds, or earlier; the live line says for what."""
+        self.gauge.limited_by = limited_by
+        self.gauge.retrying = len(self._later)
+        self.gauge.next_retry = self._later[0][0] if self._later else None
+        self.gauge.tell()
+        at = time.monotonic() + min(longest_nap_seconds, longest_nap_seconds if seconds is None else seconds)
+        if self._timer is not None:
+            if self._timer_at <= at:
+                return
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, at - time.monotonic()), self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._send_all()
+
+    # attempts
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            assert isinstance(error, Exception)
+            self._fail(error)
+        self._send_all()
+
+    def _fail(self, error: Exception) -> None:
+        if self._failure is None:
+            self._failure = error
+
+    async def _work(self, first: _Trial[Q]) -> None:
+        """The question is asked, and others after it as long as there are any to send."""
+        trial: _Trial[Q] | None = first
+        while trial is not None:
+            try:
+                answer = await self._attempt(trial)
+            except Failure as failure:
+                await self._failed(trial, failure)
+            else:
+                self._start(self._land(trial.job, answer))
+            trial = self._sendable()
+
+    async def _attempt(self, trial: _Trial[Q]) -> Reply:
+        """The reply, with everything that was set aside settled. Raises Failure."""
+        began = time.monotonic()
+        trial.started = trial.started or began
+        cost, rest, used = trial.most, 0.0, 0
+        try:
+            reply = await self.respondent.reply(trial.job.question)
+            used = reply.tokens.all
+            cost = Cost(usd=reply.price_usd, tokens=used)
+            self.endpoint.answered(time.monotonic() - began)
+        except Failure as failure:
+            cost = trial.most if failure.maybe_billed else nothing
+            rest = self._observe(failure)
+            raise
+        finally:
+            self.purse.settle(trial.most, cost)
+            self.endpoint.limiter.settle(trial.expected, used)
+            self._free_place(rest)
+        if reply.limits is not None:
+            self.endpoint.limiter.learn(reply.limits)
+        return reply
+
+    def _free_place(self, rest: float) -> None:
+        """The question's place is free, after a rest in seconds."""
+        if rest > 0:
+            asyncio.get_running_loop().call_later(rest, self._rested)
+        else:
+            self.endpoint.concurrency.release()
+
+    def _rested(self) -> None:
+        self.endpoint.concurrency.release()
+        self._send_all()
+
+    async def _land(self, job: Job[Q], reply: Reply) -> None:
+        answer = StoredAnswer(
+            ask=job.ask, body=reply.body, price_usd=reply.price_usd, tokens=reply.tokens.all
+        )
+        await self.memory.put(answer)
+        self.gauge.answered(reply.price_usd, reply.tokens)
+        await self._receive(job, answer)
+
+    async def _receive(self, job: Job[Q], answer: StoredAnswer) -> None:
+        follow = await self._reception.landed(job, answer)
+        if follow is not None:
+            self._ask_later(_Trial(follow), 0.0)
+
+    # failures
+
+    def _observe(self, failure: Failure) -> float:
+        """What the failure says of the endpoint is noted; seconds that the question's place should rest."""
+        self.gauge.failed(failure.kind)
+        self.endpoint.failed()
+        circuit = self.endpoint.circuit
+        if failure.kind.down:
+            circuit.failed()
+        elif failure.kind is Kind.OVERLOADED:
+            circuit.alive()
+            return self.endpoint.concurrency.refused(failure.retry_after)
+        else:
+            circuit.worked()
+        return 0.0
+
+    async def _failed(self, trial: _Trial[Q], failure: Failure) -> None:
+        """The question is asked again later, or another in its place; or it is time to stop."""
+        if failure.kind is Kind.QUOTA:
+            raise Paused(str(failure)) from failure
+        if failure.kind.fatal:
+            raise failure
+        if failure.retry_after is not None and failure.retry_after > self.patience.silence:
+            asked_for = f"{self.endpoint.name} asks to be left alone for {failure.retry_after:,.0f} s"
+            raise Paused(f"{asked_for}: {failure}") from failure
+        self._give_up_if_silent(failure)
+        if not (failure.kind.down and self.endpoint.circuit.open):
+            trial.attempts += 1
+        pause = self.patience.pause(failure, max(1, trial.attempts), time.monotonic() - trial.started)
+        if pause is not None:
+            self._ask_later(trial, pause)
+            return
+        self._given_up += 1
+        follow = await self._reception.given_up(trial.job, failure)
+        if self._given_up >= hopeless_jobs and not self.gauge.answers:
+            asked = f"{self._given_up} questions were asked and none was answered"
+            raise StepFailed(f"{asked}; the last attempt ended so: {failure}")
+        if follow is not None:
+            self._ask_later(_Trial(follow), 0.0)
+
+    def _give_up_if_silent(self, failure: Failure) -> None:
+        seconds, answered = self.endpoint.failing_seconds(), self.endpoint.has_answered
+        if self.patience.is_over(failure, seconds, answered=answered):
+            silent = f"{self.endpoint.name} has not answered for {seconds:.0f} s"
+            raise Paused(f"{silent}; the last attempt ended so: {failure}") from failure
+
+    def _ask_later(self, trial: _Trial[Q], seconds: float) -> None:
+        heapq.heappush(self._later, (time.monotonic() + seconds, next(self._order), trial))

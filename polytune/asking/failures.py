@@ -1,0 +1,111 @@
+"""What can go wrong between a question and its answer, as kinds that each call for their own patience.
+
+OVERLOADED   429, 503, 529, ThrottlingException     slower, later
+BROKEN       500, 502, 504                          again, with growing pauses
+UNREACHABLE  no connection                          again; the endpoint may be down
+LOST         cut off after the question was sent    again; it may have been billed
+UNFIT        400, 413, 422                          this question never, others yes
+QUOTA        no money, no quota left                stop
+DENIED       401, 403                               stop
+MISTAKEN     no such model, no such address         stop
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from polytune.errors import StepFailed
+
+excerpt_characters = 300
+
+
+class Kind(StrEnum):
+    """The classes of failures; each has one policy."""
+
+    OVERLOADED = "overloaded"
+    BROKEN = "broken"
+    UNREACHABLE = "unreachable"
+    LOST = "lost"
+    UNFIT = "unfit"
+    QUOTA = "quota"
+    DENIED = "denied"
+    MISTAKEN = "mistaken"
+
+    @property
+    def fatal(self) -> bool:
+        """Whether no other question would fare better."""
+        return self in (Kind.QUOTA, Kind.DENIED, Kind.MISTAKEN)
+
+    @property
+    def down(self) -> bool:
+        """Whether it suggests that the endpoint as a whole does not work."""
+        return self in (Kind.BROKEN, Kind.UNREACHABLE, Kind.LOST)
+
+
+class Failure(StepFailed):
+    """One attempt at a question that brought no answer."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        body: bytes = b"",
+    ) -> None:
+        """`retry_after` is the pause in seconds that the endpoint asked for; None when it did not."""
+        super().__init__(message)
+        self.kind = kind
+        self.status = status
+        self.retry_after = retry_after
+        self.body = body
+
+    def as_kind(self, kind: Kind, hint: str = "") -> Failure:
+        """The same failure, known to be of another kind; the hint is put behind its message."""
+        message = f"{self}; {hint}" if hint else str(self)
+        return Failure(kind, message, status=self.status, retry_after=self.retry_after, body=self.body)
+
+    @property
+    def maybe_billed(self) -> bool:
+        """Whether the endpoint may have worked and billed although nothing came back."""
+        return self.kind is Kind.LOST
+
+
+def kind_of_status(status: int) -> Kind:
+    """The kind of an HTTP status that says nothing more by its body."""
+    if status in (429, 503, 529):
+        return Kind.OVERLOADED
+    if status in (401, 403):
+        return Kind.DENIED
+    if status == 402:
+        return Kind.QUOTA
+    if status in (404, 405) or 300 <= status < 400:
+        return Kind.MISTAKEN
+    if status == 408 or status >= 500:
+        return Kind.BROKEN
+    return Kind.UNFIT
+
+
+def pause_asked_for(header: str | None, now: datetime | None = None) -> float | None:
+    """Seconds to wait by a `Retry-After` header: a number of seconds or an HTTP date; None without one."""
+    if not header:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        then = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    then = then if then.tzinfo else then.replace(tzinfo=UTC)
+    return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body on one line, for messages."""
+    text = " ".join(body[: 4 * excerpt_characters].decode(errors="replace").split())
+    return text if len(text) <= excerpt_characters else text[: excerpt_characters - 3] + "..."

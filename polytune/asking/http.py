@@ -1,0 +1,125 @@
+"""A thin HTTP client: one pool of kept-alive connections to one endpoint, typed failures, no SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from polytune import __version__
+from polytune.asking.failures import Failure, Kind, excerpt, kind_of_status, pause_asked_for
+
+agent = f"polytune/{__version__}"
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds for one attempt; what all attempts at a question may take together is patience."""
+
+    connect: float = 20.0
+    attempt: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A reply with status 200, and what its headers say."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Line:
+    """An async context manager: posts JSON to one address while it is open."""
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        environment: Mapping[str, str],
+        timeouts: Timeouts = Timeouts(),
+    ) -> None:
+        """`url` is the whole address; `environment` says whether a proxy stands before it."""
+        self.url = url
+        self.timeouts = timeouts
+        self._url = URL(url)
+        self._headers = {"User-Agent": agent, "Content-Type": "application/json", **headers}
+        self._proxy = proxy_for(url, environment)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(
+                total=self.timeouts.attempt, sock_connect=self.timeouts.connect, ceil_threshold=1e9
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=self._proxy,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def post(self, body: bytes) -> Received:
+        """The reply to a JSON body. Raises Failure for everything that is no reply with status 200."""
+        assert self._session is not None, "the line is open"
+        try:
+            async with self._session.post(self._url, data=body, allow_redirects=False) as response:
+                received = await response.read()
+                if response.status == 200:
+                    return Received(received, response.headers)
+        except aiohttp.ClientConnectorError as error:
+            raise Failure(Kind.UNREACHABLE, f"{self.url}: no connection ({_reason(error)})") from error
+        except TimeoutError as error:
+            seconds = f"{self.timeouts.attempt:g} s"
+            raise Failure(Kind.LOST, f"{self.url}: no answer within {seconds}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Failure(Kind.LOST, f"{self.url}: the answer was cut off ({_reason(error)})") from error
+        raise failure_of(self.url, response.status, response.headers, received)
+
+
+def failure_of(url: str, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    """The failure that a reply states by its status and headers."""
+    milliseconds = headers.get("retry-after-ms")
+    asked_for = float(milliseconds) / 1000 if milliseconds and milliseconds.isdigit() else None
+    if asked_for is None:
+        asked_for = pause_asked_for(headers.get("Retry-After"))
+    said = f": {excerpt(body)}" if body else ""
+    kind = kind_of_status(status)
+    if b"ThrottlingException" in body or "ThrottlingException" in headers.get("x-amzn-ErrorType", ""):
+        kind = Kind.OVERLOADED
+    return Failure(kind, f"{url} answered {status}{said}", status=status, retry_after=asked_for, body=body)
+
+
+def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
+    """The proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for an address; None for none."""
+    parts = urlsplit(url)
+    proxies = {
+        name.lower().removesuffix("_proxy"): value
+        for name, value in environment.items()
+        if name.lower().endswith("_proxy") and value
+    }
+    host = parts.hostname or ""
+    spared = [name.strip().lstrip(".") for name in proxies.get("no", "").split(",") if name.strip()]
+    if any(name == "*" or host == name or host.endswith(f".{name}") for name in spared):
+        return None
+    return proxies.get(parts.scheme)
+
+
+def is_local(url: str) -> bool:
+    """Whether an address is on this machine."""
+    return (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__

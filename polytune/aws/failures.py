@@ -1,0 +1,268 @@
+"""Every way a call to AWS can fail, as an error that says what happened and what to do.
+
+AwsFailure
+├── NeedsCredentials   missing, wrong or expired credentials: a run pauses and `resume` continues it
+├── Denied             the signer may not do this
+├── Unreachable        no proper answer, even after retries: the same call may work later
+├── Missing            what the call names does not exist
+└── NameTaken          the name is in use, perhaps by an earlier attempt of the same run
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import urllib3.exceptions
+from boto3.exceptions import Boto3Error
+from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+
+from polytune.aws.remedies import REMEDIES, Kind, Remedy
+from polytune.aws.wordings import remedy_for
+from polytune.errors import PolytuneError
+
+
+class AwsFailure(PolytuneError):
+    """A call that AWS refused, or that never got a proper answer.
+
+    `code` is AWS's error code, or the name of the client's own exception; `status` is the HTTP status, 0
+    without an answer; `said` is the service's own message.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        operation: str = "",
+        service: str = "",
+        status: int = 0,
+        said: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.operation = operation
+        self.service = service
+        self.status = status
+        self.said = said
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same call may work later without anybody doing anything."""
+        return False
+
+
+class NeedsCredentials(AwsFailure):
+    """Missing, wrong or expired credentials: pause, and go on once somebody signed in."""
+
+
+class Denied(AwsFailure):
+    """The signer may not do this; the message names the missing action."""
+
+
+class Unreachable(AwsFailure):
+    """No proper answer, even after retries: network, throttling, faults inside AWS, a cut-off answer."""
+
+    @property
+    def transient(self) -> bool:
+        """True: the same call may work later."""
+        return True
+
+
+class Missing(AwsFailure):
+    """What the call names does not exist (any more)."""
+
+
+class NameTaken(AwsFailure):
+    """The name is in use, perhaps by an earlier attempt of the same run."""
+
+
+_classes: dict[Kind, type[AwsFailure]] = {
+    Kind.REFUSED: AwsFailure,
+    Kind.CREDENTIALS: NeedsCredentials,
+    Kind.DENIED: Denied,
+    Kind.UNREACHABLE: Unreachable,
+    Kind.MISSING: Missing,
+    Kind.TAKEN: NameTaken,
+}
+
+_client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
+    (
+        (boto.NoCredentialsError, boto.NoAuthTokenError),
+        Remedy(
+            Kind.CREDENTIALS,
+            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE in the environment or .env, or "
+            "sign in with `aws sso login`; then `polytune resume`.",
+        ),
+    ),
+    (
+        (
+            boto.PartialCredentialsError,
+            boto.CredentialRetrievalError,
+            boto.TokenRetrievalError,
+            boto.SSOError,
+            boto.MetadataRetrievalError,
+            boto.RefreshWithMFAUnsupportedError,
+            boto.LoginError,
+            boto.UnknownCredentialError,
+        ),
+        Remedy(
+            Kind.CREDENTIALS,
+            "Sign in again (`aws sso login`) or correct the credentials; then `polytune resume`.",
+        ),
+    ),
+    (
+        (
+            boto.ProfileNotFound,
+            boto.ConfigNotFound,
+            boto.ConfigParseError,
+            boto.InvalidConfigError,
+            boto.InfiniteLoopConfigError,
+        ),
+        Remedy(
+            Kind.CREDENTIALS,
+            "Correct AWS_PROFILE or the files under ~/.aws (AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE); "
+            "then `polytune resume`.",
+        ),
+    ),
+    (
+        (boto.ProxyConnectionError, boto.InvalidProxiesConfigError),
+        Remedy(Kind.UNREACHABLE, "Check HTTPS_PROXY and NO_PROXY, then `polytune resume`."),
+    ),
+    (
+        (
+            boto.EndpointConnectionError,
+            boto.ConnectionError,
+            boto.HTTPClientError,
+            boto.ReadTimeoutError,
+            boto.IncompleteReadError,
+            boto.ResponseStreamingError,
+            ResponseParserError,
+            urllib3.exceptions.HTTPError,
+            TimeoutError,
+            ConnectionError,
+        ),
+        Remedy(
+            Kind.UNREACHABLE,
+            "Check the network, the region and AWS_ENDPOINT_URL, then `polytune resume`.",
+        ),
+    ),
+    (
+        (boto.FlexibleChecksumError, boto.ChecksumError),
+        Remedy(Kind.UNREACHABLE, "The bytes changed on the way: try again; check the network or the proxy."),
+    ),
+    (
+        (
+            boto.NoRegionError,
+            boto.InvalidRegionError,
+            boto.UnknownServiceError,
+            boto.UnknownEndpointError,
+            boto.BaseEndpointResolverError,
+        ),
+        Remedy(Kind.REFUSED, "Correct the region, or AWS_ENDPOINT_URL."),
+    ),
+)
+
+_untrusted = Remedy(
+    Kind.REFUSED,
+    "The server's certificate is not trusted here: behind a proxy that re-signs traffic, set "
+    "AWS_CA_BUNDLE to its certificate.",
+)
+
+_actions: Mapping[str, str] = {
+    "HeadObject": "s3:GetObject (and s3:ListBucket, without which a missing object looks denied)",
+    "HeadBucket": "s3:ListBucket",
+    "ListObjectsV2": "s3:ListBucket",
+    "GetBucketLocation": "s3:GetBucketLocation",
+    "CreateMultipartUpload": "s3:PutObject",
+    "UploadPart": "s3:PutObject",
+    "CompleteMultipartUpload": "s3:PutObject",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "ListParts": "s3:ListMultipartUploadParts",
+    "Converse": "bedrock:InvokeModel",
+    "ConverseStream": "bedrock:InvokeModelWithResponseStream",
+}
+"""Operations whose IAM action has another name."""
+
+_signing_in = {
+    "AssumeRole": "sts",
+    "AssumeRoleWithWebIdentity": "sts",
+    "GetRoleCredentials": "sso",
+    "CreateToken": "sso-oidc",
+}
+"""Operations that boto3 calls by itself for credentials, whatever service was asked for."""
+
+
+@contextmanager
+def explained(service: str, operation: str) -> Iterator[None]:
+    """Failures of boto3 inside the block leave it as AwsFailure."""
+    try:
+        yield
+    except (
+        boto.BotoCoreError,
+        boto.ClientError,
+        Boto3Error,
+        ResponseParserError,
+        urllib3.exceptions.HTTPError,
+        TimeoutError,
+        ConnectionError,
+    ) as error:
+        raise explain(error, service, operation) from error
+
+
+def explain(error: Exception, service: str, operation: str) -> AwsFailure:
+    """The AwsFailure for an exception of boto3, botocore or the connection under it."""
+    if isinstance(error, boto.ClientError):
+        called = error.operation_name or operation
+        return _from_answer(error.response, _signing_in.get(called, service), called)
+    remedy = _client_remedy(error)
+    code = type(error).__name__
+    return _failure(remedy, remedy.advice, code=code, operation=operation, service=service, said=str(error))
+
+
+def incomplete(service: str, operation: str, lacking: list[str]) -> AwsFailure:
+    """The failure of an answer that lacks members its service promises."""
+    remedy = REMEDIES["IncompleteAnswer"]
+    said = f"the answer lacks {', '.join(lacking)}"
+    return _failure(
+        remedy, remedy.advice, code="IncompleteAnswer", operation=operation, service=service, said=said
+    )
+
+
+def _client_remedy(error: Exception) -> Remedy:
+    if isinstance(error, boto.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return _untrusted
+    for classes, remedy in _client_side:
+        if isinstance(error, classes):
+            return remedy
+    return Remedy(Kind.REFUSED, "Correct what the message names.")
+
+
+def _from_answer(answer: Mapping[str, Any], service: str, operation: str) -> AwsFailure:
+    error = answer.get("Error", {})
+    code = str(error.get("Code") or "Unknown")
+    said = str(error.get("Message") or answer.get("message") or "")
+    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+    remedy = remedy_for(code, said, status)
+    advice = remedy.advice
+    if remedy.kind is Kind.DENIED:
+        advice = f"Missing permission: {_action(service, operation, said)}. {advice}"
+    return _failure(remedy, advice, code=code, operation=operation, service=service, status=status, said=said)
+
+
+def _failure(remedy: Remedy, advice: str, *, said: str, **facts: Any) -> AwsFailure:
+    described = " ".join(said.split()).rstrip(".")
+    message = f"{facts['service']} {facts['operation']}: {facts['code']}: {described}. {advice}"
+    return _classes[remedy.kind](message, said=said, **facts)
+
+
+def _action(service: str, operation: str, said: str) -> str:
+    named = re.search(r"not authorized to perform:? ([\w-]+:\w+)(?: on resource:? (\S+))?", said)
+    if named:
+        action, resource = named.groups()
+        return f"{action} on {resource.rstrip('.')}" if resource else str(action)
+    prefix = "bedrock" if service == "bedrock-runtime" else service
+    return _actions.get(operation, f"{prefix}:{operation}")

@@ -1,0 +1,68 @@
+"""Addresses of objects in S3, with the characters that Bedrock accepts in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from polytune.errors import UsageError
+
+longest_uri = 1024
+_bucket = re.compile(r"[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]")
+_key = re.compile(r"[-!_*'().a-zA-Z0-9]+(/[-!_*'().a-zA-Z0-9]+)*")
+_foreign = re.compile(r"[^-!_*'().a-zA-Z0-9/]")
+"""From the pattern of every S3 URI in botocore's `bedrock` model, 2023-04-20."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One object, or the prefix of some, in S3."""
+
+    bucket: str
+    key: str
+
+    @property
+    def uri(self) -> str:
+        """s3://bucket/key"""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def place_of(uri: str) -> Place:
+    """The bucket and key of any `s3://` address; raises UsageError for another kind of address."""
+    scheme, found, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not found or not bucket:
+        raise UsageError(f"'{uri}' is not an S3 address: write s3://bucket/prefix")
+    return Place(bucket, key)
+
+
+def new_place(uri: str) -> Place:
+    """The bucket and key of an object to make, in characters that Bedrock accepts; raises UsageError."""
+    place = place_of(uri)
+    if not _bucket.fullmatch(place.bucket):
+        raise UsageError(
+            f"'{uri}': '{place.bucket}' is not a bucket name: 3 to 63 lower-case letters, digits, . and -"
+        )
+    strange = sorted(set(_foreign.findall(place.key)))
+    if strange:
+        listed = " ".join("a space" if found == " " else found for found in strange)
+        raise UsageError(
+            f"'{uri}': Bedrock takes no {listed} in a key, only letters, digits, / and - ! _ * ' ( ) ."
+        )
+    if not _key.fullmatch(place.key):
+        raise UsageError(f"'{uri}': a key needs a name between its slashes, and none at its end")
+    if len(uri) > longest_uri:
+        raise UsageError(
+            f"'{uri}' has {len(uri)} characters; Bedrock takes {longest_uri}: shorten the prefix"
+        )
+    return place
+
+
+def content_uri(bucket: str, prefix: str, project: str, digest: str, name: str) -> str:
+    """s3://bucket/prefix/project/sha256-<digest>/name: the same bytes have one address.
+
+    `digest` is the SHA-256 in 64 hex digits, `prefix` may be empty or end with a slash. Raises UsageError
+    for characters that Bedrock refuses.
+    """
+    parts = (prefix.strip("/"), project, f"sha256-{digest}", name)
+    return new_place(f"s3://{bucket}/" + "/".join(part for part in parts if part)).uri

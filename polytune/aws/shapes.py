@@ -1,0 +1,149 @@
+"""Requests held against the service's own model before they leave, answers after they came.
+
+botocore checks types, required members and minima, but neither patterns nor enums nor maxima.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from polytune.errors import PolytuneError
+
+open_enums = frozenset({"EvaluationTaskType"})
+"""Shapes whose enum the service itself does not hold to: judge evaluations send `General`."""
+
+sometimes_absent = frozenset({("GetModelCustomizationJob", "validationDataConfig")})
+"""Output members that the model calls required and that recorded answers lack."""
+
+_equivalents = {r"[a-zA-Z0-9](-*[a-zA-Z0-9\+\-\.])*": r"[a-zA-Z0-9][a-zA-Z0-9+.-]*"}
+"""Patterns that take exponential time on some strings, and the same language without that."""
+
+_classes = {r"\p{L}": r"\w", r"\p{M}": "̀-ͯ", r"\p{N}": r"\w", r"\p{Zs}": " ", r"\p{Z}": r"\s"}
+"""Unicode classes that Python's `re` spells otherwise."""
+
+
+class RequestRefused(PolytuneError):
+    """A request that AWS would refuse, stopped before it left; lists every wrong member."""
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """One member of a request that breaks a rule of the service's model."""
+
+    member: str
+    value: object
+    rule: str
+
+    def __str__(self) -> str:
+        shown = "" if self.value is None else f" ({_shortened(self.value)})"
+        return f"{self.member}{shown}: {self.rule}"
+
+
+def check_request(service: str, operation: Any, members: Mapping[str, Any]) -> None:
+    """Returns when every member obeys the operation's model.
+
+    Raises RequestRefused with each wrong member, its value and the rule.
+    """
+    if operation.input_shape is None:
+        wrong = [Wrong(name, None, "the operation takes no members") for name in members]
+    else:
+        wrong = list(_structure(operation.input_shape, members, ""))
+    if wrong:
+        listed = "; ".join(map(str, wrong))
+        raise RequestRefused(
+            f"{service} {operation.name}: {listed}. Nothing was sent: correct it and run again."
+        )
+
+
+def lacking_members(operation: Any, answer: Mapping[str, Any]) -> list[str]:
+    """The members that the model promises and the answer does not have."""
+    if operation.output_shape is None:
+        return []
+    return [
+        name
+        for name in operation.output_shape.required_members
+        if answer.get(name) is None and (operation.name, name) not in sometimes_absent
+    ]
+
+
+def _any(shape: Any, value: Any, where: str) -> Iterator[Wrong]:
+    kind = shape.type_name
+    if kind == "structure" and isinstance(value, Mapping) and not getattr(shape, "is_document_type", False):
+        yield from _structure(shape, value, where)
+    elif kind == "list" and isinstance(value, (list, tuple)):
+        yield from _length(shape, value, where, "items")
+        for index, item in enumerate(value):
+            yield from _any(shape.member, item, f"{where}[{index}]")
+    elif kind == "map" and isinstance(value, Mapping):
+        yield from _length(shape, value, where, "entries")
+        for key, item in value.items():
+            yield from _any(shape.key, key, f"{where} key")
+            yield from _any(shape.value, item, f"{where}.{key}")
+    elif kind == "string" and isinstance(value, str):
+        yield from _text(shape, value, where)
+    elif kind in ("integer", "long", "float", "double"):
+        yield from _number(shape, value, where)
+    elif kind == "blob" and isinstance(value, (bytes, bytearray)):
+        yield from _length(shape, value, where, "bytes")
+
+
+def _structure(shape: Any, value: Mapping[str, Any], where: str) -> Iterator[Wrong]:
+    prefix = f"{where}." if where else ""
+    for name in shape.required_members:
+        if value.get(name) is None:
+            yield Wrong(f"{prefix}{name}", None, "is required")
+    if getattr(shape, "is_tagged_union", False) and len(value) != 1:
+        yield Wrong(where, None, f"must have exactly one of {', '.join(shape.members)}")
+    for name, item in value.items():
+        if name not in shape.members:
+            yield Wrong(f"{prefix}{name}", None, f"is not a member; known: {', '.join(shape.members)}")
+        elif item is not None:
+            yield from _any(shape.members[name], item, f"{prefix}{name}")
+
+
+def _text(shape: Any, value: str, where: str) -> Iterator[Wrong]:
+    too_long = list(_length(shape, value, where, "characters"))
+    yield from too_long
+    if shape.enum and value not in shape.enum and shape.name not in open_enums:
+        yield Wrong(where, value, f"must be one of {', '.join(shape.enum)}")
+    pattern = shape.metadata.get("pattern")
+    compiled = _compiled(pattern) if pattern and not too_long else None
+    if compiled is not None and not compiled.fullmatch(value):
+        yield Wrong(where, value, f"must match {pattern}")
+
+
+def _number(shape: Any, value: Any, where: str) -> Iterator[Wrong]:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return
+    minimum, maximum = shape.metadata.get("min", -math.inf), shape.metadata.get("max", math.inf)
+    if not minimum <= value <= maximum:
+        yield Wrong(where, value, f"must be from {minimum} to {maximum}")
+
+
+def _length(shape: Any, value: Any, where: str, unit: str) -> Iterator[Wrong]:
+    minimum, maximum = shape.metadata.get("min", 0), shape.metadata.get("max", math.inf)
+    if not minimum <= len(value) <= maximum:
+        yield Wrong(where, value, f"has {len(value)} {unit}, must have {minimum} to {maximum}")
+
+
+@lru_cache(maxsize=512)
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    readable = pattern
+    for slow, quick in _equivalents.items():
+        readable = readable.replace(slow, quick)
+    for theirs, ours in _classes.items():
+        readable = readable.replace(theirs, ours)
+    try:
+        return re.compile(readable, re.DOTALL)
+    except re.error:
+        return None
+
+
+def _shortened(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,50 @@
+"""What AWS states once for every model that Bedrock customizes: addresses, and types that are no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from polytune.base_models.interface import Customization, Limits, Source
+
+read = "2026-11-21"
+guide = "docs.aws.amazon.com/bedrock/latest/userguide"
+supported_models = f"{guide}/custom-model-fine-tuning.html"
+data_rules = f"{guide}/model-customization-prepare.html"
+hyperparameter_ranges = f"{guide}/custom-models-hp.html"
+teacher_table = f"{guide}/prequisites-model-distillation.html"
+on_demand = f"{guide}/deploy-custom-model-on-demand.html"
+provisioned = f"{guide}/prov-thru-supported.html"
+lifecycle = f"{guide}/model-lifecycle-legacy.html, as repeated in the review of awslabs/startups pull 304"
+converse_features = f"{guide}/conversation-inference-supported-models-features.html"
+litellm = "litellm 1.109.1 (PyPI), model_prices_and_context_window_backup.json"
+model_shapes = "botocore 1.43.11, service model bedrock 2023-04-20"
+
+storage_usd_per_month = 1.95
+storage_source = Source(
+    "storage of a custom model, as billed to two projects with real jobs", "2026-08", ("prices",)
+)
+
+no_continued_pre_training: Mapping[Customization, str] = {
+    "continued_pre_training": "Bedrock continued pre-training was for Titan Text Express and Lite only, "
+    "which are retired; AWS's pages on preparing data no longer mention it. Use fine_tuning"
+}
+refusal_source = Source(f"{data_rules}: continued pre-training is not mentioned", read, ("refused",))
+distillation_data = f"{guide}/distillation-prepare-datasets.html"
+distillation_source = Source(
+    f"{distillation_data}; the size of the files: aws-samples/amazon-bedrock-samples @85fba9d, "
+    "model_distillation/dataset-validation",
+    read,
+    ("other_limits", "other_formats"),
+)
+
+
+def distillation_limits(max_tokens_per_row: int, chars_per_token: float) -> Limits:
+    """How many prompts a distillation job takes: 100 and more, in 1 GiB at most."""
+    return Limits(
+        min_train_rows=100,
+        advised_train_rows=100,
+        max_rows=None,
+        max_tokens_per_row=max_tokens_per_row,
+        chars_per_token=chars_per_token,
+        max_train_bytes=1 << 30,
+    )

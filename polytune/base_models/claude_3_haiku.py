@@ -1,0 +1,79 @@
+"""Anthropic Claude 3 Haiku: the one Claude that Bedrock fine-tuned, until its end of life."""
+
+from __future__ import annotations
+
+from polytune.base_models import _bedrock
+from polytune.base_models.interface import BaseModelEntry, Limits, Prices, Reserved, Source, count, rate
+
+CLAUDE_3_HAIKU = BaseModelEntry(
+    name="claude-3-haiku",
+    title="Anthropic Claude 3 Haiku",
+    platform="bedrock",
+    training_api="bedrock",
+    training_id="anthropic.claude-3-haiku-20240307-v1:0:200k",
+    inference_id="anthropic.claude-3-haiku-20240307-v1:0",
+    regions=("us-west-2",),
+    customizations=("fine_tuning",),
+    refused={
+        **_bedrock.no_continued_pre_training,
+        "distillation": "AWS has withdrawn distillation of Anthropic models and names no date of return",
+    },
+    formats=("anthropic-messages",),
+    blocks=(),
+    limits=Limits(
+        min_train_rows=32,
+        advised_train_rows=32,
+        max_rows=10_000,
+        max_tokens_per_row=32_000,
+        chars_per_token=3.0,
+        min_validation_rows=32,
+        max_validation_rows=1000,
+        max_train_bytes=10 << 30,
+        max_validation_bytes=1 << 30,
+    ),
+    hyperparameters={
+        "epochs": count("epochCount", 1, 10, 2),
+        "batch_size": count("batchSize", 4, 256, 32),
+        "learning_rate_multiplier": rate("learningRateMultiplier", 0.1, 2.0, 1.0),
+        "early_stopping_threshold": rate("earlyStoppingThreshold", 0.0, 0.1, 0.001),
+        "early_stopping_patience": count("earlyStoppingPatience", 1, 10, 2),
+    },
+    reserved=Reserved(documented=("\nHuman:", "\nAssistant:")),
+    teachers=(),
+    deployments=("provisioned",),
+    context_tokens=200_000,
+    max_output_tokens=4096,
+    capabilities=("system_prompt", "streaming", "tools", "image_input", "document_input"),
+    end_of_life="2026-09-10",
+    prices=Prices(
+        input_usd_per_1k_tokens=0.00025,
+        output_usd_per_1k_tokens=0.00125,
+        storage_usd_per_month=_bedrock.storage_usd_per_month,
+    ),
+    sources=(
+        Source(
+            _bedrock.supported_models,
+            _bedrock.read,
+            ("training_id", "training_api", "regions", "customizations", "context_tokens"),
+        ),
+        Source(_bedrock.data_rules, _bedrock.read, ("formats", "limits", "reserved")),
+        Source(
+            "aws-samples/amazon-bedrock-samples @85fba9d, claude-haiku/DataValidation: 3 characters per "
+            "token, file sizes, reserved strings",
+            "2026-08-21",
+            ("limits", "reserved"),
+        ),
+        Source(_bedrock.hyperparameter_ranges, _bedrock.read, ("hyperparameters",)),
+        Source(_bedrock.provisioned, _bedrock.read, ("deployments",)),
+        Source(_bedrock.teacher_table, _bedrock.read, ("refused",)),
+        Source(_bedrock.converse_features, _bedrock.read, ("capabilities",)),
+        Source(
+            "BerriAI/litellm @00035b6, model_prices_and_context_window.json",
+            _bedrock.read,
+            ("inference_id", "max_output_tokens", "prices"),
+        ),
+        Source(_bedrock.lifecycle, "2026-09-18", ("end_of_life",)),
+        _bedrock.refusal_source,
+        _bedrock.storage_source,
+    ),
+)

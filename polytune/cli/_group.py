@@ -1,0 +1,46 @@
+"""Groups of commands whose files are imported when one of them is called."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from polytune.errors import UsageError, did_you_mean
+
+
+class Group(click.Group):
+    """`polytune job list` is the command in `_job_list.py`; its summary stands in the group's file."""
+
+    def __init__(self, name: str, members: Mapping[str, str], **more: Any) -> None:
+        """`members`: each command's name and what it does in one line."""
+        super().__init__(name, **more)
+        self.members = members
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command of the group, in the order given."""
+        return list(self.members)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; None when there is none."""
+        if cmd_name not in self.members:
+            return None
+        file = f"_{self.name}_{cmd_name}".replace("-", "_")
+        command: click.Command = importlib.import_module(f"polytune.cli.{file}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command to call. Raises UsageError with the nearest name."""
+        if args and args[0] not in self.members and not args[0].startswith("-"):
+            nearest = did_you_mean(args[0], list(self.members))
+            raise UsageError(f"{self.name}: no command '{args[0]}'.{nearest}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.members.items()))

@@ -1,0 +1,88 @@
+"""`polytune emulator`: an AWS account on this machine, until it is interrupted."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+import click
+
+from polytune.lazy import part
+
+account_of_itself = "no S3 beside it: every dataset counts as valid, and no metrics are written"
+
+
+@click.command("emulator")
+@click.option("--port", type=int, default=0, help="Where Bedrock listens; a free port by default.")
+@click.option("--region", default="us-east-1", show_default=True, help="Of the bucket that is prepared.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Virtual seconds per real second; 0 moves time only when told to.",
+)
+@click.option("--no-s3", is_flag=True, help="Only Bedrock: no S3, IAM, STS and Lambda beside it.")
+@click.option("--polychat", is_flag=True, help="A stand-in of the Polychat API as well.")
+@click.option("--json", "as_json", is_flag=True, help="Print the variables as one JSON object.")
+def command(port: int, region: str, speed: float, no_s3: bool, polychat: bool, as_json: bool) -> None:
+    """Serve a local stand-in for Amazon Bedrock.
+
+    Prints the environment variables that point any AWS SDK, and polytune, at it, and serves until it is
+    interrupted. Jobs, models and deployments behave as in Bedrock, on a virtual clock; no model is trained
+    and every loss is synthetic. S3, IAM, STS and Lambda come from moto: pip install 'polytune[rehearsal]'.
+    """
+    with ExitStack() as open_servers:
+        variables = open_servers.enter_context(_bedrock(port, region, speed, no_s3=no_s3))
+        if polychat:
+            variables |= open_servers.enter_context(_polychat())
+        click.echo(json.dumps(variables) if as_json else _exports(variables))
+        click.echo(f"polytune emulator at {variables['AWS_ENDPOINT_URL_BEDROCK']}", err=True)
+        click.echo("no model is trained here; losses are synthetic", err=True)
+        if no_s3:
+            click.echo(account_of_itself, err=True)
+        _wait()
+
+
+@contextmanager
+def _bedrock(port: int, region: str, speed: float, *, no_s3: bool) -> Iterator[dict[str, str]]:
+    """Serves, and gives the variables."""
+    if not no_s3:
+        rehearsal = part("emulator.rehearsal").Rehearsal(region, speed)
+        with rehearsal.serving(port):
+            yield rehearsal.environment()
+        return
+    world = part("emulator.world").World(part("emulator.clock").Clock(speed=speed))
+    with part("emulator.program").Emulator(world).serving(port) as emulator:
+        yield {
+            "AWS_ENDPOINT_URL_BEDROCK": emulator.address,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": emulator.address,
+            "AWS_DEFAULT_REGION": region,
+            "POLYTUNE_CLOCK_URL": emulator.control,
+        }
+
+
+@contextmanager
+def _polychat() -> Iterator[dict[str, str]]:
+    """Serves the stand-in of the Polychat API, and gives its variable."""
+    stand_in = part("emulator.polychat").PolychatStandIn()
+    stand_in.start(0)
+    try:
+        yield {"POLYTUNE_POLYCHAT_URL": stand_in.address}
+    finally:
+        stand_in.stop()
+
+
+def _exports(variables: dict[str, str]) -> str:
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+
+
+def _wait() -> None:
+    """SIGINT or SIGTERM has arrived."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()

@@ -1,0 +1,14 @@
+"""`polytune job`: long work in the account, whoever started it."""
+
+from __future__ import annotations
+
+from polytune.cli._group import Group
+
+members = {
+    "list": "List jobs: polytune's own, the account's, or what the ledger knows.",
+    "status": "Look at one job once.",
+    "watch": "Look at one job until it ends, and draw its loss curve.",
+    "stop": "Stop one job.",
+}
+
+command = Group("job", members, help="List, watch and stop jobs that run in the cloud.")

@@ -1,0 +1,127 @@
+"""On which line each prompt, and each prompt with its answer, stands first; about 32 bytes a row.
+
+    hashes of a page's rows --Firsts.meet--> lines on which they stood before
+
+While prompts differ, a row costs one look-up: its answer is kept beside its prompt, and only further
+answers to the same prompt enter the second table.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from polytune.data.hashes import all_bare, bare
+from polytune.data.reading import Row
+
+fewest_slots = 1 << 12
+
+
+class RowHashes(NamedTuple):
+    """One item a row in each; hashes agree within one run only."""
+
+    lines: array[int]
+    prompts: array[int]
+    """Of system prompt and prompt, whitespace aside."""
+    pairs: array[int]
+    """Of those and the answer."""
+
+
+def row_hashes(rows: Iterable[Row]) -> RowHashes:
+    """The rows' hashes; running text has no prompt and is left out."""
+    asked = [row for row in rows if row.prompt]
+    systems = {system: bare(system) for system in {row.system for row in asked}}
+    prompts = list(
+        zip((systems[row.system] for row in asked), all_bare([row.prompt for row in asked]), strict=True)
+    )
+    answers = all_bare([row.answer for row in asked])
+    return RowHashes(
+        lines=array("q", [row.line for row in asked]),
+        prompts=array("q", map(hash, prompts)),
+        pairs=array("q", map(hash, zip(prompts, answers, strict=True))),
+    )
+
+
+class Met(NamedTuple):
+    """A row whose prompt was met before."""
+
+    line: int
+    prompt: int
+    """The first line with the same system prompt and prompt."""
+    pair: int
+    """The first line with the same answer to them, too; 0 when this is the first."""
+
+
+class Firsts:
+    """Every row met so far, by open addressing."""
+
+    def __init__(self) -> None:
+        self._size(fewest_slots)
+        self._held = 0
+        self._others = Lines()
+
+    def _size(self, slots: int) -> None:
+        self._prompts, self._pairs, self._lines = (array("q", bytes(8 * slots)) for _ in range(3))
+        self._mask = slots - 1
+
+    def meet(self, rows: RowHashes) -> Iterator[Met]:
+        """The rows whose prompts were met before; all are known from now on."""
+        prompts, pairs, lines, mask = self._prompts, self._pairs, self._lines, self._mask
+        for line, prompt, pair in zip(rows.lines, rows.prompts, rows.pairs, strict=True):
+            slot = prompt & mask
+            while lines[slot] and prompts[slot] != prompt:
+                slot = (slot + 1) & mask
+            first = lines[slot]
+            if first:
+                yield Met(line, first, first if pairs[slot] == pair else self._others.first(pair, line))
+                continue
+            prompts[slot], pairs[slot], lines[slot] = prompt, pair, line
+            self._held += 1
+            if 3 * self._held > 2 * (mask + 1):
+                self._grow()
+                prompts, pairs, lines, mask = self._prompts, self._pairs, self._lines, self._mask
+
+    def _grow(self) -> None:
+        held = (self._prompts, self._pairs, self._lines)
+        self._size(2 * len(self._lines))
+        for prompt, pair, line in zip(*held, strict=True):
+            if line:
+                slot = prompt & self._mask
+                while self._lines[slot]:
+                    slot = (slot + 1) & self._mask
+                self._prompts[slot], self._pairs[slot], self._lines[slot] = prompt, pair, line
+
+
+class Lines:
+    """A map from hashes to the line on which each was met first."""
+
+    def __init__(self, slots: int = fewest_slots) -> None:
+        self._keys, self._lines = (array("q", bytes(8 * slots)) for _ in range(2))
+        self._held = 0
+
+    def first(self, key: int, line: int) -> int:
+        """The line on which the hash was met before; 0, and it is met now, when it is new."""
+        slot = self._slot(key)
+        if not self._lines[slot]:
+            self._keys[slot], self._lines[slot] = key, line
+            self._held += 1
+            if 3 * self._held > 2 * len(self._keys):
+                self._grow()
+            return 0
+        return self._lines[slot]
+
+    def _slot(self, key: int) -> int:
+        mask = len(self._keys) - 1
+        slot = key & mask
+        while self._lines[slot] and self._keys[slot] != key:
+            slot = (slot + 1) & mask
+        return slot
+
+    def _grow(self) -> None:
+        held: Sequence[array[int]] = (self._keys, self._lines)
+        self._keys, self._lines = (array("q", bytes(16 * len(self._keys))) for _ in range(2))
+        for key, line in zip(*held, strict=True):
+            if line:
+                slot = self._slot(key)
+                self._keys[slot], self._lines[slot] = key, line

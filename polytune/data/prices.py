@@ -1,0 +1,69 @@
+"""The prices in force: a base model's sourced ones, and those that a user's own file puts in their place.
+
+    # the file that POLYTUNE_PRICES names
+    nova-lite: {training_usd_per_1k_tokens: 0.002}
+
+Prices are settings, not part of an experiment: they change what an estimate says, and nothing that is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from polytune.base_models.interface import BaseModelEntry, Prices, name_of
+from polytune.errors import PolytuneError, UsageError, did_you_mean
+from polytune.settings import Settings
+
+variable = "POLYTUNE_PRICES"
+fields = tuple(field.name for field in msgspec.structs.fields(Prices))
+
+
+def prices_of(entry: BaseModelEntry, settings: Settings) -> Prices | None:
+    """US dollars; None where nothing is charged.
+
+    Raises UsageError, with the file and what is wrong in it, when the user's file is no file of prices.
+    """
+    path = settings.environment.get(variable)
+    stated = _stated(Path(path).expanduser()).get(entry.name) if path else None
+    if not stated:
+        return entry.prices
+    return msgspec.structs.replace(entry.prices or Prices(), **stated)
+
+
+def _stated(path: Path) -> dict[str, dict[str, float]]:
+    """The user's prices by base model."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise _bad(path, " ".join(str(error).split())) from error
+    if not isinstance(content, dict):
+        raise _bad(path, "expected base models, each with its prices")
+    return {_name(path, name): _prices(path, name, prices) for name, prices in content.items()}
+
+
+def _name(path: Path, name: object) -> str:
+    try:
+        return name_of(str(name))
+    except PolytuneError as error:
+        raise _bad(path, str(error)) from error
+
+
+def _prices(path: Path, name: object, stated: object) -> dict[str, float]:
+    if not isinstance(stated, Mapping):
+        raise _bad(path, f"{name}: expected prices, as in {fields[0]}: 0.002")
+    found = {}
+    for field, value in stated.items():
+        if field not in fields:
+            raise _bad(path, f"{name}: unknown price '{field}'.{did_you_mean(str(field), fields)}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise _bad(path, f"{name}: {field}: expected US dollars, found '{value}'")
+        found[field] = float(value)
+    return found
+
+
+def _bad(path: Path, what: str) -> UsageError:
+    return UsageError(f"{variable}: {path}: {what}")

@@ -1,0 +1,116 @@
+"""Strudel pieces for a stand-in to answer with: small, valid, and the same for the same seed.
+
+stack(
+  s("bd*4, ~ cp ~ cp, hh*8").bank("RolandTR909"),
+  n("0 ~ 3 [5 7]").scale("C:minor").s("sawtooth").lpf(700)
+).cpm(128/4)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Palette:
+    """What a style sounds like."""
+
+    drums: tuple[str, ...]
+    bank: str
+    """The drum machine; '' for the default drums."""
+    scales: tuple[str, ...]
+    synths: tuple[str, ...]
+    tempos: tuple[int, int]
+    """The slowest and fastest usual tempo, in beats a minute."""
+
+
+palettes = {
+    "techno": Palette(
+        ("bd*4, hh*8", "bd*4, ~ cp ~ cp, [~ hh]*4", "bd*4, hh*16, ~ ~ rim ~"),
+        "RolandTR909",
+        ("minor", "phrygian"),
+        ("sawtooth", "square"),
+        (124, 138),
+    ),
+    "house": Palette(
+        ("bd*4, ~ cp ~ cp, [~ oh]*4", "bd*4, ~ sd ~ sd, hh*8", "bd*4, [~ hh]*4"),
+        "RolandTR909",
+        ("minor", "dorian"),
+        ("sawtooth", "piano"),
+        (118, 126),
+    ),
+    "ambient": Palette(
+        ("<bd ~>, ~ ~ hh ~", "~ hh ~ <hh rim>", "<bd ~ ~ ~>"),
+        "",
+        ("lydian", "major"),
+        ("sine", "triangle"),
+        (60, 84),
+    ),
+    "jazz": Palette(
+        ("rd [~ rd] rd [~ rd], ~ hh ~ hh", "rd*4, <bd ~> ~ ~ bd", "hh(3,8), ~ sd ~ <~ sd>"),
+        "",
+        ("dorian", "mixolydian"),
+        ("piano", "triangle"),
+        (90, 160),
+    ),
+    "drums": Palette(
+        ("bd [~ bd] sd ~, hh*8", "bd(3,8), sd(2,8,4), hh*16", "bd ~ [sd cp] ~, hh(5,8)"),
+        "RolandTR808",
+        ("minor", "major"),
+        ("sine", "square"),
+        (90, 174),
+    ),
+    "experimental": Palette(
+        ("bd(5,8), {hh hh rim}%8", "<bd sd> cp(3,8)", "bd? hh*5, ~ <rim cb>"),
+        "",
+        ("chromatic", "whole tone"),
+        ("triangle", "sawtooth"),
+        (70, 150),
+    ),
+}
+plain = palettes["house"]
+"""The palette when the request names no style."""
+roots = ("C", "D", "E", "F", "G", "A")
+lines = ("0 ~ 3 [5 7]", "0 2 4 <5 6>", "<0 3 4 2>(3,8)", "[0 7] ~ [3 5] ~", "0 <2 4> 7 ~", "0(5,8) 3 5 2")
+effects = (".room(0.5)", ".delay(0.25)", ".gain(0.7)", ".pan(sine.slow(4))", ".lpf(900)", ".hpf(200)")
+evolutions = (
+    ".every(4, x => x.rev())",
+    ".sometimesBy(0.3, x => x.fast(2))",
+    ".jux(rev)",
+    ".off(1/8, x => x.gain(0.4))",
+)
+voices = {"simple": 1, "medium": 2, "complex": 4}
+"""How many melodic voices stand beside the drums."""
+
+
+def write_pattern(seed: str, style: str | None, complexity: str, tempo: float | None) -> str:
+    """One Strudel expression; equal arguments give equal code, other seeds almost always other code."""
+    palette = palettes.get(style or "", plain)
+    dice = _Dice(seed)
+    bank = f'.bank("{palette.bank}")' if palette.bank else ""
+    written = [f's("{dice.pick(palette.drums)}"){bank}{dice.pick(effects)}']
+    root, scale = dice.pick(roots), dice.pick(palette.scales).replace(" ", ":")
+    for voice in range(voices.get(complexity, 2)):
+        notes, synth = dice.pick(lines), dice.pick(palette.synths)
+        changing = dice.pick(evolutions) if complexity == "complex" and voice % 2 else ""
+        key = f"{root}{3 + dice.below(2)}:{scale}"
+        written.append(f'n("{notes}").scale("{key}").s("{synth}"){dice.pick(effects)}{changing}')
+    slow, fast = palette.tempos
+    beats = f"{tempo:g}" if tempo else str(slow + dice.below(fast - slow + 1))
+    body = ",\n  ".join(written)
+    return f"stack(\n  {body}\n).cpm({beats}/4)"
+
+
+class _Dice:
+    """Numbers from a seed, the same on every machine."""
+
+    def __init__(self, seed: str) -> None:
+        self._number = int.from_bytes(hashlib.sha512(seed.encode()).digest(), "big")
+
+    def below(self, count: int) -> int:
+        self._number, left = divmod(self._number, count)
+        return left
+
+    def pick(self, options: tuple[str, ...]) -> str:
+        return options[self.below(len(options))]

@@ -1,0 +1,73 @@
+"""What the model behind the Polychat API may say, and what the API makes of it.
+
+The API cuts code out of a reply with two patterns that work line by line, so some replies come through
+damaged: words of a fence stay, prose stays, blocks are glued together. Such replies are written here as
+the model gives them, and cut as the API cuts them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Literal, get_args
+
+Reply = Literal[
+    "plain",
+    "fence",
+    "typescript_fence",
+    "jsx_fence",
+    "indented_fence",
+    "prose",
+    "two_blocks",
+    "invalid",
+    "empty",
+    "json_blob",
+]
+reply_kinds: tuple[Reply, ...] = get_args(Reply)
+opening_fence = re.compile(r"^```(?:javascript|js|strudel)?\n?", re.MULTILINE)
+closing_fence = re.compile(r"```$", re.MULTILINE)
+
+
+def code_of(kind: Reply, pattern: str) -> str:
+    """The `code` of an answer, when the model wraps a pattern in that way."""
+    if kind == "json_blob":
+        return _without_text(pattern)
+    return extract(_said(kind, pattern))
+
+
+def extract(reply: str) -> str:
+    """The code that the API finds in a model's reply."""
+    return closing_fence.sub("", opening_fence.sub("", reply)).strip()
+
+
+def _said(kind: Reply, pattern: str) -> str:
+    match kind:
+        case "fence":
+            return f"```javascript\n{pattern}\n```"
+        case "typescript_fence":
+            return f"```typescript\n{pattern}\n```"
+        case "jsx_fence":
+            return f"```jsx\n{pattern}\n```"
+        case "indented_fence":
+            return f"Sure:\n  ```js\n{pattern}\n  ```"
+        case "prose":
+            return f"Here is a pattern for you:\n\n```js\n{pattern}\n```\n\nThe hats keep it moving."
+        case "two_blocks":
+            return f'```js\ns("bd*4")\n```\n```js\n{pattern}\n```'
+        case "invalid":
+            return pattern[:-1].replace(")", "", 1)
+        case "empty":
+            return " \n"
+        case _:
+            return pattern
+
+
+def _without_text(pattern: str) -> str:
+    """A reply of thinking and no text comes through whole, as JSON, with HTTP 200."""
+    reply = {
+        "id": "msg_stand_in",
+        "role": "assistant",
+        "content": [{"type": "thinking", "thinking": f"A pattern of {len(pattern)} characters would do."}],
+        "stop_reason": "end_turn",
+    }
+    return json.dumps(reply)

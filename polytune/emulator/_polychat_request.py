@@ -1,0 +1,128 @@
+"""What the Polychat API accepts as a request for a pattern, and how it words what it does not.
+
+The issues are those of zod 4, the library behind the real endpoint: same keys, codes and messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+styles = ("techno", "ambient", "house", "jazz", "drums", "experimental")
+complexities = ("simple", "medium", "complex")
+tempo_bounds = (60, 200)
+
+Issue = dict[str, object]
+
+
+class PatternRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that the schema accepts; keys that it does not know are dropped, not refused."""
+
+    prompt: str
+    style: str | None = None
+    tempo: float | None = None
+    complexity: str = "medium"
+    model: str | None = None
+    options: dict[str, object] | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A request, or what is wrong with it."""
+
+    request: PatternRequest | None
+    issues: tuple[Issue, ...] = ()
+
+
+def judge(body: object) -> Judged:
+    """What the schema makes of a decoded JSON body."""
+    if not isinstance(body, dict):
+        return Judged(None, (_wrong_type("object", body, []),))
+    issues = tuple(
+        issue
+        for name, problem in _problems.items()
+        if (name in body or name == "prompt") and (issue := problem(body.get(name, _absent), [name]))
+    )
+    if issues:
+        return Judged(None, issues)
+    return Judged(msgspec.convert({name: body[name] for name in _problems if name in body}, PatternRequest))
+
+
+_absent = object()
+
+
+def _prompt(value: object, path: list[str]) -> Issue | None:
+    if not isinstance(value, str):
+        return _wrong_type("string", value, path)
+    if value:
+        return None
+    bounds: Issue = {"origin": "string", "code": "too_small", "minimum": 1, "inclusive": True}
+    return {**bounds, "path": path, "message": "Too small: expected string to have >=1 characters"}
+
+
+def _model(value: object, path: list[str]) -> Issue | None:
+    return None if isinstance(value, str) else _wrong_type("string", value, path)
+
+
+def _options(value: object, path: list[str]) -> Issue | None:
+    return None if isinstance(value, dict) else _wrong_type("record", value, path)
+
+
+def _tempo(value: object, path: list[str]) -> Issue | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _wrong_type("number", value, path)
+    least, most = tempo_bounds
+    if value < least:
+        bounds: Issue = {"origin": "number", "code": "too_small", "minimum": least, "inclusive": True}
+        return {**bounds, "path": path, "message": f"Too small: expected number to be >={least}"}
+    if value > most:
+        bounds = {"origin": "number", "code": "too_big", "maximum": most, "inclusive": True}
+        return {**bounds, "path": path, "message": f"Too big: expected number to be <={most}"}
+    return None
+
+
+def _one_of(values: tuple[str, ...]) -> Callable[[object, list[str]], Issue | None]:
+    choice = "|".join(f'"{value}"' for value in values)
+
+    def problem(value: object, path: list[str]) -> Issue | None:
+        if value in values:
+            return None
+        message = f"Invalid option: expected one of {choice}"
+        return {"code": "invalid_value", "values": list(values), "path": path, "message": message}
+
+    return problem
+
+
+def _wrong_type(expected: str, value: object, path: list[str]) -> Issue:
+    message = f"Invalid input: expected {expected}, received {_kind(value)}"
+    return {"expected": expected, "code": "invalid_type", "path": path, "message": message}
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case dict():
+            return "object"
+        case _:
+            return "undefined"
+
+
+_problems: dict[str, Callable[[object, list[str]], Issue | None]] = {
+    "prompt": _prompt,
+    "style": _one_of(styles),
+    "tempo": _tempo,
+    "complexity": _one_of(complexities),
+    "model": _model,
+    "options": _options,
+}

@@ -1,0 +1,118 @@
+"""Scripted faults: which calls fail, how, and how often. Nothing here is random.
+
+A fault counts the calls that it matches. It skips the first `after`; of the others it hits `times`
+(all when None), or with `every: [k, n]` k of each n, evenly spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Literal, TypeAlias, get_args
+
+import msgspec
+
+CallFault: TypeAlias = Literal[
+    "throttle", "error", "reset", "drop_answer", "cut_body", "slow", "expired_token"
+]
+JobFault: TypeAlias = Literal["stuck_not_started", "failed_validation", "failed_training", "internal_error"]
+any_operation = "*"
+job_faults: tuple[JobFault, ...] = get_args(JobFault)
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One scripted fault, as posted to `/_control/faults`."""
+
+    kind: CallFault | JobFault
+    operation: str = any_operation
+    """The operation it matches; `*` for all. A job's fault matches the operation that creates the job."""
+    code: str = "InternalServerException"
+    """For `error`: the error's code."""
+    status: int = 500
+    """For `error`: the HTTP status."""
+    message: str = ""
+    """For `error` and the failed jobs: the message; '' for the usual one."""
+    bytes: int = 20
+    """For `cut_body`: how many bytes of the body are sent."""
+    framed: bool = False
+    """For `cut_body`: whether Content-Length states the cut length, so that HTTP sees nothing wrong."""
+    seconds: float = 1.0
+    """For `slow`: real seconds before the answer."""
+    stuck_seconds: float | None = None
+    """For `stuck_not_started`: virtual seconds until training starts after all; None for never."""
+    times: int | None = None
+    every: tuple[int, int] | None = None
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        if self.every is not None and not 0 <= self.every[0] <= self.every[1] != 0:
+            raise ValueError("every: [k, n] wants 0 <= k <= n and n >= 1")
+
+    def hits(self, number: int, hit_before: int) -> bool:
+        """Whether the matching call with this number, counted from 0, is hit."""
+        if number < self.after or (self.times is not None and hit_before >= self.times):
+            return False
+        if self.every is None:
+            return True
+        share, of = self.every
+        return (number - self.after) * share % of < share
+
+
+class Scripted:
+    """A fault and how often it has matched and hit."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.matched = 0
+        self.hit = 0
+
+    def struck(self) -> bool:
+        """Whether the call that has just matched is hit."""
+        hits = self.fault.hits(self.matched, self.hit)
+        self.matched += 1
+        self.hit += hits
+        return hits
+
+
+class Faults:
+    """The script: the first fault that hits a call decides."""
+
+    def __init__(self) -> None:
+        self._script: list[Scripted] = []
+        self._lock = Lock()
+
+    def add(self, faults: Sequence[Fault]) -> None:
+        """The faults stand at the end of the script."""
+        with self._lock:
+            self._script.extend(map(Scripted, faults))
+
+    def clear(self) -> None:
+        """No fault is scripted."""
+        with self._lock:
+            self._script.clear()
+
+    def of_call(self, operation: str) -> Fault | None:
+        """The fault of a call that has arrived."""
+        return self._first(operation, jobs=False)
+
+    def of_job(self, operation: str) -> Fault | None:
+        """The fault of a job that is being created by the operation."""
+        return self._first(operation, jobs=True)
+
+    def listed(self) -> list[dict[str, object]]:
+        """Every scripted fault with its counts, as JSON values."""
+        with self._lock:
+            return [
+                msgspec.to_builtins(scripted.fault) | {"matched": scripted.matched, "hit": scripted.hit}
+                for scripted in self._script
+            ]
+
+    def _first(self, operation: str, *, jobs: bool) -> Fault | None:
+        with self._lock:
+            for scripted in self._script:
+                fault = scripted.fault
+                if (fault.kind in job_faults) != jobs or fault.operation not in (any_operation, operation):
+                    continue
+                if scripted.struck():
+                    return fault
+        return None

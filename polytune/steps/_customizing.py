@@ -1,0 +1,192 @@
+"""What train, distill and reinforce share: base models that fit, hyperparameters in words, and the job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from polytune.base_models.interface import (
+    BASE_MODELS,
+    BaseModelEntry,
+    Customization,
+    Hyperparameter,
+    Number,
+    custom_model_arn,
+    name_of,
+)
+from polytune.engine.artifacts import Artifact, Facts
+from polytune.engine.jobs import Look
+from polytune.engine.step import Outcome, Progress, Scope, Work
+from polytune.platforms import interface as platforms
+from polytune.spec.model import FieldProblem, JsonObject, Spec
+
+Auto = Literal["auto"]
+Count = Annotated[int, Field(ge=1)] | Auto | None
+Steps = Annotated[int, Field(ge=0)] | Auto | None
+Rate = Annotated[float, Field(gt=0, lt=10)] | Auto | None
+
+Known = Mapping[str, Hyperparameter]
+
+
+def label_of(scope: Scope, step: str) -> platforms.Label:
+    """What names and tags of a job say."""
+    return platforms.Label(project=scope.project, experiment=scope.experiment, step=step)
+
+
+def stated(spec: Spec, words: tuple[str, ...]) -> dict[str, Number | str]:
+    """The hyperparameters that a spec states, by their words."""
+    values = {word: getattr(spec, word) for word in words}
+    return {word: value for word, value in values.items() if value is not None}
+
+
+def fitting_problems(
+    entry: BaseModelEntry, kind: Customization, platform: str, values: Mapping[str, Number | str]
+) -> list[FieldProblem]:
+    """A base model that cannot be customized so, or there; and values outside its ranges."""
+    misplaced = _platform_problems(entry, platform)
+    known = entry.reinforcement if kind == "reinforcement_fine_tuning" else entry.hyperparameters
+    if kind not in entry.customizations or (known is None and kind != "distillation"):
+        return [*misplaced, FieldProblem("base_model", untunable(entry, kind))]
+    if platform == "bedrock" and entry.training_api != "bedrock":
+        what = (
+            f"{entry.title} is fine-tuned through Bedrock's OpenAI-compatible endpoint, which polytune does"
+            " not call yet. Choose another base model"
+        )
+        return [*misplaced, FieldProblem("base_model", what)]
+    return [*misplaced, *_range_problems(entry, kind, known or {}, values)]
+
+
+def untunable(entry: BaseModelEntry, kind: Customization) -> str:
+    """Why a base model does not take a customization, and what it takes instead."""
+    words = {"fine_tuning": "be fine-tuned", "distillation": "be a student in a distillation"}
+    cannot = words.get(kind, f"take {kind.replace('_', ' ')}")
+    if kind in entry.refused:
+        return f"{entry.name} cannot {cannot}: {entry.refused[kind]}"
+    if entry.customizations:
+        return f"{entry.name} cannot {cannot}; it takes {' and '.join(entry.customizations)}"
+    return f"{entry.name} cannot {cannot}; it is a teacher for distillation"
+
+
+def _range_problems(
+    entry: BaseModelEntry, kind: Customization, known: Known, values: Mapping[str, Number | str]
+) -> list[FieldProblem]:
+    source = entry.source_of("reinforcement" if kind == "reinforcement_fine_tuning" else "hyperparameters")
+    cited = f" ({source.where}, {source.date})" if source else ""
+    found = []
+    for word, value in values.items():
+        allowed = known.get(word)
+        if allowed is None:
+            found.append(FieldProblem(word, f"{entry.name} has none{cited}; it has {', '.join(known)}"))
+        elif value == "auto" and not allowed.auto and not _ruled(entry, word):
+            found.append(FieldProblem(word, f"no rule is published for {entry.name}; state a number"))
+        elif value != "auto" and not allowed.holds(value):
+            limits = allowed.allowed.replace(" to ", "-") if allowed.whole else allowed.allowed
+            shown = f"{value:g}" if isinstance(value, int | float) else value
+            found.append(FieldProblem(word, f"{shown} is outside {limits} for {entry.name}{cited}"))
+    lacking = [word for word, each in known.items() if each.required and word not in values]
+    return found + [FieldProblem(word, f"must be stated for {entry.name}") for word in lacking]
+
+
+def _ruled(entry: BaseModelEntry, word: str) -> bool:
+    return entry.automatic is not None and word in entry.automatic.values(0)
+
+
+def in_force(
+    entry: BaseModelEntry, known: Known, values: Mapping[str, Number | str], rows: int | None
+) -> dict[str, Number | str]:
+    """Every hyperparameter of a job: as stated, by the vendor's rules for so many rows, or the default.
+
+    `auto` stays a word where the rows are not known, or where the API chooses by itself.
+    """
+    defaults = {word: each.default for word, each in known.items() if each.default is not None}
+    chosen = defaults | {word: value for word, value in values.items() if word in known}
+    ruled = entry.automatic.values(rows) if entry.automatic and rows is not None else {}
+    for word, value in chosen.items():
+        if value == "auto":
+            chosen[word] = ruled.get(word, known[word].auto or value)
+    return chosen
+
+
+def rows_of(dataset: Artifact | None) -> int | None:
+    """Training rows of an uploaded dataset, where it is known."""
+    rows = dataset.facts.get("rows", {}).get("train") if dataset else None
+    return rows if isinstance(rows, int) else None
+
+
+def starting_point(base_model: str, model: Artifact | None) -> str:
+    """The custom model to train further, by its ARN; '' for a base model."""
+    return str(model.facts["model_arn"]) if model else custom_model_arn(base_model) or ""
+
+
+def short_name(base_model: str) -> str:
+    """The catalogue's name for a base model that may be named by an ARN."""
+    return name_of(base_model) if base_model.startswith("arn:") else base_model
+
+
+async def customized(
+    work: Work, platform: platforms.Platform, ask: platforms.Customization, facts: Facts
+) -> Outcome:
+    """The custom model of a job that is submitted or found, awaited, and collected."""
+    uris = work.inputs["dataset"].facts["uris"] if "dataset" in work.inputs else {}
+    driver, request = platform.customization(ask, uris)
+    job = await work.jobs.finish(driver, request, lambda look: report(work, look))
+    collected = await asyncio.to_thread(platform.collect, job, work.folder)
+    return Outcome(
+        files=collected.files,
+        facts={**collected.facts, **facts},
+        metrics=collected.metrics,
+        resources=collected.resources,
+    )
+
+
+def report(work: Work, look: Look) -> None:
+    """The live line of a job."""
+    work.report(Progress(done=look.done, total=1.0, note=look.message))
+
+
+def schema_rules(words: tuple[str, ...], kind: Customization) -> list[JsonObject]:
+    """Each base model's ranges and defaults, for editors, where a file names the base model itself."""
+    return [_schema_rule(BASE_MODELS.get(name), words, kind) for name in BASE_MODELS.names()]
+
+
+def _schema_rule(entry: BaseModelEntry, words: tuple[str, ...], kind: Customization) -> JsonObject:
+    named = {"properties": {"base_model": {"const": entry.name}}, "required": ["base_model"]}
+    known = entry.reinforcement if kind == "reinforcement_fine_tuning" else entry.hyperparameters
+    if known is None or kind not in entry.customizations:
+        refusal = {"not": {}, "description": untunable(entry, kind)}
+        return {"if": named, "then": {"properties": {"base_model": refusal}}}
+    ranges = {word: _schema_range(entry, known.get(word), word) for word in words}
+    return {"if": named, "then": {"properties": ranges}}
+
+
+def _schema_range(entry: BaseModelEntry, allowed: Hyperparameter | None, word: str) -> JsonObject:
+    if allowed is None:
+        return {"type": "null", "description": f"{entry.title} has none."}
+    if allowed.default is None:
+        unstated = "must be stated" if allowed.required else "the platform's own when not stated"
+    else:
+        unstated = f"{allowed.default} when not stated"
+    bounds = {"minimum": allowed.minimum, "maximum": allowed.maximum, "default": allowed.default}
+    by_rule = ", or auto," if _ruled(entry, word) else ""
+    return {
+        "description": f"{allowed.allowed}{by_rule} for {entry.title}; {unstated}.",
+        **{key: value for key, value in bounds.items() if value is not None},
+    }
+
+
+def _platform_problems(entry: BaseModelEntry, platform: str) -> list[FieldProblem]:
+    if entry.platform == platform:
+        return []
+    here = [name for name in BASE_MODELS.names() if BASE_MODELS.get(name).platform == platform]
+    what = f"{entry.name} is trained on {entry.platform}, not on {platform}"
+    remedy = f"Set `platform: {{kind: {entry.platform}}}`, or choose {', '.join(here)}"
+    return [FieldProblem("base_model", f"{what}. {remedy}")]
+
+
+def near(scope: Scope, base_model: str) -> Path:
+    """The folder that a base model's path means."""
+    return (scope.folder / base_model).resolve()

@@ -1,0 +1,163 @@
+"""import_model: a Hugging Face model from this machine becomes one that the platform serves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from polytune.engine.answers import AnswerMemory
+from polytune.engine.artifacts import Artifact
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Scope, Step, Work
+from polytune.errors import DataError, StepFailed
+from polytune.files import digest_of
+from polytune.platforms.interface import Importing, open_platform
+from polytune.spec.model import FieldProblem, Inherited, Member, MemberSpec, Spec
+from polytune.steps import _customizing as customizing
+
+guide = "docs.aws.amazon.com/bedrock/latest/userguide/model-customization-import-model.html, 2026-11-21"
+architectures = (
+    "MistralForCausalLM",
+    "MixtralForCausalLM",
+    "T5ForConditionalGeneration",
+    "LlamaForCausalLM",
+    "MllamaForConditionalGeneration",
+    "GPTBigCodeForCausalLM",
+    "Qwen2ForCausalLM",
+    "Qwen2VLForConditionalGeneration",
+    "Qwen2_5_VLForConditionalGeneration",
+    "Qwen3ForCausalLM",
+    "Qwen3MoeForCausalLM",
+    "GptOssForCausalLM",
+)
+"""What Bedrock imports (the guide above)."""
+needed = ("config.json", "tokenizer_config.json", "tokenizer.json")
+taken = (".safetensors", ".json", ".model", ".jinja", ".txt")
+"""Files of a model folder that are uploaded, by their endings."""
+most_bytes = 200_000_000_000
+"""Weights of a text model (the guide above)."""
+context_below = 128 * 1024
+
+
+class ImportModelSpec(Spec):
+    """Imports a model folder; without `folder`, the model that `from:` names."""
+
+    folder: str | None = None
+    """A Hugging Face folder, relative to the experiment file."""
+    base_model: str | None = None
+    """The catalogue's name for what the folder was made from, for prices and export; '' is fine."""
+    system: str = ""
+    """The system prompt that a model from a folder was trained with."""
+    platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
+    """Where to import."""
+    project: Annotated[str, Inherited()] = "default"
+    """The first part of every stored name."""
+
+    def problems(self) -> list[FieldProblem]:
+        """A folder with an empty path."""
+        return [FieldProblem("folder", "must be a path")] if self.folder == "" else []
+
+
+class _Config(msgspec.Struct):
+    """The part of `config.json` that decides whether a model can be imported."""
+
+    architectures: tuple[str, ...] = ()
+    max_position_embeddings: int = 0
+
+
+class ImportModel(Step):
+    """A custom model that answers without a deployment."""
+
+    version = 1
+    Spec = ImportModelSpec
+    consumes: ClassVar = {"model": Port(("CustomModel",), optional=True, explicit=True)}
+    produces = "CustomModel"
+
+    def __init__(self, spec: ImportModelSpec, files: Mapping[str, Path], scope: Scope) -> None:
+        super().__init__(spec, files, scope)
+        self.spec = spec
+        self.platform = open_platform(spec.platform, scope.root, scope.settings)
+
+    def missing(self) -> str:
+        """What the platform lacks."""
+        return self.platform.lacks("import")
+
+    def unready(self) -> str:
+        """What the platform lacks outside this machine."""
+        return self.platform.unready()
+
+    def exists(self, uri: str) -> bool:
+        """Whether the imported model is still there."""
+        return self.platform.exists(uri)
+
+    def key_facts(self) -> KeyFacts:
+        """The folder's files, and what the environment decides. Raises DataError when there is no folder."""
+        around = self.platform.key_facts()
+        if self.spec.folder is None:
+            return around
+        files = self._folder_files()
+        digests = {name: digest_of(path) for name, path in files.items()}
+        return KeyFacts({**around.facts, "files": digests}, tuple(files.values()), around.environment)
+
+    def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
+        """AWS bills an imported model by the minute that it serves; no rate has a source."""
+        return Estimate(note="price unknown: an imported model is billed by model units while it answers")
+
+    async def run(self, work: Work) -> Outcome:
+        """Checks the files, stores them, submits the job or finds it, and waits for it."""
+        files = self._folder_files() if self.spec.folder is not None else _model_files(work)
+        await asyncio.to_thread(_check, files)
+        uri = await self.platform.store_folder(self.spec.project, files)
+        driver, request = self.platform.importing(
+            Importing(uri=uri, label=customizing.label_of(self.scope, "import"))
+        )
+        job = await work.jobs.finish(driver, request, lambda look: customizing.report(work, look))
+        done = await asyncio.to_thread(self.platform.imported, job)
+        source = work.inputs["model"].facts if "model" in work.inputs else {}
+        facts = {
+            "layout": source.get("layout", "bedrock-conversation-2024"),
+            "system": source.get("system", self.spec.system),
+            "base_model": source.get("base_model", self.spec.base_model or ""),
+            "from_scratch": bool(source.get("from_scratch")),
+            "platform": self.spec.platform.kind,
+        }
+        return Outcome(facts={**facts, **done.facts}, resources={**done.resources, "files": uri})
+
+    def _folder_files(self) -> dict[str, Path]:
+        folder = customizing.near(self.scope, str(self.spec.folder))
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder; give a Hugging Face model folder")
+        return {p.name: p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix in taken}
+
+
+def _model_files(work: Work) -> dict[str, Path]:
+    """The files of a model that was trained here."""
+    if "model" not in work.inputs:
+        raise StepFailed("nothing to import: state `folder:`, or `from: {model: STEP}` for a model made here")
+    names = [name for name in work.inputs["model"].files if name.startswith("model/")]
+    if not names:
+        raise StepFailed("the model of that step has no files here; only local models can be imported")
+    return {name.removeprefix("model/"): work.path("model", name) for name in names}
+
+
+def _check(files: Mapping[str, Path]) -> None:
+    """Raises DataError for a model that Bedrock would refuse."""
+    lacking = [name for name in needed if name not in files]
+    if lacking or not any(name.endswith(".safetensors") for name in files):
+        what = ", ".join(lacking) or "*.safetensors"
+        raise DataError(f"the model folder lacks {what}, which an import needs ({guide})")
+    try:
+        config = msgspec.json.decode(files["config.json"].read_bytes(), type=_Config)
+    except msgspec.DecodeError as error:
+        raise DataError(f"{files['config.json']}: {error}") from error
+    if not set(config.architectures) & set(architectures):
+        stated = ", ".join(config.architectures) or "none"
+        raise DataError(f"architecture {stated} cannot be imported; Bedrock takes {', '.join(architectures)}")
+    if config.max_position_embeddings >= context_below:
+        raise DataError(f"a context of {config.max_position_embeddings} tokens; imports take less than 128K")
+    size = sum(path.stat().st_size for path in files.values())
+    if size > most_bytes:
+        raise DataError(f"{size / 1e9:.0f} GB of files; an import takes {most_bytes / 1e9:.0f} GB at most")

@@ -1,0 +1,214 @@
+"""reinforce: reinforcement fine-tuning, where a grader of yours rewards the model's own answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from pydantic import AfterValidator, Field
+
+from polytune.base_models.interface import Number, checked_base_model, find_base_model
+from polytune.engine.answers import AnswerMemory
+from polytune.engine.artifacts import Artifact, Facts
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Scope, Step, Work
+from polytune.errors import StepFailed
+from polytune.platforms.interface import Customization, open_platform
+from polytune.spec.model import (
+    CatalogueName,
+    FieldProblem,
+    Inherited,
+    InputFile,
+    JsonObject,
+    Member,
+    MemberSpec,
+    Spec,
+)
+from polytune.steps import _customizing as customizing
+
+words = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "max_prompt_tokens",
+    "samples_per_prompt",
+    "max_response_tokens",
+    "reasoning_effort",
+    "evaluation_interval",
+)
+"""The fields whose range and default depend on the base model."""
+layout = "bedrock-rft"
+lambda_arn = r"^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:.+$"
+rows_tried = 20
+
+
+class RewardSpec(Spec):
+    """Who rewards: a function that exists, or a Python file that becomes one."""
+
+    function_arn: Annotated[str, Field(pattern=lambda_arn)] | None = None
+    """A Lambda function that follows Bedrock's contract for reward functions."""
+    file: InputFile | None = None
+    """A Python file with `grade(sample) -> number from 0 to 1`; it is tried here, packaged and deployed."""
+    function_role_arn: str = ""
+    """The role that the deployed function runs with; needed with `file`."""
+    timeout_seconds: Annotated[int, Field(ge=1, le=900)] = 60
+    """How long one call of the deployed function may take."""
+
+    def problems(self) -> list[FieldProblem]:
+        """Not exactly one grader, or a file without the role that its function needs."""
+        if (self.file is None) == (self.function_arn is None):
+            return [FieldProblem("", "state either `file:` or `function_arn:`")]
+        if self.file is not None and not self.function_role_arn:
+            what = "needed with `file`: the role that the deployed Lambda function runs with"
+            return [FieldProblem("function_role_arn", what)]
+        return []
+
+
+class ReinforceSpec(Spec):
+    """Reinforcement fine-tuning (GRPO) with a reward of your own."""
+
+    base_model: Annotated[str, CatalogueName("base_models"), AfterValidator(checked_base_model)]
+    """A name of the catalogue such as `nova-2-lite`, an AWS id, or a custom model's ARN to go on from."""
+    reward: RewardSpec
+    """Who rewards the answers."""
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    """Passes over the training split."""
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    """Prompts per step."""
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """The peak learning rate."""
+    max_prompt_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Longest prompt."""
+    samples_per_prompt: Annotated[int, Field(ge=1)] | None = None
+    """Answers drawn for each prompt and compared with each other."""
+    max_response_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Longest answer."""
+    reasoning_effort: Literal["low", "medium", "high"] | None = None
+    """How much the model thinks before it answers."""
+    evaluation_interval: Annotated[int, Field(ge=1)] | None = None
+    """Steps between two evaluations on the validation split."""
+    platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
+    """Where to train."""
+
+    def problems(self) -> list[FieldProblem]:
+        """A base model that cannot, or values outside its ranges."""
+        entry = find_base_model(self.base_model, Path())
+        values = customizing.stated(self, words)
+        return customizing.fitting_problems(entry, "reinforcement_fine_tuning", self.platform.kind, values)
+
+    @classmethod
+    def schema_rules(cls) -> list[JsonObject]:
+        """Each base model's ranges and defaults."""
+        return customizing.schema_rules(words, "reinforcement_fine_tuning")
+
+
+class Reinforce(Step):
+    """A custom model made by reinforcement fine-tuning."""
+
+    version = 1
+    Spec = ReinforceSpec
+    consumes: ClassVar = {
+        "dataset": Port(("RemoteDataset",)),
+        "rows": Port(("CheckedDataset",)),
+        "model": Port(("CustomModel",), optional=True, explicit=True),
+    }
+    produces = "CustomModel"
+
+    def __init__(self, spec: ReinforceSpec, files: Mapping[str, Path], scope: Scope) -> None:
+        super().__init__(spec, files, scope)
+        self.spec = spec
+        self.platform = open_platform(spec.platform, scope.root, scope.settings)
+
+    def missing(self) -> str:
+        """What the platform lacks."""
+        return self.platform.lacks("reinforcement_fine_tuning")
+
+    def unready(self) -> str:
+        """What the platform lacks outside this machine."""
+        return self.platform.unready()
+
+    def exists(self, uri: str) -> bool:
+        """Whether the custom model is still there."""
+        return self.platform.exists(uri)
+
+    def key_facts(self) -> KeyFacts:
+        """The hyperparameters in force, the base model's id, and what the environment decides."""
+        around = self.platform.key_facts()
+        entry = find_base_model(self.spec.base_model, Path())
+        facts: Facts = {"training_id": entry.training_id, "hyperparameters": self._hyperparameters()}
+        return KeyFacts({**facts, **around.facts}, environment=around.environment)
+
+    def _hyperparameters(self) -> dict[str, Number | str]:
+        entry = find_base_model(self.spec.base_model, Path())
+        return customizing.in_force(
+            entry, entry.reinforcement or {}, customizing.stated(self.spec, words), None
+        )
+
+    def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
+        """No price of reinforcement fine-tuning has a source."""
+        return Estimate(note="price unknown: no sourced price for reinforcement fine-tuning; Lambda is extra")
+
+    async def run(self, work: Work) -> Outcome:
+        """Tries and deploys the grader if it is a file, then trains."""
+        spec, dataset = self.spec, work.inputs["dataset"]
+        if dataset.facts["layout"] != layout:
+            raise StepFailed(
+                f"the dataset is in layout {dataset.facts['layout']}; reinforcement needs"
+                f" `format: {{layout: {layout}}}`"
+            )
+        tried: Facts = {}
+        function = spec.reward.function_arn or ""
+        if spec.reward.file is not None:
+            grader = self.files["reward.file"]
+            rollouts = await asyncio.to_thread(_rollouts, work.path("rows", "train.jsonl"))
+            tried = await asyncio.to_thread(self.platform.try_reward, grader, rollouts)
+            role, limit = spec.reward.function_role_arn, spec.reward.timeout_seconds
+            function = await asyncio.to_thread(self.platform.publish_reward, grader, role, limit)
+        name = customizing.short_name(spec.base_model)
+        ask = Customization(
+            kind="reinforcement_fine_tuning",
+            base_model=name,
+            starts_from=customizing.starting_point(spec.base_model, work.inputs.get("model")),
+            hyperparameters=self._hyperparameters(),
+            layout=layout,
+            label=customizing.label_of(self.scope, "reinforce"),
+            grader=function,
+        )
+        facts = {
+            "layout": layout,
+            "system": dataset.facts["system"],
+            "base_model": name,
+            "platform": spec.platform.kind,
+        }
+        outcome = await customizing.customized(work, self.platform, ask, facts)
+        return Outcome(
+            files=outcome.files,
+            facts=outcome.facts,
+            metrics={**outcome.metrics, **tried},
+            resources={**outcome.resources, "reward": function},
+        )
+
+
+class _Row(msgspec.Struct):
+    """A training row of the layout; other fields go to the grader as they are."""
+
+    messages: list[dict[str, Any]]
+    reference_answer: Any = None
+
+
+def _rollouts(path: Path) -> list[dict[str, Any]]:
+    """What Bedrock would send for the first rows if the model gave the reference answers."""
+    found = []
+    with path.open("rb") as file:
+        for number, line in enumerate(islice(file, rows_tried), start=1):
+            row = msgspec.json.decode(line, type=_Row)
+            extra = msgspec.json.decode(line)
+            metadata = {name: value for name, value in extra.items() if name not in ("messages", "id")}
+            given = row.reference_answer
+            text = given if isinstance(given, str) else msgspec.json.encode(given).decode()
+            messages = [*row.messages, {"role": "assistant", "content": text}]
+            found.append({"id": str(extra.get("id", number)), "messages": messages, "metadata": metadata})
+    return found

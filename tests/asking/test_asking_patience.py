@@ -1,0 +1,196 @@
+"""What each failure is, how long is waited after it, and when it is enough."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from polytune.asking.circuit import Circuit, failures_to_open, first_pause_seconds
+from polytune.asking.failures import Failure, Kind, kind_of_status, pause_asked_for
+from polytune.asking.http import failure_of, proxy_for
+from polytune.asking.patience import Patience, patience_in
+from polytune.errors import UsageError
+
+now = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+
+
+class Ticking:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("0.25", 0.25),
+        ("-3", 0.0),
+        ("Sat, 21 Nov 2026 12:01:30 GMT", 90.0),
+        ("Sat, 21 Nov 2026 11:00:00 GMT", 0.0),
+        ("soon", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_read_in_seconds_or_as_a_date(header: str | None, seconds: float | None) -> None:
+    """A pause that was asked for is known in seconds; what is neither form asks for none."""
+    assert pause_asked_for(header, now) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (429, Kind.OVERLOADED),
+        (503, Kind.OVERLOADED),
+        (529, Kind.OVERLOADED),
+        (500, Kind.BROKEN),
+        (502, Kind.BROKEN),
+        (504, Kind.BROKEN),
+        (408, Kind.BROKEN),
+        (400, Kind.UNFIT),
+        (413, Kind.UNFIT),
+        (422, Kind.UNFIT),
+        (401, Kind.DENIED),
+        (403, Kind.DENIED),
+        (402, Kind.QUOTA),
+        (404, Kind.MISTAKEN),
+        (302, Kind.MISTAKEN),
+    ],
+)
+def test_statuses_have_kinds(status: int, kind: Kind) -> None:
+    """Each HTTP status is one kind of failure."""
+    assert kind_of_status(status) is kind
+
+
+def test_throttling_is_overload_whatever_its_status() -> None:
+    """An AWS ThrottlingException with status 400 means slower, not never."""
+    failure = failure_of("u", 400, {"x-amzn-ErrorType": "ThrottlingException"}, b"{}")
+
+    assert failure.kind is Kind.OVERLOADED
+
+
+def test_a_failure_quotes_the_body_and_the_pause() -> None:
+    """Status, an excerpt on one line, and the pause are in the failure."""
+    failure = failure_of("http://x", 503, {"retry-after-ms": "1500"}, b'{"error":\n "busy"}' + b"x" * 999)
+
+    assert str(failure).startswith('http://x answered 503: {"error": "busy"}xxx')
+    assert len(str(failure)) < 400
+    assert (failure.status, failure.retry_after) == (503, 1.5)
+
+
+def test_a_retry_never_comes_before_the_pause_asked_for() -> None:
+    """Retry-After is kept to, with hardly more on top."""
+    for attempts in (1, 2, 9):
+        pause = Patience().pause(Failure(Kind.OVERLOADED, "busy", retry_after=7), attempts, 10.0)
+        assert pause is not None
+        assert 7 <= pause <= 7.2
+
+
+def test_pauses_grow_and_attempts_end() -> None:
+    """A broken endpoint is asked six times at growing intervals; overload is asked on."""
+    broken, busy = Failure(Kind.BROKEN, "500"), Failure(Kind.OVERLOADED, "429")
+    pauses = [Patience().pause(broken, attempts, 1.0) for attempts in range(1, 8)]
+
+    assert [pause is None for pause in pauses] == [False] * 5 + [True] * 2
+    known = [pause for pause in pauses if pause is not None]
+    assert known[0] < 1.1
+    assert 8 <= known[-1] <= 9
+    assert Patience().pause(busy, 40, 600.0) is not None
+
+
+def test_one_question_has_a_time_of_its_own() -> None:
+    """However often it may be asked, a question ends when its time is over."""
+    assert Patience(question=60).pause(Failure(Kind.OVERLOADED, "429", retry_after=10), 3, 55.0) is None
+
+
+@pytest.mark.parametrize("kind", [Kind.UNFIT, Kind.DENIED, Kind.QUOTA, Kind.MISTAKEN])
+def test_what_cannot_get_better_is_not_asked_again(kind: Kind) -> None:
+    """Questions that are refused as such are asked once."""
+    assert Patience().pause(Failure(kind, "no"), 1, 0.0) is None
+
+
+def test_an_endpoint_that_never_answered_is_given_up_sooner() -> None:
+    """A dead address is noticed within half a minute, an outage is waited out for ten."""
+    dead = Failure(Kind.UNREACHABLE, "no connection")
+
+    assert Patience().is_over(dead, 31, answered=False)
+    assert not Patience().is_over(dead, 599, answered=True)
+    assert Patience().is_over(dead, 601, answered=True)
+    assert not Patience().is_over(Failure(Kind.OVERLOADED, "429"), 31, answered=False)
+
+
+def test_patience_is_read_from_the_environment() -> None:
+    """POLYTUNE_PATIENCE_SECONDS bounds both; nonsense is refused."""
+    assert patience_in({"POLYTUNE_PATIENCE_SECONDS": "5"}).first_answer == 5
+    assert patience_in({}) == Patience()
+    with pytest.raises(UsageError, match="POLYTUNE_PATIENCE_SECONDS: 'long' is not a number above 0"):
+        patience_in({"POLYTUNE_PATIENCE_SECONDS": "long"})
+
+
+def test_the_circuit_opens_tries_and_closes() -> None:
+    """After some failures in a row it waits, lets one question try, waits longer, and closes on success."""
+    clock = Ticking()
+    circuit = Circuit(clock)
+    for _ in range(failures_to_open):
+        assert circuit.wait() == 0.0
+        circuit.failed()
+    assert circuit.wait() == first_pause_seconds
+
+    clock.now += first_pause_seconds
+    assert circuit.wait() == 0.0
+    circuit.asked()
+    assert circuit.wait() == float("inf")
+    circuit.failed()
+    assert circuit.wait() == 2 * first_pause_seconds
+    clock.now += 5
+    circuit.asked()
+    circuit.worked()
+
+    assert (circuit.wait(), circuit.open) == (0.0, False)
+
+
+def test_answers_in_between_keep_the_circuit_closed() -> None:
+    """Failures that are not in a row open nothing."""
+    circuit = Circuit(Ticking())
+    for _ in range(5):
+        for _ in range(failures_to_open - 1):
+            circuit.failed()
+        circuit.worked()
+
+    assert not circuit.open
+
+
+def test_late_failures_of_an_open_circuit_do_not_lengthen_the_pause() -> None:
+    """Sixty questions that were on their way fail together and count once."""
+    circuit = Circuit(Ticking())
+    for _ in range(60):
+        circuit.failed()
+
+    assert circuit.wait() == first_pause_seconds
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("http://there.org/v1", "http://p:1"),
+        ("https://there.org/v1", "http://p:2"),
+        ("http://inside.org/v1", None),
+        ("http://deep.inside.org/v1", None),
+        ("http://127.0.0.1:80/v1", None),
+    ],
+)
+def test_a_proxy_is_used_where_the_environment_says(url: str, proxy: str | None) -> None:
+    """HTTP_PROXY and https_proxy by scheme, unless NO_PROXY spares the host."""
+    environment = {
+        "HTTP_PROXY": "http://p:1",
+        "https_proxy": "http://p:2",
+        "NO_PROXY": ".inside.org, 127.0.0.1",
+    }
+
+    assert proxy_for(url, environment) == proxy
