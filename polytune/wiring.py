@@ -65,6 +65,8 @@ class Desk:
         workspace = replace(find_workspace(near, override), rehearsal=rehearsal)
         settings = load_settings(workspace.root, {**os.environ, **(stage.environment if stage else {})})
         settings = replace(settings, rehearsal=rehearsal)
+        if stage is not None:
+            settings = replace(settings, poll_seconds=0.0)  # virtual time passes at the platform's own pace
         if creating:
             workspace.create()
         known = creating or workspace.ledger.exists()

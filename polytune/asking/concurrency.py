@@ -30,15 +30,20 @@ regained = 1.0
 """Places more for each round of answers without any refusal."""
 unevenness = 0.8
 """Questions are sent this much closer than evenly, so that the even spacing itself never limits."""
+shortest_wait_seconds = 0.001
 longest_rest_answers = 5.0
 """A refused question's place rests for at most so many times as an answer takes."""
+
+
+learning_share = 0.05
+unknown_seconds = 0.1
+"""What an answer is taken to take before there was one."""
 
 
 @dataclass(frozen=True)
 class _Seen:
     at: float
     refused: bool
-    seconds: float
 
 
 class Concurrency:
@@ -55,12 +60,18 @@ class Concurrency:
         self._grown = clock()
         self._next = 0.0
         self._usual = 0.0
+        self._wanted = False
 
     def wait(self) -> float | None:
         """Seconds until one more question may be sent; None when a place must become free first."""
         if self.taken >= int(self.limit):
+            self._wanted = True
             return None
-        return max(0.0, self._next - self.clock()) if self.cuts else 0.0
+        early = self._next - self.clock() if self.lowered else 0.0
+        if early < shortest_wait_seconds:
+            return 0.0
+        self._wanted = True
+        return early
 
     @property
     def lowered(self) -> bool:
@@ -70,7 +81,7 @@ class Concurrency:
     def take(self) -> None:
         """A question is on its way."""
         self.taken += 1
-        if self.cuts:
+        if self.lowered:
             self._next = max(self.clock(), self._next) + unevenness * self._usual / self.limit
 
     def release(self) -> None:
@@ -79,15 +90,17 @@ class Concurrency:
 
     def answered(self, seconds: float) -> None:
         """An answer came after so many seconds: the limit may grow."""
-        self._see(_Seen(self.clock(), refused=False, seconds=seconds))
-        if self.limit < self.most and self.taken >= int(self.limit) - 1:
+        self._see(_Seen(self.clock(), refused=False))
+        self._usual = seconds if not self._usual else self._usual + (seconds - self._usual) * learning_share
+        if self.limit < self.most and self._wanted:
+            self._wanted = False
             self._grow()
 
     def refused(self, retry_after: float | None) -> float:
         """The endpoint is overloaded; how many seconds the question's place should rest."""
-        self._see(_Seen(self.clock(), refused=True, seconds=0.0))
-        share = self._refused / len(self._recent)
-        usual = self._usual_seconds()
+        self._see(_Seen(self.clock(), refused=True))
+        share = self._refused / max(fewest_answers, len(self._recent))
+        usual = self._usual or unknown_seconds
         if len(self._recent) >= fewest_answers and share > gate:
             self._cut(usual)
         rest = usual * min(longest_rest_answers, 100 * share) * random.uniform(0.5, 1.0)
@@ -114,12 +127,6 @@ class Concurrency:
         at_once = served / span * usual if span > 0 else 0.0
         self.limit = max(1.0, self.limit * deepest_cut, min(at_once, self.limit - 1))
         self.cuts += 1
-        self._usual = usual
         self._grown = self.clock()
         self._recent.clear()
         self._refused = 0
-
-    def _usual_seconds(self) -> float:
-        """How long a recent answer took; a second when there is none."""
-        took = [seen.seconds for seen in self._recent if not seen.refused]
-        return sum(took) / len(took) if took else 1.0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3.session
 from botocore.config import Config
 
 from polytune import __version__
-from polytune.aws.failures import explained
+from polytune.aws.failures import AwsFailure, explained
 from polytune.aws.service import Service
 from polytune.aws.session import GivenSession
 
@@ -83,8 +84,16 @@ class Access:
             max_pool_connections=connections,
             user_agent_extra=f"polytune/{__version__}",
         )
-        with explained(name, "client"):
-            return Service(self._session().client(name, config=config))
+        bundle = self.environment.get("AWS_CA_BUNDLE")
+        if bundle and not Path(bundle).exists():
+            raise AwsFailure(f"AWS_CA_BUNDLE names {bundle}, which does not exist: correct it", service=name)
+        try:
+            with explained(name, "client"):
+                return Service(self._session().client(name, config=config))
+        except ValueError as error:
+            raise AwsFailure(
+                f"{name}: {error}: correct AWS_ENDPOINT_URL or the region", service=name
+            ) from error
 
     def _session(self) -> Any:
         if self._clients.session is None:

@@ -23,6 +23,8 @@ oldest_date = (1980, 1, 1, 0, 0, 0)
 """The first that a zip can hold; every file gets it."""
 settling_seconds = 300
 poll_seconds = 2.0
+usable_states = ("Active", "Inactive")
+"""Inactive is a function that nobody called for weeks: the next call wakes it."""
 role_propagation_seconds = 30
 
 
@@ -173,5 +175,5 @@ class _Waiting:
             raise PolytuneError(
                 f"lambda: function {self.name} failed to start: {reason}; correct that and run again"
             )
-        ready = found.get("State", "Active") == "Active"
+        ready = found.get("State", "Active") in usable_states
         return found if ready and found.get("LastUpdateStatus", "Successful") == "Successful" else None

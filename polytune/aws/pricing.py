@@ -22,6 +22,7 @@ usage_types: Mapping[str, str] = {
     "-output-tokens-custom-model": "custom_output_usd_per_1k_tokens",
     "-ProvisionedThroughput-NoCommit-ModelUnits": "provisioned_usd_per_hour",
     "-ProvisionedThroughput-1month-ModelUnits": "provisioned_usd_per_hour_one_month",
+    "-1month-ModelUnits": "provisioned_usd_per_hour_one_month",
 }
 """The end of a usage type, after region prefix and family (USE1-NovaLite), and the price that it names."""
 

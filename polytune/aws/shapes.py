@@ -20,10 +20,13 @@ open_enums = frozenset({"EvaluationTaskType"})
 sometimes_absent = frozenset({("GetModelCustomizationJob", "validationDataConfig")})
 """Output members that the model calls required and that recorded answers lack."""
 
-_equivalents = {r"[a-zA-Z0-9](-*[a-zA-Z0-9\+\-\.])*": r"[a-zA-Z0-9][a-zA-Z0-9+.-]*"}
-"""Patterns that take exponential time on some strings, and the same language without that."""
+_equivalents = {
+    r"[a-zA-Z0-9](-*[a-zA-Z0-9\+\-\.])*": r"[a-zA-Z0-9][a-zA-Z0-9+.-]*",
+    r"[a-zA-Z0-9]{1,63}(-*[a-zA-Z0-9\+\-\.]){0,63}": r"[a-zA-Z0-9][a-zA-Z0-9+.-]*",
+}
+"""Patterns that take exponential time on some strings, and what says the same at the lengths they are for."""
 
-_classes = {r"\p{L}": r"\w", r"\p{M}": "̀-ͯ", r"\p{N}": r"\w", r"\p{Zs}": " ", r"\p{Z}": r"\s"}
+_classes = {r"\p{L}": r"\w", r"\p{M}": r"\u0300-\u036f", r"\p{N}": r"\w", r"\p{Zs}": " ", r"\p{Z}": r"\s"}
 """Unicode classes that Python's `re` spells otherwise."""
 
 

@@ -10,7 +10,8 @@ from polytune.aws.failures import Denied, Missing
 
 most_points = 1440
 """Data points in one GetMetricStatistics answer (its API reference, 2026)."""
-finest_seconds = 60
+kept = ((15, 60), (63, 300), (math.inf, 3600))
+"""Up to so many days back, points exist every so many seconds (CloudWatch's metrics concepts, 2026)."""
 
 
 def invocations_since(
@@ -24,14 +25,15 @@ def invocations_since(
     until = now or datetime.now(UTC)
     if until <= since:
         return 0
-    minutes = math.ceil((until - since).total_seconds() / finest_seconds / most_points)
+    seconds = (until - since).total_seconds()
+    step = next(step for oldest_days, step in kept if seconds < oldest_days * 86_400)
     asked = {
         "Namespace": "AWS/Bedrock",
         "MetricName": "Invocations",
         "Dimensions": [{"Name": "ModelId", "Value": model_id}],
         "StartTime": since,
-        "EndTime": until + timedelta(seconds=finest_seconds),
-        "Period": minutes * finest_seconds,
+        "EndTime": until + timedelta(minutes=1),
+        "Period": step * math.ceil(seconds / step / most_points),
         "Statistics": ["Sum"],
     }
     try:

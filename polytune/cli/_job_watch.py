@@ -12,13 +12,14 @@ import click
 import msgspec
 
 from polytune.aws.access import Access
+from polytune.aws.failures import AwsFailure
 from polytune.cli import _account as account
 from polytune.cli import _job_words as words
 from polytune.cli import options
 from polytune.engine.clock import clock_at
 from polytune.errors import UsageError
 from polytune.platforms._bedrock_inventory import Inventory, Remote
-from polytune.platforms._bedrock_watching import Sight, Watching
+from polytune.platforms._bedrock_watching import Sight, Watching, longer
 
 usual_interval_seconds = 30.0
 quiet_looks = 20
@@ -54,20 +55,35 @@ def command(
     settings = account.settings_of(workspace)
     handle = words.handle_of(job, workspace)
     asked = account.region_of(settings, region, handle)
-    remote = Inventory(account.access_to(settings, asked)).find(handle)
 
     def open_access() -> Access:
         found: Access = account.access_to(account.settings_of(workspace), asked)
         return found
 
     watching = Watching(open_access, clock_at(settings.clock_url), interval)
-    last = asyncio.run(_watch(watching, remote, as_json=as_json))
+    last = asyncio.run(_watch(watching, handle, as_json=as_json))
     if last.gone:
-        raise UsageError(f"{remote.name} does not exist any more")
+        raise UsageError(f"{last.remote.name} does not exist any more")
     ctx.exit(0 if last.remote.succeeded else 1)
 
 
-async def _watch(watching: Watching, remote: Remote, *, as_json: bool) -> Sight:
+async def _found(watching: Watching, name: str) -> Remote:
+    """The job of that name, through failures that pass by themselves; others end the command at once."""
+    troubles = 0
+    while True:
+        try:
+            return await asyncio.to_thread(Inventory(watching.open_access(), attempts=1).find, name)
+        except AwsFailure as failure:
+            if not failure.transient:
+                raise
+            troubles += 1
+            pause = longer(watching.pause_seconds, troubles)
+            click.echo(f"could not look for {name}: {failure} Next look in {pause:g} s", err=True)
+            await watching.clock.sleep(pause)
+
+
+async def _watch(watching: Watching, name: str, *, as_json: bool) -> Sight:
+    remote = await _found(watching, name)
     told = Story()
     async for sight in watching.sights(remote):
         if as_json:

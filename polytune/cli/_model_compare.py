@@ -119,7 +119,7 @@ def _wrapped(name: str, reply: Reply, width: int) -> list[str]:
     text = reply.answer.text if reply.answer else f"no answer: {reply.failure}"
     lines = [textwrap.shorten(name, width, placeholder="..."), _figures(reply)]
     for line in text.splitlines() or [""]:
-        lines += textwrap.wrap(line, width, replace_whitespace=False, drop_whitespace=False) or [""]
+        lines += textwrap.wrap(line, width) or [""]
     return lines
 
 

@@ -87,7 +87,7 @@ class Alike:
             )
             self._first.append(first)
             if kind == "near":
-                signatures.add(text if first == number else "")
+                signatures.add(content if first == number else b"")
         self._signatures = signatures if kind == "near" else None
 
     @cached_property

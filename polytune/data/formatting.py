@@ -16,7 +16,7 @@ from typing import IO, Literal
 import msgspec
 
 from polytune.data.crew import Crew, workers_for
-from polytune.data.grouping import Grouping
+from polytune.data.grouping import Criterion, Grouping
 from polytune.data.hashes import RowTable
 from polytune.data.lines import blocks, expected_lines
 from polytune.data.preparing import FormatOptions as FormatOptions
@@ -77,7 +77,8 @@ def grouping_of(samples: Path, options: FormatOptions) -> Grouping | None:
         return None
     for block in blocks(samples):
         rows_of(block, samples)
-    return Grouping(samples, options.dedupe, options.cluster, options.threshold)
+    cluster = None if options.cluster == "prompt" else Criterion(options.cluster, options.cluster_threshold)
+    return Grouping(samples, Criterion(options.dedupe, options.dedupe_threshold), cluster)
 
 
 class Batch:
@@ -172,7 +173,7 @@ class Formatting:
         """What has been added. Raises StepFailed when samples that are alike stand in different splits."""
         grouping = self._grouping
         near = len(grouping.gone) if grouping else 0
-        clustered = grouping is not None and grouping.clustered
+        crossing = grouping.crossing() if grouping else None
         return FormatReport(
             samples=self._samples,
             duplicates=self._samples - sum(self._lines) - near,
@@ -180,8 +181,8 @@ class Formatting:
             rows={name: self._lines[index] for index, name in enumerate(self.splits)},
             cells=self._placer.cells,
             near_duplicates=near if grouping and grouping.drops_near else None,
-            clusters=len(self._split_of) if clustered else None,
-            crossing_pairs=grouping.crossing() if grouping and clustered else None,
+            clusters=None if crossing is None else len(self._split_of),
+            crossing_pairs=crossing,
         )
 
     def _cell(self, written: bytes) -> int:

@@ -7,9 +7,9 @@ A first pass over the samples, made only when near-duplicates are dropped or clu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -22,29 +22,50 @@ from polytune.errors import StepFailed
 Clustering = Literal["prompt", "exact", "near"]
 
 
+@dataclass(frozen=True)
+class Criterion:
+    """When two samples are alike."""
+
+    kind: Kind
+    threshold: float
+    """From which likeness on, 0.5 to 1; without meaning for `exact`."""
+
+
 class Grouping:
     """The samples that go, and the cluster of each."""
 
-    def __init__(self, samples: Path, dedupe: Kind, cluster: Clustering, threshold: float) -> None:
-        """Raises what `Alike` raises, and DataError when the file cannot be read."""
-        self.clustered = cluster != "prompt"
-        self.drops_near = dedupe == "near"
-        near = "near" in (dedupe, cluster)
-        self._alike = Alike(RowTexts(samples), "near" if near else "exact", threshold)
-        self._strict = Alike(RowTexts(samples), "exact") if near and cluster == "exact" else self._alike
-        self.gone = {duplicate.number for duplicate in self._alike.kept()} if dedupe == "near" else set[int]()
+    def __init__(self, samples: Path, dedupe: Criterion, cluster: Criterion | None) -> None:
+        """Without a criterion for clusters every prompt is one of its own.
+
+        Raises what `Alike` raises, and DataError when the file cannot be read.
+        """
+        texts = RowTexts(samples)
+        self.drops_near = dedupe.kind == "near"
+        self.gone: set[int] = set()
         """Places of samples, from 0, that are like one that stays."""
         self.clusters: list[int] = []
         """The cluster of each sample; empty when every prompt is one of its own."""
-        if self.clustered:
-            prompts, seeds = zip(*_origins(samples), strict=True) if len(RowTexts(samples)) else ((), ())
-            self.clusters = self._strict.clusters(prompts, seeds)
         self.sides: list[int] = []
         """The split of each sample that was placed, -1 for one that has gone; in order."""
+        alike = Alike(texts, "near", dedupe.threshold) if self.drops_near else None
+        if alike is not None:
+            self.gone = {duplicate.number for duplicate in alike.kept()}
+        self._clustering: Alike | None = None
+        if cluster is not None:
+            shared = alike is not None and cluster == dedupe
+            self._clustering = alike if shared else Alike(texts, cluster.kind, cluster.threshold)
+        if self._clustering is not None:
+            prompts, seeds = _origins(samples)
+            self.clusters = self._clustering.clusters(prompts, seeds)
 
-    def crossing(self) -> int:
-        """Pairs of samples that are alike and stand in different splits. Raises StepFailed for any."""
-        found = self._strict.crossing(self.sides) if self.clustered else 0
+    def crossing(self) -> int | None:
+        """Pairs of samples that are alike and stand in different splits; None without clustering.
+
+        Raises StepFailed for any.
+        """
+        if self._clustering is None:
+            return None
+        found = self._clustering.crossing(self.sides)
         if found:
             raise StepFailed(f"{found:,} pairs of samples that are alike stand in different splits: a defect")
         return found
@@ -55,14 +76,12 @@ class _Origin(msgspec.Struct, gc=False):
     seed: str | int = ""
 
 
-class _Names(NamedTuple):
-    prompt: str
-    seed: str
-
-
-def _origins(samples: Path) -> Iterator[_Names]:
+def _origins(samples: Path) -> tuple[list[str], list[str]]:
     """For each sample a name for its prompt, whitespace aside, and one for the seed that it stems from."""
     decoder = msgspec.json.Decoder(_Origin)
+    prompts, seeds = [], []
     for block in blocks(samples):
         for origin in map(decoder.decode, block.lines):
-            yield _Names(f"{hash(bare(origin.prompt)):x}", str(origin.seed))
+            prompts.append(f"{hash(bare(origin.prompt)):x}")
+            seeds.append(str(origin.seed))
+    return prompts, seeds

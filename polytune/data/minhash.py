@@ -19,7 +19,7 @@ from operator import eq, ne
 
 from rensa import RMinHash
 
-from polytune.data.shingles import windows
+from polytune.data.shingles import windows_of
 
 minima = 128
 seed = 17
@@ -45,9 +45,9 @@ class Signatures:
     def __len__(self) -> int:
         return len(self._minima) // minima + len(self._ends) - 1
 
-    def add(self, text: str) -> None:
-        """One more text has been signed."""
-        found = windows(text)
+    def add(self, content: bytes) -> None:
+        """One more text, normalised, has been signed."""
+        found = windows_of(content)
         if not found:
             self._empty.add(len(self))
             found.append(len(self))  # like no other, or all empty texts would meet in every band

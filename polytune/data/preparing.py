@@ -38,8 +38,10 @@ class FormatOptions(msgspec.Struct, frozen=True, kw_only=True):
     cluster: Clustering = "prompt"
     """What stays in one split: all samples of a `prompt`; `exact`, `near`: also samples that are alike, and
     those that stem from one seed."""
-    threshold: float = default_threshold
-    """From which likeness on two samples are nearly the same, 0.5 to 1."""
+    dedupe_threshold: float = default_threshold
+    """From which likeness on samples are dropped as near-duplicates, 0.5 to 1."""
+    cluster_threshold: float = default_threshold
+    """From which likeness on samples are clustered as near-duplicates, 0.5 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,15 @@ def normalised(text: str) -> bytes:
 
 
 def windows(text: str) -> array[int]:
-    """Every window of a text as 64 bits, repeats included; at least one, of a short text padded.
+    """Every window of a text; see `windows_of`."""
+    return windows_of(normalised(text))
 
-    Only a text without anything but whitespace has none.
+
+def windows_of(content: bytes) -> array[int]:
+    """Every window of a normalised text as 64 bits, repeats included; at least one, of a short text padded.
+
+    Only an empty one has none.
     """
-    content = normalised(text)
     size = len(content)
     found = array("Q")
     if size < window_bytes:

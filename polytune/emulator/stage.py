@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from polytune.emulator.polychat import PolychatStandIn
+from polytune.emulator.polychat import Conduct, PolychatStandIn
 from polytune.emulator.rehearsal import Rehearsal
 from polytune.emulator.world import rehearsal_account
 
 bucket = "polytune-rehearsal"
 role = "PolytuneRehearsal"
+polychat_key = "stand-in-without-a-secret"
 """What experiments find under the variables of a bucket and a role: the same names in every rehearsal."""
 
 
@@ -29,7 +30,7 @@ class Stage:
             "BEDROCK_TRAINING_BUCKET": bucket,
             "BEDROCK_ROLE_ARN": f"arn:aws:iam::{rehearsal_account}:role/{role}",
             "POLYTUNE_POLYCHAT_URL": polychat.address,
-            "POLYCHAT_API_KEY": "stand-in-without-a-secret",
+            "POLYCHAT_API_KEY": polychat_key,
         }
         self._there: set[str] = set()
 
@@ -78,5 +79,6 @@ def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
 @contextmanager
 def performing() -> Iterator[Stage]:
     """AWS and Polychat answer on this machine inside the `with`."""
-    with Rehearsal().serving() as account, PolychatStandIn() as polychat:
+    conduct = Conduct(api_keys=(polychat_key,))
+    with Rehearsal().serving() as account, PolychatStandIn(conduct) as polychat:
         yield Stage(account, polychat)

@@ -9,9 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import urllib.request
 from abc import ABC, abstractmethod
 from datetime import datetime
+from http.client import HTTPConnection, HTTPException
+from threading import Lock
+from urllib.parse import urlsplit
+
+from polytune.errors import Paused
 
 answer_within_seconds = 30
 
@@ -45,21 +49,36 @@ class RehearsalClock(Clock):
 
     def __init__(self, url: str) -> None:
         """`url` is the emulator's control address: `<url>/advance` moves its time."""
-        self.url = url.rstrip("/")
+        address = urlsplit(url)
+        self._host = address.netloc
+        self._path = address.path.rstrip("/")
+        self._line: HTTPConnection | None = None
+        self._lock = Lock()
+
+    def __del__(self) -> None:
+        if self._line is not None:
+            self._line.close()
 
     async def sleep(self, seconds: float) -> None:
-        """The emulator's time is that much later."""
-        await asyncio.to_thread(self._asked, "/advance", json.dumps({"seconds": seconds}).encode())
+        """The emulator's time is that much later. Raises Paused when the emulator is gone."""
+        await asyncio.to_thread(self._asked, "POST", "advance", json.dumps({"seconds": seconds}).encode())
 
     async def now(self) -> float:
-        """The emulator's time."""
-        told = await asyncio.to_thread(self._asked, "/now", None)
+        """The emulator's time. Raises Paused when the emulator is gone."""
+        told = await asyncio.to_thread(self._asked, "GET", "now", None)
         return datetime.fromisoformat(told["now"]).timestamp()
 
-    def _asked(self, path: str, body: bytes | None) -> dict[str, str]:
-        request = urllib.request.Request(self.url + path, data=body)
-        with urllib.request.urlopen(request, timeout=answer_within_seconds) as answer:
-            told: dict[str, str] = json.load(answer)
+    def _asked(self, method: str, what: str, body: bytes | None) -> dict[str, str]:
+        with self._lock:
+            line = self._line or HTTPConnection(self._host, timeout=answer_within_seconds)
+            self._line = None
+            try:
+                line.request(method, f"{self._path}/{what}", body)
+                told: dict[str, str] = json.loads(line.getresponse().read())
+            except (HTTPException, OSError) as error:
+                line.close()
+                raise Paused(f"the emulator at {self._host} does not answer: {error}") from error
+            self._line = line
             return told
 
 

@@ -101,7 +101,7 @@ deployment = Kind(
     models=("modelArn",),
     delete="DeleteCustomModelDeployment",
     good="Active",
-    bad=("Failed",),
+    bad=("Failed", "UpdateFailed"),
 )
 provisioned = Kind(
     word="provisioned",
@@ -175,7 +175,7 @@ def described(kind: Kind, found: Mapping[str, Any]) -> Remote:
         kind=kind.word,
         arn=str(found[kind.arn]),
         name=_first(found, kind.names),
-        status=str(found["status"]),
+        status=_status(found),
         stages=told,
         created=_moment(found, *kind.created),
         changed=_moment(found, "lastModifiedTime", "lastUpdatedAt"),
@@ -184,6 +184,12 @@ def described(kind: Kind, found: Mapping[str, Any]) -> Remote:
         message=_first(found, ("failureMessage", "message")),
         details={name: value for name, value in found.items() if name != "ResponseMetadata"},
     )
+
+
+def _status(found: Mapping[str, Any]) -> str:
+    """The status, or that of the change of model that a deployment is going through."""
+    update = str((found.get("updateDetails") or {}).get("updateStatus") or "")
+    return update if update in ("Updating", "UpdateFailed") else str(found["status"])
 
 
 def _first(found: Mapping[str, Any], members: tuple[str, ...]) -> str:
@@ -283,8 +289,7 @@ def check_removable(remote: Remote) -> None:
     until = _moment(remote.details, "commitmentExpirationTime")
     if until and until > datetime.now(UTC):
         raise UsageError(f"{remote.name} is committed until {until:%Y-%m-%d}; AWS deletes it only then")
-    update = (remote.details.get("updateDetails") or {}).get("updateStatus")
-    if "Updating" in (remote.status, update) or remote.status == "Creating":
+    if remote.status in ("Creating", "Updating"):
         raise UsageError(f"{remote.name} is being made or changed; AWS deletes it only after that. Try again")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from pydantic import AfterValidator, Field
 
+from polytune.data.duplicates import default_threshold, lowest_threshold
 from polytune.data.formatting import FormatOptions, FormatReport, format_samples, provenance_name
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Outcome, Port, Scope, Step, Work
@@ -17,6 +18,16 @@ from polytune.formats.interface import FORMATS
 from polytune.spec.model import CatalogueName, FieldProblem, Inherited, Spec
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Threshold = Annotated[float, Field(ge=lowest_threshold, le=1)]
+
+
+class DedupeSpec(Spec):
+    """Which samples are dropped because another one says the same."""
+
+    kind: Literal["exact", "near"] = "exact"
+    """`exact`: prompt and answer are the same, whitespace aside; `near`: also those that are nearly so."""
+    threshold: Threshold = default_threshold
+    """From which likeness on samples are nearly the same: shared runs of eight bytes over all of both."""
 
 
 class SplitSpec(Spec):
@@ -28,6 +39,11 @@ class SplitSpec(Spec):
     """What the loss is measured on while training."""
     test: Share = 0.1
     """What base and custom model are compared on; it is never uploaded."""
+    cluster: Literal["prompt", "exact", "near"] = "prompt"
+    """What is never divided: the samples of one `prompt`; with `exact` or `near` also samples that are alike,
+    and those that stem from one seed."""
+    threshold: Threshold = default_threshold
+    """From which likeness on samples are `near`."""
 
     def problems(self) -> list[FieldProblem]:
         """Shares that do not add up, or leave nothing to train on."""
@@ -50,6 +66,8 @@ class FormatSpec(Spec):
     library's `short_system`), `none`, or a text of your own."""
     split: SplitSpec = SplitSpec()
     """How the prompts are divided."""
+    dedupe: DedupeSpec = DedupeSpec()
+    """Which samples are dropped because another one says the same."""
     seed: Annotated[int, Inherited()] = 0
     """Decides which prompts go to which split."""
 
@@ -96,6 +114,10 @@ class FormatStep(Step):
             validation=self.spec.split.validation,
             test=self.spec.split.test,
             seed=self.spec.seed,
+            dedupe=self.spec.dedupe.kind,
+            dedupe_threshold=self.spec.dedupe.threshold,
+            cluster=self.spec.split.cluster,
+            cluster_threshold=self.spec.split.threshold,
         )
 
 

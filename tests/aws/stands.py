@@ -110,6 +110,8 @@ def weed_stand(folder: Path) -> Iterator[Stand]:
     finally:
         process.kill()
         process.wait()
+        for owner in ("s3", "master", "volume", "filer"):
+            Path(f"/tmp/seaweedfs-{owner}-grpc-{ports[f'{owner}.grpc']}.sock").unlink(missing_ok=True)
 
 
 def _wait(stand: Stand, process: subprocess.Popen[bytes], log: Path) -> None:

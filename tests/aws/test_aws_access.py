@@ -226,6 +226,21 @@ def test_a_region_that_is_none_is_told(moto: Stand) -> None:
         replace(moto.access(), region="us east 1").service("s3")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("AWS_ENDPOINT_URL", "not an address", "Invalid endpoint: not an address: correct AWS_ENDPOINT_URL"),
+        ("AWS_CA_BUNDLE", "/nonexistent.pem", "AWS_CA_BUNDLE names /nonexistent.pem, which does not exist"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(moto: Stand, name: str, value: str, told: str) -> None:
+    """Before anything is sent."""
+    environment = {**moto.access().environment, name: value}
+
+    with pytest.raises(AwsFailure, match=told):
+        Access("us-east-1", environment=environment).service("bedrock")
+
+
 def test_an_access_shows_no_secret(moto: Stand) -> None:
     """Printing it, as a traceback or a log may, tells region and profile only."""
     assert repr(moto.access()) == "Access(region='us-east-1', profile='', assume_role_arn='')"

@@ -169,7 +169,8 @@ def test_invocations_are_counted_since_a_time(moto: Stand) -> None:
         "PutMetricData", {"Namespace": "AWS/Bedrock", "MetricData": data}
     )
 
-    assert invocations_since(moto.access(), "deployed", now - timedelta(days=10)) == 3
+    for days in (10, 16, 70, 700):
+        assert invocations_since(moto.access(), "deployed", now - timedelta(days=days)) == 3
     assert invocations_since(moto.access(), "deployed", now - timedelta(minutes=10)) == 0
     assert invocations_since(moto.access(), "deployed", now, now) == 0
 

@@ -130,12 +130,13 @@ def test_an_enum_that_the_service_ignores_is_not_enforced() -> None:
     check_request("bedrock", operation("bedrock", "CreateEvaluationJob"), members)
 
 
-def test_a_name_full_of_dashes_is_judged_at_all() -> None:
+@pytest.mark.parametrize("name", ["CreateModelCustomizationJob", "CreateModelInvocationJob"])
+def test_a_name_full_of_dashes_is_judged_at_all(name: str) -> None:
     """The model's own pattern would take years on it."""
-    with pytest.raises(RequestRefused, match="jobName"):
-        check_request(
-            "bedrock", operation("bedrock", "CreateModelCustomizationJob"), job(jobName="a" + "-" * 60 + "_")
-        )
+    wrong = {"jobName": "a" + "-" * 60 + "_"}
+
+    with pytest.raises(RequestRefused, match=r"jobName \(a-+_\): must match"):
+        check_request("bedrock", operation("bedrock", name), wrong)
 
 
 def test_an_answer_without_its_promised_members_is_noticed() -> None:

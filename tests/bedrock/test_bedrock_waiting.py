@@ -116,7 +116,7 @@ def test_no_credentials_at_all_are_a_pause_too(cloud: Cloud) -> None:
     driver = CustomizationDriver(access, Waiting(RehearsalClock(cloud.rehearsal.emulator.control), 0))
 
     with pytest.raises(Paused, match="credentials"):
-        asyncio.run(driver.look("", "arn:aws:bedrock:us-east-1:123456789012:model-customization-job/x/abc"))
+        asyncio.run(driver.look("", "a-job"))
 
 
 async def _to_the_end(driver: CustomizationDriver, handle: str) -> list[Look]:

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_lint.py [--count 200000] [--workers N] [--json]
 
-Rows are of realistic size, about 965 bytes: code by demand of the system prompt, prose by the user's; one in
-five hundred breaks a rule. Beside the speed stands what msgspec needs to decode the same rows and nothing else,
+Rows are of realistic size, about 950 bytes: code by demand of the system prompt, or prose; one in five
+hundred breaks a rule. Beside the speed stands what msgspec needs to decode the same rows and nothing else,
 in one process: the yardstick for a busy machine. The peak is the largest sum of resident memory of this
 process and its workers, looking every 50 ms, so what they share counts several times.
 """

@@ -62,6 +62,7 @@ NO_CONTRADICTION = [
     Case("Write a function that returns JSON.", "def f(): return '{}'"),
     Case("Write a JSON parser in Python.", "def parse(text): ..."),
     Case("Create a Flask endpoint and return JSON from it.", "@app.get('/')\ndef home(): return {}"),
+    Case("Write a Flask endpoint for users. Return the result as JSON.", "@app.get('/u')\ndef u(): ..."),
     Case("Do not answer in JSON. Who is Ada?", "A mathematician."),
     Case("Don\u2019t respond with JSON, please.", "Very well."),
     Case("Answer in JSON or plain text, as you like.", "Very well."),

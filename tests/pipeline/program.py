@@ -55,10 +55,10 @@ class Program:
 
 def workspace(root: Path) -> Program:
     """A fresh workspace with copies of what ships."""
-    for name in ("experiments", "prompts"):
+    for name in ("experiments", "prompts", "graders"):
         folder = root / name
         folder.mkdir()
-        for path in (repository / name).glob("*.yaml"):
+        for path in (repository / name).glob("*.*"):
             (folder / path.name).write_bytes(path.read_bytes())
     (root / "runs").mkdir()
     return Program(root)

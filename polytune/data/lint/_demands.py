@@ -58,7 +58,7 @@ _make = r"(?:give|provide|produce|generate|write|create|build)"
 _form = _any_of(
     *("give", "provide", "produce", "generate", "write", "create", "format", "extract", "list", "classify"),
     *("summari[sz]e", "describe", "identify", "label", "tag", "annotate", "report", "present", "express"),
-    *("render", "state", "convert", "translate", "transform", "turn", "show"),
+    *("render", "state", "convert", "translate", "transform", "turn", "show", "return", "output", "print"),
 )
 _json_orders = re.compile(
     "|".join(
@@ -79,16 +79,18 @@ _json_orders = re.compile(
 )
 """The two orders with names leave room for other words beside the JSON."""
 
-_program = re.compile(
-    r"\b"
-    + _any_of(
-        *("function", "method", "script", "program", "endpoint", "api", "server", "service", "class", "cli"),
-        *("handler", "route", "library", "module", "parser", "app", "application", "code", "component"),
-        *("query", "regex", "command", "middleware", "decorator", "test", "schema"),
-    )
-    + r"s?\b",
+_programs = _any_of(
+    *("function", "method", "script", "program", "endpoint", "api", "server", "service", "class", "cli"),
+    *("handler", "route", "library", "module", "parser", "app", "application", "code", "component", "query"),
+    *("regex", "command", "middleware", "decorator", "test", "schema"),
+)
+_programming = re.compile(
+    r"\b(?:write|create|build|implement|make|develop|code|design|add|fix|refactor|generate|complete)\b"
+    rf"[^.!?\n]{{0,80}}?\b{_programs}s?\b",
     re.IGNORECASE,
 )
+"""A program is to be written: what it should return, print or output is its own business."""
+_answering = re.compile(r"\b(?:respond|reply|answer|responses?|answers?)\b", re.IGNORECASE)
 _subject_after = re.compile(
     r"\s*-?"
     + _any_of(
@@ -203,7 +205,9 @@ def _is_for_json(text: str, match: re.Match[str]) -> bool:
     begin = _sentence_begin(text, start)
     if _subject_after.match(text, end) or _others_doing.search(text[begin:start]):
         return False
-    return _is_firm(text, match) and not _program.search(text, begin, end)
+    if not _is_firm(text, match):
+        return False
+    return bool(_answering.search(match.group())) or not _programming.search(text, 0, end)
 
 
 def _is_firm(text: str, match: re.Match[str]) -> bool:

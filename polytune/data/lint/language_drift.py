@@ -73,20 +73,46 @@ _scripts = {
     "Japanese": (0x3040, 0x30FF),
     "Chinese": (0x4E00, 0x9FFF),
 }
+_languages_named = (
+    *(r"translat\w*", "language", "bilingual", "multilingual", r"localis\w+", r"localiz\w+", r"übersetz\w*"),
+    *(
+        r"tradu\w+",
+        r"vertaal\w*",
+        r"przetłumacz\w*",
+        "english",
+        "german",
+        r"deutsch\w*",
+        "french",
+        "francais",
+    ),
+    *(r"français\w*", "spanish", r"español\w*", "castellano", r"italian\w*", r"portugu\w+", "dutch"),
+    *(
+        "nederlands",
+        "polish",
+        r"polski\w*",
+        "russian",
+        "greek",
+        "hebrew",
+        "arabic",
+        "hindi",
+        "thai",
+        "korean",
+    ),
+    *("japanese", "chinese", "mandarin", "inglés", "ingles", "anglais", r"englisch\w*", "inglese", "inglês"),
+    *("engels", r"angielsk\w*"),
+)
+_in_other_scripts = "翻译 翻譯 英語 英语 英文 中文 日本語 перевед перевод англий 번역 영어"
 _asks_for_language = re.compile(
-    r"\b(?:translat\w*|in\s+(?:another|both|two|any|each|every)\s+languages?|language|bilingual|multilingual|localis\w+|localiz\w+"
-    r"|übersetz\w*|tradu\w+|vertaal\w*|przetłumacz\w*|english|german|deutsch\w*|french|français\w*|francais|spanish|español\w*"
-    r"|castellano|italian\w*|portugu\w+|dutch|nederlands|polish|polski\w*|russian|greek|hebrew|arabic|hindi|thai|korean|japanese"
-    r"|chinese|mandarin|inglés|ingles|anglais|englisch\w*|inglese|inglês|engels|angielsk\w*)\b|翻译|翻譯|英語|英语|英文|中文|日本語|перевед|перевод|англий|번역|영어",
-    re.IGNORECASE,
+    rf"\b(?:{'|'.join(_languages_named)})\b|{'|'.join(_in_other_scripts.split())}", re.IGNORECASE
 )
 
 
 class LanguageDrift(Rule):
     """Compares the user's last words with the answer; a prompt that speaks of languages may want another.
 
-    On 1,100 pairs of real sentences in eleven languages it was wrong in none of the pairs of one language
-    and saw 92 in 100 of those of two.
+    Measured on Django's translations, 2026-11-21: of 2,400 pairs of messages in one of 24 languages it took 3
+    for two languages, in Danish and Catalan, which it does not know; of pairs in two languages that it knows
+    it saw 56 in 100 with one message of 60 or more characters a side, 78 in 100 with two.
     """
 
     name = "language-drift"

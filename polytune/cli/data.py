@@ -1,0 +1,17 @@
+"""`polytune data`: look at, check, clean and describe rows of any JSONL, outside any experiment."""
+
+from __future__ import annotations
+
+from polytune.cli._group import Group
+
+members = {
+    "stats": "Show counts, lengths, tokens, teachers and cells.",
+    "head": "Show the first rows.",
+    "sample": "Show rows drawn at random.",
+    "lint": "Find rows that can be read and still teach the wrong thing.",
+    "dedupe": "Find rows that repeat others, and write the file without them.",
+    "diff": "Compare the rows of two files.",
+    "card": "Write a dataset card in Markdown.",
+}
+
+command = Group("data", members, help="Look at, check and clean the rows of any JSONL file.")

@@ -1,0 +1,89 @@
+"""Texts of one meaning, by the angle between their embeddings; for a report, never for dropping unseen.
+
+What is near depends on the corpus: rows made from one template are near each other whatever they say.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from polytune.errors import DataError, Unavailable
+
+texts_at_a_time = 512
+most_texts = 50_000
+"""Every text is compared with every other."""
+advice = "Use --kind near, or install it: pip install sentence-transformers."
+
+
+class Meant(msgspec.Struct, frozen=True, kw_only=True):
+    """Two rows of one meaning."""
+
+    line: int
+    of_line: int
+    """The earlier of the two."""
+    likeness: float
+    """The cosine of the angle between them."""
+
+
+class Embedder(ABC):
+    """Gives texts a place in space."""
+
+    @abstractmethod
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """A vector of length 1 for each text, in order."""
+
+
+class SentenceEmbedder(Embedder):
+    """A model of sentence-transformers that lies on this machine."""
+
+    def __init__(self, folder: str | None) -> None:
+        """Raises Unavailable without the package, DataError when the folder holds no such model."""
+        package = _package("sentence_transformers")
+        if folder is None or not Path(folder).is_dir():
+            stated = f"{folder}: no such folder." if folder else "--kind semantic needs --model."
+            raise DataError(f"{stated} Give the folder of a sentence-transformers model.")
+        self._model: Any = package.SentenceTransformer(folder, local_files_only=True)
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        vectors: Sequence[Sequence[float]] = self._model.encode(list(texts), normalize_embeddings=True)
+        return vectors
+
+
+def alike(texts: Sequence[str], embedder: Embedder, threshold: float) -> list[Meant]:
+    """Each text whose meaning an earlier one has, with the nearest of those, in order; empty ones left out.
+
+    Raises DataError for more than `most_texts` texts, Unavailable without numpy.
+    """
+    if len(texts) > most_texts:
+        raise DataError(f"{len(texts):,} rows are too many to compare by meaning; at most {most_texts:,}.")
+    numpy = _package("numpy")
+    numbered = [(number, text) for number, text in enumerate(texts, 1) if text.strip()]
+    lines = [number for number, _ in numbered]
+    vectors: Any = None
+    found = []
+    for start in range(0, len(numbered), texts_at_a_time):
+        some = [text for _, text in numbered[start : start + texts_at_a_time]]
+        fresh = numpy.asarray(embedder.embed(some), dtype="float32")
+        vectors = fresh if vectors is None else numpy.concatenate([vectors, fresh])
+        products = fresh @ vectors.T
+        for place in range(len(some)):
+            before = products[place][: start + place]
+            nearest = int(before.argmax()) if len(before) else -1
+            if nearest >= 0 and before[nearest] >= threshold:
+                likeness = round(float(before[nearest]), 4)
+                found.append(Meant(line=lines[start + place], of_line=lines[nearest], likeness=likeness))
+    return found
+
+
+def _package(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise Unavailable(f"meanings are compared with {name}, which is not installed. {advice}") from error

@@ -1,0 +1,96 @@
+"""Slot values that are drawn from a distribution instead of a list.
+
+    tempo: {range: [60, 180]}                         a whole number, each equally likely
+    gain: {range: [0.0, 1.0], digits: 1}              a number with one decimal
+    length: {normal: [120, 30], clip: [40, 200]}      mean and standard deviation, never outside `clip`
+    mood: {weights: {dark: 3, bright: 1}}             three of four are dark
+
+A list draws each of its values equally often, without chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from math import ceil, floor
+from statistics import NormalDist
+from typing import Annotated
+
+from pydantic import Field
+
+from polytune.prompts.conditions import Value
+from polytune.spec.model import Items, Spec
+
+Number = int | float
+Pair = Annotated[Items[Number], Field(min_length=2, max_length=2)]
+default_digits = 2
+
+
+class Distribution(Spec):
+    """Where the values of a slot come from."""
+
+    range: Pair | None = None
+    """The least and the greatest value; every one between them is equally likely."""
+    normal: Pair | None = None
+    """Mean and standard deviation of a normal distribution."""
+    clip: Pair | None = None
+    """With `normal`: values outside are moved to the nearer of these two."""
+    weights: dict[str, Number] = {}
+    """Value -> how often it comes, compared with the others."""
+    digits: Annotated[int, Field(ge=0, le=12)] | None = None
+    """Decimals of a number; none when the numbers stated here are whole, else 2."""
+
+    def wrong(self) -> Iterator[str]:
+        """What is wrong although each key alone is right."""
+        kinds = [name for name in ("range", "normal", "weights") if getattr(self, name)]
+        if len(kinds) != 1:
+            yield f"states {' and '.join(kinds) or 'no values'}; say one of range, normal and weights"
+        if self.range and self.range[0] >= self.range[1]:
+            yield f"the range {self.range[0]} to {self.range[1]} holds nothing: the least value stands first"
+        if self.normal and self.normal[1] <= 0:
+            yield f"the standard deviation must be above 0, not {self.normal[1]}"
+        if self.clip and not self.normal:
+            yield "`clip` belongs to `normal`; a range has its own ends"
+        if self.clip and self.clip[0] >= self.clip[1]:
+            yield f"the clip {self.clip[0]} to {self.clip[1]} leaves nothing: the least value stands first"
+        if any(weight <= 0 for weight in self.weights.values()):
+            yield "a weight must be above 0; leave the value out to have it never"
+
+    def draw(self, chance: float) -> Value:
+        """The value at a quantile, 0 up to 1 without 1."""
+        if self.weights:
+            return self._weighted(chance)
+        if self.range:
+            low, high = self.range
+            if not self.decimals:
+                return ceil(low) + int(chance * (floor(high) - ceil(low) + 1))
+            return self._rounded(low + chance * (high - low))
+        assert self.normal, "a distribution says one of range, normal and weights"
+        found = NormalDist(*self.normal).inv_cdf(max(chance, 1e-12))
+        low, high = self.clip or (found, found)
+        return self._rounded(min(max(found, low), high))
+
+    def _weighted(self, chance: float) -> str:
+        total = sum(self.weights.values())
+        for value, reached in zip(self.weights, accumulate(self.weights.values()), strict=True):
+            if chance * total < reached:
+                return value
+        return list(self.weights)[-1]
+
+    @property
+    def decimals(self) -> int:
+        """Of the numbers drawn."""
+        if self.digits is not None:
+            return self.digits
+        stated = [*(self.range or ()), *(self.normal or ()), *(self.clip or ())]
+        return default_digits if any(isinstance(number, float) for number in stated) else 0
+
+    def _rounded(self, number: float) -> Value:
+        return round(number, self.decimals) if self.decimals else round(number)
+
+
+def states_distribution(value: object) -> bool:
+    """Whether a value of a prompt file is written as a distribution."""
+    if isinstance(value, Distribution):
+        return True
+    return isinstance(value, Mapping) and bool(value.keys() & {"range", "normal", "weights", "clip"})

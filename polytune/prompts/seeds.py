@@ -1,0 +1,210 @@
+"""Seed sets: rows of a JSONL or CSV file that samples are made around, one row a sample.
+
+    id,style,topic                  {{ topic }} in a template is the row's topic; a row that names a value
+    rain,ambient,rain on a roof     of an axis serves only the cells with that value, one that leaves it
+    train,,a night train            empty serves all; the sample remembers the row's id as its `seed`
+
+Rows come in file order, every one before any comes again, so rows added at the end change no sample
+before the first that met a row again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import lcm
+from pathlib import Path
+
+import msgspec
+
+from polytune.errors import Problem, SpecError, did_you_mean
+from polytune.fingerprint import fingerprint
+from polytune.prompts.conditions import Cell, Value
+from polytune.spec.model import InputFile, Spec
+
+id_column = "id"
+id_digits = 12
+shown_problems = 20
+
+
+Kind = tuple[tuple[str, str], ...]
+"""What rows look at in a cell: the axes that are columns too, each with its value; '' where it is absent."""
+
+
+class SeedsSpec(Spec):
+    """Rows that samples are made around."""
+
+    path: InputFile
+    """A `.jsonl` or `.csv` file. Its columns are names in templates; a column named like an axis says which
+    cells a row serves; `id` names the row."""
+
+
+@dataclass(frozen=True)
+class SeedRow:
+    """One row."""
+
+    id: str
+    """From the column `id`; else a digest of the row."""
+    values: Mapping[str, Value]
+    """Every other column that is not empty."""
+    line: int
+
+
+@dataclass(frozen=True)
+class SeedSet:
+    """Every row of a file, in order."""
+
+    file: str
+    """The path as messages show it."""
+    rows: tuple[SeedRow, ...]
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Every column of any row, in the order of first appearance."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in row.values))
+
+    def slots(self, row: SeedRow, axes: Sequence[str]) -> dict[str, Value]:
+        """What a row puts into templates: its columns without those that are axes."""
+        return {name: value for name, value in row.values.items() if name not in axes}
+
+    def problems(self, values: Mapping[str, Sequence[Value]], cells: Sequence[Cell]) -> Iterator[Problem]:
+        """What the rows have against a matrix with these values of its axes."""
+        wrong = list(self._unknown_values(values))
+        yield from wrong
+        if wrong:
+            return
+        for axes, example in self._kinds(cells, list(values)).items():
+            if not any(_fits_kind(row, axes) for row in self.rows):
+                named = " and ".join(f"{axis} '{value}'" for axis, value in example.items()) or "any cell"
+                yield Problem(self.file, 0, 0, "", f"no row serves {named}; add one, or leave the column empty")
+
+    def _unknown_values(self, values: Mapping[str, Sequence[Value]]) -> Iterator[Problem]:
+        for axis, known in values.items():
+            texts = list(map(str, known))
+            for row in self.rows:
+                if axis in row.values and str(row.values[axis]) not in texts:
+                    found = str(row.values[axis])
+                    what = f"'{found}' is no value of the axis '{axis}'.{did_you_mean(found, texts)}"
+                    yield Problem(self.file, row.line, 1, axis, what)
+
+    def _kinds(self, cells: Sequence[Cell], axes: Sequence[str]) -> dict[Kind, dict[str, Value]]:
+        """The kinds of cells that rows tell apart, each with what a message says of it."""
+        told = [axis for axis in axes if axis in self.columns]
+        return {
+            kind_of(cell, told): {axis: cell[axis] for axis in told if axis in cell} for cell in cells
+        }
+
+
+def kind_of(cell: Cell, told: Sequence[str]) -> Kind:
+    """The kind of a cell, by the axes that rows tell apart."""
+    return tuple((axis, str(cell.get(axis, ""))) for axis in told)
+
+
+def _fits_kind(row: SeedRow, kind: Kind) -> bool:
+    return all(str(row.values.get(axis, value)) == value for axis, value in kind)
+
+
+class SeedRota:
+    """Which row the next sample of a cell is made around."""
+
+    def __init__(self, seeds: SeedSet, cells: Sequence[Cell], axes: Sequence[str]) -> None:
+        told = [axis for axis in axes if axis in seeds.columns]
+        kinds = [kind_of(cell, told) for cell in cells]
+        rows = {
+            kind: [place for place, row in enumerate(seeds.rows) if _fits_kind(row, kind)]
+            for kind in dict.fromkeys(kinds)
+        }
+        self._rows = [rows[kind] for kind in kinds]
+        self._period = [lcm(kinds.count(kind), len(rows[kind])) for kind in kinds]
+        self._kinds = kinds
+        self._turns = dict.fromkeys(kinds, 0)
+
+    def next(self, cell: int) -> int:
+        """The row's place in the file; the cell is named by its place too.
+
+        Cells of one kind share their rows, so that each row comes once before any comes again; and each
+        pass through cells and rows is shifted by one, so that a row does not always meet the same cell.
+        """
+        kind, rows = self._kinds[cell], self._rows[cell]
+        turn = self._turns[kind]
+        self._turns[kind] = turn + 1
+        return rows[(turn + turn // self._period[cell]) % len(rows)]
+
+
+def read_seeds(path: Path, shown: str = "") -> SeedSet:
+    """The rows of a file. Raises SpecError with every bad line; `shown` is the path to print there."""
+    file = shown or str(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError([Problem(file, 0, 0, "", f"cannot be read as UTF-8 text: {error}")]) from error
+    reading = _Reading(file)
+    (reading.csv if path.suffix.lower() == ".csv" else reading.jsonl)(text)
+    if not reading.rows and not reading.problems:
+        reading.add(0, "", "holds no row")
+    if reading.problems:
+        raise SpecError(reading.problems[:shown_problems])
+    return SeedSet(file, tuple(reading.rows))
+
+
+class _Reading:
+    """The rows and problems of one file so far."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.rows: list[SeedRow] = []
+        self.problems: list[Problem] = []
+        self._lines: dict[str, int] = {}
+
+    def add(self, line: int, where: str, what: str) -> None:
+        self.problems.append(Problem(self.file, line, min(line, 1), where, what))
+
+    def jsonl(self, text: str) -> None:
+        for number, line in enumerate(text.split("\n"), 1):
+            if not line.strip():
+                continue
+            try:
+                stated = msgspec.json.decode(line)
+            except msgspec.DecodeError as error:
+                self.add(number, "", f"not JSON: {error}")
+                continue
+            if isinstance(stated, dict):
+                self.row(stated, number)
+            else:
+                self.add(number, "", 'a row is a JSON object, such as {"topic": "rain"}')
+
+    def csv(self, text: str) -> None:
+        reader = csv.reader(io.StringIO(text), strict=True)
+        try:
+            names = next(reader, [])
+            for cells in reader:
+                if not any(cells):
+                    continue
+                if len(cells) != len(names):
+                    what = f"has {len(cells)} columns; the first line has {len(names)}"
+                    self.add(reader.line_num, "", what)
+                else:
+                    self.row(dict(zip(names, cells, strict=True)), reader.line_num)
+        except csv.Error as error:
+            self.add(reader.line_num, "", f"not CSV: {error}")
+
+    def row(self, stated: Mapping[str, object], line: int) -> None:
+        values: dict[str, Value] = {}
+        for name, value in stated.items():
+            if value is None or value == "":
+                continue
+            if not name.isidentifier():
+                what = f"the column '{name}' cannot be used in a template; letters, digits and _ can"
+                self.add(line, "", what)
+            elif isinstance(value, bool) or not isinstance(value, str | int | float):
+                self.add(line, name, "must be a text or a number")
+            else:
+                values[name] = value
+        name = str(values.pop(id_column, "")) or fingerprint("polytune.seed.v1", values)[:id_digits]
+        if name in self._lines:
+            self.add(line, "", f"is the same seed as line {self._lines[name]}: '{name}'")
+        self._lines.setdefault(name, line)
+        self.rows.append(SeedRow(name, values, line))

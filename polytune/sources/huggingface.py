@@ -1,0 +1,114 @@
+"""A Hugging Face dataset on disk: what `save_to_disk` wrote (Arrow), or a folder of Parquet files.
+
+my-dataset/train/data-00000-of-00001.arrow        my-dataset/data/train-00000-of-00002.parquet
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from polytune.data.reading import row_of
+from polytune.engine.step import Scope
+from polytune.errors import DataError, Unavailable
+from polytune.sources._digests import digest_of_files
+from polytune.sources._rows import At, FieldsSpec, record_of_object, record_of_row
+from polytune.sources.interface import Found, Source, SourceSpec
+
+library = "pyarrow"
+endings = (".arrow", ".parquet")
+rows_at_once = 1024
+
+
+class HuggingfaceSpec(SourceSpec):
+    """A dataset folder; nothing is fetched from the hub."""
+
+    folder: str
+    """The folder, relative to the experiment file."""
+    split: str = "train"
+    """Which split, where the folder holds several."""
+    fields: FieldsSpec = FieldsSpec()
+    """The columns that hold the parts of a record, where they are not called as usual."""
+
+
+class Huggingface(Source):
+    """Reads the rows of one split."""
+
+    Spec = HuggingfaceSpec
+
+    def __init__(self, spec: HuggingfaceSpec, files: Mapping[str, Path], scope: Scope) -> None:
+        super().__init__(spec, files, scope)
+        self.spec = spec
+        self.folder = (scope.folder / spec.folder).resolve()
+
+    def missing(self) -> str:
+        """The folder that is not there, or the library."""
+        if not self.folder.is_dir():
+            return f"no such folder '{self.spec.folder}'"
+        if importlib.util.find_spec(library) is None:
+            return f"reading Arrow and Parquet needs {library}: pip install {library}"
+        return ""
+
+    def listing(self) -> str:
+        """The split's files as they are now."""
+        return digest_of_files(self._files(), self.folder) if self.folder.is_dir() else ""
+
+    def records(self) -> Iterator[Found]:
+        """One record a row, file after file; a row's number counts as its line."""
+        if self.missing():
+            raise Unavailable(self.missing())
+        files = self._files()
+        if not files:
+            what = f"holds no {' or '.join(endings)} files of a split '{self.spec.split}'"
+            raise DataError(f"{self.spec.folder}: {what}. Name the folder and the split.")
+        for path in files:
+            for number, row in enumerate(_rows(path, self.shown(path)), 1):
+                yield self._record(row, At(self.shown(path), number))
+
+    def _files(self) -> list[Path]:
+        """The split's own folder, else files named after the split, else all where no split has a name."""
+        if (self.folder / self.spec.split).is_dir():
+            return _data_in(self.folder / self.spec.split)
+        found = _data_in(self.folder)
+        named = [path for path in found if path.name.startswith(f"{self.spec.split}-")]
+        flat = all(path.parent == self.folder for path in found) and self.spec.split == "train"
+        return named or (found if flat else [])
+
+    def _record(self, row: dict[str, Any], at: At) -> Found:
+        held = {name: value for name, value in row.items() if value is not None}
+        if self.spec.fields.stated:
+            return record_of_object(held, at, self.spec.fields)
+        try:
+            return record_of_row(row_of(msgspec.json.encode(held), at.line), at)
+        except TypeError as error:
+            return at.bad("", f"holds a value that is no JSON: {error}", "Name the text columns: `fields:`.")
+
+
+def _data_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix in endings and path.is_file())
+
+
+def _rows(path: Path, shown: str) -> Iterator[dict[str, Any]]:
+    """Every row as a dict. Raises DataError for a file that pyarrow cannot read."""
+    try:
+        for batch in _batches(path):
+            yield from batch.to_pylist()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{shown}: cannot be read: {error}. Save the dataset again.") from error
+
+
+def _batches(path: Path) -> Iterator[Any]:
+    """Rows, about a thousand at a time; pyarrow's errors are OSError and ValueError."""
+    if path.suffix == ".parquet":
+        yield from importlib.import_module("pyarrow.parquet").ParquetFile(path).iter_batches(rows_at_once)
+        return
+    arrow = importlib.import_module("pyarrow")
+    with arrow.memory_map(str(path)) as mapped:
+        for batch in arrow.ipc.open_stream(mapped):
+            for start in range(0, batch.num_rows, rows_at_once):
+                yield batch.slice(start, rows_at_once)

@@ -1,0 +1,61 @@
+"""JSONL files below a prefix in S3: their rows as the `jsonl` source reads them, in the order of their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from polytune.engine.step import Scope
+from polytune.errors import DataError, Paused, PolytuneError
+from polytune.lazy import part
+from polytune.sources._digests import digest_of_objects
+from polytune.sources._lines import numbered_lines
+from polytune.sources._rows import At, FieldsSpec, record_of_line
+from polytune.sources.interface import Found, Source, SourceSpec
+
+endings = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+
+
+class S3Spec(SourceSpec):
+    """Objects in S3 with one JSON object a line, `.jsonl` or `.jsonl.gz`."""
+
+    uri: Annotated[str, Field(pattern=r"^s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9](/.*)?$")]
+    """What the objects' addresses begin with: s3://bucket/prefix/."""
+    region: str = ""
+    """Where the bucket is; AWS_REGION when not stated."""
+    fields: FieldsSpec = FieldsSpec()
+    """Where the parts of a record stand, for layouts of your own."""
+
+
+class S3(Source):
+    """Reads the objects below a prefix."""
+
+    Spec = S3Spec
+
+    def __init__(self, spec: S3Spec, files: Mapping[str, Path], scope: Scope) -> None:
+        super().__init__(spec, files, scope)
+        self.spec = spec
+
+    @property
+    def _shelf(self) -> Any:
+        return part("sources._objects").shelf(self.spec.uri, self.spec.region, self.scope.settings, endings)
+
+    def listing(self) -> str:
+        """What is below the prefix now."""
+        try:
+            return digest_of_objects(self._shelf.listed())
+        except (Paused, PolytuneError):
+            return ""
+
+    def records(self) -> Iterator[Found]:
+        """One record a line, object after object. Raises DataError where there are none."""
+        empty = True
+        for fetched in self._shelf.fetched():
+            empty = False
+            for number, line in numbered_lines(fetched.path, fetched.uri):
+                yield record_of_line(line, At(fetched.uri, number), self.spec.fields)
+        if empty:
+            raise DataError(f"{self.spec.uri}: no object ends in {', '.join(endings)}. Check the prefix.")

@@ -1,0 +1,1 @@
+"""The commands for an AWS account, against a rehearsal's servers."""
