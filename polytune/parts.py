@@ -24,13 +24,14 @@ from polytune.graders.interface import GRADERS
 from polytune.platforms.interface import PLATFORMS
 from polytune.registry import Family
 from polytune.settings import Settings
+from polytune.sources.interface import SOURCES
 from polytune.spec.located import Node, Origin
 from polytune.spec.model import Spec
 from polytune.spec.validate import validated
 from polytune.teachers.interface import TEACHERS
 
 spec_families: Mapping[str, Family[Any]] = {
-    family.name: family for family in (STEPS, TEACHERS, GRADERS, PLATFORMS)
+    family.name: family for family in (STEPS, TEACHERS, SOURCES, GRADERS, PLATFORMS)
 }
 """Families whose members a spec chooses by `kind`."""
 

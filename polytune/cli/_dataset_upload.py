@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from polytune.aws.failures import Missing
 from polytune.aws.objects import Objects
 from polytune.aws.places import content_uri
 from polytune.aws.variables import Defaults
@@ -46,7 +47,10 @@ def command(files: tuple[Path, ...], as_json: bool, **said: Any) -> None:
         split: content_uri(bucket, said["prefix"], said["project"], digests[split], f"{split}{path.suffix}")
         for split, path in by_split.items()
     }
-    lies = objects.bucket_region(bucket)
+    try:
+        lies = objects.bucket_region(bucket)
+    except Missing as failure:
+        raise UsageError(f"bucket {bucket} does not exist; make it in {region}, or name another") from failure
     if lies != region:
         raise UsageError(
             f"bucket {bucket} is in {lies}, and jobs of {region} cannot read it: --region {lies}"

@@ -15,6 +15,7 @@ from polytune.errors import PolytuneError, SpecError, UsageError, did_you_mean
 summaries = {
     "run": "Run an experiment; what is already done is not done again.",
     "plan": "Show what a run would do, why, and what it would cost.",
+    "preview": "Take a few samples through the whole path and show them, before paying for many.",
     "why": "Explain one step: its key, and what changed since the nearest earlier one.",
     "resume": "Continue the last unfinished run, or the one named.",
     "status": "Show how a run stands.",

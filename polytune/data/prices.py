@@ -1,4 +1,4 @@
-"""The prices in force: a base model's sourced ones, and those that a user's own file puts in their place.
+"""The prices in force: a base model's sourced ones, AWS's list where it was asked, a user's file above both.
 
     # the file that POLYTUNE_PRICES names
     nova-lite: {training_usd_per_1k_tokens: 0.002}
@@ -29,9 +29,21 @@ def prices_of(entry: BaseModelEntry, settings: Settings) -> Prices | None:
     """
     path = settings.environment.get(variable)
     stated = _stated(Path(path).expanduser()).get(entry.name) if path else None
-    if not stated:
-        return entry.prices
-    return msgspec.structs.replace(entry.prices or Prices(), **stated)
+    known = {**_listed(settings).get(entry.name, {}), **(stated or {})}
+    return msgspec.structs.replace(entry.prices or Prices(), **known) if known else entry.prices
+
+
+def price_list(settings: Settings) -> Path:
+    """Where AWS's price list is kept, by base model, once somebody with credentials has asked for it."""
+    return settings.cache_folder / "prices" / "bedrock.json"
+
+
+def _listed(settings: Settings) -> dict[str, dict[str, float]]:
+    """AWS's own prices, as far as they were ever asked for; an unreadable file is none."""
+    try:
+        return msgspec.json.decode(price_list(settings).read_bytes(), type=dict[str, dict[str, float]])
+    except (OSError, msgspec.DecodeError):
+        return {}
 
 
 def _stated(path: Path) -> dict[str, dict[str, float]]:

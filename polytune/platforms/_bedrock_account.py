@@ -36,6 +36,8 @@ from polytune.platforms._bedrock_jobs import (
     ThroughputDriver,
     Waiting,
 )
+from polytune.platforms._bedrock_media import problems as media_problems
+from polytune.platforms._bedrock_prices import refresh
 from polytune.platforms.interface import (
     Collected,
     Customization,
@@ -45,6 +47,7 @@ from polytune.platforms.interface import (
     Invoked,
     Invoker,
     Job,
+    Medium,
 )
 from polytune.settings import Settings
 
@@ -76,6 +79,10 @@ class Account:
             " buckets of its own region. Set platform.region, or take a bucket there"
         )
 
+    def refresh_prices(self) -> None:
+        """AWS's price list is not older than a day, if it can be asked."""
+        refresh(self.access, self.settings)
+
     # data
 
     async def store(self, project: str, files: Mapping[str, Path]) -> dict[str, str]:
@@ -96,6 +103,11 @@ class Account:
         for name, path in files.items():
             await self._put(path, f"{prefix}{name}", digests[name])
         return prefix
+
+    async def media_problems(self, media: Sequence[Medium]) -> dict[str, str]:
+        """Files that are not there, cannot be read, lie in another bucket, or are not as the row says."""
+        with calling("looking at media files"):
+            return await asyncio.to_thread(media_problems, self.access, self.places.bucket, media)
 
     def _content_uri(self, project: str, digest: str, name: str) -> str:
         return content_uri(self.places.bucket, self.places.prefix, project, digest, name)

@@ -108,8 +108,8 @@ class Models:
         return self._deployed(remote) if remote else self._owned(name)
 
     def _base(self, name: str, entry: BaseModelEntry) -> Answering:
-        if entry.platform != "bedrock" or entry.training_api != "bedrock":
-            raise UsageError(f"{entry.title} is not a model of Bedrock's that can be asked here")
+        if entry.platform != "bedrock":
+            raise UsageError(f"{entry.title} answers on this machine only: name a run that trained it")
         asked = (
             name if name not in (entry.name, entry.training_id) else entry.profile_id or entry.inference_id
         )

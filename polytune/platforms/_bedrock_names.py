@@ -39,7 +39,10 @@ def tags_of(label: Facts, token: str, **more: str) -> list[dict[str, str]]:
     """What polytune writes on everything it makes, so that it is found again without a ledger."""
     values = {**label, "key": token, **{name.replace("_", "-"): value for name, value in more.items()}}
     return [
-        {"key": f"{tag_prefix}{name}", "value": re.sub(r"[^\w\s.:/=+@-]", "-", value)[:longest_tag_value]}
+        {
+            "key": f"{tag_prefix}{name}",
+            "value": re.sub(r"[^a-zA-Z0-9\s._:/=+@-]", "-", value)[:longest_tag_value],
+        }
         for name, value in sorted(values.items())
         if value
     ]

@@ -31,6 +31,7 @@ from polytune.platforms.interface import (
     Invoked,
     Invoker,
     Job,
+    Medium,
     Platform,
     PlatformSpec,
 )
@@ -44,6 +45,10 @@ variables = {
     "kms_key_arn": "BEDROCK_KMS_KEY_ARN",
 }
 """Environment variables that hold where the file states nothing."""
+
+
+credential_variables = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
+"""One of these shows that somebody means to reach AWS."""
 
 
 class BedrockSpec(PlatformSpec):
@@ -115,6 +120,12 @@ class Bedrock(Platform):
         """What an account lacks that a run would meet later: credentials, the bucket, its region."""
         return str(self.account.unready())
 
+    def refresh_prices(self) -> None:
+        """Today's price list, for whoever states credentials; never in a rehearsal."""
+        stated = any(self.settings.environment.get(name) for name in credential_variables)
+        if stated and not self.settings.rehearsal:
+            self.account.refresh_prices()
+
     def key_facts(self) -> KeyFacts:
         """What the environment decides because the file does not."""
         unstated = [name for name in variables if not getattr(self.spec, name)]
@@ -129,6 +140,11 @@ class Bedrock(Platform):
     async def store_folder(self, project: str, files: Mapping[str, Path]) -> str:
         """The files are in the bucket under one prefix, named by all their contents; the prefix."""
         return str(await self.account.store_folder(project, files))
+
+    async def media_problems(self, media: Sequence[Medium]) -> dict[str, str]:
+        """Files that are not there, cannot be read, lie in another bucket, or are not as the row says."""
+        found: dict[str, str] = await self.account.media_problems(media)
+        return found
 
     def customization(self, ask: Customization, uris: Mapping[str, str]) -> Job:
         """CreateModelCustomizationJob. Raises StepFailed where the region has no such customization."""

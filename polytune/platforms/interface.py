@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from polytune.base_models.interface import Media
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.jobbook import JobRow
 from polytune.engine.jobs import Driver
@@ -42,6 +43,20 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     project: str
     experiment: str
     step: str
+
+
+class Medium(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that rows of a dataset name."""
+
+    uri: str
+    kind: str
+    """image, video or document."""
+    format: str
+    """As the row states it; '' when it does not."""
+    allowed: Media | None
+    """What the base model takes of the kind; None when nothing is known."""
+    path: Path | None = None
+    """Where the file lies that is stored with the dataset; None for one that is stored already."""
 
 
 class Teaching(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,6 +216,10 @@ class Platform(ABC):
         """What a run would fail at later, asked of the outside world before it starts; '' if nothing."""
         return ""
 
+    def refresh_prices(self) -> None:
+        """What things cost is known as of today, where somebody can be asked; changes nothing else."""
+        return
+
     def key_facts(self) -> KeyFacts:
         """What of the surroundings decides where things are stored and trained."""
         return KeyFacts()
@@ -212,6 +231,10 @@ class Platform(ABC):
     async def store_folder(self, project: str, files: Mapping[str, Path]) -> str:
         """The files, by their paths in one folder, are stored together; the URI that theirs begin with."""
         raise Unavailable(f"platform {self.name} stores no folders")
+
+    async def media_problems(self, media: Sequence[Medium]) -> dict[str, str]:
+        """What keeps training from reading each of the files, by URI; nothing for those that are right."""
+        return {each.uri: f"platform {self.name} trains on text only" for each in media}
 
     @abstractmethod
     def customization(self, ask: Customization, uris: Mapping[str, str]) -> Job:

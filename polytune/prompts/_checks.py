@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import product
+from functools import cached_property
 
 from polytune.errors import Problem, did_you_mean
-from polytune.prompts._document import Document
+from polytune.prompts._document import Document, Step
 from polytune.prompts._templates import PromptTemplate, template_failures
-from polytune.prompts.model import PromptFile, Value, default, every_value, template_path
-
-Axes = Mapping[str, Sequence[Value]]
+from polytune.prompts.conditions import Cell, Condition, Value, holds, wanted
+from polytune.prompts.distributions import Distribution
+from polytune.prompts.matrix import Matrix
+from polytune.prompts.model import PromptFile, default, every_value, persona, template_path
+from polytune.prompts.seeds import SeedSet
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,30 @@ class Checked:
 
     document: Document
     prompts: PromptFile
-    axes: Axes
+    matrix: Matrix
     templates: Mapping[str, Sequence[PromptTemplate | None]]
     """By key, in file order; None stands for one with a syntax error."""
+    seeds: SeedSet | None = None
+
+    @property
+    def axes(self) -> Mapping[str, Sequence[Value]]:
+        """Every value of each axis."""
+        return self.matrix.values
 
     def problems(self) -> list[Problem]:
         """Everything wrong; empty when nothing is."""
         found = [*self._template_axis(), *self._guides(), *self._slots(), *self._names()]
-        return found or list(self._empty_slots()) or list(self._renders())
+        found += [*self._conditions(), *self._personas(), *self._examples()]
+        found = found or [*self._cells_without_template(), *self._empty_slots()]
+        return found or list(self._renders())
+
+    @cached_property
+    def _cells(self) -> list[dict[str, Value]]:
+        return self.matrix.listed()
+
+    @cached_property
+    def _columns(self) -> tuple[str, ...]:
+        return tuple(name for name in self.seeds.columns if name not in self.axes) if self.seeds else ()
 
     def _template_axis(self) -> Iterator[Problem]:
         axis, listed = self.prompts.template_axis, every_value in self.prompts.templates
@@ -65,9 +83,9 @@ class Checked:
 
     def _same_template_twice(self, key: str) -> Iterator[Problem]:
         first: dict[str, int] = {}
-        for index, text in enumerate(self.prompts.templates[key]):
-            if first.setdefault(text.strip(), index) != index:
-                what = f"is the same as template {first[text.strip()] + 1}"
+        for index, template in enumerate(self.prompts.templates[key]):
+            if first.setdefault(template.identity, index) != index:
+                what = f"is the same as template {first[template.identity] + 1}"
                 yield self.document.problem(template_path(key, index), what)
 
     def _guides(self) -> Iterator[Problem]:
@@ -81,6 +99,56 @@ class Checked:
                     what += self._remedy(axis, str(value), list(texts))
                     yield self.document.problem(("guides", axis), what, key=True)
 
+    def _conditions(self) -> Iterator[Problem]:
+        for key, templates in self.prompts.templates.items():
+            for index, template in enumerate(templates):
+                yield from self._condition((*template_path(key, index), "when"), template.when)
+        for index, example in enumerate(self.prompts.examples):
+            yield from self._condition(("examples", index, "when"), example.when)
+
+    def _condition(self, path: tuple[Step, ...], condition: Condition) -> Iterator[Problem]:
+        for axis, values in wanted(condition):
+            if axis not in self.axes:
+                what = f"the matrix has no axis '{axis}'.{did_you_mean(axis, list(self.axes))}"
+                yield self.document.problem((*path, axis), what, key=True)
+                continue
+            written = [*map(str, self.axes[axis]), *self.prompts.guides.get(axis, ())]
+            for value in values:
+                if value not in written:
+                    what = f"'{value}' is no value of the axis '{axis}'.{did_you_mean(value, written)}"
+                    yield self.document.problem((*path, axis), what)
+
+    def _personas(self) -> Iterator[Problem]:
+        if not self.prompts.personas:
+            return
+        taken = [
+            (self.axes, "an axis of the matrix"),
+            (self.prompts.slots, "a slot"),
+            (self._columns, "a column of the seeds"),
+        ]
+        for names, what in taken:
+            if persona in names:
+                yield self.document.problem(("personas",), f"'{persona}' is {what} already", key=True)
+
+    def _examples(self) -> Iterator[Problem]:
+        if bool(self.prompts.examples) != bool(self.prompts.shots):
+            lacking = "say with `shots` how many of them each sample shows"
+            what = lacking if self.prompts.examples else "there are no `examples` to show"
+            yield self.document.problem(("examples" if self.prompts.examples else "shots",), what, key=True)
+
+    def _cells_without_template(self) -> Iterator[Problem]:
+        """Cells whose every template is for other cells."""
+        lacking = [cell for cell in self._cells if not self._is_served(cell)]
+        if lacking:
+            more = f" and {len(lacking) - 1} more of the matrix" if len(lacking) > 1 else ""
+            what = f"no template is for {_named(lacking[0])}{more}; loosen a `when`, or exclude the cell"
+            yield self.document.problem(("templates",), what, key=True)
+
+    def _is_served(self, cell: Cell) -> bool:
+        key = self.prompts.templates_for(cell)
+        written = self.prompts.templates[key] if key is not None else ()
+        return not written or any(holds(each.when, cell) for each in written)
+
     def _slots(self) -> Iterator[Problem]:
         known = self._axis_values()
         for name, choices in self.prompts.slots.items():
@@ -90,15 +158,22 @@ class Checked:
             if name in self.axes:
                 what = f"'{name}' is an axis of the matrix already; give the slot another name"
                 yield self.document.problem(("slots", name), what, key=True)
+            if name in self._columns:
+                what = f"'{name}' is a column of the seeds already; give the slot another name"
+                yield self.document.problem(("slots", name), what, key=True)
             for key, values in choices.items():
                 yield from self._slot_choice(name, key, values, known)
 
     def _slot_choice(
-        self, name: str, key: str, values: Sequence[Value], known: Sequence[str]
+        self, name: str, key: str, values: Sequence[Value] | Distribution, known: Sequence[str]
     ) -> Iterator[Problem]:
         if key != default and key not in known:
             what = f"'{key}' is no value of an axis.{did_you_mean(key, known)}"
             yield self.document.problem(("slots", name, key), what, key=True)
+        if isinstance(values, Distribution):
+            for what in values.wrong():
+                yield self.document.problem(("slots", name, key), what)
+            return
         if not values:
             yield self.document.problem(("slots", name, key), f"slot '{name}' has no values")
         for index, value in enumerate(values):
@@ -116,22 +191,23 @@ class Checked:
         return sorted({value for _, value in pairs} | {f"{axis}={value}" for axis, value in pairs})
 
     def _names(self) -> Iterator[Problem]:
-        known = [*self.prompts.slots, *self.axes]
+        known = [*self.prompts.slots, *self.axes, *self._columns]
+        known += [persona] if self.prompts.personas else []
         for key, index, template in self._each():
             for name in template.names:
                 if name not in known:
-                    what = f"template {template.id} uses '{name}', which is no slot and no axis."
+                    kinds = "no slot, no axis and no column" if self.seeds else "no slot and no axis"
+                    what = f"template {template.id} uses '{name}', which is {kinds}."
                     what += did_you_mean(name, known)
                     yield self.document.problem(template_path(key, index), what, word=name)
 
     def _empty_slots(self) -> Iterator[Problem]:
         for key, index, template in self._each():
-            served = [cell for cell in self.cells() if self.prompts.templates_for(cell) == key]
+            served = self._served(key, template)
             for name in template.names:
                 lacking = [cell for cell in served if self._lacks(name, cell)]
                 if lacking:
-                    example = " and ".join(f"{axis} '{value}'" for axis, value in lacking[0].items())
-                    what = f"slot '{name}' has no values for {example}"
+                    what = f"slot '{name}' has no values for {_named(lacking[0])}"
                     what += f" and {len(lacking) - 1} more of the matrix" if len(lacking) > 1 else ""
                     what += "; add them, or a `default`"
                     yield self.document.problem(template_path(key, index), what, word=name)
@@ -139,26 +215,45 @@ class Checked:
     def _lacks(self, name: str, cell: dict[str, Value]) -> bool:
         return name in self.prompts.slots and not self.prompts.slot_values(name, cell)
 
+    def _served(self, key: str, template: PromptTemplate) -> list[dict[str, Value]]:
+        """The cells that a template is for."""
+        return [
+            cell
+            for cell in self._cells
+            if self.prompts.templates_for(cell) == key and holds(template.when, cell)
+        ]
+
     def _renders(self) -> Iterator[Problem]:
-        """Each template is rendered once, in the first cell that uses it."""
-        cells = list(self.cells())
+        """Each template is rendered once for each set of axes and columns that it may meet."""
         for key, index, template in self._each():
-            cell = next((cell for cell in cells if self.prompts.templates_for(cell) == key), None)
-            if cell is not None:
+            cells = {tuple(cell): cell for cell in reversed(self._served(key, template))}
+            for cell in reversed(cells.values()):
                 what = self._failure(template, cell)
                 if what:
                     yield self.document.problem(template_path(key, index), f"template {template.id} {what}")
+                    break
 
     def _failure(self, template: PromptTemplate, cell: dict[str, Value]) -> str:
         values = {
-            name: options[0]
+            name: _some(self.prompts.slot_values(name, cell))
             for name in template.names
-            if name in self.prompts.slots and (options := self.prompts.slot_values(name, cell))
+            if name in self.prompts.slots
         }
+        values |= {persona: "someone"} if self.prompts.personas else {}
         try:
-            return "" if template.render({**cell, **values}) else "renders to nothing"
+            for columns in self._rows():
+                if not all(template.render({**cell, **values, **columns})):
+                    return "renders to nothing"
         except template_failures as error:
             return f"cannot be rendered: {error}"
+        return ""
+
+    def _rows(self) -> list[Mapping[str, Value]]:
+        """One row for each set of columns that rows have."""
+        if self.seeds is None:
+            return [{}]
+        found = [self.seeds.slots(row, list(self.axes)) for row in self.seeds.rows]
+        return list({tuple(columns): columns for columns in found}.values())
 
     def _each(self) -> Iterator[tuple[str, int, PromptTemplate]]:
         for key, templates in self.templates.items():
@@ -166,7 +261,11 @@ class Checked:
                 if template is not None:
                     yield key, index, template
 
-    def cells(self) -> Iterator[dict[str, Value]]:
-        """Every cell of the matrix, in the order of its axes."""
-        for values in product(*self.axes.values()):
-            yield dict(zip(self.axes, values, strict=True))
+
+def _some(values: Sequence[Value] | Distribution) -> Value:
+    """One of the values of a slot; an axis absent from a cell takes none."""
+    return values.draw(0.5) if isinstance(values, Distribution) else values[0]
+
+
+def _named(cell: Cell) -> str:
+    return " and ".join(f"{axis} '{value}'" for axis, value in cell.items()) or "the one cell"

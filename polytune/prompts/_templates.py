@@ -9,7 +9,8 @@ import jinja2
 from jinja2 import meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from polytune.prompts.model import Value
+from polytune.prompts.conditions import Condition, Value
+from polytune.prompts.model import TemplateText
 
 template_failures = (
     jinja2.TemplateError,
@@ -30,21 +31,25 @@ class PromptTemplate:
     id: str
     """Its place among its siblings, from 1: `techno/3`, or `3` in a plain list."""
     text: str
-    """As written."""
+    """As written; several turns are one text here."""
     names: tuple[str, ...]
-    """The slots and axes it uses, sorted."""
-    compiled: jinja2.Template
+    """The slots, axes and columns it uses, sorted."""
+    compiled: tuple[jinja2.Template, ...]
+    """One for each of the user's turns."""
+    when: Condition
 
-    def render(self, values: Mapping[str, Value]) -> str:
-        """The prompt, without surrounding space. Raises one of `template_failures`."""
-        return self.compiled.render(values).strip()
+    def render(self, values: Mapping[str, Value]) -> tuple[str, ...]:
+        """The user's turns, without surrounding space. Raises one of `template_failures`."""
+        return tuple(turn.render(values).strip() for turn in self.compiled)
 
 
 class TemplateSyntax(Exception):
-    """The text is no template; `line` counts from 1 inside it."""
+    """The text of a turn is no template; `line` counts from 1 inside it."""
 
-    def __init__(self, what: str, line: int) -> None:
+    def __init__(self, what: str, turn: int, line: int) -> None:
         super().__init__(what)
+        self.turn = turn
+        """Counted from 0."""
         self.line = line
 
 
@@ -56,13 +61,18 @@ def make_environment() -> jinja2.Environment:
     return environment
 
 
-def compile_template(environment: jinja2.Environment, identity: str, text: str) -> PromptTemplate:
+def compile_template(environment: jinja2.Environment, identity: str, written: TemplateText) -> PromptTemplate:
     """The template, ready to render. Raises TemplateSyntax."""
-    try:
-        tree = environment.parse(text)
-        names = tuple(sorted(meta.find_undeclared_variables(tree)))
-        return PromptTemplate(identity, text, names, environment.from_string(tree))
-    except jinja2.TemplateSyntaxError as error:
-        raise TemplateSyntax(error.message or "not a template", error.lineno) from error
-    except RecursionError as error:
-        raise TemplateSyntax("nests too deep", 1) from error
+    names: set[str] = set()
+    compiled = []
+    for turn, text in enumerate(written.turns):
+        try:
+            tree = environment.parse(text)
+            names |= meta.find_undeclared_variables(tree)
+            compiled.append(environment.from_string(tree))
+        except jinja2.TemplateSyntaxError as error:
+            raise TemplateSyntax(error.message or "not a template", turn, error.lineno) from error
+        except RecursionError as error:
+            raise TemplateSyntax("nests too deep", turn, 1) from error
+    text = "\0".join(written.turns)
+    return PromptTemplate(identity, text, tuple(sorted(names)), tuple(compiled), written.when)

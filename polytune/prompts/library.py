@@ -6,12 +6,12 @@ library.render({"style": "techno"}, 0, {"tempo": 128, "key": "C minor"})
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from polytune.errors import Problem, SpecError, StepFailed
-from polytune.prompts._checks import Axes, Checked
+from polytune.prompts._checks import Checked
 from polytune.prompts._document import Document, read_document
 from polytune.prompts._templates import (
     PromptTemplate,
@@ -20,7 +20,19 @@ from polytune.prompts._templates import (
     make_environment,
     template_failures,
 )
-from polytune.prompts.model import Cell, PromptFile, Value, every_value, parse_prompt_file, template_path
+from polytune.prompts.conditions import Cell, Value, holds
+from polytune.prompts.distributions import Distribution
+from polytune.prompts.matrix import Axes, Matrix
+from polytune.prompts.model import (
+    Example,
+    PromptFile,
+    TemplateText,
+    every_value,
+    parse_prompt_file,
+    persona,
+    template_path,
+)
+from polytune.prompts.seeds import SeedSet
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,9 @@ class Rendered:
     system: str
     """The base system prompt and the guides of the cell; may be empty."""
     prompt: str
-    """The user's turn."""
+    """The user's turn, the first of them where there are several."""
+    follow_ups: tuple[str, ...] = ()
+    """The user's later turns, each asked after the answer to the one before."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +56,55 @@ class Library:
     prompts: PromptFile
     by_key: Mapping[str, tuple[PromptTemplate, ...]]
     """Every template, under the value of the template axis that it serves."""
+    files: tuple[Path, ...] = ()
+    """What was read besides the prompt file itself."""
+    seeds: SeedSet | None = None
+    """The rows that samples are made around."""
+    axes: tuple[str, ...] = ()
+    _serving: dict[tuple[tuple[str, Value], ...], tuple[PromptTemplate, ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def short_system(self) -> str:
         """The one or two sentences that may stand in for the system prompt; '' when there are none."""
         return self.prompts.short_system.strip()
 
+    @property
+    def most_turns(self) -> int:
+        """The user's turns of the longest template."""
+        return max(len(each.compiled) for of in self.by_key.values() for each in of)
+
     def templates(self, cell: Cell) -> tuple[PromptTemplate, ...]:
         """The templates that serve a cell, in file order."""
         key = self.prompts.templates_for(cell)
-        return () if key is None else self.by_key[key]
+        if key is None or not any(each.when for each in self.by_key[key]):
+            return () if key is None else self.by_key[key]
+        known = tuple(cell.items())
+        if known not in self._serving:
+            self._serving[known] = tuple(each for each in self.by_key[key] if holds(each.when, cell))
+        return self._serving[known]
 
     def slot_values(self, cell: Cell, template_index: int) -> dict[str, tuple[Value, ...]]:
         """The slots that a template uses and the values each may take in this cell, by sorted name."""
+        found = self._slots(cell, template_index)
+        return {name: values for name, values in found.items() if not isinstance(values, Distribution)}
+
+    def distributions(self, cell: Cell, template_index: int) -> dict[str, Distribution]:
+        """The slots that a template uses whose values are drawn, by sorted name."""
+        found = self._slots(cell, template_index)
+        return {name: values for name, values in found.items() if isinstance(values, Distribution)}
+
+    def _slots(self, cell: Cell, template_index: int) -> dict[str, tuple[Value, ...] | Distribution]:
         names = self.templates(cell)[template_index].names
-        return {name: self.prompts.slot_values(name, cell) for name in names if name in self.prompts.slots}
+        found = {name: self.prompts.slot_values(name, cell) for name in names if name in self.prompts.slots}
+        if self.prompts.personas:
+            found[persona] = tuple(self.prompts.personas)
+        return dict(sorted(found.items()))
+
+    def examples(self, cell: Cell) -> tuple[Example, ...]:
+        """The examples that may be shown in a cell, in file order."""
+        return self.prompts.examples_for(cell)
 
     def system(self, cell: Cell) -> str:
         """The base, then for each axis with a guide a line `AXIS: value` and that guide."""
@@ -67,22 +115,35 @@ class Library:
                 parts.append(f"{axis.upper()}: {value}\n{guide.strip()}")
         return "\n\n".join(part for part in parts if part)
 
-    def render(self, cell: Cell, template_index: int, slots: Mapping[str, Value]) -> Rendered:
+    def render(
+        self, cell: Cell, template_index: int, slots: Mapping[str, Value], shots: Sequence[int] = ()
+    ) -> Rendered:
         """The request of one cell, template (counted from 0) and choice of slot values.
 
-        Raises StepFailed when the template cannot be rendered with these values.
+        `shots` are places among the cell's examples. Raises StepFailed when the template cannot be
+        rendered with these values.
         """
         template = self.templates(cell)[template_index]
         try:
-            return Rendered(self.system(cell), template.render({**cell, **slots}))
+            first, *more = template.render({**cell, **slots})
         except template_failures as error:
             given = ", ".join(f"{name}={value!r}" for name, value in slots.items())
             raise StepFailed(
                 f"{self.file}: template {template.id} cannot be rendered with {given or 'no slots'}: {error}"
             ) from error
+        system = self.system(cell)
+        if persona in slots and persona not in template.names:
+            system = "\n\n".join(filter(None, (system, f"PERSONA: {str(slots[persona]).strip()}")))
+        if shots:
+            shown = [self.examples(cell)[place] for place in shots]
+            pairs = [f"USER: {each.prompt.strip()}\nANSWER: {each.answer.strip()}" for each in shown]
+            system = "\n\n".join(filter(None, (system, "EXAMPLES", *pairs)))
+        return Rendered(system, first, tuple(more))
 
 
-def load_library(path: Path, axes: Axes, *, shown: str = "") -> Library:
+def load_library(
+    path: Path, axes: Axes | Matrix, *, shown: str = "", seeds: SeedSet | None = None
+) -> Library:
     """The prompt file at `path`, able to serve every cell of `axes`.
 
     Raises SpecError with every problem of the file, each at its line and column; `shown` is the path
@@ -90,11 +151,32 @@ def load_library(path: Path, axes: Axes, *, shown: str = "") -> Library:
     """
     document = read_document(path, shown or str(path))
     prompts = parse_prompt_file(document)
+    files: tuple[Path, ...] = ()
+    if isinstance(prompts.personas, str):
+        files = (path.parent / prompts.personas,)
+        prompts = _with_personas(document, prompts, files[0])
+    matrix = Matrix.of(axes)
     templates, problems = _compiled(document, prompts)
-    problems += Checked(document, prompts, axes, templates).problems()
+    problems += Checked(document, prompts, matrix, templates, seeds).problems()
+    if seeds is not None:
+        problems += seeds.problems(matrix.values, matrix.cells())
     if problems:
         raise SpecError(problems)
-    return Library(document.file, prompts, {key: tuple(filter(None, of)) for key, of in templates.items()})
+    by_key = {key: tuple(filter(None, of)) for key, of in templates.items()}
+    return Library(document.file, prompts, by_key, files, seeds, tuple(matrix.axes))
+
+
+def _with_personas(document: Document, prompts: PromptFile, path: Path) -> PromptFile:
+    """The file with the personas that its file holds. Raises SpecError when that cannot be read."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        what = f"cannot be read as a text file, one persona a line: {error}"
+        raise SpecError([document.problem(("personas",), what)]) from error
+    found = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not found:
+        raise SpecError([document.problem(("personas",), f"{prompts.personas} holds no persona")])
+    return prompts.model_copy(update={"personas": found})
 
 
 def _compiled(
@@ -103,19 +185,19 @@ def _compiled(
     environment = make_environment()
     templates: dict[str, list[PromptTemplate | None]] = {key: [] for key in prompts.templates}
     problems = []
-    for key, index, text in _texts(prompts):
+    for key, index, written in _texts(prompts):
         identity = str(index + 1) if key == every_value else f"{key}/{index + 1}"
         try:
-            templates[key].append(compile_template(environment, identity, text))
+            templates[key].append(compile_template(environment, identity, written))
         except TemplateSyntax as error:
             templates[key].append(None)
-            path = template_path(key, index)
+            path = (*template_path(key, index), error.turn)
             line = f" (line {error.line} of the template)" if error.line > 1 else ""
             problems.append(document.problem(path, f"template {identity}: {error}{line}"))
     return templates, problems
 
 
-def _texts(prompts: PromptFile) -> Iterator[tuple[str, int, str]]:
+def _texts(prompts: PromptFile) -> Iterator[tuple[str, int, TemplateText]]:
     for key, texts in prompts.templates.items():
         for index, text in enumerate(texts):
             yield key, index, text

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from itertools import product
 from math import gcd, lcm, prod
 from typing import Annotated
 
@@ -114,8 +115,16 @@ class Matrix:
             self._cells[seed] = self._ordered(seed)
         return self._cells[seed]
 
+    def listed(self) -> list[dict[str, Value]]:
+        """Every cell once, in the order in which the axes and their values are stated."""
+        combined = product(*self.values.values())
+        return self._among([dict(zip(self.axes, values, strict=True)) for values in combined])
+
     def _ordered(self, seed: int) -> list[dict[str, Value]]:
-        combinations = balanced_cells(self.values, seed)
+        return self._among(balanced_cells(self.values, seed))
+
+    def _among(self, combinations: list[dict[str, Value]]) -> list[dict[str, Value]]:
+        """The cells among all combinations, each once."""
         if not self.exclude and not self._conditional:
             return combinations
         found = {tuple(cell.items()): cell for cell in filter(None, map(self._cell, combinations))}

@@ -1,10 +1,14 @@
-"""What a prompt file may hold: a system prompt, guides, templates and slots, over any axes.
+"""What a prompt file may hold: a system prompt, guides, templates, slots, personas and examples.
 
     system: You write haiku.                      template_axis: season      (when templates is a mapping)
     guides: {season: {spring: ..., autumn: ...}}  templates: {spring: ["A haiku about {{ thing }}"]}
     slots: {thing: [rain, wind]}                  or by axis value: {thing: {spring: [buds], default: [rain]}}
+                                                  or drawn: {lines: {range: [3, 7]}}
+    personas: [A tired gardener, ...]             one a sample, as {{ persona }}, else in the system prompt
+    examples: [{prompt: ..., answer: ...}, ...]   shots: 2      two of them a sample, in the system prompt
 
-The smallest file is `templates: [Tell me a joke]`.
+A template is a text; a list of texts, the user's turns of one conversation; or a mapping with `text` or
+`turns` and `when`, the cells it is for. The smallest file is `templates: [Tell me a joke]`.
 """
 
 from __future__ import annotations
@@ -13,22 +17,23 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Annotated, TypeGuard
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from polytune.errors import Problem, SpecError, did_you_mean
 from polytune.prompts._document import Document, Step
+from polytune.prompts.conditions import Cell as Cell
+from polytune.prompts.conditions import Condition, holds
+from polytune.prompts.conditions import Value as Value
+from polytune.prompts.distributions import Distribution, states_distribution
 from polytune.spec.model import Items, Spec
-
-Value = str | int | float
-"""The value of an axis or of a slot."""
-Cell = Mapping[str, Value]
-"""One value per axis of the matrix, in the matrix's order."""
 
 every_value = "*"
 """The key under which a plain list of templates is kept: it serves every cell."""
 default = "default"
 """The key of the slot values for cells that no other key names."""
+persona = "persona"
+"""The name of the persona in templates."""
 
 
 def _is_list(value: object) -> TypeGuard[list[object]]:
@@ -42,7 +47,57 @@ def _templates_by_value(value: object) -> object:
 def _slots_by_value(value: object) -> object:
     if not isinstance(value, dict):
         return value
-    return {name: {default: values} if _is_list(values) else values for name, values in value.items()}
+    return {
+        name: {default: values} if _is_list(values) or states_distribution(values) else values
+        for name, values in value.items()
+    }
+
+
+def _template(value: object) -> object:
+    """A template in its longest form; anything that is none as it is."""
+    if isinstance(value, str):
+        return {"turns": [value]}
+    if _is_list(value):
+        return {"turns": value}
+    if isinstance(value, dict) and "text" in value and "turns" not in value:
+        return {"turns": [value["text"]], **{key: each for key, each in value.items() if key != "text"}}
+    return value
+
+
+def _choice(value: object) -> str:
+    return "distribution" if states_distribution(value) else "list"
+
+
+SlotValues = Annotated[
+    Annotated[Items[Value], Tag("list")] | Annotated[Distribution, Tag("distribution")],
+    Discriminator(_choice),
+]
+"""A list, whose values come equally often, or a distribution to draw from."""
+
+
+class TemplateText(Spec):
+    """A template as written."""
+
+    turns: Annotated[Items[str], Field(min_length=1)]
+    """The user's turns; one for a single question."""
+    when: Condition = {}
+    """The cells it is for: `{complexity: simple}`; all when not stated."""
+
+    @property
+    def identity(self) -> str:
+        """One text that differs between templates."""
+        return "\0".join(turn.strip() for turn in self.turns)
+
+
+class Example(Spec):
+    """A question and a good answer, shown to the teacher."""
+
+    prompt: str
+    """The question."""
+    answer: str
+    """The answer."""
+    when: Condition = {}
+    """The cells it is shown in; all when not stated."""
 
 
 class PromptFile(Spec):
@@ -56,12 +111,23 @@ class PromptFile(Spec):
     """Axis -> value -> text added to the system prompt of the cells that have this value."""
     template_axis: str = ""
     """The axis whose values the keys of `templates` are; absent when `templates` is a list."""
-    templates: Annotated[dict[str, Items[str]], BeforeValidator(_templates_by_value)]
+    templates: Annotated[
+        dict[str, Items[Annotated[TemplateText, BeforeValidator(_template)]]],
+        BeforeValidator(_templates_by_value),
+    ]
     """User prompts in Jinja2, which may use any slot or axis: a list, or one list per value of an axis."""
-    slots: Annotated[dict[str, dict[str, Items[Value]]], BeforeValidator(_slots_by_value)] = {}
-    """Name -> values. Or name -> {value of an axis: values, `axis=value`: values, default: values}."""
+    slots: Annotated[dict[str, dict[str, SlotValues]], BeforeValidator(_slots_by_value)] = {}
+    """Name -> values. Or name -> {value of an axis: values, `axis=value`: values, default: values}.
+    Values are a list, or a distribution such as `{range: [60, 180]}`."""
+    personas: Items[str] | str = ()
+    """Who asks: texts, or the path of a file with one a line. Where a template does not use `persona`, the
+    system prompt tells the teacher."""
+    examples: Items[Example] = ()
+    """Questions with good answers, of which each sample's teacher sees some."""
+    shots: Annotated[int, Field(ge=0)] = 0
+    """How many of them."""
 
-    def slot_values(self, name: str, cell: Cell) -> tuple[Value, ...]:
+    def slot_values(self, name: str, cell: Cell) -> tuple[Value, ...] | Distribution:
         """The values a slot may take in a cell; empty when the file gives none for it."""
         choices = self.slots[name]
         present = {str(value) for value in cell.values()}
@@ -72,6 +138,10 @@ class PromptFile(Spec):
     def guide(self, axis: str, value: Value) -> str | None:
         """The guide of one axis value, if there is one."""
         return self.guides.get(axis, {}).get(str(value))
+
+    def examples_for(self, cell: Cell) -> tuple[Example, ...]:
+        """The examples that may be shown in a cell."""
+        return tuple(each for each in self.examples if holds(each.when, cell)) if self.shots else ()
 
     def templates_for(self, cell: Cell) -> str | None:
         """The key of the templates that serve a cell; None when there are none."""
@@ -105,6 +175,13 @@ _expected = {
     "finite_number": "a finite number",
     "tuple_type": "a list",
     "dict_type": "a mapping",
+    "model_type": "a text",
+    "model_attributes_type": "a text",
+}
+_keys_below: Mapping[str, type[Spec]] = {
+    "slots": Distribution,
+    "templates": TemplateText,
+    "examples": Example,
 }
 
 
@@ -114,10 +191,14 @@ def _problems(document: Document, error: ValidationError) -> list[Problem]:
     problems = []
     for detail in error.errors(include_url=False):
         if detail["type"] == "extra_forbidden":
-            what = f"unknown key.{did_you_mean(str(detail['loc'][-1]), list(PromptFile.model_fields))}"
+            known = (
+                _keys_below.get(str(detail["loc"][0]), PromptFile) if len(detail["loc"]) > 1 else PromptFile
+            )
+            what = f"unknown key.{did_you_mean(str(detail['loc'][-1]), list(known.model_fields))}"
             problems.append(document.problem(detail["loc"], what, key=True))
         elif detail["type"] == "missing":
-            problems.append(document.problem((), f"the key `{detail['loc'][-1]}` is missing"))
+            place = document.known(detail["loc"][:-1])
+            problems.append(document.problem(place, f"the key `{detail['loc'][-1]}` is missing"))
         else:
             by_place[document.known(detail["loc"])].append(detail)
     return problems + [document.problem(place, _wrong(place, found)) for place, found in by_place.items()]

@@ -79,7 +79,9 @@ class SeedSet:
         for axes, example in self._kinds(cells, list(values)).items():
             if not any(_fits_kind(row, axes) for row in self.rows):
                 named = " and ".join(f"{axis} '{value}'" for axis, value in example.items()) or "any cell"
-                yield Problem(self.file, 0, 0, "", f"no row serves {named}; add one, or leave the column empty")
+                yield Problem(
+                    self.file, 0, 0, "", f"no row serves {named}; add one, or leave the column empty"
+                )
 
     def _unknown_values(self, values: Mapping[str, Sequence[Value]]) -> Iterator[Problem]:
         for axis, known in values.items():
@@ -93,9 +95,7 @@ class SeedSet:
     def _kinds(self, cells: Sequence[Cell], axes: Sequence[str]) -> dict[Kind, dict[str, Value]]:
         """The kinds of cells that rows tell apart, each with what a message says of it."""
         told = [axis for axis in axes if axis in self.columns]
-        return {
-            kind_of(cell, told): {axis: cell[axis] for axis in told if axis in cell} for cell in cells
-        }
+        return {kind_of(cell, told): {axis: cell[axis] for axis in told if axis in cell} for cell in cells}
 
 
 def kind_of(cell: Cell, told: Sequence[str]) -> Kind:

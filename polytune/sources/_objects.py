@@ -1,4 +1,4 @@
-"""The objects below a prefix in S3: listed, and brought here one after the other, a few ahead of the reader."""
+"""The objects below a prefix in S3: listed, and brought here in turn, a few ahead of the reader."""
 
 from __future__ import annotations
 

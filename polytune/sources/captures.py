@@ -1,7 +1,9 @@
-"""What an application captured in production, with its users' ratings: only what was liked becomes training data.
+"""What an application captured in production, with its users' ratings: what was liked becomes training data.
 
-{"prompt": "A slow waltz", "answer": "note(\\"c e g\\")", "rating": 5}
-{"prompt": "Something dark", "answer": "...", "rating": false}
+    {"prompt": "A slow waltz", "answer": "note(\\"c e g\\")", "rating": 5}
+    {"prompt": "Something dark", "answer": "...", "rating": false}
+
+A rating is a number, a boolean, or a word that the spec gives a worth.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     s3://<bucket>/<prefix>/AWSLogs/<account>/BedrockModelInvocationLogs/<region>/2026/11/21/09/<name>.json.gz
 
-Source of the layout: docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-logging.html, read 2026-11.
+Source: docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-logging.html, read 2026-11.
 """
 
 from __future__ import annotations
@@ -158,23 +158,21 @@ def _is_log(name: str) -> bool:
 
 def _ending(body: Any) -> str:
     """Why the model stopped, as Converse, Nova, Claude, Llama, Titan and chat completions say it."""
-    for part in _parts(body):
+    for each in _telling(body):
         for key in ("stopReason", "stop_reason", "finish_reason", "completionReason"):
-            if isinstance(part.get(key), str):
-                return str(part[key])
+            if isinstance(each.get(key), str):
+                return str(each[key])
     return ""
 
 
-def _parts(body: Any) -> Iterator[Mapping[str, Any]]:
+def _telling(body: Any) -> Iterator[Mapping[str, Any]]:
     """The objects of an answer, or of the events it came in, that may tell its end."""
-    for each in body if isinstance(body, list) else [body]:
-        if isinstance(each, Mapping):
-            yield each
-            for key in ("messageStop", "delta"):
-                if isinstance(each.get(key), Mapping):
-                    yield each[key]
-            for key in ("results", "outputs", "choices"):
-                listed = each.get(key)
-                yield from (
-                    item for item in listed or () if isinstance(listed, list) and isinstance(item, Mapping)
-                )
+    for whole in _objects(body if isinstance(body, list) else [body]):
+        yield whole
+        yield from _objects([whole.get("messageStop"), whole.get("delta")])
+        for key in ("results", "outputs", "choices"):
+            yield from _objects(whole.get(key))
+
+
+def _objects(values: Any) -> Iterator[Mapping[str, Any]]:
+    yield from (each for each in (values if isinstance(values, list) else ()) if isinstance(each, Mapping))

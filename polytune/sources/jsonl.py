@@ -1,7 +1,9 @@
-"""A file of JSON objects, one a line: chats of OpenAI, Anthropic or Bedrock, prompts with completions, samples.
+"""A file of JSON objects, one a line.
 
-{"question": "How do I reset it?", "answer": "Hold the button."}
-{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}
+    {"question": "How do I reset it?", "answer": "Hold the button."}
+    {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}
+
+Chats of OpenAI, Anthropic and Bedrock, prompts with completions, and samples are told by their keys.
 """
 
 from __future__ import annotations

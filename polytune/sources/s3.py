@@ -1,4 +1,4 @@
-"""JSONL files below a prefix in S3: their rows as the `jsonl` source reads them, in the order of their keys."""
+"""JSONL files below a prefix in S3: rows as the `jsonl` source reads them, in the order of the keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from polytune.engine.step import Scope
-from polytune.errors import DataError, Paused, PolytuneError
+from polytune.errors import DataError, PolytuneError
 from polytune.lazy import part
 from polytune.sources._digests import digest_of_objects
 from polytune.sources._lines import numbered_lines
@@ -47,7 +47,7 @@ class S3(Source):
         """What is below the prefix now."""
         try:
             return digest_of_objects(self._shelf.listed())
-        except (Paused, PolytuneError):
+        except PolytuneError:
             return ""
 
     def records(self) -> Iterator[Found]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 from pydantic import Field
 
 from polytune.base_models.interface import (
@@ -20,7 +22,7 @@ from polytune.base_models.interface import (
 )
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.jobs import Look
-from polytune.engine.step import Outcome, Progress, Scope, Work
+from polytune.engine.step import Estimate, Outcome, Progress, Scope, Work
 from polytune.platforms import interface as platforms
 from polytune.spec.model import FieldProblem, JsonObject, Spec
 
@@ -109,6 +111,18 @@ def in_force(
         if value == "auto":
             chosen[word] = ruled.get(word, known[word].auto or value)
     return chosen
+
+
+def with_end_of_life(estimate: Estimate, *entries: BaseModelEntry) -> Estimate:
+    """The estimate with a word on models that AWS has ended, or is about to."""
+    today = date.today().isoformat()
+    notes = [
+        f"{entry.title} {'reached' if entry.has_ended(today) else 'reaches'} its end of life on"
+        f" {entry.end_of_life}"
+        for entry in entries
+        if entry.end_of_life
+    ]
+    return msgspec.structs.replace(estimate, note="; ".join(filter(None, (estimate.note, *notes))))
 
 
 def rows_of(dataset: Artifact | None) -> int | None:

@@ -86,6 +86,7 @@ class Deploy(Step):
         if self.spec.kind == "on_demand":
             until = f"on demand, torn down after {self.spec.ttl}" if self.spec.ttl else "on demand"
             return Estimate(usd_low=0.0, usd_high=0.0, note=until)
+        self.platform.refresh_prices()
         model = inputs.get("model")
         base = model.facts.get("base_model") if model else None
         hourly = self._hourly(str(base)) if base in BASE_MODELS.names() else None

@@ -8,7 +8,12 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from polytune.base_models.interface import BASE_MODELS, checked_base_model, find_base_model
+from polytune.base_models.interface import (
+    BaseModelEntry,
+    Prices,
+    checked_base_model,
+    find_base_model,
+)
 from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
@@ -60,7 +65,7 @@ class DistillSpec(Spec):
 
     base_model: Annotated[str, CatalogueName("base_models"), AfterValidator(checked_base_model)]
     """The student: a name of the catalogue, an AWS id, or the ARN of a custom model to train further."""
-    teacher_model: Annotated[str, CatalogueName("base_models"), AfterValidator(BASE_MODELS.checked)]
+    teacher_model: Annotated[str, CatalogueName("base_models"), AfterValidator(checked_base_model)]
     """The teacher; it must be one that the catalogue pairs with the student."""
     max_response_tokens: Annotated[int, Field(ge=1, le=8192)] = 1000
     """Longest answer of the teacher."""
@@ -118,23 +123,28 @@ class Distill(Step):
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """The teacher's answers and the student's training, for the rows given up to all that may be made."""
-        dataset = inputs.get("dataset")
-        rows, tokens = customizing.rows_of(dataset), dataset.facts.get("train_tokens") if dataset else None
-        student = prices_of(find_base_model(self.spec.base_model, Path()), self.scope.settings)
-        teacher = prices_of(BASE_MODELS.get(self.spec.teacher_model), self.scope.settings)
-        written = teacher.output_usd_per_1k_tokens if teacher else None
-        trained = student.training_usd_per_1k_tokens if student else None
-        lacking = [
-            name
-            for name, price in ((self.spec.teacher_model, written), (self.spec.base_model, trained))
-            if price is None
-        ]
-        if lacking:
+        self.platform.refresh_prices()
+        student = find_base_model(self.spec.base_model, Path())
+        teacher = find_base_model(self.spec.teacher_model, Path())
+        return customizing.with_end_of_life(
+            self._priced(student, teacher, inputs.get("dataset")), student, teacher
+        )
+
+    def _priced(self, student: BaseModelEntry, teacher: BaseModelEntry, dataset: Artifact | None) -> Estimate:
+        prices = {
+            entry.name: prices_of(entry, self.scope.settings) or Prices() for entry in (student, teacher)
+        }
+        written = prices[teacher.name].output_usd_per_1k_tokens
+        trained = prices[student.name].training_usd_per_1k_tokens
+        rows = customizing.rows_of(dataset)
+        tokens = dataset.facts.get("train_tokens") if dataset else None
+        if written is None or trained is None:
+            lacking = [n for n, price in ((teacher.name, written), (student.name, trained)) if price is None]
             return Estimate(note=f"price unknown: no sourced price for {' and '.join(lacking)}")
-        if not rows or tokens is None or written is None or trained is None:
+        if not rows or tokens is None:
             return Estimate(note="the prompts are not there yet")
-        high = max(rows, synthesized_rows) * self.spec.max_response_tokens
         low = rows * self.spec.max_response_tokens / 4
+        high = max(rows, synthesized_rows) * self.spec.max_response_tokens
         return Estimate(
             tokens=round(tokens + low),
             usd_low=round((low * (written + trained) + tokens * trained) / 1000, 2),

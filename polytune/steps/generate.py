@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
@@ -20,20 +19,19 @@ from polytune.asking.endpoint import endpoint_called
 from polytune.asking.gauge import Gauge
 from polytune.asking.patience import patience_in
 from polytune.data.samples import Sample, SampleTeacher, SampleUsage, encode_sample
-from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
+from polytune.engine.answers import AnswerMemory, StoredAnswer
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Scope, Step, Work
 from polytune.files import digest_of, published
 from polytune.fingerprint import Json
 from polytune.graders.interface import GRADERS, GraderSpec, Identity
-from polytune.prompts.library import Library, load_library
-from polytune.prompts.plan import PlannedSample, plan
 from polytune.spec.model import FieldProblem, Inherited, InputFile, Items, Member, MemberSpec, Spec
 from polytune.spec.resolved import secret_references, spec_json
+from polytune.steps._questions import Plan, Question, Questions
+from polytune.steps._remembering import answers_in, rejects_in
 from polytune.steps._verifying import Attempt, Judge, Places, Rejected, Rules, TeacherRespondent
 from polytune.teachers.interface import (
     TEACHERS,
-    Request,
     RequestDigests,
     Teacher,
     TeacherSpec,
@@ -42,8 +40,6 @@ from polytune.teachers.interface import (
 
 assumed_output_tokens = (150, 600)
 """Range for estimates before any answer of this teacher is known: the original toolkit assumed 500."""
-questions_at_once = 16
-"""How many are looked up in memory together."""
 
 
 class PlainGenerateSpec(Spec):
@@ -95,25 +91,6 @@ class GenerateSpec(PlainGenerateSpec):
         return []
 
 
-@dataclass(frozen=True)
-class Question:
-    """One sample of the plan, rendered."""
-
-    planned: PlannedSample
-    request: Request
-    ask: Ask
-
-    @property
-    def id(self) -> str:
-        """The sample's id."""
-        return f"{self.ask.request[:16]}-{self.ask.draw}"
-
-    @property
-    def attempt(self) -> Attempt:
-        """The first attempt at it."""
-        return Attempt(self.planned.index, self.id, self.request, self.ask.draw)
-
-
 class _Incomplete(Exception):
     """Something must be asked."""
 
@@ -141,19 +118,17 @@ class Generate(Step):
         self.teacher = _teacher(spec, files, scope)
         self.graders = _graders(spec)
         self.rules = _rules(spec)
-        self._read: tuple[str, Library] | None = None
 
     @cached_property
-    def _identity(self) -> Json:
-        return _identity(self.spec.teacher, self.files, self.teacher.not_asked)
-
-    @cached_property
-    def _digest(self) -> RequestDigests:
-        return RequestDigests(self._identity)
+    def questions(self) -> Questions:
+        """The plan, rendered."""
+        identity = _identity(self.spec.teacher, self.files, self.teacher.not_asked)
+        scope = Plan(self.spec.matrix, self.spec.seed, self.spec.count)
+        return Questions(scope, self.files["prompts"], self.scope.root, RequestDigests(identity))
 
     def key_facts(self) -> KeyFacts:
         """Who judges, with which versions. Raises SpecError when the library cannot serve the matrix."""
-        self._library()
+        self.questions.library()
         watched = [self.files["prompts"]]
         if not self.graders:
             return KeyFacts(watched=tuple(watched))
@@ -174,7 +149,7 @@ class Generate(Step):
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Answers to pay and to reuse, and their price range; redraws and repairs come on top."""
         reused, characters = 0, 0
-        for question, stored in self._looked_up(answers):
+        for question, stored in self.questions.looked_up(answers):
             reused += stored is not None
             characters += question.request.characters if stored is None else 0
         asked = self.spec.count - reused
@@ -201,34 +176,6 @@ class Generate(Step):
         unknown = price.input_usd_per_million_tokens is None
         return f"price unknown: {price.source}" if unknown else self.teacher.label
 
-    def questions(self) -> Iterator[Question]:
-        """The whole plan, rendered, in order; made anew at each call, so that memory stays flat."""
-        library = self._library()
-        for planned in islice(plan(self.spec.matrix, library, self.spec.seed), self.spec.count):
-            rendered = library.render(planned.cell, planned.template_index, planned.slots)
-            request = Request(
-                system=rendered.system,
-                prompt=rendered.prompt,
-                variables={**planned.cell, **planned.slots},
-            )
-            yield Question(planned, request, Ask(self._digest(request), planned.draw))
-
-    def _looked_up(self, answers: AnswerMemory) -> Iterator[tuple[Question, StoredAnswer | None]]:
-        """The whole plan, each question with its first answer if that is remembered."""
-        questions = self.questions()
-        while chunk := list(islice(questions, questions_at_once)):
-            known = {stored.ask: stored for stored in answers.find(question.ask for question in chunk)}
-            yield from ((question, known.get(question.ask)) for question in chunk)
-
-    def _library(self) -> Library:
-        """The prompt library; read anew only when the file is another one."""
-        path = self.files["prompts"]
-        digest = digest_of(path)
-        if self._read is None or self._read[0] != digest:
-            shown = path.relative_to(self.scope.root) if path.is_relative_to(self.scope.root) else path
-            self._read = digest, load_library(path, self.spec.matrix, shown=str(shown))
-        return self._read[1]
-
     async def run(self, work: Work) -> Outcome:
         """Asks what memory does not hold, then writes every sample from memory."""
         gauge = Gauge(self.spec.count, work.report)
@@ -237,7 +184,7 @@ class Generate(Step):
                 Judge(name, await stack.enter_async_context(self._grader(spec)))
                 for name, spec in self.graders.items()
             ]
-            places = Places(self.teacher, judges, self.rules, work.answers, gauge, self._ask)
+            places = Places(self.teacher, judges, self.rules, work.answers, gauge, self.questions.ask)
             rows = await self._filled(work, places)
         records = {"samples.jsonl": rows}
         if self.graders or places.rejections:
@@ -249,16 +196,13 @@ class Generate(Step):
         return Outcome(
             files=tuple(records),
             records=records,
-            facts={"teacher": self.teacher.label, "short_system": self._library().short_system},
+            facts={"teacher": self.teacher.label, "short_system": self.questions.library().short_system},
             metrics={"samples": rows, **rejected},
             usage=gauge.usage(),
         )
 
     def _grader(self, spec: GraderSpec) -> Any:
         return GRADERS.load(spec.kind)(spec, self.scope.folder, self.scope.settings)
-
-    def _ask(self, attempt: Attempt) -> Ask:
-        return Ask(self._digest(attempt.request), attempt.draw)
 
     # asking
 
@@ -294,7 +238,7 @@ class Generate(Step):
 
     def _known(self, answers: AnswerMemory, places: Places) -> Known:
         usable, usd = 0, 0.0 if self._usd(1, 1) is not None else None
-        for question, stored in self._looked_up(answers):
+        for question, stored in self.questions.looked_up(answers):
             if stored is not None and places.unusable(question.attempt, stored) is None:
                 usable += 1
             elif usd is not None:
@@ -308,7 +252,7 @@ class Generate(Step):
 
     def _jobs(self, answers: AnswerMemory, places: Places) -> Iterator[Job[Attempt]]:
         """What must be asked or judged."""
-        for question, stored in self._looked_up(answers):
+        for question, stored in self.questions.looked_up(answers):
             attempt = question.attempt
             places.gauge.reused += stored is not None
             if stored is None or self.graders or places.unusable(attempt, stored) is not None:
@@ -318,7 +262,7 @@ class Generate(Step):
 
     def _repeated(self, answers: AnswerMemory, places: Places) -> Iterator[Job[Attempt]]:
         """First answers that were taken before the lower draw was there that they repeat."""
-        for question, stored in self._looked_up(answers):
+        for question, stored in self.questions.looked_up(answers):
             attempt = question.attempt
             if stored is None or not attempt.draw or attempt.index in places.rejections:
                 continue
@@ -332,7 +276,7 @@ class Generate(Step):
         """How many samples are written, when memory holds a usable answer to each; else None."""
         try:
             with published(path) as file:
-                for question, stored in self._looked_up(answers):
+                for question, stored in self.questions.looked_up(answers):
                     if stored is None or (
                         self.teacher.may_fail and places.unusable(question.attempt, stored) is not None
                     ):
@@ -352,7 +296,7 @@ class Generate(Step):
         return rows
 
     def _samples(self, answers: AnswerMemory, places: Places) -> Iterator[Sample]:
-        for question, stored in self._looked_up(answers):
+        for question, stored in self.questions.looked_up(answers):
             index = question.planned.index
             if index in places.lost or index in places.turned_down:
                 continue
@@ -450,32 +394,3 @@ def _identity(teacher: MemberSpec, files: Mapping[str, Path], not_asked: frozens
             stated[name.removeprefix("teacher.")] = digest_of(path) if path.is_file() else ""
     left_out = secret_references(teacher).keys() | not_asked
     return {name: value for name, value in stated.items() if name not in left_out}
-
-
-def answers_in(samples: Iterable[bytes]) -> Iterator[StoredAnswer]:
-    """The answers that a samples file holds, to rebuild a lost memory from."""
-    for line in samples:
-        sample = msgspec.json.decode(line, type=Sample)
-        answer = {
-            "text": sample.answer,
-            "usage": msgspec.to_builtins(sample.usage),
-            "price_usd": sample.price_usd,
-        }
-        yield StoredAnswer(
-            ask=Ask(sample.request, sample.draw),
-            body=msgspec.json.encode(answer),
-            tokens=sample.usage.input_tokens + sample.usage.output_tokens,
-            price_usd=sample.price_usd,
-        )
-
-
-def rejects_in(rejects: Iterable[bytes]) -> Iterator[StoredAnswer]:
-    """The answers that a rejects file holds."""
-    for line in rejects:
-        reject = msgspec.json.decode(line, type=Rejected)
-        yield StoredAnswer(
-            ask=Ask(reject.request, reject.draw),
-            body=reject.body.encode(),
-            tokens=reject.tokens,
-            price_usd=reject.price_usd,
-        )

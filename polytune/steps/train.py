@@ -140,12 +140,14 @@ class Train(Step):
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Tokens times epochs, and what the base model's price makes of them."""
+        self.platform.refresh_prices()
         entry = self._entry()
         dataset = inputs.get("dataset")
         tokens = dataset.facts.get("train_tokens") if dataset else None
         epochs = self._hyperparameters(entry, customizing.rows_of(dataset)).get("epochs")
         passes = epochs if isinstance(epochs, int | float) else None
-        return training_estimate(entry, tokens, passes, self.scope.settings)
+        estimate = training_estimate(entry, tokens, passes, self.scope.settings)
+        return customizing.with_end_of_life(estimate, entry)
 
     async def run(self, work: Work) -> Outcome:
         """Submits the job or finds the one that is already there, waits for it, and collects."""

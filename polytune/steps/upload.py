@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+import msgspec
+
+from polytune.base_models.interface import BASE_MODELS, Media
+from polytune.data.lines import blocks
+from polytune.engine.artifacts import Artifact
 from polytune.engine.step import KeyFacts, Outcome, Port, Scope, Step, Work
-from polytune.files import write_whole
+from polytune.errors import DataError
+from polytune.files import published, write_whole
 from polytune.fingerprint import canonical
-from polytune.platforms.interface import open_platform
+from polytune.formats.interface import FORMATS, MediaReference
+from polytune.platforms.interface import Medium, open_platform
 from polytune.spec.model import Inherited, Member, MemberSpec, Spec
+from polytune.steps import _media as media
 
 splits = ("train", "validation")
 """What a training job reads; the test split never leaves the workspace."""
+report_name = "validation.json"
+shown_problems = 8
+stored_at_once = 8
 
 
 class UploadSpec(Spec):
@@ -23,6 +36,21 @@ class UploadSpec(Spec):
     """Where to store."""
     project: Annotated[str, Inherited()] = "default"
     """The first part of every stored name."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row names a file."""
+
+    split: str
+    line: int
+    reference: MediaReference
+
+
+class _Report(msgspec.Struct):
+    """The part of `validation.json` that says whose limits hold."""
+
+    base_model: str = ""
 
 
 class Upload(Step):
@@ -55,10 +83,20 @@ class Upload(Step):
         return self.platform.exists(uri)
 
     async def run(self, work: Work) -> Outcome:
-        """Sends what is not there yet."""
+        """Looks at every file that rows name, then sends what is not there yet.
+
+        Raises DataError when one of them cannot be trained on.
+        """
         dataset = work.inputs["dataset"]
         files = {s: work.path("dataset", f"{s}.jsonl") for s in splits if f"{s}.jsonl" in dataset.files}
-        uris = await self.platform.store(self.spec.project, files)
+        named = await asyncio.to_thread(_named, files, dataset.facts["layout"])
+        await self._check(named, work)
+        addresses = await self._stored(named, work)
+        sent = await asyncio.to_thread(_readdressed, files, addresses, work.folder) if addresses else files
+        uris = await self.platform.store(self.spec.project, sent)
+        size = sum(path.stat().st_size for path in sent.values())
+        for path in sent.values() if addresses else ():
+            path.unlink()
         write_whole(work.folder / "remote.json", canonical(uris) + b"\n")
         return Outcome(
             files=("remote.json",),
@@ -68,5 +106,83 @@ class Upload(Step):
                 "rows": {split: dataset.files[f"{split}.jsonl"].records for split in files},
             },
             resources=uris,
-            metrics={"bytes": sum(path.stat().st_size for path in files.values())},
+            metrics={"bytes": size, **({"media_files": len(named)} if named else {})},
         )
+
+    async def _check(self, named: Mapping[str, Place], work: Work) -> None:
+        """Raises DataError, with the first few, when some files cannot be trained on."""
+        if not named:
+            return
+        limits = _limits(work)
+        asked = [_medium(uri, place.reference, limits, work) for uri, place in named.items()]
+        problems = await self.platform.media_problems(asked)
+        if not problems:
+            return
+        told = [
+            f"{place.split}.jsonl:{place.line}: {place.reference.field}: {uri} {problems[uri]}"
+            for uri, place in named.items()
+            if uri in problems
+        ]
+        rest = [f"and {len(told) - shown_problems:,} more"] if len(told) > shown_problems else []
+        first = f"{len(problems):,} of {len(named):,} media files cannot be trained on"
+        raise DataError("\n".join([first, *told[:shown_problems], *rest]))
+
+    async def _stored(self, named: Mapping[str, Place], work: Work) -> dict[str, str]:
+        """The addresses of the files that come with the dataset, which are stored now, by the old ones."""
+        free = asyncio.Semaphore(stored_at_once)
+
+        async def store(uri: str) -> tuple[str, str]:
+            path = work.path("dataset", media.place_of(uri))
+            async with free:
+                found = await self.platform.store(self.spec.project, {path.stem: path})
+            return uri, found[path.stem]
+
+        return dict(await asyncio.gather(*(store(uri) for uri in named if media.place_of(uri))))
+
+
+def _named(files: Mapping[str, Path], layout: str) -> dict[str, Place]:
+    """Every file that rows name, with the first row that does."""
+    found: dict[str, Place] = {}
+    for split, path in files.items():
+        for each in media.named_files(path, FORMATS.load(layout)("optional")):
+            found.setdefault(each.reference.uri, Place(split, each.line, each.reference))
+    return found
+
+
+def _limits(work: Work) -> dict[str, Media]:
+    """What the base model that the dataset was checked for takes, by kind of media."""
+    report = msgspec.json.decode(work.path("dataset", report_name).read_bytes(), type=_Report)
+    if report.base_model not in BASE_MODELS.names():
+        return {}
+    return {each.kind: each for each in BASE_MODELS.get(report.base_model).media}
+
+
+def _medium(uri: str, reference: MediaReference, limits: Mapping[str, Media], work: Work) -> Medium:
+    place = media.place_of(uri)
+    dataset: Artifact = work.inputs["dataset"]
+    if place and place not in dataset.files:
+        raise DataError(f"{uri}: the dataset does not hold this file; run the step that makes it again")
+    return Medium(
+        uri=uri,
+        kind=reference.kind,
+        format=reference.format,
+        allowed=limits.get(reference.kind),
+        path=work.path("dataset", place) if place else None,
+    )
+
+
+def _readdressed(files: Mapping[str, Path], addresses: Mapping[str, str], folder: Path) -> dict[str, Path]:
+    """Copies of the files whose rows name what they name by its new address."""
+    sent = {}
+    for split, path in files.items():
+        sent[split] = folder / path.name
+        with published(sent[split]) as file:
+            for line in _lines(path):
+                named = media.waiting.encode() in line
+                file.write((media.readdressed(line, addresses.get) if named else line) + b"\n")
+    return sent
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    for block in blocks(path):
+        yield from block.lines

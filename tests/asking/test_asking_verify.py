@@ -247,7 +247,7 @@ def test_old_bodies_stay_readable(tmp_path: Path) -> None:
         wanted = Shop(tmp_path, openai(stub.url), count=5)
         step = wanted.step()
         ledger = wanted.ledger()
-        for question in step.questions():
+        for question in step.questions:
             ask: Ask = question.ask
             body = msgspec.json.encode(
                 {"text": f"old {question.request.prompt}", "usage": {"input_tokens": 3}, "price_usd": 0.1}

@@ -86,7 +86,7 @@ def test_a_stall_is_reported_and_ends_only_when_asked(cloud: Cloud, tmp_path: Pa
 def test_a_day_of_polling_through_failures(cloud: Cloud, tmp_path: Path) -> None:
     """Three of ten looks fail in many ways for a day of the account's time: never a wrong verdict."""
     day = 24 * 3600
-    kinds = (
+    kinds: tuple[dict[str, object], ...] = (
         {"kind": "throttle"},
         {"kind": "error", "status": 503, "code": "ServiceUnavailableException"},
         {"kind": "reset"},
@@ -95,7 +95,7 @@ def test_a_day_of_polling_through_failures(cloud: Cloud, tmp_path: Path) -> None
     get = "GetModelCustomizationJob"
     cloud.faults(
         {"kind": "stuck_not_started", "operation": "CreateModelCustomizationJob", "stuck_seconds": day},
-        *({**kind, "operation": get, "every": [3, 40], "after": 10 * n} for n, kind in enumerate(kinds)),
+        *({"operation": get, "every": [3, 40], "after": 10 * n, **kind} for n, kind in enumerate(kinds)),
     )
     driver, handle = _submitted(cloud, tmp_path, stall_hours=0)
 
@@ -121,7 +121,7 @@ def test_no_credentials_at_all_are_a_pause_too(cloud: Cloud) -> None:
 
 async def _to_the_end(driver: CustomizationDriver, handle: str) -> list[Look]:
     """Every look at a job, a minute of the account's time apart."""
-    looks = []
+    looks: list[Look] = []
     while not looks or not looks[-1].state.final:
         looks.append(await driver.look("", handle))
         await driver.waiting.clock.sleep(60)

@@ -134,6 +134,23 @@ def test_the_status_of_anybody_s_job(space: Space) -> None:
     assert "SYNTHETIC" in late.out
 
 
+def test_a_reinforcement_s_curve_is_its_reward(space: Space) -> None:
+    """What such a job writes is a mean reward, not a loss."""
+    row = b'{"messages":[{"role":"user","content":"1+1?"}],"reference_answer":"2"}\n'
+    uri = space.account.put("data/rewarded.jsonl", row * 100)
+    grader = {"lambdaGrader": {"lambdaArn": "arn:aws:lambda:us-east-1:123456789012:function:judge"}}
+    space.account.create(
+        "rewarded",
+        customizationType="REINFORCEMENT_FINE_TUNING",
+        baseModelIdentifier="amazon.nova-2-lite-v1:0:256k",
+        trainingDataConfig={"s3Uri": uri},
+        customizationConfig={"rftConfig": {"graderConfig": grader}},
+    )
+    space.account.advance(24 * 3600)
+
+    assert "• mean reward" in space.run("job", "status", "rewarded").out
+
+
 def test_a_failed_job_is_explained(space: Space) -> None:
     """The failure message stands with its likely fix; `watch` of such a job exits with 1."""
     space.account.fault("failed_validation", "CreateModelCustomizationJob", times=1)

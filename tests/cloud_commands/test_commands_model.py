@@ -286,6 +286,23 @@ def test_a_model_in_use_is_not_deleted(space: Space) -> None:
     assert space.run("model", "delete", model, "--yes").code == 2
 
 
+def test_a_model_of_this_machine_is_asked_and_exported_by_its_run(tmp_path: Path) -> None:
+    """A local run needs no account; its base model alone cannot be asked."""
+    folder = tmp_path / "local"
+    assert invoked("init", str(folder)).code == 0
+    words = ("--until", "train", "--set", "steps.train.epochs=1", "--workspace", str(folder))
+    assert invoked("run", str(folder / "experiments/local.yaml"), *words).code == 0
+    asked = ("--prompt", prompt, "--max-tokens", "5", "--workspace", str(folder))
+
+    answer = invoked("model", "test", "local", "--json", *asked).json
+    exported = invoked("model", "export", "local", "--to", "json", "--workspace", str(folder))
+    base = invoked("model", "test", "tiny-llama", *asked)
+
+    assert 0 < answer["output_tokens"] <= 5
+    assert '"platform": "local"' in exported.out
+    assert (base.code, "name a run that trained it" in base.err) == (2, True)
+
+
 def test_groups_help_without_asking_anything() -> None:
     """Each group's help lists its commands; each command has help of its own."""
     for group, names in {

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from array import array
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from polytune.base_models.interface import BASE_MODELS
+from polytune.data.firsts import Firsts, RowHashes
 from polytune.data.lint._demands import demand
 from polytune.data.lint.interface import RULES, LintOptions
 from polytune.data.lint.language_drift import language_of
@@ -246,3 +250,35 @@ def test_telephone_and_security_numbers_have_rules() -> None:
 def test_languages_are_told_apart_or_left_open(text: str, language: str) -> None:
     """By script, by common words, or not at all."""
     assert language_of(text) == language
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 4)), max_size=200))
+def test_first_lines_are_a_dictionary(drawn: list[tuple[int, int]]) -> None:
+    """Each repeated prompt is told the first line of itself and of its answer, whatever came between."""
+    prompts = array("q", [prompt << 32 for prompt, _ in drawn])
+    pairs = array("q", [prompt * 1000 + answer for prompt, answer in drawn])
+    lines = array("q", range(1, len(drawn) + 1))
+    by_prompt, by_pair, expected = dict[int, int](), dict[int, int](), []
+    for line, prompt, pair in zip(lines, prompts, pairs, strict=True):
+        if prompt in by_prompt:
+            expected.append((line, by_prompt[prompt], by_pair.get(pair, 0)))
+        by_prompt.setdefault(prompt, line)
+        by_pair.setdefault(pair, line)
+
+    assert list(Firsts().meet(RowHashes(lines, prompts, pairs))) == expected
+
+
+def test_first_lines_are_kept_through_growth() -> None:
+    """Fifty thousand prompts with two answers each are all known the second time."""
+    count = 50_000
+    prompts = array("q", [number * 7919 for number in range(count)])
+    lines, later = array("q", range(1, count + 1)), array("q", range(count + 1, 2 * count + 1))
+    firsts = Firsts()
+
+    assert list(firsts.meet(RowHashes(lines, prompts, prompts))) == []
+    others = array("q", [-number - 1 for number in range(count)])
+    assert all(
+        met == (met.line, met.line - count, 0) for met in firsts.meet(RowHashes(later, prompts, others))
+    )
+    again = list(firsts.meet(RowHashes(later, prompts, others)))
+    assert [met.pair for met in again] == list(later)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from polytune.prompts.library import Library, load_library
 from polytune.prompts.model import Value
-from polytune.prompts.plan import PlannedSample, balanced_cells, even_walk, plan
+from polytune.prompts.order import balanced_cells, even_walk
+from polytune.prompts.plan import PlannedSample, plan
 
 Axes = Mapping[str, Sequence[Value]]
 

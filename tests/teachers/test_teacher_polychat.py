@@ -41,7 +41,7 @@ def test_both_eras_answer(tmp_path: Path, era: Era) -> None:
 
 
 def test_the_request_is_what_the_schema_takes(tmp_path: Path) -> None:
-    """Style, complexity and tempo go along where the schema has them; a style it lacks stays in the prompt."""
+    """What the schema has goes along; a style or tempo that it lacks is left to the prompt."""
     matrix = {"style": ["techno", "lofi"], "complexity": ["simple"], "tempo": [120, 300]}
     with PolychatStandIn() as server:
         wanted = shop(tmp_path, server, count=4, more={"matrix": matrix})
@@ -99,7 +99,7 @@ def test_text_inside_a_whole_reply_is_used() -> None:
 
 
 def test_a_gateway_that_repeats_itself_is_noticed(tmp_path: Path) -> None:
-    """Later draws of one prompt that come from a cache are drawn anew with another prompt, also after growth."""
+    """Later draws that come from a cache are drawn anew with another prompt, also after growth."""
     with PolychatStandIn(Conduct(gateway_cache=True)) as server:
         shop(tmp_path, server, count=5, different=5).run()
         wanted = shop(tmp_path, server, count=20, different=5)
@@ -166,7 +166,7 @@ def test_a_model_key_that_never_existed_is_one_clear_error(tmp_path: Path) -> No
 
 
 def test_the_address_for_rehearsals_changes_no_identity(tmp_path: Path) -> None:
-    """Answers got from a stand-in are those of the experiment: the address in the environment is not hashed."""
+    """Answers got from a stand-in are those of the experiment: that address is not hashed."""
     with PolychatStandIn() as server:
         shop(tmp_path, server).run()
         asked = server.state().requests
@@ -178,7 +178,7 @@ def test_the_address_for_rehearsals_changes_no_identity(tmp_path: Path) -> None:
 
 
 def test_repairs_and_redraws_are_said_in_the_prompt() -> None:
-    """The API takes one prompt, so what was wrong goes into it; each redraw of each draw is another prompt."""
+    """The API takes one prompt, so what was wrong goes into it; each redraw is another prompt."""
     teacher = Polychat(PolychatSpec(kind="polychat"), {}, Settings())
     plain = Request(system="", prompt="A loop", variables={})
     repair = Request(

@@ -1,0 +1,115 @@
+"""`polytune preview FILE`: a handful of samples through the whole path, before anything large is paid for.
+
+    the plan's first samples --generate--> --format--> --validate--> shown side by side
+
+They are the first samples of the plan, which is spread over its cells from the start, so the run that
+follows finds their answers in memory. No run is left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import msgspec
+
+from polytune.cli import options
+from polytune.cli._bench import Bench
+from polytune.cli._previewed import Previewed, preview_json, preview_lines, previewed
+from polytune.cli.plan import price_text
+from polytune.cli.run import consent, opened, refuse_blocked, refuse_unready
+from polytune.engine.compiled import Compiled, CompiledStep
+from polytune.engine.selection import Flags, before
+from polytune.errors import UsageError
+from polytune.wiring import Desk
+
+fewest, most = 1, 100
+asking_kind = "generate"
+previewed_types = ("Samples", "Dataset", "CheckedDataset")
+"""What may be made for a look: nothing of it leaves this machine but questions to a teacher."""
+
+
+@click.command("preview")
+@options.experiment_file
+@click.option("-n", "--samples", type=click.IntRange(fewest, most), default=5, help="How many. Default: 5.")
+@options.overrides
+@options.variant
+@click.option("--yes", is_flag=True, help="Do not ask before spending.")
+@click.option("--max-usd", type=float, help="Stop before the preview spends more.")
+@click.option("--rehearse", is_flag=True, help="Ask stand-ins on this machine, at no cost.")
+@options.workspace
+@options.as_json
+@click.pass_context
+def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: Any) -> None:
+    """Take a few samples through generate, format and validate, and show them.
+
+    The answers are remembered, so a later run does not pay for them again. Exits with 1 when a row has an
+    error.
+    """
+    with opened(file, workspace, creating=file.is_file(), rehearse=flags["rehearse"]) as desk:
+        shown = [
+            _previewed(desk, file, whole, flags)
+            for whole in options.variants(desk, file, flags["overrides"], flags["variant"])
+        ]
+    if flags["as_json"]:
+        click.echo(msgspec.json.encode([preview_json(each) for each in shown], order="deterministic"))
+    else:
+        click.echo("\n\n".join("\n".join(preview_lines(each)) for each in shown))
+    ctx.exit(1 if any(each.errors for each in shown) else 0)
+
+
+def _previewed(desk: Desk, file: Path, whole: Compiled, flags: dict[str, Any]) -> Previewed:
+    """One experiment's preview. Raises what its steps raise."""
+    small = _small(desk, file, whole, flags)
+    steps = _path(small)
+    planner = desk.planner(small, options.selected(small, Flags(until=steps[-1].id)))
+    plan = planner.plan(small)
+    refuse_blocked(plan)
+    refuse_unready(desk, plan)
+    allowed = consent(plan, {} if plan.idle else desk.estimates(plan), desk, flags)
+    with TemporaryDirectory(prefix="polytune-preview-") as folder:
+        bench = Bench(desk, small, Path(folder).resolve(), allowed)
+        made = asyncio.run(bench.work(steps))
+        return previewed(whole, made, _rest(desk, whole))
+
+
+def _small(desk: Desk, file: Path, whole: Compiled, flags: dict[str, Any]) -> Compiled:
+    """The same experiment, asked for a few samples."""
+    asking = [step for step in whole.steps if step.kind == asking_kind]
+    if not asking:
+        raise UsageError(f"{whole.name}: no {asking_kind} step, so there is nothing to ask for a preview")
+    changes = list(flags["overrides"])
+    for step in asking:
+        changes.append(f"steps.{step.id}.count={min(flags['samples'], step.spec['count'])}")
+        if step.spec.get("graders"):
+            changes.append(f"steps.{step.id}.shortfall=0.99")
+    return next(each for each in desk.compile(file, changes) if each.name == whole.name)
+
+
+def _path(compiled: Compiled) -> list[CompiledStep]:
+    """The steps from the first question to the first checked dataset, or as far as there are any."""
+    for wanted in reversed(previewed_types):
+        for step in compiled.steps:
+            needed = before(compiled, step.id)
+            found = [each for each in compiled.steps if each.id in needed]
+            asks = any(each.kind == asking_kind for each in found)
+            if step.produces == wanted and asks and all(each.produces in previewed_types for each in found):
+                return found
+    raise AssertionError("a generate step produces samples")
+
+
+def _rest(desk: Desk, whole: Compiled) -> str:
+    """What the whole run still costs, in words."""
+    plan = desk.planner(whole, options.selected(whole, Flags())).plan(whole)
+    found = desk.estimates(plan)
+    asked = [
+        found[step.step.id] for step in plan.steps if step.step.kind == asking_kind and step.step.id in found
+    ]
+    words = []
+    for estimate in asked:
+        price = price_text(estimate.usd_low, estimate.usd_high) or "price unknown"
+        words.append(f"{estimate.reused or 0:,} answers reused, {estimate.requests or 0:,} to ask, {price}")
+    return "; ".join(words)

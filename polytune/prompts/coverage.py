@@ -1,0 +1,110 @@
+"""Coverage: how many samples each value of an axis has, and each pair of values of two axes, against what
+the weights of the matrix ask for.
+
+                     due    got
+    style techno    75.0     75
+    style house     25.0     22   -3.0
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from polytune.prompts.conditions import Cell, Value
+from polytune.prompts.matrix import Matrix
+
+Part = tuple[tuple[str, Value], ...]
+"""One value of one axis, or one of each of two: (("style", "techno"),)."""
+
+
+@dataclass(frozen=True)
+class Covered:
+    """The samples of one value or pair of values."""
+
+    part: Part
+    due: float
+    """Samples that the weights ask for; a fraction where they do not divide."""
+    got: int
+
+    @property
+    def name(self) -> str:
+        """`techno`, or `techno, simple`."""
+        return ", ".join(str(value) for _, value in self.part)
+
+    @property
+    def short(self) -> float:
+        """Samples that are missing; below 0 when there are too many."""
+        return self.due - self.got
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What some samples cover of a matrix."""
+
+    samples: int
+    cells: int
+    axes: Mapping[str, tuple[Covered, ...]]
+    """By axis, its values in the order of the matrix."""
+    pairs: Mapping[tuple[str, str], tuple[Covered, ...]]
+
+    @property
+    def widest(self) -> float:
+        """The largest difference from what is due, of any value or pair."""
+        parts = [each for rows in (*self.axes.values(), *self.pairs.values()) for each in rows]
+        return max((abs(each.short) for each in parts), default=0.0)
+
+    def facts(self) -> dict[str, dict[str, tuple[float, int]]]:
+        """For records: axis, or `axis, axis`, then value -> (due, got)."""
+        named = {**self.axes, **{", ".join(pair): rows for pair, rows in self.pairs.items()}}
+        return {
+            title: {each.name: (round(each.due, 2), each.got) for each in rows}
+            for title, rows in named.items()
+        }
+
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """For a table: axis, value, due, got, and the difference where it is a whole sample or more."""
+        found = []
+        for axis, rows in (*self.axes.items(), *((", ".join(p), rows) for p, rows in self.pairs.items())):
+            for each in rows:
+                off = f"{-each.short:+.1f}" if abs(each.short) >= 1 else ""
+                found.append((axis, each.name, f"{each.due:.1f}", str(each.got), off))
+        return found
+
+
+def coverage(matrix: Matrix, got: Iterable[Cell], samples: int | None = None) -> Coverage:
+    """What samples of these cells cover, against `samples` of them in all; as many as there are if None."""
+    counts = Counter(tuple(cell.items()) for cell in got)
+    wanted = counts.total() if samples is None else samples
+    cells = matrix.cells()
+    shares = matrix.shares(cells)
+    whole = sum(shares)
+    due = {tuple(cell.items()): wanted * share / whole for cell, share in zip(cells, shares, strict=True)}
+    return Coverage(
+        samples=counts.total(),
+        cells=len(cells),
+        axes={axis: _covered((axis,), due, counts) for axis in matrix.axes},
+        pairs={pair: _covered(pair, due, counts) for pair in combinations(matrix.axes, 2)},
+    )
+
+
+def _covered(axes: Sequence[str], due: Mapping[Part, float], counts: Counter[Part]) -> tuple[Covered, ...]:
+    wanted: dict[Part, float] = {}
+    for cell, amount in due.items():
+        part = _part(axes, cell)
+        if part is not None:
+            wanted[part] = wanted.get(part, 0.0) + amount
+    found: Counter[Part] = Counter()
+    for cell, count in counts.items():
+        part = _part(axes, cell)
+        if part is not None:
+            found[part] += count
+    return tuple(Covered(part, amount, found[part]) for part, amount in sorted(wanted.items(), key=str))
+
+
+def _part(axes: Sequence[str], cell: Part) -> Part | None:
+    """The values that a cell has on some axes; None when it lacks one of them."""
+    values = dict(cell)
+    return tuple((axis, values[axis]) for axis in axes) if all(axis in values for axis in axes) else None

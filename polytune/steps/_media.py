@@ -1,0 +1,138 @@
+"""Pictures and videos that rows name by a path here: known by content, and later by where they are stored.
+
+    file:pictures/a.png  --dataset-->  s3://polytune-media/sha256-<digest>/a.png  --upload-->  s3://<bucket>/...
+
+The address in the middle stands for the bucket that only `upload` knows, so that a dataset is the same
+whatever account it goes to, and rows are checked in the shape in which they are sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from polytune.data.lines import blocks
+from polytune.errors import DataError
+from polytune.files import copy_whole, digest_of
+from polytune.fingerprint import canonical
+from polytune.formats.interface import Format, MediaReference
+
+folder_name = "media"
+"""The folder of a dataset that holds the files, by the end of their address."""
+waiting = "s3://polytune-media/"
+"""What the addresses of files begin with that are not stored yet."""
+keys = ("uri", "image-ref")
+"""Under which keys rows name files."""
+foreign = re.compile(r"[^A-Za-z0-9_.-]")
+"""Characters that Bedrock does not take in the address of a media file."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A file that a row names."""
+
+    line: int
+    reference: MediaReference
+
+
+def names_files(layout: Format) -> bool:
+    """Whether rows of the layout can name files at all."""
+    return type(layout).references is not Format.references
+
+
+def named_files(path: Path, layout: Format) -> Iterator[Named]:
+    """Every file that the rows of a dataset's file name, in order."""
+    if not names_files(layout):
+        return
+    for block in blocks(path):
+        if b"s3:" not in block.raw:
+            continue
+        for line, content in enumerate(block.lines, block.first):
+            if b"s3:" in content:
+                yield from (Named(line, each) for each in layout.references_of(content))
+
+
+def is_here(uri: str) -> bool:
+    """Whether a row names a file of this machine: `file:a.png`, or a path without a scheme."""
+    return uri.startswith("file:") or "://" not in uri
+
+
+def place_of(uri: str) -> str:
+    """Where in the dataset a file lies that is not stored yet; '' for any other address."""
+    return f"{folder_name}/{uri.removeprefix(waiting)}" if uri.startswith(waiting) else ""
+
+
+def readdressed(line: bytes, addresses: Callable[[str], str | None]) -> bytes:
+    """The row with other addresses of files; None keeps one. A row that keeps all keeps its bytes."""
+    before = msgspec.json.decode(line)
+    after = _readdressed(before, addresses)
+    return line if after == before else msgspec.json.encode(after)
+
+
+def _readdressed(value: object, addresses: Callable[[str], str | None]) -> object:
+    if isinstance(value, list):
+        return [_readdressed(item, addresses) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: (addresses(item) or item)
+        if key in keys and isinstance(item, str)
+        else _readdressed(item, addresses)
+        for key, item in value.items()
+    }
+
+
+def listing(folder: Path) -> str:
+    """A digest of the folder's files by name, size and time of change; '' without a folder."""
+    if not folder.is_dir():
+        return ""
+    running = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            stat, name = path.stat(), path.relative_to(folder).as_posix()
+            running.update(canonical([name, stat.st_size, stat.st_mtime_ns]) + b"\n")
+    return running.hexdigest()
+
+
+@dataclass
+class Gathering:
+    """Brings the files that rows name from a folder into a dataset."""
+
+    folder: Path
+    """Where the paths in rows begin."""
+    out: Path
+    """The dataset's folder."""
+    files: int = 0
+    size: int = 0
+    """Bytes of them."""
+    _addresses: dict[str, str] = field(default_factory=dict)
+
+    def line(self, line: bytes, layout: Format, place: str) -> bytes:
+        """The row with the addresses of what it names, which is there. Raises DataError at `place`."""
+        here = [each for each in layout.references_of(line) if is_here(each.uri)]
+        for each in here:
+            if each.uri not in self._addresses:
+                self._addresses[each.uri] = self._gathered(each, place)
+        return readdressed(line, self._addresses.get) if here else line
+
+    def _gathered(self, reference: MediaReference, place: str) -> str:
+        path = (self.folder / reference.uri.removeprefix("file:").removeprefix("//")).resolve()
+        if not path.is_relative_to(self.folder.resolve()) or not path.is_file():
+            what = f"{place}: {reference.field}: no file '{reference.uri}' in {self.folder.name}/"
+            raise DataError(f"{what}. Name it relative to the media folder")
+        digest = digest_of(path)
+        address = f"{waiting}sha256-{digest}/{foreign.sub('-', path.name)}"
+        target = self.out / place_of(address)
+        if not target.exists():
+            if copy_whole(path, target) != digest:
+                raise DataError(
+                    f"{place}: {reference.field}: {path.name} changed while it was read; run again"
+                )
+            self.files += 1
+            self.size += target.stat().st_size
+        return address

@@ -1,0 +1,297 @@
+"""collect: records that exist already become samples, mixed by weight; nothing is asked and nothing paid."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Annotated, ClassVar
+
+import msgspec
+from pydantic import Field
+
+from polytune.data.samples import Sample, SampleTeacher, SampleUsage, encode_sample
+from polytune.engine.artifacts import Facts
+from polytune.engine.progress import Progress
+from polytune.engine.step import Outcome, Scope, Step, Work
+from polytune.errors import DataError
+from polytune.files import published
+from polytune.fingerprint import fingerprint
+from polytune.sources.interface import SOURCES, BadRecord, PassedOver, Record, Source, SourceSpec
+from polytune.spec.model import FieldProblem, Inherited, Items, Member, MemberSpec, Spec
+from polytune.steps._mixing import Mixture
+from polytune.steps._repeats import Repeats
+
+samples_name = "samples.jsonl"
+unusable_name = "unusable.jsonl"
+shown_problems = 8
+told_every = 2000
+"""Samples between two live lines."""
+listing_scheme = "listing:"
+
+
+class CollectSpec(Spec):
+    """Collects records from files, S3 or logs."""
+
+    sources: Annotated[Items[Annotated[MemberSpec, Member("sources")]], Field(min_length=1)]
+    """Where records come from."""
+    system: str = ""
+    """The system prompt of records that state none."""
+    shortfall: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of records that may be unusable; with more, the step fails."""
+    seed: Annotated[int, Inherited()] = 0
+    """Decides which source is first where several are due."""
+
+    def problems(self) -> list[FieldProblem]:
+        """Weights for some sources only, and two sources of one name."""
+        specs = _source_specs(self)
+        found = []
+        if len({each.weight is None for each in specs}) > 1:
+            number = next(number for number, each in enumerate(specs) if each.weight is None)
+            found.append(FieldProblem(f"sources.{number}", "needs a `weight` too, or no source has one"))
+        for number, each in enumerate(specs):
+            if each.name and each.name in [other.name for other in specs[:number]]:
+                found.append(FieldProblem(f"sources.{number}.name", "another source has this name"))
+        return found
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """Where a sample was collected."""
+
+    source: str
+    file: str
+    line: int
+
+
+class CollectedSample(Sample, frozen=True, kw_only=True):
+    """A sample that says where it was collected: its cell is the source, its template file and line."""
+
+    origin: Origin
+    rating: float | None = None
+
+
+@dataclass
+class Counts:
+    """What came of one source."""
+
+    taken: int = 0
+    unusable: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+    def facts(self) -> Facts:
+        """As metrics tell it."""
+        left_out = {"passed_over": dict(sorted(self.passed_over.items()))} if self.passed_over else {}
+        return {"taken": self.taken, "unusable": self.unusable, **left_out}
+
+
+class Collect(Step):
+    """Samples as `generate` writes them, in the order of the mixture; `unusable.jsonl`, what could not be."""
+
+    version = 1
+    Spec = CollectSpec
+    consumes: ClassVar = {}
+    produces = "Samples"
+
+    def __init__(self, spec: CollectSpec, files: Mapping[str, Path], scope: Scope) -> None:
+        super().__init__(spec, files, scope)
+        self.spec = spec
+        self.specs = _source_specs(spec)
+        self.names = _names(self.specs)
+        self.sources = [_source(each, number, files, scope) for number, each in enumerate(self.specs)]
+
+    def missing(self) -> str:
+        """What the sources lack on this machine."""
+        found = ((name, source.missing()) for name, source in zip(self.names, self.sources, strict=True))
+        return "; ".join(f"{name}: {lacking}" for name, lacking in found if lacking)
+
+    def exists(self, uri: str) -> bool:
+        """Whether a source holds what it held; True when it cannot be looked at."""
+        number, _, digest = uri.removeprefix(listing_scheme).partition(":")
+        now = self.sources[int(number)].listing()
+        return now in ("", digest)
+
+    async def run(self, work: Work) -> Outcome:
+        """Reads every source once, in turn. Raises DataError when too many records are unusable."""
+        loop = asyncio.get_running_loop()
+
+        def tell(done: int) -> None:
+            loop.call_soon_threadsafe(work.report, Progress(done=done, total=done, unit="records"))
+
+        return await asyncio.to_thread(self._collected, work, tell)
+
+    def _collected(self, work: Work, tell: Callable[[int], None]) -> Outcome:
+        listings = {number: source.listing() for number, source in enumerate(self.sources)}
+        with Collection(self, work.folder, tell) as collection:
+            collection.collect()
+        unusable = sum(each.unusable for each in collection.counts)
+        self._check(collection, work)
+        records = {samples_name: collection.samples}
+        if unusable:
+            records[unusable_name] = unusable
+        teachers = sorted(collection.teachers)
+        return Outcome(
+            files=tuple(records),
+            records=records,
+            facts={"teacher": teachers[0] if len(teachers) == 1 else "", "short_system": ""},
+            metrics={
+                "samples": collection.samples,
+                "unusable": unusable,
+                "sources": {
+                    name: counts.facts() for name, counts in zip(self.names, collection.counts, strict=True)
+                },
+            },
+            resources={
+                f"what {self.names[number]} held": f"{listing_scheme}{number}:{digest}"
+                for number, digest in listings.items()
+                if digest
+            },
+        )
+
+    def _check(self, collection: Collection, work: Work) -> None:
+        """Raises DataError when too many records are unusable, or none is left."""
+        unusable, samples = sum(each.unusable for each in collection.counts), collection.samples
+        if unusable > self.spec.shortfall * (unusable + samples) or not samples:
+            raise DataError("\n".join(self._complaint(collection, work, unusable)))
+
+    def _complaint(self, collection: Collection, work: Work, unusable: int) -> Iterator[str]:
+        if not unusable:
+            left_out = Counter[str]()
+            for each in collection.counts:
+                left_out.update(each.passed_over)
+            told = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common())
+            yield f"no record is left: {told or 'the sources are empty'}. Check the sources and their options"
+            return
+        allowed = f", and shortfall allows {self.spec.shortfall:.0%}" if self.spec.shortfall else ""
+        yield f"{unusable:,} of {unusable + collection.samples:,} records are unusable{allowed}"
+        yield from map(str, collection.problems)
+        if unusable > len(collection.problems):
+            yield f"and {unusable - len(collection.problems):,} more"
+        kept = work.folder.parent / f"{work.folder.name.strip('.').partition('.')[0]}-{unusable_name}"
+        collection.unusable_path.replace(kept)
+        yield f"All of them: {kept.relative_to(work.root)}. Mend them, or state `shortfall:`"
+
+
+class Collection:
+    """One pass over all sources; a context manager around the files that are written."""
+
+    def __init__(self, step: Collect, folder: Path, tell: Callable[[int], None]) -> None:
+        self.counts = [Counts() for _ in step.sources]
+        self.samples = 0
+        self.problems: list[BadRecord] = []
+        """The first few."""
+        self.teachers: set[str] = set()
+        self.unusable_path = folder / unusable_name
+        self._step = step
+        self._folder = folder
+        self._tell = tell
+        self._opened = ExitStack()
+        self._repeats = Repeats()
+        self._readers = [source.records() for source in step.sources]
+        self._next: list[Record | None] = [None] * len(step.sources)
+
+    def __enter__(self) -> Collection:
+        self._rows: IO[bytes] = self._opened.enter_context(published(self._folder / samples_name))
+        self._unusable: IO[bytes] = self._opened.enter_context(published(self.unusable_path))
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for reader in self._readers:
+            close = getattr(reader, "close", None)
+            if close:
+                close()
+        self._opened.__exit__(*raised)  # type: ignore[arg-type]
+
+    def collect(self) -> None:
+        """Every record of the mixture is written."""
+        weights = [each.weight for each in self._step.specs if each.weight is not None]
+        mixture = Mixture(weights or None, len(self._readers), self._step.spec.seed)
+        while (source := mixture.next(self._has_more)) is not None:
+            record, self._next[source] = self._next[source], None
+            assert record is not None, "the mixture asked whether there is one"
+            self._write(source, record)
+
+    def _has_more(self, source: int) -> bool:
+        """Whether the source has another record, which is then read."""
+        counts, limit = self.counts[source], self._step.specs[source].limit
+        if limit is not None and counts.taken >= limit:
+            return False
+        for found in self._readers[source]:
+            if isinstance(found, PassedOver):
+                counts.passed_over[found.reason] += 1
+            elif isinstance(found, BadRecord):
+                self._refuse(source, found)
+            elif found.earlier:
+                self._refuse(source, _too_long(found))
+            else:
+                self._next[source] = found
+                return True
+        return False
+
+    def _refuse(self, source: int, found: BadRecord) -> None:
+        self.counts[source].unusable += 1
+        if len(self.problems) < shown_problems:
+            self.problems.append(found)
+        named = {"source": self._step.names[source], **msgspec.to_builtins(found)}
+        self._unusable.write(msgspec.json.encode(named) + b"\n")
+
+    def _write(self, source: int, record: Record) -> None:
+        self.counts[source].taken += 1
+        self.samples += 1
+        sample = self._sample(source, record)
+        self.teachers.add(sample.teacher.label)
+        self._rows.write(encode_sample(sample) + b"\n")
+        if self.samples % told_every == 0:
+            self._tell(self.samples)
+
+    def _sample(self, source: int, record: Record) -> CollectedSample:
+        name = self._step.names[source]
+        system = record.system or self._step.spec.system
+        request = fingerprint("polytune.collected.v1", {"system": system, "prompt": record.prompt})
+        draw = self._repeats.before(request)
+        return CollectedSample(
+            id=f"{request[:16]}-{draw}",
+            cell={"source": name},
+            template=f"{record.file}:{record.line}",
+            system=system,
+            prompt=record.prompt,
+            teacher=SampleTeacher(kind=self._step.specs[source].kind, label=record.teacher or name),
+            request=request,
+            draw=draw,
+            answer=record.answer,
+            usage=SampleUsage(),
+            origin=Origin(name, record.file, record.line),
+            rating=record.rating,
+        )
+
+
+def _too_long(record: Record) -> BadRecord:
+    questions = 1 + sum(turn.role == "user" for turn in record.earlier)
+    return BadRecord(
+        file=record.file,
+        line=record.line,
+        path="",
+        reason=f"a conversation of {questions} questions; a sample holds one",
+        fix="Give the file to a `dataset` step, which keeps conversations.",
+    )
+
+
+def _source_specs(spec: CollectSpec) -> Sequence[SourceSpec]:
+    return [each for each in spec.sources if isinstance(each, SourceSpec)]
+
+
+def _names(specs: Sequence[SourceSpec]) -> list[str]:
+    """What each source is called: its name, else its kind, with its number when that is taken."""
+    names: list[str] = []
+    for number, spec in enumerate(specs, start=1):
+        name = spec.name or spec.kind
+        names.append(f"{name}-{number}" if name in names else name)
+    return names
+
+
+def _source(spec: SourceSpec, number: int, files: Mapping[str, Path], scope: Scope) -> Source:
+    prefix = f"sources.{number}."
+    own = {name.removeprefix(prefix): path for name, path in files.items() if name.startswith(prefix)}
+    return SOURCES.load(spec.kind)(spec, own, scope)

@@ -1,0 +1,263 @@
+"""dataset: files that are in a training layout already become a dataset to validate, upload and train on.
+
+Rows are kept as they are, whatever they hold: images, videos, tools, several turns. Only the addresses of
+media files that lie on this machine are replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import IO, Annotated, Any, ClassVar
+from zlib import crc32
+
+import msgspec
+from pydantic import AfterValidator, Field
+
+from polytune.data.formatting import Split, provenance_name, split_names
+from polytune.data.hashes import RowTable, bare, stable_hash
+from polytune.data.lines import blocks
+from polytune.data.splits import Placer, Shares
+from polytune.engine.step import Outcome, Scope, Step, Work
+from polytune.files import published
+from polytune.formats.interface import FORMATS, Conversation, Format, unreadable
+from polytune.spec.model import CatalogueName, FieldProblem, Inherited, InputFile, Spec
+from polytune.steps import _media as media
+from polytune.steps._repeats import Repeats
+
+listing_scheme = "listing:"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class DivisionSpec(Spec):
+    """Shares of the prompts; they add up to 1."""
+
+    train: Share = 0.8
+    """What the model is trained on."""
+    validation: Share = 0.1
+    """What the loss is measured on while training."""
+    test: Share = 0.1
+    """What base and custom model are compared on; it is never uploaded."""
+
+    def problems(self) -> list[FieldProblem]:
+        """Shares that do not add up, or leave nothing to train on."""
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-9:
+            return [FieldProblem("", f"the shares must add up to 1, not {total:g}")]
+        return [] if self.train > 0 else [FieldProblem("train", "must be above 0")]
+
+
+class DatasetSpec(Spec):
+    """Takes files that are in a training layout already."""
+
+    layout: Annotated[str, CatalogueName("formats"), AfterValidator(FORMATS.checked)] = (
+        "bedrock-conversation-2024"
+    )
+    """The record layout of all files: a name in `formats/`."""
+    train: InputFile
+    """The rows to train on; with `split`, all rows."""
+    validation: InputFile | None = None
+    """Rows on which the loss is measured while training."""
+    test: InputFile | None = None
+    """Rows on which base and custom model are compared; they are never uploaded."""
+    split: DivisionSpec | None = None
+    """How the rows of one file are divided, each prompt to one side; instead of `validation` and `test`."""
+    media: str | None = None
+    """The folder, relative to this file, of pictures and videos that rows name by their path in it
+    (`file:a.png`); they are stored with the dataset."""
+    seed: Annotated[int, Inherited()] = 0
+    """Decides which prompts go to which side of a split."""
+
+    def problems(self) -> list[FieldProblem]:
+        """Two ways to divide, or media for rows that can name none."""
+        found = []
+        if self.split is not None and (self.validation or self.test):
+            found.append(FieldProblem("split", "divides one file; take out `validation` and `test`"))
+        if self.media is not None and not media.names_files(FORMATS.load(self.layout)()):
+            found.append(FieldProblem("media", f"rows of {self.layout} name no files"))
+        return found
+
+
+class Dataset(Step):
+    """A dataset: a file for each split and `provenance.jsonl`, which says where each row came from."""
+
+    version = 1
+    Spec = DatasetSpec
+    consumes: ClassVar = {}
+    produces = "Dataset"
+
+    def __init__(self, spec: DatasetSpec, files: Mapping[str, Path], scope: Scope) -> None:
+        super().__init__(spec, files, scope)
+        self.spec = spec
+        self.media = (scope.folder / spec.media).resolve() if spec.media is not None else None
+
+    def missing(self) -> str:
+        """The media folder that is not there."""
+        return "" if self.media is None or self.media.is_dir() else f"no such folder '{self.spec.media}'"
+
+    def exists(self, uri: str) -> bool:
+        """Whether the media folder holds what it held; True when it is gone."""
+        now = media.listing(self.media) if self.media else ""
+        return now in ("", uri.removeprefix(listing_scheme))
+
+    async def run(self, work: Work) -> Outcome:
+        """Streams every file once."""
+        held = media.listing(self.media) if self.media else ""
+        writing = await asyncio.to_thread(self._written, work.folder)
+        rows = {f"{split}.jsonl": count for split, count in writing.rows.items()}
+        gathered = writing.gathering
+        folder = (media.folder_name,) if gathered and gathered.files else ()
+        figures = {"media_files": gathered.files, "media_bytes": gathered.size} if gathered else {}
+        return Outcome(
+            files=(*rows, provenance_name, *folder),
+            records={**rows, provenance_name: sum(rows.values())},
+            facts={"layout": self.spec.layout, "system": writing.system},
+            metrics={"rows": dict(writing.rows), **figures},
+            resources={f"what {self.spec.media} held": f"{listing_scheme}{held}"} if held else {},
+        )
+
+    def _written(self, folder: Path) -> Writing:
+        gathering = media.Gathering(self.media, folder) if self.media else None
+        splits = _divided(self.spec.split) if self.spec.split else list(self._stated())
+        writing = Writing(FORMATS.load(self.spec.layout)("optional"), splits, gathering)
+        with ExitStack() as opened:
+            files = {split: opened.enter_context(published(folder / f"{split}.jsonl")) for split in splits}
+            provenance = opened.enter_context(published(folder / provenance_name))
+            for row in self._rows(writing, splits):
+                writing.write(row, files, provenance)
+        return writing
+
+    def _stated(self) -> Iterator[Split]:
+        yield from (split for split in split_names if split in self.files)
+
+    def _rows(self, writing: Writing, splits: list[Split]) -> Iterator[Row]:
+        """Every line of every file with its split."""
+        if self.spec.split is not None:
+            shares = [getattr(self.spec.split, split) for split in splits]
+            sides = Sides(writing.layout, Placer(Shares(shares), self.spec.seed))
+            for number, line in _lines(self.files["train"]):
+                yield Row(splits[sides.of(line, number)], self._shown(self.files["train"]), number, line)
+            return
+        for split in splits:
+            for number, line in _lines(self.files[split]):
+                yield Row(split, self._shown(self.files[split]), number, line)
+
+    def _shown(self, path: Path) -> str:
+        root = self.scope.root
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line and where it goes."""
+
+    split: Split
+    file: str
+    number: int
+    line: bytes
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """One line of `provenance.jsonl`, as `format` writes it: the template is the row's old place."""
+
+    split: str
+    line: int
+    sample: str
+    cell: dict[str, str]
+    template: str
+    request: str
+
+
+class Writing:
+    """What has been written so far."""
+
+    def __init__(self, layout: Format, splits: list[Split], gathering: media.Gathering | None) -> None:
+        self.layout = layout
+        self.gathering = gathering
+        self.rows: dict[Split, int] = dict.fromkeys(splits, 0)
+        self._repeats = Repeats()
+        self._systems: set[str] = set()
+        """At most two."""
+
+    @property
+    def system(self) -> str:
+        """The one system prompt of all rows; '' when there is none or they differ."""
+        return next(iter(self._systems)) if len(self._systems) == 1 else ""
+
+    def write(self, row: Row, files: Mapping[Split, IO[bytes]], provenance: IO[bytes]) -> None:
+        """The row is in its file. Raises DataError for a media file that is not there."""
+        line = self._readdressed(row)
+        self._look(line, row.number)
+        self.rows[row.split] += 1
+        digest = sha256(line).hexdigest()
+        origin = Origin(
+            split=row.split,
+            line=self.rows[row.split],
+            sample=f"{digest[:16]}-{self._repeats.before(digest)}",
+            cell={"file": row.file},
+            template=f"{row.file}:{row.number}",
+            request=digest,
+        )
+        files[row.split].write(line + b"\n")
+        provenance.write(msgspec.json.encode(origin) + b"\n")
+
+    def _readdressed(self, row: Row) -> bytes:
+        if self.gathering is None or unreadable(row.line, row.number) is not None:
+            return row.line
+        return self.gathering.line(row.line, self.layout, f"{row.file}:{row.number}")
+
+    def _look(self, line: bytes, number: int) -> None:
+        if len(self._systems) < 2:
+            said = self.layout.clean(line) or self.layout.check(line, number).conversation
+            self._systems.add((said.system or "") if said else "")
+
+
+class Sides:
+    """Which side of a split each row goes to: all rows of one prompt to the same."""
+
+    def __init__(self, layout: Format, placer: Placer) -> None:
+        self._layout = layout
+        self._placer = placer
+        self._cell = placer.new_cell()
+        self._table = RowTable()
+        self._rows = 0
+
+    def of(self, line: bytes, number: int) -> int:
+        """The side of one row, by its place among the shares."""
+        self._rows += 1
+        prompt = bare(self._prompt(line, number))
+        tags = self._table.meet(
+            [stable_hash(prompt)], [self._rows], lambda _: self._placer.place(self._cell, crc32(prompt)) + 1
+        )
+        return tags[0] - 1
+
+    def _prompt(self, line: bytes, number: int) -> str:
+        """What is asked, media included; of a row that cannot be read all of it."""
+        said = self._layout.clean(line)
+        if said is not None:
+            return _asked(said)
+        said = self._layout.check(line, number).conversation
+        if said is None:
+            return line.decode(errors="replace")
+        return "\0".join((_asked(said), *(each.uri for each in self._layout.references_of(line))))
+
+
+def _asked(said: Conversation) -> str:
+    """All turns up to the answer."""
+    turns = said.turns[:-1] if said.turns[-1].role == "assistant" else said.turns
+    return "\0".join(turn.text for turn in turns)
+
+
+def _divided(split: DivisionSpec) -> list[Split]:
+    return [name for name in split_names if getattr(split, name) > 0]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    found: Any = chain.from_iterable(enumerate(block.lines, block.first) for block in blocks(path))
+    yield from found

@@ -1,0 +1,1 @@
+"""Tests of where existing records come from."""
