@@ -288,6 +288,8 @@ class Client(Generic[Q]):
             else:
                 self._start(self._land(trial.job, answer))
             trial = self._sendable()
+            if trial is not None and self.endpoint.concurrency.growing:
+                self._send_all()
 
     async def _attempt(self, trial: _Trial[Q]) -> Reply:
         """The reply, with everything that was set aside settled. Raises Failure."""

@@ -25,9 +25,9 @@ fewest_answers = 40
 """Before so many, a share says nothing."""
 deepest_cut = 0.5
 growth_seconds = 1.0
-"""A place more in so much time while there are refusals."""
+"""A place more in so much time while refusals are neither few nor too many."""
 regained = 1.0
-"""Places more for each round of answers without any refusal."""
+"""Places more for each round of answers while there are few."""
 unevenness = 0.8
 """Questions are sent this much closer than evenly, so that the even spacing itself never limits."""
 shortest_wait_seconds = 0.001
@@ -78,6 +78,11 @@ class Concurrency:
         """Whether the endpoint's refusals keep the limit below what was asked for."""
         return self.cuts > 0 and self.limit < self.most
 
+    @property
+    def growing(self) -> bool:
+        """Whether there may soon be more places than now."""
+        return self.limit < self.most
+
     def take(self) -> None:
         """A question is on its way."""
         self.taken += 1
@@ -92,7 +97,7 @@ class Concurrency:
         """An answer came after so many seconds: the limit may grow."""
         self._see(_Seen(self.clock(), refused=False))
         self._usual = seconds if not self._usual else self._usual + (seconds - self._usual) * learning_share
-        if self.limit < self.most and self._wanted:
+        if self._wanted and self.growing:
             self._wanted = False
             self._grow()
 
@@ -115,7 +120,7 @@ class Concurrency:
     def _grow(self) -> None:
         if not self.cuts:
             self.limit = min(self.most, self.limit + 1)
-        elif not self._refused and len(self._recent) >= fewest_answers:
+        elif len(self._recent) >= fewest_answers and self._refused <= gate / 2 * len(self._recent):
             self.limit = min(self.most, self.limit + regained / self.limit)
         elif self.clock() - self._grown >= growth_seconds:
             self._grown = self.clock()

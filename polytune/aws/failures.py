@@ -95,7 +95,7 @@ _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
         Remedy(
             Kind.CREDENTIALS,
             "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE in the environment or .env, or "
-            "sign in with `aws sso login`; then `polytune resume`.",
+            "sign in with `aws sso login`; then run it again.",
         ),
     ),
     (
@@ -111,7 +111,7 @@ _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
         ),
         Remedy(
             Kind.CREDENTIALS,
-            "Sign in again (`aws sso login`) or correct the credentials; then `polytune resume`.",
+            "Sign in again (`aws sso login`) or correct the credentials; then run it again.",
         ),
     ),
     (
@@ -125,12 +125,12 @@ _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
         Remedy(
             Kind.CREDENTIALS,
             "Correct AWS_PROFILE or the files under ~/.aws (AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE); "
-            "then `polytune resume`.",
+            "then run it again.",
         ),
     ),
     (
         (boto.ProxyConnectionError, boto.InvalidProxiesConfigError),
-        Remedy(Kind.UNREACHABLE, "Check HTTPS_PROXY and NO_PROXY, then `polytune resume`."),
+        Remedy(Kind.UNREACHABLE, "Check HTTPS_PROXY and NO_PROXY, then run it again."),
     ),
     (
         (
@@ -147,7 +147,7 @@ _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
         ),
         Remedy(
             Kind.UNREACHABLE,
-            "Check the network, the region and AWS_ENDPOINT_URL, then `polytune resume`.",
+            "Check the network, the region and AWS_ENDPOINT_URL, then run it again.",
         ),
     ),
     (

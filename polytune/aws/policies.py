@@ -44,6 +44,8 @@ class Facts:
     """Inference profiles through which it does, such as us.amazon.nova-premier-v1:0."""
     profile_regions: tuple[str, ...] = ()
     """The regions those profiles route to; all regions when empty."""
+    publishes_function_with: str = ""
+    """The role of the Lambda function that the caller makes out of a grader file."""
     deploys: bool = False
     """Whether the caller also deploys, invokes and deletes custom models."""
     partition: str = "aws"
@@ -98,9 +100,26 @@ def caller_policy(facts: Facts, role_arn: str) -> dict[str, Any]:
     if facts.kms_key_arns:
         actions = ["kms:CreateGrant", "kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt"]
         statements.append(_allow("Keys", actions, list(facts.kms_key_arns)))
+    if facts.publishes_function_with:
+        statements.extend(_publishing(facts))
     if facts.deploys:
+        statements.append(_allow("UseOfDeployments", ["cloudwatch:GetMetricStatistics"], ["*"]))
         statements.append(_allow("Deployments", list(_deployment_actions), _deployed(facts)))
     return _document(*statements)
+
+
+def _publishing(facts: Facts) -> list[dict[str, Any]]:
+    """A grader file becomes a function, which runs with a role of its own."""
+    actions = [
+        "lambda:CreateFunction",
+        "lambda:GetFunction",
+        "lambda:UpdateFunctionCode",
+        "lambda:UpdateFunctionConfiguration",
+    ]
+    own = facts.arn("function:polytune-reward-*", service="lambda")
+    passing = _allow("PassTheFunctionsRole", ["iam:PassRole"], [facts.publishes_function_with])
+    condition = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
+    return [_allow("GraderFunction", actions, [own]), {**passing, "Condition": condition}]
 
 
 _deployment_actions = (

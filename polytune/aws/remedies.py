@@ -39,7 +39,7 @@ def _group(kind: Kind, advice: str, codes: str) -> dict[str, Remedy]:
 _groups = (
     _group(
         Kind.CREDENTIALS,
-        "Sign in again (`aws sso login`, or fresh keys in the environment or .env), then `polytune resume`.",
+        "Sign in again (`aws sso login`, or fresh keys in the environment or .env), then run it again.",
         """
             ExpiredToken ExpiredTokenException ExpiredTradeInTokenException RequestExpired
             TokenRefreshRequired UnauthorizedException
@@ -48,7 +48,7 @@ _groups = (
     _group(
         Kind.CREDENTIALS,
         "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN or the profile, then "
-        "`polytune resume`.",
+        "run it again.",
         """
             InvalidClientTokenId InvalidAccessKeyId InvalidToken InvalidSecurity SignatureDoesNotMatch
             InvalidSignatureException IncompleteSignature IncompleteSignatureException
@@ -58,14 +58,14 @@ _groups = (
     ),
     _group(
         Kind.CREDENTIALS,
-        "Set this machine's clock (signatures are valid for minutes), then `polytune resume`.",
+        "Set this machine's clock (signatures are valid for minutes), then run it again.",
         """
             RequestTimeTooSkewed RequestInTheFuture
         """,
     ),
     _group(
         Kind.CREDENTIALS,
-        "Check the identity provider and its token, then `polytune resume`.",
+        "Check the identity provider and its token, then run it again.",
         """
             IDPRejectedClaim InvalidIdentityToken InvalidIdentityTokenException
         """,
@@ -109,8 +109,7 @@ _groups = (
     ),
     _group(
         Kind.UNREACHABLE,
-        "AWS asks to slow down: wait and `polytune resume`, or lower the concurrency or ask for a "
-        "higher quota.",
+        "AWS asks to slow down: wait and run it again, or lower the concurrency or ask for a higher quota.",
         """
             Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException
             RequestLimitExceeded BandwidthLimitExceeded TooManyRequestsException
@@ -120,7 +119,7 @@ _groups = (
     ),
     _group(
         Kind.UNREACHABLE,
-        "A fault inside AWS: wait and `polytune resume`; status: health.aws.amazon.com.",
+        "A fault inside AWS: wait and run it again; status: health.aws.amazon.com.",
         """
             InternalServerException InternalServerError InternalFailure InternalError
             InternalErrorException ServiceUnavailable ServiceUnavailableException ServiceException
@@ -130,7 +129,7 @@ _groups = (
     ),
     _group(
         Kind.UNREACHABLE,
-        "The connection was too slow: check the network, then `polytune resume`.",
+        "The connection was too slow: check the network, then run it again.",
         """
             RequestTimeout RequestTimeoutException 408
         """,
@@ -138,14 +137,14 @@ _groups = (
     _group(
         Kind.UNREACHABLE,
         "The answer was cut off on the way; it was asked for again in vain. Check the network or the "
-        "proxy, then `polytune resume`.",
+        "proxy, then run it again.",
         """
             TruncatedResponse
         """,
     ),
     _group(
         Kind.UNREACHABLE,
-        "The answer lacks members that the service promises; wait and `polytune resume`. If it keeps "
+        "The answer lacks members that the service promises; wait and run it again. If it keeps "
         "happening, update boto3.",
         """
             IncompleteAnswer
@@ -174,14 +173,14 @@ _groups = (
     ),
     _group(
         Kind.UNREACHABLE,
-        "Check the identity provider and its token, then `polytune resume`.",
+        "Check the identity provider and its token, then run it again.",
         """
             IDPCommunicationError OpenIdIdpCommunicationError
         """,
     ),
     _group(
         Kind.UNREACHABLE,
-        "Something else is changing it: wait until that is done, then `polytune resume`.",
+        "Something else is changing it: wait until that is done, then run it again.",
         """
             OperationAborted ConditionalRequestConflict ConcurrentModification
             EntityTemporarilyUnmodifiable ResourceNotReadyException SnapStartNotReadyException
@@ -291,7 +290,7 @@ _groups = (
     ),
     _group(
         Kind.REFUSED,
-        "Start the upload again: `polytune resume` makes a new one.",
+        "Run it again: that starts a new upload.",
         """
             InvalidPart InvalidPartOrder EntityTooSmall TooManyParts InvalidWriteOffset InvalidRange 416
             MissingContentLength 411
@@ -351,7 +350,7 @@ _groups = (
     ),
     _group(
         Kind.REFUSED,
-        "Somebody changed it in between: look at it, then `polytune resume`.",
+        "Somebody changed it in between: look at it, then run it again.",
         """
             PreconditionFailedException RoleModified DeleteConflict UnmodifiableEntity
         """,

@@ -24,7 +24,7 @@ WORDINGS: tuple[Wording, ...] = (
     _wording(
         r"security token .*(expired|invalid)|credentials? (has|have|is|are) expired",
         Kind.CREDENTIALS,
-        "Sign in again (`aws sso login`, or fresh keys in the environment or .env), then `polytune resume`.",
+        "Sign in again (`aws sso login`, or fresh keys in the environment or .env), then run it again.",
     ),
     _wording(
         r"name is currently in use|already in use|name .*already exists|already exist",
@@ -61,13 +61,12 @@ WORDINGS: tuple[Wording, ...] = (
     _wording(
         r"mutating state|is being (created|updated|deleted)|not in (a|an) .*state",
         Kind.UNREACHABLE,
-        "Something else is changing it: wait until that is done, then `polytune resume`.",
+        "Something else is changing it: wait until that is done, then run it again.",
     ),
     _wording(
         r"too many connections|rate exceeded|too many requests|too many tokens",
         Kind.UNREACHABLE,
-        "AWS asks to slow down: wait and `polytune resume`, or lower the concurrency or ask for a "
-        "higher quota.",
+        "AWS asks to slow down: wait and run it again, or lower the concurrency or ask for a higher quota.",
     ),
     _wording(
         r"input is too long|too many input tokens|maximum context",

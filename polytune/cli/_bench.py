@@ -38,7 +38,7 @@ class Made:
 
     def file(self, artifact: str, name: str) -> Path | None:
         """The file of that name of the last artifact of a type; None when there is none."""
-        for made in reversed(self.artifacts.values()):
+        for made in reversed(tuple(self.artifacts.values())):
             if made.type == artifact and name in made.files:
                 return self.folder / made.files[name].path
         return None

@@ -14,7 +14,7 @@ from polytune.cli import _account as account
 from polytune.cli import _job_words as words
 from polytune.cli import options
 from polytune.cli._table import table
-from polytune.engine.jobbook import JobRow, JobState
+from polytune.engine.jobbook import JobBook, JobRow, JobState
 from polytune.errors import UsageError, did_you_mean
 from polytune.platforms._bedrock_inventory import Inventory, Kind, Remote, batch, customization, model_import
 from polytune.wiring import Desk
@@ -96,8 +96,7 @@ def _besides(inventory: Inventory, kind: Kind) -> list[Remote]:
 
 
 def _jobs(desk: Desk) -> list[JobRow]:
-    rows = desk.ledger.connection.execute("SELECT body FROM jobs ORDER BY rowid DESC")
-    return [msgspec.json.decode(body, type=JobRow) for (body,) in rows]
+    return JobBook(desk.ledger).all_jobs()
 
 
 def _local(jobs: Sequence[JobRow], wanted: str, as_json: bool) -> None:

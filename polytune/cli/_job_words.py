@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from polytune.cli._chart import Series, chart
+from polytune.engine.jobbook import JobBook
 from polytune.engine.ledger import Ledger
 from polytune.engine.workspace import find_workspace
 from polytune.platforms._bedrock_curves import Curves
@@ -102,7 +103,7 @@ def handle_of(name: str, workspace: Path | None) -> str:
         return name
     ledger = Ledger.open(found)
     try:
-        row = ledger.connection.execute("SELECT body FROM jobs WHERE token = ?", (name,)).fetchone()
-        return str(msgspec.json.decode(row[0]).get("handle") or name) if row else name
+        job = JobBook(ledger).of_token(name)
+        return job.handle or name if job else name
     finally:
         ledger.close()

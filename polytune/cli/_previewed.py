@@ -1,4 +1,4 @@
-"""What a preview shows of each sample: the question, the answer, the row made of it, and what is wrong with it."""
+"""What a preview shows of each sample: its question and answer, the row made of them, and what is wrong."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ shown_lines = 12
 """Of one text on the screen; `--json` has all of it."""
 narrowest, widest = 60, 110
 label_width = 10
-of_many_rows = frozenset({"too-few-rows", "few-rows", "validation-set"})
+of_many_rows = frozenset({"too-few-rows", "few-rows", "validation-set", "empty-file"})
 """Rules about how many rows there are, which says nothing of a handful."""
 
 

@@ -26,7 +26,7 @@ from polytune.engine.selection import Flags, before
 from polytune.errors import UsageError
 from polytune.wiring import Desk
 
-fewest, most = 1, 100
+fewest, most = 1, 20
 asking_kind = "generate"
 previewed_types = ("Samples", "Dataset", "CheckedDataset")
 """What may be made for a look: nothing of it leaves this machine but questions to a teacher."""
@@ -105,11 +105,11 @@ def _rest(desk: Desk, whole: Compiled) -> str:
     """What the whole run still costs, in words."""
     plan = desk.planner(whole, options.selected(whole, Flags())).plan(whole)
     found = desk.estimates(plan)
-    asked = [
-        found[step.step.id] for step in plan.steps if step.step.kind == asking_kind and step.step.id in found
-    ]
     words = []
-    for estimate in asked:
-        price = price_text(estimate.usd_low, estimate.usd_high) or "price unknown"
-        words.append(f"{estimate.reused or 0:,} answers reused, {estimate.requests or 0:,} to ask, {price}")
+    for step in whole.steps:
+        estimate = found.get(step.id)
+        if step.kind == asking_kind and estimate is not None:
+            price = price_text(estimate.usd_low, estimate.usd_high) or "price unknown"
+            counts = f"{estimate.reused or 0:,} answers reused, {estimate.requests or 0:,} to ask"
+            words.append(f"{counts}, {price}")
     return "; ".join(words)

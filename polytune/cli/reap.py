@@ -15,6 +15,7 @@ from polytune.cli import _account as account
 from polytune.cli import options
 from polytune.cli._table import table
 from polytune.engine.clock import clock_at
+from polytune.engine.jobbook import JobBook
 from polytune.errors import PolytuneError
 from polytune.lazy import part
 from polytune.wiring import Desk
@@ -53,8 +54,7 @@ def command(
 
 def _known(desk: Desk) -> set[str]:
     """Every address that a run of the ledger refers to."""
-    rows = desk.ledger.connection.execute("SELECT body FROM jobs")
-    handles = {str(msgspec.json.decode(body).get("handle", "")) for (body,) in rows}
+    handles = {job.handle for job in JobBook(desk.ledger).all_jobs()}
     return handles | {uri for result in desk.ledger.results() for uri in result.resources.values()}
 
 

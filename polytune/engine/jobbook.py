@@ -56,6 +56,16 @@ class JobBook:
         ).fetchone()
         return msgspec.json.decode(row[0], type=JobRow) if row else None
 
+    def all_jobs(self) -> list[JobRow]:
+        """Every job, the latest first."""
+        rows = self.ledger.connection.execute("SELECT body FROM jobs ORDER BY rowid DESC")
+        return [msgspec.json.decode(body, type=JobRow) for (body,) in rows]
+
+    def of_token(self, token: str) -> JobRow | None:
+        """The job of that token."""
+        row = self.ledger.connection.execute("SELECT body FROM jobs WHERE token = ?", (token,)).fetchone()
+        return msgspec.json.decode(row[0], type=JobRow) if row else None
+
     def open_jobs(self) -> list[JobRow]:
         """Every job that was not seen to end."""
         rows = self.ledger.connection.execute(

@@ -16,7 +16,6 @@ longest_name = 63
 key_digits = 10
 longest_tag_value = 256
 tag_prefix = "polytune:"
-key_tag, expiry_tag, idle_tag, name_tag = (f"{tag_prefix}{n}" for n in ("key", "expires-at", "idle", "name"))
 
 
 def label_facts(label: Label) -> Facts:

@@ -57,6 +57,8 @@ class Wants:
     deployments: tuple[Deployed, ...] = ()
     invokes: bool = False
     """Whether the caller asks models."""
+    function_role_arn: str = ""
+    """The role of a grader file's function."""
     functions: tuple[str, ...] = ()
     """Lambda functions that reward answers: ARNs, or what polytune will name them, up to the digest."""
     logs: tuple[str, ...] = ()
@@ -82,6 +84,7 @@ class Wants:
                 each.format(region=places.region, account=account, partition=partition)
                 for each in self.functions
             ),
+            publishes_function_with=self.function_role_arn,
             invoked_models=models,
             invoked_profiles=profiles,
             deploys=self.invokes or bool(self.deployments),
@@ -104,8 +107,14 @@ def wants_of(compiled: Compiled, places: Places, assume_role_arn: str) -> Wants:
         deployments=tuple(_deployed(step) for step in steps if step.kind == "deploy"),
         invokes=any(step.kind in asking for step in steps),
         functions=tuple(_functions(steps)),
+        function_role_arn=next((_function_role(step) for step in steps if _function_role(step)), ""),
         logs=tuple(step.spec["logs"]["uri"] for step in steps if step.spec.get("logs")),
     )
+
+
+def _function_role(step: CompiledStep) -> str:
+    reward: Any = step.spec.get("reward")
+    return str(reward.get("function_role_arn") or "") if isinstance(reward, Mapping) else ""
 
 
 def _kind(step: CompiledStep) -> str:

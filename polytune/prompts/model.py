@@ -205,6 +205,12 @@ def _problems(document: Document, error: ValidationError) -> list[Problem]:
 
 
 def _wrong(place: tuple[Step, ...], found: list[ErrorDetails]) -> str:
+    context = found[0].get("ctx", {})
+    if found[0]["type"] in ("too_short", "too_long"):
+        least, most = context.get("min_length"), context.get("max_length")
+        return f"has {context['actual_length']} items; {f'at least {least}' if least else f'at most {most}'} belong here"
+    if "error" in context:
+        return str(context["error"])
     names = {_expected.get(detail["type"], detail["msg"]): None for detail in found}
     if (
         "a mapping" in names

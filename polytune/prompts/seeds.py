@@ -193,6 +193,7 @@ class _Reading:
 
     def row(self, stated: Mapping[str, object], line: int) -> None:
         values: dict[str, Value] = {}
+        before = len(self.problems)
         for name, value in stated.items():
             if value is None or value == "":
                 continue
@@ -203,6 +204,8 @@ class _Reading:
                 self.add(line, name, "must be a text or a number")
             else:
                 values[name] = value
+        if len(self.problems) > before:
+            return
         name = str(values.pop(id_column, "")) or fingerprint("polytune.seed.v1", values)[:id_digits]
         if name in self._lines:
             self.add(line, "", f"is the same seed as line {self._lines[name]}: '{name}'")

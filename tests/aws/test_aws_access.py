@@ -145,7 +145,7 @@ def test_keys_outweigh_a_profile_of_the_environment_but_not_one_of_the_experimen
 @pytest.mark.parametrize("profile", ["broken", "sso", "nobody"])
 def test_a_profile_that_gives_nothing_asks_to_sign_in(configured: dict[str, str], profile: str) -> None:
     """A failing program, an SSO session that nobody opened, a profile that does not exist."""
-    with pytest.raises(NeedsCredentials, match="`polytune resume`"):
+    with pytest.raises(NeedsCredentials, match="run it again"):
         Access("us-east-1", profile, environment=configured).account()
 
 

@@ -78,11 +78,11 @@ def test_the_remedy_fits_the_status_of_the_model(service: str) -> None:
     ],
 )
 def test_every_spelling_of_bad_credentials_pauses(code: str) -> None:
-    """Such a failure is NeedsCredentials, and its remedy ends with resume."""
+    """Such a failure is NeedsCredentials, and its remedy ends with another try."""
     failure = explain(client_error(code, "no", 403), "bedrock", "GetCustomModel")
 
     assert isinstance(failure, NeedsCredentials)
-    assert "`polytune resume`" in str(failure)
+    assert "run it again" in str(failure)
     assert not failure.transient
 
 
