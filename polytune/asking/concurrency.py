@@ -31,8 +31,10 @@ regained = 1.0
 unevenness = 0.8
 """Questions are sent this much closer than evenly, so that the even spacing itself never limits."""
 shortest_wait_seconds = 0.001
+rest_growth = 50.0
 longest_rest_answers = 5.0
-"""A refused question's place rests for at most so many times as an answer takes."""
+"""A refused question's place rests for `rest_growth` times the share of refusals, in units of the time that
+an answer takes, and for at most so many of them."""
 
 
 learning_share = 0.05
@@ -52,7 +54,7 @@ class Concurrency:
     def __init__(self, most: int, clock: Clock = time.monotonic) -> None:
         self.most = most
         self.clock = clock
-        self.limit = float(max(min(4, most), most // 4))
+        self.limit = float(max(min(4, most), most // 2))
         self.taken = 0
         self.cuts = 0
         self._recent: deque[_Seen] = deque(maxlen=window_answers)
@@ -108,7 +110,7 @@ class Concurrency:
         usual = self._usual or unknown_seconds
         if len(self._recent) >= fewest_answers and share > gate:
             self._cut(usual)
-        rest = usual * min(longest_rest_answers, 100 * share) * random.uniform(0.5, 1.0)
+        rest = usual * min(longest_rest_answers, rest_growth * share) * random.uniform(0.5, 1.0)
         return rest if retry_after is None else min(rest, retry_after)
 
     def _see(self, seen: _Seen) -> None:

@@ -18,7 +18,7 @@ from polytune.data.hashes import all_bare
 from polytune.data.lines import LineBlock
 from polytune.data.samples import SampleRow, rows_of
 from polytune.errors import DataError
-from polytune.formats.interface import FORMATS
+from polytune.formats.interface import FORMATS, Conversation, Turn
 
 
 class FormatOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +82,7 @@ class Preparation:
     def __init__(self, samples: Path, options: FormatOptions) -> None:
         """Raises UnknownMember for an unknown format, DataError for a system prompt that is missing."""
         self._samples = samples
-        self._format = FORMATS.load(options.format)()
+        self._format = FORMATS.load(options.format)("optional")
         self._same_system = options.system != "full"
         self._system = _stated_system(options)
 
@@ -108,7 +108,20 @@ class Preparation:
             systems = [self._system] * len(samples)
         else:
             systems = [sample.system or None for sample in samples]
-        return self._format.exchanges(systems, [s.prompt for s in samples], [s.answer for s in samples])
+        if all(sample.answer and not sample.follow_ups for sample in samples):
+            return self._format.exchanges(systems, [s.prompt for s in samples], [s.answer for s in samples])
+        return [
+            self._format.encode(Conversation(system, _turns(sample)))
+            for system, sample in zip(systems, samples, strict=True)
+        ]
+
+
+def _turns(sample: SampleRow) -> tuple[Turn, ...]:
+    """A conversation that ends with the answer; with the user's turn where there is none."""
+    turns = [Turn("user", sample.prompt)]
+    for each in sample.follow_ups:
+        turns += [Turn("assistant", each.answer), Turn("user", each.prompt)]
+    return tuple([*turns, Turn("assistant", sample.answer)] if sample.answer else turns)
 
 
 def _origins(samples: list[SampleRow]) -> list[bytes]:

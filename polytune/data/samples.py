@@ -34,6 +34,13 @@ class SampleUsage(msgspec.Struct, frozen=True, kw_only=True):
     """False when the teacher itself reported the figures."""
 
 
+class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a longer conversation: an answer, and what the user said next."""
+
+    answer: str
+    prompt: str
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """One line of `samples.jsonl`."""
 
@@ -84,7 +91,10 @@ class SampleRow(msgspec.Struct, frozen=True, gc=False):
     prompt: str
     request: str
     answer: str
+    """The last one; empty in a sample that is a prompt alone."""
     system: str = ""
+    follow_ups: tuple[FollowUp, ...] = ()
+    """What came between the prompt and the last answer."""
 
 
 _row_decoder = msgspec.json.Decoder(SampleRow)

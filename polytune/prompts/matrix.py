@@ -130,6 +130,12 @@ class Matrix:
         found = {tuple(cell.items()): cell for cell in filter(None, map(self._cell, combinations))}
         return list(found.values())
 
+    @property
+    def uneven(self) -> bool:
+        """Whether it states more than axes and their values."""
+        stated = (each for values in self.axes.values() for each in values)
+        return bool(self.exclude) or any(each.when or each.weight != 1 for each in stated)
+
     @cached_property
     def _conditional(self) -> bool:
         return any(each.when for values in self.axes.values() for each in values)

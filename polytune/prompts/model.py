@@ -178,10 +178,10 @@ _expected = {
     "model_type": "a text",
     "model_attributes_type": "a text",
 }
-_keys_below: Mapping[str, type[Spec]] = {
-    "slots": Distribution,
-    "templates": TemplateText,
-    "examples": Example,
+_keys_below: Mapping[str, tuple[str, ...]] = {
+    "slots": tuple(Distribution.model_fields),
+    "templates": ("text", *TemplateText.model_fields),
+    "examples": tuple(Example.model_fields),
 }
 
 
@@ -191,10 +191,9 @@ def _problems(document: Document, error: ValidationError) -> list[Problem]:
     problems = []
     for detail in error.errors(include_url=False):
         if detail["type"] == "extra_forbidden":
-            known = (
-                _keys_below.get(str(detail["loc"][0]), PromptFile) if len(detail["loc"]) > 1 else PromptFile
-            )
-            what = f"unknown key.{did_you_mean(str(detail['loc'][-1]), list(known.model_fields))}"
+            top = detail["loc"][0] if len(detail["loc"]) > 1 else ""
+            known = _keys_below.get(str(top), tuple(PromptFile.model_fields))
+            what = f"unknown key.{did_you_mean(str(detail['loc'][-1]), known)}"
             problems.append(document.problem(detail["loc"], what, key=True))
         elif detail["type"] == "missing":
             place = document.known(detail["loc"][:-1])
@@ -208,7 +207,8 @@ def _wrong(place: tuple[Step, ...], found: list[ErrorDetails]) -> str:
     context = found[0].get("ctx", {})
     if found[0]["type"] in ("too_short", "too_long"):
         least, most = context.get("min_length"), context.get("max_length")
-        return f"has {context['actual_length']} items; {f'at least {least}' if least else f'at most {most}'} belong here"
+        bound = f"at least {least}" if least else f"at most {most}"
+        return f"has {context['actual_length']} items; {bound} belong here"
     if "error" in context:
         return str(context["error"])
     names = {_expected.get(detail["type"], detail["msg"]): None for detail in found}

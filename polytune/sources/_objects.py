@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from polytune.aws.access import Access
 from polytune.aws.failures import NeedsCredentials
 from polytune.aws.objects import Objects
 from polytune.aws.places import Place, place_of
-from polytune.errors import Paused
+from polytune.errors import Paused, PolytuneError
+from polytune.fingerprint import canonical
 from polytune.settings import Settings
 
 fetched_ahead = 8
@@ -42,12 +44,22 @@ class Fetched:
 
 
 class Shelf:
-    """The objects whose addresses begin with a prefix and end in one of some ways."""
+    """The objects below a prefix whose keys are wanted."""
 
-    def __init__(self, access: Access, prefix_uri: str, endings: tuple[str, ...]) -> None:
+    def __init__(self, access: Access, prefix_uri: str, wanted: Callable[[str], bool]) -> None:
         self._access = access
         self._prefix = place_of(prefix_uri)
-        self._endings = endings
+        self._wanted = wanted
+
+    def digest(self) -> str:
+        """Another one whenever the listing is another; '' when S3 does not tell."""
+        running = hashlib.sha256()
+        try:
+            for each in self.listed():
+                running.update(canonical([each.uri, each.bytes, each.etag]) + b"\n")
+        except PolytuneError:
+            return ""
+        return running.hexdigest()
 
     def listed(self) -> Iterator[Listed]:
         """In S3's order of keys. Raises AwsFailure; Paused without credentials."""
@@ -55,7 +67,7 @@ class Shelf:
         with _pausing():
             for item in self._access.service("s3").pages("ListObjectsV2", members, "Contents"):
                 place = Place(self._prefix.bucket, str(item["Key"]))
-                if place.key.endswith(self._endings) and item["Size"]:
+                if item["Size"] and self._wanted(place.key):
                     yield Listed(place.uri, int(item["Size"]), str(item.get("ETag", "")))
 
     def fetched(self) -> Iterator[Fetched]:
@@ -81,11 +93,11 @@ class Shelf:
                     found.path.unlink(missing_ok=True)
 
 
-def shelf(uri: str, region: str, settings: Settings, endings: tuple[str, ...]) -> Shelf:
+def shelf(uri: str, region: str, settings: Settings, wanted: Callable[[str], bool]) -> Shelf:
     """The objects below an address, with the credentials and, unless stated, the region in force."""
     given = settings.environment
     found = region or given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return Shelf(Access(found, environment=given), uri, endings)
+    return Shelf(Access(found, environment=given), uri, wanted)
 
 
 @contextmanager

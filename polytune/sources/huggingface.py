@@ -16,12 +16,13 @@ import msgspec
 from polytune.data.reading import row_of
 from polytune.engine.step import Scope
 from polytune.errors import DataError, Unavailable
-from polytune.sources._digests import digest_of_files
 from polytune.sources._rows import At, FieldsSpec, record_of_object, record_of_row
-from polytune.sources.interface import Found, Source, SourceSpec
+from polytune.sources.interface import Found, Source, SourceSpec, digest_of_files
 
 library = "pyarrow"
 endings = (".arrow", ".parquet")
+cached = ("cache-", "tmp")
+"""How files begin that the library keeps beside a dataset for itself."""
 rows_at_once = 1024
 
 
@@ -90,7 +91,8 @@ class Huggingface(Source):
 
 
 def _data_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix in endings and path.is_file())
+    found = (path for path in folder.rglob("*") if path.suffix in endings and path.is_file())
+    return sorted(path for path in found if not path.name.startswith(cached))
 
 
 def _rows(path: Path, shown: str) -> Iterator[dict[str, Any]]:

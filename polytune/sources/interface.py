@@ -10,8 +10,9 @@ Records come in an order that stays when more are added at the end, and memory s
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -19,6 +20,7 @@ import msgspec
 from pydantic import Field
 
 from polytune.engine.step import Scope
+from polytune.fingerprint import canonical
 from polytune.formats.interface import Turn
 from polytune.registry import Family
 from polytune.spec.model import MemberSpec
@@ -110,6 +112,15 @@ class Source(ABC):
         """A file as records name it: relative to the workspace where it is inside, else by its name."""
         root = self.scope.root
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def digest_of_files(paths: Iterable[Path], folder: Path) -> str:
+    """One digest of files by name below the folder, size and time of change: another listing has another."""
+    running = hashlib.sha256()
+    for path in paths:
+        stat, name = path.stat(), path.relative_to(folder).as_posix()
+        running.update(canonical([name, stat.st_size, stat.st_mtime_ns]) + b"\n")
+    return running.hexdigest()
 
 
 SOURCES: Family[Source] = Family("sources", "source", Source)

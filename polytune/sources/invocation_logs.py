@@ -16,12 +16,11 @@ from pydantic import Field
 
 from polytune.data.invocationlogs import NotConvertible, conversation_of
 from polytune.engine.step import Scope
-from polytune.errors import DataError, PolytuneError
+from polytune.errors import DataError
 from polytune.lazy import part
-from polytune.sources._digests import digest_of_files, digest_of_objects
 from polytune.sources._lines import numbered_lines
 from polytune.sources._rows import At, record_of_conversation
-from polytune.sources.interface import Found, PassedOver, Source, SourceSpec
+from polytune.sources.interface import Found, PassedOver, Source, SourceSpec, digest_of_files
 from polytune.spec.model import FieldProblem, Items
 
 endings = (".json.gz", ".jsonl.gz", ".json", ".jsonl")
@@ -91,16 +90,17 @@ class InvocationLogs(Source):
 
     @property
     def _shelf(self) -> Any:
-        return part("sources._objects").shelf(self.spec.uri, self.spec.region, self.scope.settings, endings)
+        objects, spec = part("sources._objects"), self.spec
+        prefix = spec.uri.partition("://")[2].partition("/")[2]
+        return objects.shelf(
+            spec.uri, spec.region, self.scope.settings, lambda key: _is_log(key.removeprefix(prefix))
+        )
 
     def listing(self) -> str:
         """The logs there are now."""
-        try:
-            if self.spec.uri:
-                return digest_of_objects(each for each in self._shelf.listed() if _is_log(each.uri))
-            return digest_of_files(self._local(), self.folder) if self.folder.is_dir() else ""
-        except (OSError, PolytuneError):
-            return ""
+        if self.spec.uri:
+            return str(self._shelf.digest())
+        return digest_of_files(self._local(), self.folder) if self.folder.is_dir() else ""
 
     def records(self) -> Iterator[Found]:
         """One record a call, log after log. Raises DataError where there are no logs."""
@@ -118,11 +118,10 @@ class InvocationLogs(Source):
             yield from ((path, self.shown(path)) for path in self._local())
         else:
             for fetched in self._shelf.fetched():
-                if _is_log(fetched.uri):
-                    yield fetched.path, fetched.uri
+                yield fetched.path, fetched.uri
 
     def _local(self) -> list[Path]:
-        found = (path for path in self.folder.rglob("*") if path.name.endswith(endings) and path.is_file())
+        found = (path for path in self.folder.rglob("*") if path.is_file())
         return sorted(path for path in found if _is_log(path.relative_to(self.folder).as_posix()))
 
     def _record(self, line: bytes, at: At) -> Found:
@@ -152,8 +151,8 @@ class InvocationLogs(Source):
 
 
 def _is_log(name: str) -> bool:
-    """Whether it is no large body, which has a file of its own."""
-    return bodies not in name.split("/")[:-1][-1:]
+    """Whether a file is a log and no large body, which has a file of its own beside the logs."""
+    return name.endswith(endings) and name.split("/")[-2:-1] != [bodies]
 
 
 def _ending(body: Any) -> str:

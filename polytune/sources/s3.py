@@ -9,9 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from polytune.engine.step import Scope
-from polytune.errors import DataError, PolytuneError
+from polytune.errors import DataError
 from polytune.lazy import part
-from polytune.sources._digests import digest_of_objects
 from polytune.sources._lines import numbered_lines
 from polytune.sources._rows import At, FieldsSpec, record_of_line
 from polytune.sources.interface import Found, Source, SourceSpec
@@ -41,14 +40,12 @@ class S3(Source):
 
     @property
     def _shelf(self) -> Any:
-        return part("sources._objects").shelf(self.spec.uri, self.spec.region, self.scope.settings, endings)
+        objects, spec = part("sources._objects"), self.spec
+        return objects.shelf(spec.uri, spec.region, self.scope.settings, lambda key: key.endswith(endings))
 
     def listing(self) -> str:
         """What is below the prefix now."""
-        try:
-            return digest_of_objects(self._shelf.listed())
-        except PolytuneError:
-            return ""
+        return str(self._shelf.digest())
 
     def records(self) -> Iterator[Found]:
         """One record a line, object after object. Raises DataError where there are none."""

@@ -8,7 +8,6 @@ whatever account it goes to, and rows are checked in the shape in which they are
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,8 +18,8 @@ import msgspec
 from polytune.data.lines import blocks
 from polytune.errors import DataError
 from polytune.files import copy_whole, digest_of
-from polytune.fingerprint import canonical
 from polytune.formats.interface import Format, MediaReference
+from polytune.sources.interface import digest_of_files
 
 folder_name = "media"
 """The folder of a dataset that holds the files, by the end of their address."""
@@ -91,12 +90,8 @@ def listing(folder: Path) -> str:
     """A digest of the folder's files by name, size and time of change; '' without a folder."""
     if not folder.is_dir():
         return ""
-    running = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            stat, name = path.stat(), path.relative_to(folder).as_posix()
-            running.update(canonical([name, stat.st_size, stat.st_mtime_ns]) + b"\n")
-    return running.hexdigest()
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return digest_of_files(files, folder)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from math import lcm
 from random import Random
 
 
@@ -19,7 +20,12 @@ class Mixture:
         """Without weights the sources take turns. The seed decides who is first among equals."""
         self.ends_early = weights is not None
         """Whether the mixture ends with the first source that has no more."""
-        self._weights = [Fraction(str(weight)) for weight in weights or [1.0] * sources]
+        exact = [Fraction(str(weight)) for weight in weights or [1.0] * sources]
+        scale = lcm(*(weight.denominator for weight in exact))
+        self._weights = [int(weight * scale) for weight in exact]
+        whole = lcm(*self._weights)
+        self._distances = [whole // weight for weight in self._weights]
+        """How far apart two records of a source are, in parts that are the same for all."""
         self._left = list(range(sources))
         self._rank = list(range(sources))
         Random(f"polytune.mixture.v1:{seed}").shuffle(self._rank)
@@ -40,4 +46,4 @@ class Mixture:
         whole = sum(self._weights[each] for each in self._left)
         place = 1 + sum(self._taken[each] for each in self._left)
         due = [each for each in self._left if self._taken[each] * whole < place * self._weights[each]]
-        return min(due, key=lambda each: ((self._taken[each] + 1) / self._weights[each], self._rank[each]))
+        return min(due, key=lambda each: ((self._taken[each] + 1) * self._distances[each], self._rank[each]))

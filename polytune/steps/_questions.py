@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,7 +10,9 @@ from pathlib import Path
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.files import digest_of
 from polytune.prompts.library import Library, load_library
+from polytune.prompts.matrix import Matrix
 from polytune.prompts.plan import PlannedSample, plan
+from polytune.prompts.seeds import read_seeds
 from polytune.steps._verifying import Attempt
 from polytune.teachers.interface import Request, RequestDigests
 
@@ -25,6 +27,8 @@ class Question:
     planned: PlannedSample
     request: Request
     ask: Ask
+    follow_ups: tuple[str, ...] = ()
+    """The user's later turns."""
 
     @property
     def id(self) -> str:
@@ -34,16 +38,18 @@ class Question:
     @property
     def attempt(self) -> Attempt:
         """The first attempt at it."""
-        return Attempt(self.planned.index, self.id, self.request, self.ask.draw)
+        return Attempt(self.planned.index, self.id, self.request, self.ask.draw, follow_ups=self.follow_ups)
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is planned: how many samples over which matrix, in the order that the seed chooses."""
 
-    matrix: Mapping[str, Sequence[str | int | float]]
+    matrix: Matrix
     seed: int
     count: int
+    seeds: Path | None = None
+    """The rows that samples are made around."""
 
 
 class Questions:
@@ -54,18 +60,23 @@ class Questions:
         self.prompts = prompts
         self.root = root
         self.digest = digest
-        self._read: tuple[str, Library] | None = None
+        self._read: tuple[list[str], Library] | None = None
+
+    def planned(self) -> Iterator[PlannedSample]:
+        """The plan itself."""
+        return islice(plan(self.wanted.matrix, self.library(), self.wanted.seed), self.wanted.count)
 
     def __iter__(self) -> Iterator[Question]:
-        library, wanted = self.library(), self.wanted
-        for planned in islice(plan(wanted.matrix, library, wanted.seed), wanted.count):
-            rendered = library.render(planned.cell, planned.template_index, planned.slots)
+        library = self.library()
+        for planned in self.planned():
+            rendered = library.render(planned.cell, planned.template_index, planned.slots, planned.shots)
             request = Request(
                 system=rendered.system,
                 prompt=rendered.prompt,
                 variables={**planned.cell, **planned.slots},
             )
-            yield Question(planned, request, Ask(self.digest(request), planned.draw))
+            ask = Ask(self.digest(request), planned.draw)
+            yield Question(planned, request, ask, rendered.follow_ups)
 
     def looked_up(self, answers: AnswerMemory) -> Iterator[tuple[Question, StoredAnswer | None]]:
         """Each question with its first answer, if that is remembered."""
@@ -79,13 +90,21 @@ class Questions:
         return Ask(self.digest(attempt.request), attempt.draw)
 
     def library(self) -> Library:
-        """The prompt library, read anew only when the file is another one.
+        """The prompt library, read anew only when a file of it is another one.
 
         Raises SpecError when it cannot serve the matrix.
         """
-        digest = digest_of(self.prompts)
-        if self._read is None or self._read[0] != digest:
-            inside = self.prompts.is_relative_to(self.root)
-            shown = self.prompts.relative_to(self.root) if inside else self.prompts
-            self._read = digest, load_library(self.prompts, self.wanted.matrix, shown=str(shown))
+        if self._read is None or self._read[0] != self._digests(self._read[1]):
+            rows = self.wanted.seeds
+            seeds = None if rows is None else read_seeds(rows, self._shown(rows))
+            shown = self._shown(self.prompts)
+            library = load_library(self.prompts, self.wanted.matrix, shown=shown, seeds=seeds)
+            self._read = self._digests(library), library
         return self._read[1]
+
+    def _digests(self, library: Library) -> list[str]:
+        rows = [] if self.wanted.seeds is None else [self.wanted.seeds]
+        return [digest_of(path) for path in (self.prompts, *rows, *library.files)]
+
+    def _shown(self, path: Path) -> str:
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from polytune.data.lineage import Derivation, LinkedSample, Said
 from polytune.data.samples import Sample
 from polytune.engine.answers import Ask, StoredAnswer
 from polytune.steps._verifying import Rejected
@@ -14,18 +15,23 @@ from polytune.steps._verifying import Rejected
 def answers_in(samples: Iterable[bytes]) -> Iterator[StoredAnswer]:
     """The answers that a samples file holds, to rebuild a lost memory from."""
     for line in samples:
-        sample = msgspec.json.decode(line, type=Sample)
-        answer = {
-            "text": sample.answer,
-            "usage": msgspec.to_builtins(sample.usage),
-            "price_usd": sample.price_usd,
-        }
-        yield StoredAnswer(
-            ask=Ask(sample.request, sample.draw),
-            body=msgspec.json.encode(answer),
-            tokens=sample.usage.input_tokens + sample.usage.output_tokens,
-            price_usd=sample.price_usd,
-        )
+        sample = msgspec.json.decode(line, type=LinkedSample)
+        yield _stored(sample, sample.answer)
+        for each in sample.follow_ups or ():
+            yield _stored(each, each.answer)
+        if sample.derivation:
+            yield _stored(sample.derivation, sample.derivation.answer)
+
+
+def _stored(paid: Sample | Said | Derivation, text: str) -> StoredAnswer:
+    """An answer that one line of a samples file holds."""
+    answer = {"text": text, "usage": msgspec.to_builtins(paid.usage), "price_usd": paid.price_usd}
+    return StoredAnswer(
+        ask=Ask(paid.request, paid.draw),
+        body=msgspec.json.encode(answer),
+        tokens=paid.usage.input_tokens + paid.usage.output_tokens,
+        price_usd=paid.price_usd,
+    )
 
 
 def rejects_in(rejects: Iterable[bytes]) -> Iterator[StoredAnswer]:

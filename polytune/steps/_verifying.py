@@ -13,7 +13,7 @@ no attempt in it is paid twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -46,6 +46,8 @@ fewest_losses, largest_lost_share = 10, 0.01
 hopeless_rejects = 25
 """So many samples rejected for good before the first is taken, and the rest are not asked."""
 learning_share = 0.05
+unknown_answer = "." * round(expected_output_tokens * characters_per_token)
+"""Stands for an answer whose length must be estimated."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,29 @@ class Attempt:
     """With the repairs asked for so far."""
     planned_draw: int
     redraws: int = 0
+    follow_ups: tuple[str, ...] = ()
+    """The user's turns that are still to come in this conversation."""
+    said: tuple[Repair, ...] = ()
+    """The answers taken so far in this conversation, each with the user's next turn."""
+    asks: tuple[Ask, ...] = ()
+    """The names of those answers."""
+
+    @property
+    def prompt(self) -> str:
+        """The user's turn that is answered now."""
+        return self.said[-1].error if self.said else self.request.prompt
+
+    def after(self, answer: str, ask: Ask) -> Attempt:
+        """The first attempt at the user's next turn, this answer being taken."""
+        said = (*self.said, Repair(answer=answer, error=self.follow_ups[0]))
+        return replace(
+            self,
+            request=msgspec.structs.replace(self.request, repairs=said),
+            redraws=0,
+            follow_ups=self.follow_ups[1:],
+            said=said,
+            asks=(*self.asks, ask),
+        )
 
     @property
     def draw(self) -> int:
@@ -106,6 +131,30 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     """The answer as it came."""
     tokens: int = 0
     price_usd: float | None = 0.0
+
+
+def turns_known(
+    teacher: Teacher,
+    ask_for: Callable[[Attempt], Ask],
+    answers: AnswerMemory,
+    attempt: Attempt,
+    stored: StoredAnswer | None,
+) -> Iterator[tuple[Attempt, StoredAnswer | None]]:
+    """Every turn of a sample, with its answer where that is remembered and those before it are.
+
+    For what is only estimated: a turn after an unknown answer is put to an answer of the usual length.
+    """
+    while True:
+        yield attempt, stored
+        if not attempt.follow_ups:
+            return
+        text = unknown_answer
+        if stored is not None and teacher.may_fail and teacher.flaw(stored.body, attempt.request, ()):
+            stored = None
+        if stored is not None:
+            text = teacher.parse(stored.body, attempt.request).text
+        attempt = attempt.after(text, ask_for(attempt))
+        stored = None if stored is None else answers.get(ask_for(attempt))
 
 
 class TeacherRespondent(Respondent[Attempt]):
@@ -155,6 +204,8 @@ class Places(Reception[Attempt]):
     """By place; only of samples that were not taken at once."""
     lost: dict[int, str] = field(default_factory=dict)
     """By place: why there will be no answer."""
+    conversations: dict[int, Attempt] = field(default_factory=dict)
+    """By place: the last attempt; only of samples with several turns."""
     turned_down: set[int] = field(default_factory=set)
     """Places whose every attempt was rejected."""
     _refilled: dict[int, int] = field(default_factory=dict)
@@ -166,6 +217,9 @@ class Places(Reception[Attempt]):
         if attempt.redraws == 0 and not attempt.request.repairs:
             self.rejections.pop(attempt.index, None)
         fault = self.unusable(attempt, answer) or await self._judged(attempt, answer)
+        if fault is None and attempt.follow_ups:
+            text = self.teacher.parse(answer.body, attempt.request).text
+            return self._job(attempt.after(text, answer.ask))
         if fault is None:
             self.take(attempt, answer.ask)
             return None
@@ -176,6 +230,10 @@ class Places(Reception[Attempt]):
         if follow is None:
             self._turn_down(attempt, reason)
             return None
+        return self._job(follow)
+
+    def _job(self, follow: Attempt) -> Job[Attempt]:
+        """The next attempt, with its answer if that is remembered."""
         ask = self.ask_for(follow)
         known = self.answers.get(ask)
         self.gauge.reused += known is not None
@@ -195,8 +253,10 @@ class Places(Reception[Attempt]):
 
     def take(self, attempt: Attempt, ask: Ask) -> None:
         """The sample's place is filled."""
-        if attempt.index in self.rejections:
+        if attempt.index in self.rejections or attempt.said:
             self.taken[attempt.index] = ask
+        if attempt.said:
+            self.conversations[attempt.index] = attempt
         self._taken_count += 1
         self.gauge.settled()
 
@@ -211,8 +271,7 @@ class Places(Reception[Attempt]):
         if not self.judges:
             return None
         text = self.teacher.parse(answer.body, attempt.request).text
-        request = attempt.request
-        case = Case(prompt=request.prompt, answer=text, variables=request.variables)
+        case = Case(prompt=attempt.prompt, answer=text, variables=attempt.request.variables)
         for judge in self.judges:
             verdict = await judge.grader.judge(case)
             if not verdict.passed:
@@ -235,7 +294,7 @@ class Places(Reception[Attempt]):
         if by != "teacher" and rules.on_reject == "drop":
             return None
         if by != "teacher" and rules.on_reject == "repair":
-            if len(request.repairs) >= rules.max_repairs:
+            if len(request.repairs) - len(attempt.said) >= rules.max_repairs:
                 return None
             said = self.teacher.parse(answer.body, request).text
             repairs = (*request.repairs, Repair(answer=said, error=reason))

@@ -226,16 +226,16 @@ class Sides:
         self._placer = placer
         self._cell = placer.new_cell()
         self._table = RowTable()
-        self._rows = 0
 
     def of(self, line: bytes, number: int) -> int:
         """The side of one row, by its place among the shares."""
-        self._rows += 1
         prompt = bare(self._prompt(line, number))
-        tags = self._table.meet(
-            [stable_hash(prompt)], [self._rows], lambda _: self._placer.place(self._cell, crc32(prompt)) + 1
+        (tag,) = self._table.meet(
+            [stable_hash(prompt)],
+            [stable_hash(line)],
+            lambda _: self._placer.place(self._cell, crc32(prompt)) + 1,
         )
-        return tags[0] - 1
+        return abs(tag) - 1
 
     def _prompt(self, line: bytes, number: int) -> str:
         """What is asked, media included; of a row that cannot be read all of it."""

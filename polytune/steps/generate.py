@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
@@ -18,6 +18,7 @@ from polytune.asking.client import Client, Job
 from polytune.asking.endpoint import endpoint_called
 from polytune.asking.gauge import Gauge
 from polytune.asking.patience import patience_in
+from polytune.data.lineage import LinkedSample, Said
 from polytune.data.samples import Sample, SampleTeacher, SampleUsage, encode_sample
 from polytune.engine.answers import AnswerMemory, StoredAnswer
 from polytune.engine.artifacts import Artifact
@@ -25,21 +26,27 @@ from polytune.engine.step import Estimate, KeyFacts, Outcome, Scope, Step, Work
 from polytune.files import digest_of, published
 from polytune.fingerprint import Json
 from polytune.graders.interface import GRADERS, GraderSpec, Identity
+from polytune.prompts.conditions import Condition
+from polytune.prompts.coverage import Coverage, coverage
+from polytune.prompts.matrix import Axis, Matrix
+from polytune.prompts.seeds import SeedsSpec
 from polytune.spec.model import FieldProblem, Inherited, InputFile, Items, Member, MemberSpec, Spec
-from polytune.spec.resolved import secret_references, spec_json
 from polytune.steps._questions import Plan, Question, Questions
 from polytune.steps._remembering import answers_in, rejects_in
-from polytune.steps._verifying import Attempt, Judge, Places, Rejected, Rules, TeacherRespondent
-from polytune.teachers.interface import (
-    TEACHERS,
-    RequestDigests,
-    Teacher,
-    TeacherSpec,
-    characters_per_token,
+from polytune.steps._teachers import estimate_of, identity_of, teacher_of, usd_for
+from polytune.steps._verifying import (
+    Attempt,
+    Judge,
+    Places,
+    Rejected,
+    Rules,
+    TeacherRespondent,
+    turns_known,
 )
-
-assumed_output_tokens = (150, 600)
-"""Range for estimates before any answer of this teacher is known: the original toolkit assumed 500."""
+from polytune.teachers.interface import (
+    RequestDigests,
+    Usage,
+)
 
 
 class PlainGenerateSpec(Spec):
@@ -51,10 +58,20 @@ class PlainGenerateSpec(Spec):
     """Who answers."""
     count: Annotated[int, Field(ge=1, le=1_000_000)]
     """How many samples. A larger number keeps the samples of the smaller one."""
-    matrix: dict[str, Annotated[Items[str | int | float], Field(min_length=1)]] = {}
-    """Axes and their values: every combination is a cell, and every prefix covers the cells evenly."""
+    matrix: dict[str, Axis] = {}
+    """Axes and their values: every combination is a cell, and every prefix covers the cells evenly. Values
+    with weights, as in `{techno: 3, house: 1}`, come in proportion; `{value: x, when: {axis: y}}` is a
+    value for some cells only."""
     seed: Annotated[int, Inherited()] = 0
     """Chooses the order of cells, templates and slot values."""
+
+    def planned_matrix(self) -> Matrix:
+        """The matrix and what is excluded from it."""
+        return Matrix.of(self.matrix)
+
+    def problems(self) -> list[FieldProblem]:
+        """What is wrong with the matrix."""
+        return list(self.planned_matrix().problems())
 
 
 class GenerateSpec(PlainGenerateSpec):
@@ -71,11 +88,16 @@ class GenerateSpec(PlainGenerateSpec):
     """How often the teacher is asked to repair one sample."""
     shortfall: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The share of samples that may be missing in the end; with more, the step fails."""
+    exclude: Items[Condition] = ()
+    """Combinations that are no cells: `[{style: jazz, complexity: simple}]`; a list of values is any of
+    them."""
+    seeds: SeedsSpec | None = None
+    """A file of rows that samples are made around, each in turn."""
 
     @model_validator(mode="wrap")
     @classmethod
     def _without_verification(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Any:
-        """A spec that states nothing of verification is a plain one, with the key it always had."""
+        """A spec that states nothing more is a plain one, with the key it always had."""
         spec = handler(data)
         plain = PlainGenerateSpec.model_fields.keys()
         if spec.model_fields_set - plain:
@@ -84,11 +106,16 @@ class GenerateSpec(PlainGenerateSpec):
             _fields_set=spec.model_fields_set, **{name: getattr(spec, name) for name in plain}
         )
 
+    def planned_matrix(self) -> Matrix:
+        """The matrix without what is excluded."""
+        return Matrix.of(self.matrix, self.exclude)
+
     def problems(self) -> list[FieldProblem]:
-        """Nothing is rejected where nobody judges."""
+        """What is wrong with the matrix; and nothing is rejected where nobody judges."""
+        found = super().problems()
         if self.on_reject != "redraw" and not self.graders:
-            return [FieldProblem("on_reject", "needs `graders`: nobody rejects an answer here")]
-        return []
+            found.append(FieldProblem("on_reject", "needs `graders`: nobody rejects an answer here"))
+        return found
 
 
 class _Incomplete(Exception):
@@ -100,6 +127,7 @@ class Known:
     """What memory holds of a plan, and the most that the rest can cost."""
 
     usable: int = 0
+    pays: int = 0
     usd: float | None = 0.0
 
 
@@ -115,66 +143,65 @@ class Generate(Step):
     def __init__(self, spec: PlainGenerateSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
         self.spec = spec
-        self.teacher = _teacher(spec, files, scope)
+        self.teacher = teacher_of(spec.teacher, files, scope)
         self.graders = _graders(spec)
         self.rules = _rules(spec)
 
     @cached_property
     def questions(self) -> Questions:
         """The plan, rendered."""
-        identity = _identity(self.spec.teacher, self.files, self.teacher.not_asked)
-        scope = Plan(self.spec.matrix, self.spec.seed, self.spec.count)
-        return Questions(scope, self.files["prompts"], self.scope.root, RequestDigests(identity))
+        identity = identity_of(self.spec.teacher, self.files, self.teacher.not_asked)
+        seeds = self.files.get("seeds.path")
+        wanted = Plan(self.spec.planned_matrix(), self.spec.seed, self.spec.count, seeds)
+        return Questions(wanted, self.files["prompts"], self.scope.root, RequestDigests(identity))
 
     def key_facts(self) -> KeyFacts:
         """Who judges, with which versions. Raises SpecError when the library cannot serve the matrix."""
-        self.questions.library()
-        watched = [self.files["prompts"]]
+        library = self.questions.library()
+        watched = [self.files["prompts"], *library.files]
+        own = {"library": [digest_of(path) for path in library.files]} if library.files else {}
+        if "seeds.path" in self.files:
+            watched.append(self.files["seeds.path"])
         if not self.graders:
-            return KeyFacts(watched=tuple(watched))
+            return KeyFacts(own, tuple(watched))
         judges: dict[str, Json] = {}
         for name, spec in self.graders.items():
             identity = self._judge_identity(spec)
             judges[name] = {"name": identity.name, "facts": identity.facts}
             watched += identity.watched
-        return KeyFacts({"judges": judges}, tuple(watched))
+        return KeyFacts({**own, "judges": judges}, tuple(watched))
 
     def _judge_identity(self, spec: GraderSpec) -> Identity:
         return GRADERS.load(spec.kind).identity(spec, self.scope.folder, self.scope.settings)
 
     def missing(self) -> str:
-        """What the teacher lacks on this machine."""
+        """What the teacher lacks on this machine; in a rehearsal, a stand-in for it."""
+        if self.scope.settings.rehearsal and not self.teacher.rehearses:
+            kind = self.spec.teacher.kind
+            return f"a rehearsal asks no paid service, and {kind} has no stand-in; use composer or replay"
         return self.teacher.missing()
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Answers to pay and to reuse, and their price range; redraws and repairs come on top."""
-        reused, characters = 0, 0
-        for question, stored in self.questions.looked_up(answers):
+        reused, asked, characters = 0, 0, 0
+        for attempt, stored in self._turns(answers):
             reused += stored is not None
-            characters += question.request.characters if stored is None else 0
-        asked = self.spec.count - reused
-        read = characters / characters_per_token
-        low, high = (asked * tokens for tokens in assumed_output_tokens)
-        return Estimate(
-            requests=asked,
-            reused=reused,
-            tokens=round(read + (low + high) / 2),
-            usd_low=self._usd(read, low),
-            usd_high=self._usd(read, high),
-            note=self._note() if asked else "",
-        )
+            asked += stored is None
+            characters += attempt.request.characters if stored is None else 0
+        return estimate_of(self.teacher, asked=asked, reused=reused, characters=characters)
 
-    def _usd(self, read: float, written: float) -> float | None:
-        price = self.teacher.price()
-        if price.input_usd_per_million_tokens is None or price.output_usd_per_million_tokens is None:
-            return None
-        paid = read * price.input_usd_per_million_tokens + written * price.output_usd_per_million_tokens
-        return round(paid / 1e6, 4)
+    def _turns(self, answers: AnswerMemory) -> Iterator[tuple[Attempt, StoredAnswer | None]]:
+        """Every question of every sample, each with its first answer if that is remembered."""
+        for question, stored in self.questions.looked_up(answers):
+            if not question.follow_ups:
+                yield question.attempt, stored
+                continue
+            yield from turns_known(self.teacher, self.questions.ask, answers, question.attempt, stored)
 
-    def _note(self) -> str:
-        price = self.teacher.price()
-        unknown = price.input_usd_per_million_tokens is None
-        return f"price unknown: {price.source}" if unknown else self.teacher.label
+    def planned_coverage(self) -> Coverage:
+        """What the plan covers of the matrix."""
+        planned = self.questions.planned()
+        return coverage(self.spec.planned_matrix(), (sample.cell for sample in planned))
 
     async def run(self, work: Work) -> Outcome:
         """Asks what memory does not hold, then writes every sample from memory."""
@@ -186,6 +213,7 @@ class Generate(Step):
             ]
             places = Places(self.teacher, judges, self.rules, work.answers, gauge, self.questions.ask)
             rows = await self._filled(work, places)
+        covered = await asyncio.to_thread(self._covered, places)
         records = {"samples.jsonl": rows}
         if self.graders or places.rejections:
             path = work.folder / "rejects.jsonl"
@@ -197,19 +225,28 @@ class Generate(Step):
             files=tuple(records),
             records=records,
             facts={"teacher": self.teacher.label, "short_system": self.questions.library().short_system},
-            metrics={"samples": rows, **rejected},
+            metrics={"samples": rows, **rejected, **covered},
             usage=gauge.usage(),
         )
 
     def _grader(self, spec: GraderSpec) -> Any:
         return GRADERS.load(spec.kind)(spec, self.scope.folder, self.scope.settings)
 
+    def _covered(self, places: Places) -> dict[str, Any]:
+        """The coverage table, where it says more than that every cell got its share of a plain matrix."""
+        matrix = self.spec.planned_matrix()
+        missing = places.lost.keys() | places.turned_down
+        if not matrix.axes or not (missing or matrix.uneven):
+            return {}
+        got = (sample.cell for sample in self.questions.planned() if sample.index not in missing)
+        return {"coverage": coverage(matrix, got, self.spec.count).facts()}
+
     # asking
 
     async def _filled(self, work: Work, places: Places) -> int:
         """How many samples are written. Raises StepFailed when too many are missing."""
         path = work.folder / "samples.jsonl"
-        if not self.graders:
+        if not self.graders and self.questions.library().most_turns == 1:
             rows = await asyncio.to_thread(self._written_from_memory, work.answers, places, path)
             if rows is not None:
                 return rows
@@ -237,25 +274,27 @@ class Generate(Step):
         places.gauge.tell(now=True)
 
     def _known(self, answers: AnswerMemory, places: Places) -> Known:
-        usable, usd = 0, 0.0 if self._usd(1, 1) is not None else None
-        for question, stored in self.questions.looked_up(answers):
-            if stored is not None and places.unusable(question.attempt, stored) is None:
+        usable, pays, usd = 0, 0, 0.0 if usd_for(self.teacher, 1, 1) is not None else None
+        for attempt, stored in self._turns(answers):
+            if stored is not None and places.unusable(attempt, stored) is None:
                 usable += 1
-            elif usd is not None:
-                usd += self.teacher.at_most(question.request).usd or 0.0
-        return Known(usable, usd)
+                continue
+            pays += 1
+            if usd is not None:
+                usd += self.teacher.at_most(attempt.request).usd or 0.0
+        return Known(usable, pays, usd)
 
     def _intent(self, known: Known) -> str:
-        pays = self.spec.count - known.usable
         price = "price unknown" if known.usd is None else f"at most ${known.usd:,.2f}"
-        return f"reuses {known.usable:,}, pays {pays:,}, {price}"
+        return f"reuses {known.usable:,}, pays {known.pays:,}, {price}"
 
     def _jobs(self, answers: AnswerMemory, places: Places) -> Iterator[Job[Attempt]]:
         """What must be asked or judged."""
         for question, stored in self.questions.looked_up(answers):
             attempt = question.attempt
             places.gauge.reused += stored is not None
-            if stored is None or self.graders or places.unusable(attempt, stored) is not None:
+            again = self.graders or attempt.follow_ups
+            if stored is None or again or places.unusable(attempt, stored) is not None:
                 yield Job(question.ask, attempt, stored)
             else:
                 places.take(attempt, question.ask)
@@ -264,7 +303,7 @@ class Generate(Step):
         """First answers that were taken before the lower draw was there that they repeat."""
         for question, stored in self.questions.looked_up(answers):
             attempt = question.attempt
-            if stored is None or not attempt.draw or attempt.index in places.rejections:
+            if stored is None or not attempt.draw or attempt.follow_ups or attempt.index in places.rejections:
                 continue
             if places.unusable(attempt, stored) is not None:
                 places.gauge.done -= 1
@@ -303,11 +342,27 @@ class Generate(Step):
             if index in places.taken:
                 stored = answers.get(places.taken[index])
             assert stored is not None, "every place that is neither lost nor turned down is filled"
-            yield self._sample(question, stored)
+            talk = places.conversations.get(index)
+            yield self._sample(question, stored, self._said(answers, talk) if talk else ())
 
-    def _sample(self, question: Question, stored: StoredAnswer) -> Sample:
+    def _said(self, answers: AnswerMemory, talk: Attempt) -> Iterator[Said]:
+        """What came before the last answer of a conversation."""
+        for repair, ask in zip(talk.said, talk.asks, strict=True):
+            stored = answers.get(ask)
+            assert stored is not None, "what was taken was stored before"
+            usage = self.teacher.parse(stored.body, talk.request).usage
+            yield Said(
+                answer=repair.answer,
+                prompt=repair.error,
+                request=ask.request,
+                draw=ask.draw,
+                usage=_sample_usage(usage),
+                price_usd=stored.price_usd,
+            )
+
+    def _sample(self, question: Question, stored: StoredAnswer, said: Iterable[Said] = ()) -> Sample:
         answer = self.teacher.parse(stored.body, question.request)
-        return Sample(
+        return LinkedSample(
             id=question.id,
             cell=question.planned.cell,
             template=question.planned.template,
@@ -318,12 +373,10 @@ class Generate(Step):
             request=stored.ask.request,
             draw=stored.ask.draw,
             answer=answer.text,
-            usage=SampleUsage(
-                input_tokens=answer.usage.input_tokens,
-                output_tokens=answer.usage.output_tokens,
-                estimated=answer.usage.estimated,
-            ),
+            usage=_sample_usage(answer.usage),
             price_usd=stored.price_usd,
+            seed=question.planned.seed or msgspec.UNSET,
+            follow_ups=tuple(said) or msgspec.UNSET,
         )
 
     def _write_rejects(self, answers: AnswerMemory, places: Places, path: Path) -> int:
@@ -364,10 +417,10 @@ class Generate(Step):
                 yield from rejects_in(file)
 
 
-def _teacher(spec: PlainGenerateSpec, files: Mapping[str, Path], scope: Scope) -> Teacher:
-    assert isinstance(spec.teacher, TeacherSpec)
-    own = {name.removeprefix("teacher."): path for name, path in files.items() if name.startswith("teacher.")}
-    return TEACHERS.load(spec.teacher.kind)(spec.teacher, own, scope.settings)
+def _sample_usage(usage: Usage) -> SampleUsage:
+    return SampleUsage(
+        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, estimated=usage.estimated
+    )
 
 
 def _graders(spec: PlainGenerateSpec) -> dict[str, GraderSpec]:
@@ -384,13 +437,3 @@ def _rules(spec: PlainGenerateSpec) -> Rules:
     if not isinstance(spec, GenerateSpec):
         return Rules()
     return Rules(spec.on_reject, spec.max_redraws, spec.max_repairs, spec.shortfall)
-
-
-def _identity(teacher: MemberSpec, files: Mapping[str, Path], not_asked: frozenset[str]) -> Json:
-    """Everything of the teacher's spec that may change an answer; files by content, secrets not at all."""
-    stated: dict[str, Json] = dict(cast("dict[str, Json]", spec_json(teacher)))
-    for name, path in files.items():
-        if name.startswith("teacher."):
-            stated[name.removeprefix("teacher.")] = digest_of(path) if path.is_file() else ""
-    left_out = secret_references(teacher).keys() | not_asked
-    return {name: value for name, value in stated.items() if name not in left_out}

@@ -125,6 +125,11 @@ class HttpTeacher(Teacher):
         if self._line is not None:
             await self._line.__aexit__(kind, error, trace)
 
+    @property
+    def rehearses(self) -> bool:
+        """A server on this machine may be asked; any other one may charge."""
+        return is_local(self.url)
+
     def at_most(self, request: Request) -> Cost:
         """Every byte a token, and the longest answer."""
         read = self.most_input(request) + framing_tokens

@@ -5,21 +5,27 @@ Add one by writing one file here with one subclass of `Teacher`; its name in YAM
     request, draw --reply--> body, as billed --(stored)--> body --parse--> answer --flaw--> '' or why not
 
 `reply` is the only part that costs; everything after it works from the store, any number of times. A
-teacher that answers by itself implements `answer` alone.
+teacher that answers by itself implements `answer` alone; a `BatchTeacher` can also be given all questions
+at once, and brings their answers into the same store.
 """
 
 from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import msgspec
 
 from polytune.asking.budget import Cost
+from polytune.asking.failures import Failure
 from polytune.asking.reply import Reply, Tokens
+from polytune.engine.answers import Ask
+from polytune.engine.artifacts import Facts
+from polytune.engine.jobs import Jobs
 from polytune.fingerprint import Json, canonical, fingerprint, type_tag_separator
 from polytune.openable import Openable
 from polytune.registry import Family
@@ -121,6 +127,11 @@ class Teacher(Openable, ABC):
         self.settings = settings
 
     @property
+    def rehearses(self) -> bool:
+        """Whether a rehearsal may ask it: it is free, or a stand-in on this machine answers for it."""
+        return True
+
+    @property
     @abstractmethod
     def label(self) -> str:
         """What every table calls it: 'composed offline from a grammar, no language model'."""
@@ -128,6 +139,14 @@ class Teacher(Openable, ABC):
     def price(self) -> Price:
         """What an answer costs, before any is asked."""
         return FREE
+
+    def price_for(self, answers: int) -> Price:
+        """What an answer costs when so many are asked for."""
+        return self.price()
+
+    def note(self, answers: int) -> str:
+        """What an estimate for so many answers should say."""
+        return self.label
 
     def missing(self) -> str:
         """What keeps this teacher from answering here, and the remedy; '' when nothing does."""
@@ -161,6 +180,75 @@ class Teacher(Openable, ABC):
         `earlier` holds the texts of lower draws of the same request, where `repeats_itself`.
         """
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchQuestion:
+    """One answer that is wanted, and the name under which it is remembered."""
+
+    ask: Ask
+    request: Request
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """How far the answers of a batch are."""
+
+    answered: int
+    note: str
+    """What is going on: '2 batch jobs: 1 validating, 1 in progress'."""
+
+
+class BatchDesk(ABC):
+    """What a step offers to a teacher that answers many questions at once."""
+
+    jobs: Jobs
+    """The step's own; jobs of a batch take a key of their own in the same book."""
+    folder: Path
+    """For files that are gone when the batch is."""
+    label: Facts
+    """`project`, `experiment` and `step`, for names and tags."""
+
+    @abstractmethod
+    def afford(self, most: Cost) -> bool:
+        """Whether the cost of one question is set aside; False when it may fit once others are settled.
+
+        Raises BudgetExceeded when it does not fit and nothing is set aside.
+        """
+
+    @abstractmethod
+    def settle(self, most: Sequence[Cost]) -> None:
+        """What was set aside for these questions is free again; what answers did cost is spent already."""
+
+    @abstractmethod
+    async def landed(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
+        """The answers are durable; those that were remembered before are left as they are."""
+
+    @abstractmethod
+    def failed(self, ask: Ask, failure: Failure) -> None:
+        """A question that was asked came back without an answer."""
+
+    @abstractmethod
+    def tell(self, progress: BatchProgress) -> None:
+        """The live line is up to date."""
+
+
+class BatchTeacher(Teacher):
+    """A teacher that can be given many questions at once, to be answered later and cheaper."""
+
+    @property
+    @abstractmethod
+    def fewest(self) -> int:
+        """Fewer questions than this are asked one by one."""
+
+    @abstractmethod
+    async def answer_all(self, questions: Callable[[], Iterator[BatchQuestion]], desk: BatchDesk) -> int:
+        """Every question is answered, has failed, or is one of a last few; how many were sent.
+
+        `questions` gives, each time, those that are not remembered by then. Raises Paused and Detached
+        while jobs are on their way: called again, it goes on with them and sends nothing twice. Raises
+        BudgetExceeded when the next one does not fit, StepFailed when a job failed as a whole.
+        """
 
 
 class PlainAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -70,11 +70,11 @@ def simulated(endpoint: Endpoint, answers: int, latency: float = 0.2) -> tuple[f
 
 
 def test_it_starts_low_and_doubles() -> None:
-    """A quarter of the places at first; all of them after two rounds of answers."""
+    """Half of the places at first; all of them after one round of answers."""
     places = Concurrency(64, Ticking())
-    assert int(places.limit) == 16
+    assert int(places.limit) == 32
 
-    for _ in range(16 + 32):
+    for _ in range(32):
         while places.wait() == 0.0:
             places.take()
         places.answered(0.1)

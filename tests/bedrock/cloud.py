@@ -1,7 +1,8 @@
 """An AWS account on this machine for whole runs of the program, and a door to it that can kill the caller.
 
-The door is a real HTTP proxy before Bedrock: at a chosen call it sends SIGKILL to the program, before the
-call reaches Bedrock or after it was carried out, which are the moments that a crash can fall between.
+A door is a real HTTP proxy before Bedrock, or before S3: at a chosen call it sends SIGKILL to the program,
+before the call reaches the service or after it was carried out, which are the moments that a crash can fall
+between.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ file = "experiments/strudel-nova-lite-v1.yaml"
 
 @dataclass
 class Door:
-    """A proxy before Bedrock."""
+    """A proxy before a service."""
 
     address: str
     victim: int = 0
@@ -65,6 +66,9 @@ class Cloud:
 
     rehearsal: Rehearsal
     door: Door
+    """Before Bedrock."""
+    storage: Door
+    """Before S3, IAM and STS."""
 
     def control(self, what: str, body: object = None) -> Any:
         """What the emulator's control address answers."""
@@ -90,11 +94,12 @@ class Cloud:
         return found
 
     def environment(self) -> dict[str, str]:
-        """Where a program finds this account: Bedrock behind the door, everything else directly."""
+        """Where a program finds this account: behind the doors."""
         return {
             **os.environ,
             **self.rehearsal.environment(),
             "AWS_ENDPOINT_URL_BEDROCK": self.door.address,
+            "AWS_ENDPOINT_URL": self.storage.address,
             "POLYTUNE_THREADS": "1",
         }
 
@@ -119,30 +124,41 @@ class Cloud:
         assert "Traceback" not in err, err
         return Said(process.returncode, out, err)
 
-    def killed(self, root: Path, pattern: str, when: Literal["before", "after"]) -> None:
-        """A run was killed at the first call that fits the pattern."""
-        self.door.pattern, self.door.when = pattern, when
+    def killed(
+        self, root: Path, pattern: str, when: Literal["before", "after"], door: Door | None = None
+    ) -> None:
+        """A run was killed at the first call through the door (Bedrock's) that fits the pattern."""
+        passed = door or self.door
+        passed.pattern, passed.when = pattern, when
         with self.start(root, "run", file, *small) as process:
-            self.door.victim = process.pid
+            passed.victim = process.pid
             _, err = process.communicate(timeout=120)
         assert process.returncode == -signal.SIGKILL, err
-        assert self.door.killed, "the call never came"
+        assert passed.killed, "the call never came"
 
 
 @contextmanager
 def opened(rehearsal: Rehearsal) -> Iterator[Cloud]:
-    """The account, empty, with a door before it."""
-    target = rehearsal.emulator.address.removeprefix("http://")
+    """The account, empty, with doors before it."""
+    beside = rehearsal.environment()["AWS_ENDPOINT_URL"]
+    with _door(rehearsal.emulator.address) as door, _door(beside) as storage:
+        cloud = Cloud(rehearsal, door, storage)
+        cloud.control("reset", {})
+        yield cloud
+
+
+@contextmanager
+def _door(address: str) -> Iterator[Door]:
+    """A door before the service at an address."""
+    target = address.removeprefix("http://")
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     door = Door(f"http://127.0.0.1:{server.server_address[1]}")
     server.RequestHandlerClass = _handler(door, target)
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
-    cloud = Cloud(rehearsal, door)
-    cloud.control("reset", {})
     try:
-        yield cloud
+        yield door
     finally:
         server.shutdown()
         thread.join()
@@ -179,7 +195,7 @@ def _handler(door: Door, target: str) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _pass
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing is printed."""

@@ -41,6 +41,30 @@ def test_a_killed_run_goes_on_with_its_job(
     finished(cloud, tmp_path, "resume")
 
 
+def test_a_run_killed_before_it_intends_anything(cloud: Cloud, tmp_path: Path) -> None:
+    """Killed in the middle of the upload, before any job is thought of: the rest is sent, one job is made."""
+    cloud.killed(tmp_path, r"(HEAD|PUT) .*/train\.jsonl", "after", cloud.storage)
+    assert cloud.jobs == []
+
+    finished(cloud, tmp_path, "resume")
+
+
+def test_a_stable_name_stays_and_its_model_changes(cloud: Cloud, tmp_path: Path) -> None:
+    """Behind a stable name a second model takes the first one's place, and the ARN is the same."""
+    named = ("run", file, *small, "--set", "steps.deploy.name=strudel-live")
+    first = finished(cloud, tmp_path, *named)
+
+    said = cloud.said(tmp_path, *named, "--set", "steps.train.epochs=3", "--json")
+
+    assert said.code == 0, said.err
+    second = json.loads(said.out)
+    arns = [run["steps"]["deploy"]["resources"]["deployment"] for run in (first, second)]
+    assert arns[0] == arns[1]
+    (deployment,) = cloud.deployments
+    assert deployment["name"] == "strudel-live"
+    assert second["steps"]["train"]["resources"]["model"] in json.dumps(deployment)
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_lost_ledger_finds_the_job(cloud: Cloud, tmp_path: Path, when: Literal["before", "after"]) -> None:
     """With all that polytune remembers gone right around the call, the same work has the same job."""

@@ -72,3 +72,12 @@ def test_what_the_refined_model_was_made_from(tmp_path: Path) -> None:
     assert refine["metrics"]["hyperparameters_in_force"]["epochCount"] == "1"
     assert refine["resources"]["model"] != train["resources"]["model"]
     assert 0 < refine["metrics"]["training_loss"] < 10
+
+
+def test_a_rehearsal_asks_no_paid_teacher(tmp_path: Path) -> None:
+    """A teacher that has no stand-in is refused by name before anything is asked."""
+    teacher = "steps.generate.teacher={kind: anthropic, model: claude-sonnet-4-5}"
+    said = workspace(tmp_path)("run", "--rehearse", "experiments/strudel-nova-lite-v1.yaml", "--set", teacher)
+
+    assert said.code == 2
+    assert "a rehearsal asks no paid service, and anthropic has no stand-in" in said.err

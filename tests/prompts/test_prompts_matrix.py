@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from polytune.prompts.conditions import holds
+from polytune.prompts.conditions import Cell, Condition, Value, holds
 from polytune.prompts.coverage import coverage
 from polytune.prompts.matrix import Axis, AxisValue, Matrix
 from polytune.prompts.order import rota
@@ -39,11 +39,11 @@ def matrices(draw: st.DrawFn) -> Matrix:
     for name in draw(st.sampled_from([("a", "b"), ("a", "b", "c")])):
         values = []
         for value in range(draw(st.integers(1, 3))):
-            when = draw(st.sampled_from([{}, {}, {"a": 0}])) if name != "a" else {}
+            when: Condition = draw(st.sampled_from([{}, {}, {"a": 0}])) if name != "a" else {}
             values.append(AxisValue(value=value, weight=draw(weights), when=when))
         axes[name] = tuple(values)
-    excluded = draw(st.sampled_from([(), ({"a": 0, "b": 1},), ({"b": 2},)]))
-    matrix = Matrix(axes, tuple(excluded))
+    excluded: tuple[Condition, ...] = draw(st.sampled_from([(), ({"a": 0, "b": 1},), ({"b": 2},)]))
+    matrix = Matrix(axes, excluded)
     return matrix if matrix.cells() else Matrix(axes)
 
 
@@ -232,7 +232,8 @@ def test_coverage_adds_up(matrix: Matrix, amount: int) -> None:
 def test_coverage_shows_what_is_missing() -> None:
     """The table has a row for each value and pair, with the difference where it is a whole sample."""
     matrix = _matrix(style={"techno": 3, "house": 1}, level=[1, 2])
-    got = [{"style": "techno", "level": 1}] * 4 + [{"style": "house", "level": 2}]
+    often: dict[str, Value] = {"style": "techno", "level": 1}
+    got: list[Cell] = [*[often] * 4, {"style": "house", "level": 2}]
 
     found = coverage(matrix, got, samples=8)
 

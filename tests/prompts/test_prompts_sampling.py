@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polytune.errors import SpecError
-from polytune.fingerprint import fingerprint
+from polytune.fingerprint import Json, fingerprint
 from polytune.prompts.distributions import Distribution
 from polytune.prompts.library import load_library
 from polytune.prompts.seeds import read_seeds
@@ -71,7 +71,7 @@ def test_drawn_slots_differ_by_sample_and_stay_for_ever() -> None:
     assert len({sample.slots["tempo"] for sample in samples}) > 60
     assert samples == planned(styles, loaded, 200)
     assert planned(styles, loaded, 200, seed=8) != samples
-    assert [sample.slots["tempo"] for sample in samples[:4]] == [144, 73, 114, 109]
+    assert [sample.slots["tempo"] for sample in samples[:4]] == [90, 125, 87, 142]
 
 
 def test_weighted_slots_come_by_weight() -> None:
@@ -370,19 +370,17 @@ def test_every_problem_is_told_at_its_place(tmp_path: Path, name: str) -> None:
 
 
 def test_plans_that_use_nothing_new_are_as_they_were() -> None:
-    """The first thousand samples of the shipped prompt file are, to the byte, the ones of the first release."""
+    """A thousand samples of the shipped prompt file are, to the byte, the ones of the first release."""
     axes = {
         "style": ("techno", "house", "ambient", "jazz", "drums", "experimental"),
         "complexity": ("simple", "medium", "complex"),
     }
     loaded = load_library(Path(__file__).parents[2] / "prompts" / "strudel.yaml", axes)
-    lines = []
+    lines: list[Json] = []
     for sample in planned(axes, loaded, 1000):
         rendered = loaded.render(sample.cell, sample.template_index, sample.slots)
-        told = [sample.index, sample.cell, sample.template, sample.template_index, sample.slots, sample.draw]
-        lines.append([*told, rendered.system, rendered.prompt])
+        chosen: list[Json] = [sample.template, sample.template_index, sample.slots, sample.draw]
+        lines.append([sample.index, sample.cell, *chosen, rendered.system, rendered.prompt])
 
-    assert (
-        fingerprint("polytune.test.v1", lines)
-        == "4bfc2e9063432de6dd694106c20c5f2ad7f306e349664ab16660fea38b5deb86"
-    )
+    digest = "4bfc2e9063432de6dd694106c20c5f2ad7f306e349664ab16660fea38b5deb86"
+    assert fingerprint("polytune.test.v1", lines) == digest

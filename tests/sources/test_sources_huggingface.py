@@ -57,6 +57,7 @@ def test_a_saved_dataset(tmp_path: Path, write: Write) -> None:
     columns = {"question": ["Q1", "Q2", "Q3"], "answer": ["A", "A", None]}
     write(tmp_path / "set/data-00000-of-00002.arrow", columns)
     write(tmp_path / "set/data-00001-of-00002.arrow", {"question": ["Q4"], "answer": ["A"]})
+    write(tmp_path / "set/cache-0123.arrow", {"question": ["what map() left"], "answer": ["A"]})
     (tmp_path / "set/state.json").write_text(json.dumps({"_data_files": []}))
 
     found = list(source(tmp_path, "huggingface", folder="set").records())

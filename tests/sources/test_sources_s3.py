@@ -79,10 +79,13 @@ def test_logs_in_a_bucket(bucket: Bucket, tmp_path: Any) -> None:
     """Logging's own layout, without the large bodies beside the logs."""
     bucket.put(f"{hour}/a.json.gz", converse("one"), converse("two"))
     bucket.put(f"{hour}/data/x_input.json.gz", {"a": "body"})
+    bucket.put("data/a.json.gz", converse("three"))
 
     made = source(tmp_path, "invocation_logs", bucket.environment, uri=f"{bucket.uri}AWSLogs/")
+    below_data = source(tmp_path, "invocation_logs", bucket.environment, uri=f"{bucket.uri}data/")
 
     assert pairs(made.records()) == [("one", "A"), ("two", "A")]
+    assert pairs(below_data.records()) == [("three", "A")]
     assert len(made.listing()) == 64
 
 

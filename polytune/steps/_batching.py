@@ -1,0 +1,158 @@
+"""Many questions at once: rounds of batches, until only a few are left that are asked one by one.
+
+    first    every question that is not remembered
+    next     what follows from the answers: records that failed, redraws, repairs, next turns
+    last     fewer than a batch takes: the client asks them, as it asks everything of other teachers
+
+Answers go into memory as they come; what becomes of each is decided where it always is (`_verifying`), so a
+crash between two rounds changes nothing and costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from polytune.asking.budget import Cost, Purse, nothing
+from polytune.asking.client import Job
+from polytune.asking.failures import Failure
+from polytune.asking.gauge import Gauge
+from polytune.asking.reply import Reply
+from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
+from polytune.engine.artifacts import Facts
+from polytune.engine.jobs import Jobs
+from polytune.engine.progress import Progress
+from polytune.engine.step import Scope, Work
+from polytune.steps._verifying import Attempt, Places
+from polytune.teachers.interface import BatchDesk, BatchProgress, BatchQuestion, BatchTeacher
+
+looked_up_at_once = 256
+
+Asked = Callable[[], Iterator[Job[Attempt]]]
+"""Makes every job of a plan anew; `known` is what memory holds by then."""
+
+
+@dataclass
+class Desk(BatchDesk):
+    """What a generate step offers to a teacher that answers many questions at once."""
+
+    jobs: Jobs
+    folder: Path
+    label: Facts
+    answers: AnswerMemory
+    gauge: Gauge
+    purse: Purse
+    bought: int = 0
+    failures: dict[Ask, Failure] = field(default_factory=dict)
+
+    def afford(self, most: Cost) -> bool:
+        """Whether the budget has room for it."""
+        return self.purse.reserve(most)
+
+    def settle(self, most: Sequence[Cost]) -> None:
+        """It has room again."""
+        for each in most:
+            self.purse.settle(each, nothing)
+
+    async def landed(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
+        """The answers are in memory and counted; those that were there before are not."""
+        known = {stored.ask for stored in self.answers.find(ask for ask, _ in replies)}
+        fresh = [(ask, reply) for ask, reply in replies if ask not in known]
+        await asyncio.gather(*(self._put(ask, reply) for ask, reply in fresh))
+
+    async def _put(self, ask: Ask, reply: Reply) -> None:
+        tokens = reply.tokens.all
+        await self.answers.put(
+            StoredAnswer(ask=ask, body=reply.body, price_usd=reply.price_usd, tokens=tokens)
+        )
+        self.bought += 1
+        self.purse.usd += reply.price_usd or 0.0
+        self.purse.tokens += tokens
+        self.purse.requests += 1
+        self.gauge.answered(reply.price_usd, reply.tokens)
+
+    def failed(self, ask: Ask, failure: Failure) -> None:
+        """It is decided later what follows."""
+        self.failures[ask] = failure
+
+    def tell(self, progress: BatchProgress) -> None:
+        """The note, and what the jobs have answered."""
+        gauge = self.gauge
+        done = min(gauge.total, gauge.done + progress.answered)
+        gauge.report(
+            Progress(done=done, total=gauge.total, unit="answers", note=progress.note, usd=gauge.usd)
+        )
+
+
+def desk_of(work: Work, scope: Scope, gauge: Gauge, purse: Purse) -> Desk:
+    """A generate step's desk."""
+    label: Facts = {"project": scope.project, "experiment": scope.experiment, "step": "generate"}
+    return Desk(work.jobs, work.folder, label, work.answers, gauge, purse)
+
+
+@dataclass
+class Rounds:
+    """The batches of one step."""
+
+    teacher: BatchTeacher
+    desk: Desk
+    places: Places
+    at_once: int
+    """Answers that are judged at once."""
+
+    async def left(self, missing: Callable[[], Iterator[BatchQuestion]], plan: Asked) -> list[Job[Attempt]]:
+        """The few jobs that a batch does not take; every other one is settled.
+
+        `missing` gives the questions of a plan that memory does not hold. Raises what `answer_all` and
+        `Places` raise.
+        """
+        await self.teacher.answer_all(missing, self.desk)
+        left = await self._settled(plan())
+        self.places.gauge.reused -= self.desk.bought
+        while len(left) >= self.teacher.fewest:
+            before = self.desk.bought
+            sent = await self.teacher.answer_all(partial(self._missing, left), self.desk)
+            if not sent and self.desk.bought == before:
+                break
+            left = await self._settled(self._looked_up(left))
+        if left:
+            few = f"{len(left):,} are asked one by one: a batch takes {self.teacher.fewest} or more"
+            self.places.gauge.say(few)
+        return left
+
+    def _missing(self, jobs: Iterable[Job[Attempt]]) -> Iterator[BatchQuestion]:
+        for job in self._looked_up(jobs):
+            if job.known is None:
+                yield BatchQuestion(job.ask, job.question.request)
+
+    def _looked_up(self, jobs: Iterable[Job[Attempt]]) -> Iterator[Job[Attempt]]:
+        """The jobs, each with its answer if memory has it by now."""
+        waiting = iter(jobs)
+        while group := list(islice(waiting, looked_up_at_once)):
+            known = {stored.ask: stored for stored in self.desk.answers.find(job.ask for job in group)}
+            yield from (Job(job.ask, job.question, known.get(job.ask)) for job in group)
+
+    async def _settled(self, jobs: Iterator[Job[Attempt]]) -> list[Job[Attempt]]:
+        """What is to be asked next, after every answer in memory was received."""
+        left: list[Job[Attempt]] = []
+        while group := list(islice(jobs, self.at_once)):
+            found = await asyncio.gather(*(self._followed(job) for job in group))
+            left += [job for job in found if job is not None]
+        return left
+
+    async def _followed(self, job: Job[Attempt]) -> Job[Attempt] | None:
+        """The first job in its place whose answer is still to come; None when the place is settled."""
+        current: Job[Attempt] | None = job
+        while current is not None:
+            if current.known is not None:
+                current = await self.places.landed(current, current.known)
+                continue
+            failure = self.desk.failures.pop(current.ask, None)
+            if failure is None:
+                return current
+            current = await self.places.given_up(current, failure)
+        return None

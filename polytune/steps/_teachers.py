@@ -1,0 +1,60 @@
+"""The teacher of a step: made from its spec, the part of the spec that names its answers, what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from polytune.engine.step import Estimate, Scope
+from polytune.files import digest_of
+from polytune.fingerprint import Json
+from polytune.spec.model import MemberSpec
+from polytune.spec.resolved import secret_references, spec_json
+from polytune.teachers.interface import TEACHERS, Teacher, TeacherSpec, characters_per_token
+
+assumed_output_tokens = (150, 600)
+"""Range for estimates before any answer of this teacher is known: the original toolkit assumed 500."""
+
+
+def teacher_of(stated: MemberSpec, files: Mapping[str, Path], scope: Scope) -> Teacher:
+    """The teacher that a step's field `teacher` states."""
+    assert isinstance(stated, TeacherSpec)
+    own = {name.removeprefix("teacher."): path for name, path in files.items() if name.startswith("teacher.")}
+    return TEACHERS.load(stated.kind)(stated, own, scope.settings)
+
+
+def identity_of(stated: MemberSpec, files: Mapping[str, Path], not_asked: frozenset[str]) -> Json:
+    """Everything of the teacher's spec that may change an answer; files by content, secrets not at all."""
+    found: dict[str, Json] = dict(cast("dict[str, Json]", spec_json(stated)))
+    for name, path in files.items():
+        if name.startswith("teacher."):
+            found[name.removeprefix("teacher.")] = digest_of(path) if path.is_file() else ""
+    left_out = secret_references(stated).keys() | not_asked
+    return {name: value for name, value in found.items() if name not in left_out}
+
+
+def usd_for(teacher: Teacher, read: float, written: float) -> float | None:
+    """US dollars for so many tokens; None when no price is known."""
+    price = teacher.price()
+    if price.input_usd_per_million_tokens is None or price.output_usd_per_million_tokens is None:
+        return None
+    paid = read * price.input_usd_per_million_tokens + written * price.output_usd_per_million_tokens
+    return round(paid / 1e6, 4)
+
+
+def estimate_of(teacher: Teacher, *, asked: int, reused: int, characters: int) -> Estimate:
+    """What so many answers cost, to requests of so many characters in all."""
+    read = characters / characters_per_token
+    low, high = (asked * tokens for tokens in assumed_output_tokens)
+    price = teacher.price()
+    unknown = price.input_usd_per_million_tokens is None
+    note = f"price unknown: {price.source}" if unknown else teacher.label
+    return Estimate(
+        requests=asked,
+        reused=reused,
+        tokens=round(read + (low + high) / 2),
+        usd_low=usd_for(teacher, read, low),
+        usd_high=usd_for(teacher, read, high),
+        note=note if asked else "",
+    )

@@ -1,0 +1,357 @@
+"""augment: prompts derived from samples by a teacher: paraphrased, or evolved and answered anew.
+
+samples --derive--> prompts --answer--> samples and their children, each child behind its parent
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, ClassVar, cast
+
+import msgspec
+from pydantic import Field
+
+from polytune.asking.budget import Purse
+from polytune.asking.client import Client, Job
+from polytune.asking.endpoint import endpoint_called
+from polytune.asking.gauge import Gauge
+from polytune.asking.patience import patience_in
+from polytune.data.lineage import Derivation, LinkedSample
+from polytune.data.lines import blocks
+from polytune.data.samples import SampleTeacher, SampleUsage, encode_sample
+from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
+from polytune.engine.artifacts import Artifact
+from polytune.engine.ledger import Usage
+from polytune.engine.step import Estimate, Outcome, Port, Scope, Step, Work
+from polytune.files import published
+from polytune.graders.interface import Case, Grader, GraderSpec, Identity, Verdict
+from polytune.prompts.derivation import Child, Derivations, derived, fault
+from polytune.settings import Settings
+from polytune.spec.model import FieldProblem, Items, Member, MemberSpec, Spec
+from polytune.steps._remembering import answers_in
+from polytune.steps._teachers import estimate_of, identity_of, teacher_of
+from polytune.steps._verifying import Attempt, Judge, Places, Rules, TeacherRespondent
+from polytune.teachers.interface import Answer, Request, RequestDigests
+
+samples_name = "samples.jsonl"
+looked_up_together = 16
+usual_growth = 1.5
+"""How much longer than its parent an evolved prompt is expected to be, for estimates."""
+
+
+class AugmentSpec(Spec):
+    """Lets a teacher derive more samples from those there are."""
+
+    teacher: Annotated[MemberSpec, Member("teachers")]
+    """Who derives prompts, and answers the evolved ones."""
+    paraphrase: Annotated[int, Field(ge=0, le=20)] = 0
+    """Other wordings of each sample's prompt; its answer stays."""
+    evolve: Annotated[int, Field(ge=0, le=20)] = 0
+    """Harder versions of each sample's prompt; they are answered anew."""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of the samples that are derived from."""
+    instructions: Items[Annotated[str, Field(min_length=1)]] = ()
+    """What the teacher is told to evolve a prompt, one instruction after the other; polytune has its own."""
+    max_redraws: Annotated[int, Field(ge=0, le=20)] = 3
+    """How many more answers are drawn in the place of one that is no new prompt, or that is unusable."""
+    shortfall: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of derived prompts, and of answers to them, that may be missing; with more, the step fails."""
+
+    def problems(self) -> list[FieldProblem]:
+        """Nothing to do."""
+        if self.paraphrase or self.evolve:
+            return []
+        return [FieldProblem("", "say with `paraphrase` or `evolve` how many prompts to derive from each")]
+
+
+class NewPrompt(Grader):
+    """Judges whether an answer is a prompt, and another one than its parent."""
+
+    @classmethod
+    def identity(cls, spec: GraderSpec, folder: Path, settings: Settings) -> Identity:
+        """Nothing outside decides."""
+        return Identity(name="augment")
+
+    async def judge(self, case: Case) -> Verdict:
+        """Passed unless something is at fault."""
+        reason = fault(case.prompt, case.answer)
+        return Verdict(passed=not reason, score=float(not reason), reason=reason)
+
+
+@dataclass(frozen=True)
+class Family:
+    """One prompt to derive, and the sample that it stems from."""
+
+    index: int
+    """Among all of them."""
+    parent: LinkedSample
+    child: Child
+    attempt: Attempt
+    ask: Ask
+
+    @property
+    def answered(self) -> bool:
+        """Whether the derived prompt needs an answer of its own."""
+        return self.child.how == "evolve" and bool(self.parent.answer)
+
+
+class Augment(Step):
+    """Samples with their children: the file that came in, each sample followed by what was made of it."""
+
+    version = 1
+    Spec = AugmentSpec
+    consumes: ClassVar = {"samples": Port(("Samples",))}
+    produces = "Samples"
+
+    def __init__(self, spec: AugmentSpec, files: Mapping[str, Path], scope: Scope) -> None:
+        super().__init__(spec, files, scope)
+        self.spec = spec
+        self.teacher = teacher_of(spec.teacher, files, scope)
+        self.ways = Derivations(spec.paraphrase, spec.evolve, spec.share, spec.instructions)
+        self.rules = Rules("redraw", spec.max_redraws, 0, spec.shortfall)
+
+    @cached_property
+    def _digest(self) -> RequestDigests:
+        return RequestDigests(identity_of(self.spec.teacher, self.files, self.teacher.not_asked))
+
+    def missing(self) -> str:
+        """What the teacher lacks on this machine; in a rehearsal, a stand-in for it."""
+        if self.scope.settings.rehearsal and not self.teacher.rehearses:
+            kind = self.spec.teacher.kind
+            return f"a rehearsal asks no paid service, and {kind} has no stand-in; use composer or replay"
+        return self.teacher.missing()
+
+    def _ask(self, attempt: Attempt) -> Ask:
+        return Ask(self._digest(attempt.request), attempt.draw)
+
+    # what is derived
+
+    def families(self, samples: Path) -> Iterator[Family]:
+        """Every prompt to derive, in order; made anew at each call, so that memory stays flat."""
+        index = 0
+        for parent in _samples(samples):
+            for child in self._children(parent):
+                request = Request(system=child.system, prompt=parent.prompt, variables={})
+                attempt = Attempt(index, "", request, child.draw)
+                yield Family(index, parent, child, attempt, self._ask(attempt))
+                index += 1
+
+    def _children(self, parent: LinkedSample) -> Iterator[Child]:
+        """A sample of several turns has none."""
+        return iter(()) if parent.follow_ups else self.ways.children(parent.id)
+
+    def _answering(self, family: Family, text: str, draws: dict[str, int]) -> tuple[Attempt, Ask]:
+        """The first attempt at an answer to an evolved prompt."""
+        variables = cast("dict[str, str | int | float]", {**family.parent.cell, **family.parent.slots})
+        request = Request(system=family.parent.system, prompt=derived(text), variables=variables)
+        digest = self._digest(request)
+        draw = draws.get(digest, 0)
+        draws[digest] = draw + 1
+        return Attempt(family.index, "", request, draw), Ask(digest, draw)
+
+    def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
+        """Prompts and answers to pay and to reuse, once the samples are there."""
+        path = self._known_samples(inputs)
+        if path is None:
+            return Estimate(note="the samples are not there yet")
+        asked, reused, characters = 0, 0, 0
+        draws: dict[str, int] = {}
+        for family, stored in self._looked_up(path, answers):
+            answer = None
+            if stored is not None and family.answered:
+                answer = answers.get(self._answering(family, self._text(stored, family.attempt), draws)[1])
+            known = (stored is not None) + (answer is not None)
+            wanted = 1 + family.answered
+            reused += known
+            asked += wanted - known
+            characters += family.attempt.request.characters if stored is None else 0
+            if family.answered and answer is None:
+                characters += len(family.parent.system) + round(usual_growth * len(family.parent.prompt))
+        return estimate_of(self.teacher, asked=asked, reused=reused, characters=characters)
+
+    def _known_samples(self, inputs: Mapping[str, Artifact]) -> Path | None:
+        if "samples" not in inputs:
+            return None
+        path = self.scope.root / inputs["samples"].files[samples_name].path
+        return path if path.is_file() else None
+
+    def _looked_up(
+        self, samples: Path, answers: AnswerMemory
+    ) -> Iterator[tuple[Family, StoredAnswer | None]]:
+        families = self.families(samples)
+        while chunk := list(islice(families, looked_up_together)):
+            known = {stored.ask: stored for stored in answers.find(family.ask for family in chunk)}
+            yield from ((family, known.get(family.ask)) for family in chunk)
+
+    def _text(self, stored: StoredAnswer, attempt: Attempt) -> str:
+        return self.teacher.parse(stored.body, attempt.request).text
+
+    # asking
+
+    async def run(self, work: Work) -> Outcome:
+        """Derives every prompt, answers the evolved ones, and writes parents and children."""
+        samples = work.path("samples", samples_name)
+        families = sum(1 for _ in self.families(samples))
+        answered = sum(family.answered for family in self.families(samples))
+        deriving, answering = Gauge(families, work.report), Gauge(answered, work.report)
+        judge = Judge(
+            "augment", NewPrompt(GraderSpec(kind="augment"), self.scope.folder, self.scope.settings)
+        )
+        prompts = self._places(work, [judge], deriving)
+        replies = self._places(work, [], answering)
+        async with self.teacher:
+            await self._ask_all(work, self._deriving(samples, prompts), prompts)
+            if answered:
+                await self._ask_all(work, self._replying(samples, prompts, replies), replies)
+        rows = await asyncio.to_thread(self._write, work, samples, (prompts, replies))
+        return Outcome(
+            files=(samples_name,),
+            records={samples_name: rows},
+            facts=dict(work.inputs["samples"].facts),
+            metrics={"samples": rows, "parents": rows - self._children_written(prompts, replies, families)},
+            usage=_sum(deriving.usage(), answering.usage()),
+        )
+
+    def _places(self, work: Work, judges: list[Judge], gauge: Gauge) -> Places:
+        return Places(self.teacher, judges, self.rules, work.answers, gauge, self._ask)
+
+    def _children_written(self, prompts: Places, replies: Places, families: int) -> int:
+        return families - len(_gone(prompts) | _gone(replies))
+
+    async def _ask_all(self, work: Work, jobs: Iterator[Job[Attempt]], places: Places) -> None:
+        settings = self.scope.settings
+        client = Client(
+            TeacherRespondent(self.teacher),
+            endpoint_called(self.teacher.endpoint(), settings.concurrency, settings.environment),
+            work.answers,
+            Purse(work.budget),
+            places.gauge,
+            patience_in(settings.environment),
+        )
+        await client.ask_all(jobs, places)
+        if places.gauge.total:
+            places.check_complete()
+
+    def _deriving(self, samples: Path, places: Places) -> Iterator[Job[Attempt]]:
+        for family, stored in self._looked_up(samples, places.answers):
+            places.gauge.reused += stored is not None
+            yield Job(family.ask, family.attempt, stored)
+
+    def _replying(self, samples: Path, prompts: Places, places: Places) -> Iterator[Job[Attempt]]:
+        draws: dict[str, int] = {}
+        for family in self.families(samples):
+            if family.answered and family.index not in _gone(prompts):
+                attempt, ask = self._answering(family, self._derived(family, prompts), draws)
+                stored = places.answers.get(ask)
+                places.gauge.reused += stored is not None
+                yield Job(ask, attempt, stored)
+            elif family.answered:
+                places.gauge.settled()
+
+    def _derived(self, family: Family, prompts: Places) -> str:
+        """What the teacher said, derived prompt and all."""
+        stored = prompts.answers.get(prompts.taken.get(family.index, family.ask))
+        assert stored is not None, "every prompt that is neither lost nor turned down was derived"
+        return self._text(stored, family.attempt)
+
+    # writing
+
+    def _write(self, work: Work, samples: Path, asked: tuple[Places, Places]) -> int:
+        rows = 0
+        with published(work.folder / samples_name) as file:
+            for sample in self._written(samples, asked):
+                file.write(encode_sample(sample) + b"\n")
+                rows += 1
+        return rows
+
+    def _written(self, samples: Path, asked: tuple[Places, Places]) -> Iterator[LinkedSample]:
+        """Every sample, and behind it its children."""
+        families, draws = self.families(samples), dict[str, int]()
+        for parent in _samples(samples):
+            children = list(islice(families, sum(1 for _ in self._children(parent))))
+            seed = parent.seed or parent.id
+            yield msgspec.structs.replace(parent, seed=seed) if children else parent
+            for family in children:
+                if family.index not in _gone(asked[0]) | _gone(asked[1]):
+                    yield self._child(family, seed, asked, draws)
+                elif family.answered and family.index not in _gone(asked[0]):
+                    self._answering(family, self._derived(family, asked[0]), draws)
+
+    def _child(
+        self, family: Family, seed: str, asked: tuple[Places, Places], draws: dict[str, int]
+    ) -> LinkedSample:
+        prompts, replies = asked
+        said = prompts.answers.get(prompts.taken.get(family.index, family.ask))
+        assert said is not None, "every prompt that is neither lost nor turned down was derived"
+        told = self.teacher.parse(said.body, family.attempt.request)
+        child = msgspec.structs.replace(
+            family.parent,
+            id=f"{said.ask.request[:16]}-{said.ask.draw}",
+            prompt=derived(told.text),
+            price_usd=0.0,
+            seed=seed,
+            parent=family.parent.id,
+            derivation=Derivation(
+                how=family.child.how,
+                request=said.ask.request,
+                draw=said.ask.draw,
+                answer=told.text,
+                usage=_usage(told),
+                price_usd=said.price_usd,
+            ),
+        )
+        if not family.answered:
+            return child
+        attempt, ask = self._answering(family, told.text, draws)
+        reply = replies.answers.get(replies.taken.get(family.index, ask))
+        assert reply is not None, "every answer that is neither lost nor turned down is there"
+        answer = self.teacher.parse(reply.body, attempt.request)
+        return msgspec.structs.replace(
+            child,
+            teacher=SampleTeacher(kind=self.spec.teacher.kind, label=self.teacher.label),
+            request=reply.ask.request,
+            draw=reply.ask.draw,
+            answer=answer.text,
+            usage=_usage(answer),
+            price_usd=reply.price_usd,
+        )
+
+    @classmethod
+    def remembered(cls, files: Mapping[str, Path]) -> Iterator[StoredAnswer]:
+        """The answers behind each sample and each derived prompt."""
+        with files[samples_name].open("rb") as file:
+            yield from answers_in(file)
+
+
+def _samples(path: Path) -> Iterator[LinkedSample]:
+    decoder = msgspec.json.Decoder(LinkedSample)
+    for block in blocks(path):
+        yield from map(decoder.decode, block.lines)
+
+
+def _gone(places: Places) -> set[int]:
+    """Places that stay empty."""
+    return places.lost.keys() | places.turned_down
+
+
+def _usage(answer: Answer) -> SampleUsage:
+    usage = answer.usage
+    return SampleUsage(
+        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, estimated=usage.estimated
+    )
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    usd = None if one.usd is None or other.usd is None else one.usd + other.usd
+    return Usage(
+        requests=one.requests + other.requests,
+        reused=one.reused + other.reused,
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        usd=usd,
+    )

@@ -1,0 +1,193 @@
+"""The records of batch jobs: questions written to files of a job's size, results read back in any order.
+
+{"recordId": "<digest of the request>-<draw>", "modelInput": {...}}
+{"recordId": "...", "modelOutput": {...}}   or   {"recordId": "...", "error": {"errorCode": 400, ...}}
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from polytune.asking.budget import Cost
+from polytune.asking.failures import Failure, Kind, kind_of_status
+from polytune.engine.answers import Ask
+from polytune.errors import StepFailed
+from polytune.teachers.interface import BatchDesk, BatchQuestion, Request
+
+_encoder = msgspec.json.Encoder()
+
+
+def id_of(ask: Ask) -> str:
+    """The record's id."""
+    return f"{ask.request}-{ask.draw}"
+
+
+def ask_of(record_id: str) -> Ask | None:
+    """The answer that a record's id names; None for an id that is not ours."""
+    request, _, draw = record_id.rpartition("-")
+    return Ask(request, int(draw)) if request and draw.isdecimal() else None
+
+
+@dataclass
+class Chunk:
+    """One input file."""
+
+    path: Path
+    asks: list[Ask] = field(default_factory=list)
+    costs: list[Cost] = field(default_factory=list)
+    """What was set aside for each."""
+    digest: str = ""
+    """SHA-256 of the file."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large an input file may be."""
+
+    fewest: int
+    most: int
+    most_bytes: int
+
+
+class ChunkWriter:
+    """Writes questions into input files, as many as the budget allows at a time."""
+
+    def __init__(
+        self,
+        questions: Iterator[BatchQuestion],
+        folder: Path,
+        sizes: Sizes,
+        asked: Callable[[Request], dict[str, Any]],
+        worst: Callable[[Request], Cost],
+        desk: BatchDesk,
+    ) -> None:
+        """`asked`: the members of a request; `worst`: the most it can cost."""
+        self.questions = questions
+        self.folder = folder
+        self.sizes = sizes
+        self.asked = asked
+        self.worst = worst
+        self.desk = desk
+        self._held: BatchQuestion | None = None
+        self._number = 0
+
+    def chunks(self, most: int) -> list[Chunk]:
+        """The next files; none when the questions left, or affordable now, are too few for a job.
+
+        Raises BudgetExceeded when the next question does not fit into the budget at all.
+        """
+        found: list[Chunk] = []
+        while len(found) < most:
+            chunk = self._chunk()
+            if len(chunk.asks) < self.sizes.fewest:
+                self.desk.settle(chunk.costs)
+                chunk.path.unlink()
+                break
+            found.append(chunk)
+            if self._held is not None:
+                break
+        return found
+
+    def _chunk(self) -> Chunk:
+        self._number += 1
+        chunk, running, size = Chunk(self.folder / f"{self._number}.jsonl"), hashlib.sha256(), 0
+        with chunk.path.open("wb") as file:
+            while len(chunk.asks) < self.sizes.most and size < self.sizes.most_bytes:
+                question = self._affordable(chunk)
+                if question is None:
+                    break
+                record = {"recordId": id_of(question.ask), "modelInput": self.asked(question.request)}
+                line = _encoder.encode(record) + b"\n"
+                file.write(line)
+                running.update(line)
+                size += len(line)
+        chunk.digest = running.hexdigest()
+        return chunk
+
+    def _affordable(self, chunk: Chunk) -> BatchQuestion | None:
+        """The next question, part of the chunk; None when there is none, or none that fits now."""
+        question, self._held = self._held or next(self.questions, None), None
+        if question is None:
+            return None
+        most = self.worst(question.request)
+        if not self.desk.afford(most):
+            self._held = question
+            return None
+        chunk.asks.append(question.ask)
+        chunk.costs.append(most)
+        return question
+
+
+class _Error(msgspec.Struct, frozen=True):
+    errorCode: int = 500
+    errorMessage: str = ""
+
+
+class _Result(msgspec.Struct, frozen=True):
+    recordId: str
+    modelOutput: msgspec.Raw = msgspec.Raw()
+    error: _Error | None = None
+
+
+class _Named(msgspec.Struct, frozen=True):
+    recordId: str
+
+
+_result = msgspec.json.Decoder(_Result)
+_named = msgspec.json.Decoder(_Named)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one record."""
+
+    ask: Ask
+    body: bytes
+    """The answer as it came; b'' when there is none."""
+    failure: Failure | None
+
+
+def results_in(path: Path) -> Iterator[Result]:
+    """What became of each record of ours. Raises StepFailed for a file that is no output of a job."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                found = _result.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise StepFailed(f"line {number} of a batch job's output is no record: {error}") from error
+            ask = ask_of(found.recordId)
+            if ask is not None:
+                yield Result(ask, bytes(found.modelOutput), _failure(found))
+
+
+def _failure(found: _Result) -> Failure | None:
+    if bytes(found.modelOutput) not in (b"", b"null"):
+        return None
+    error = found.error or _Error(errorMessage="the record has neither an answer nor an error")
+    kind = kind_of_status(error.errorCode)
+    kind = Kind.UNFIT if kind is Kind.UNFIT else Kind.BROKEN
+    return Failure(kind, f"batch record: {error.errorCode}: {error.errorMessage}", status=error.errorCode)
+
+
+def ids_in(path: Path) -> frozenset[str]:
+    """The ids of the records of an input file."""
+    with path.open("rb") as file:
+        return frozenset(_named.decode(line).recordId for line in file)
+
+
+def groups(results: Iterator[Result], size: int) -> Iterator[Sequence[Result]]:
+    """The results, so many at a time."""
+    group: list[Result] = []
+    for result in results:
+        group.append(result)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group

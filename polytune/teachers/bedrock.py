@@ -1,0 +1,26 @@
+"""A model on Amazon Bedrock, asked through Converse.
+
+teacher: {kind: bedrock, model: nova-pro, guardrail: {id: abc123, version: "2"}}
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from polytune.teachers._converse import ConverseSpec, ConverseTeacher
+from polytune.teachers.interface import TeacherSpec
+
+
+class BedrockSpec(ConverseSpec):
+    """Asks a model on Amazon Bedrock."""
+
+
+class Bedrock(ConverseTeacher):
+    """One call of Converse for each answer."""
+
+    Spec: ClassVar[type[TeacherSpec]] = BedrockSpec
+
+    @property
+    def label(self) -> str:
+        """The model and the service."""
+        return f"{self.asking.model} on Bedrock"

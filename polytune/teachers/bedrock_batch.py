@@ -1,0 +1,186 @@
+"""A model on Amazon Bedrock, asked by the thousand in batch jobs at half the price.
+
+teacher: {kind: bedrock_batch, model: nova-pro, records_per_job: 25000}
+
+    missing questions --> records.jsonl in S3 --> one job for each file --> its output --> the answer memory
+                     `--> fewer than a job takes: asked one by one, as `bedrock` does
+
+Answers are the same as those of `bedrock` and have the same identity; changing from one to the other asks
+nothing again. This file is what an experiment states; `_batch_jobs` talks to AWS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from pydantic import Field
+
+from polytune.aws.variables import Defaults
+from polytune.lazy import part
+from polytune.settings import Settings
+from polytune.spec.model import FieldProblem
+from polytune.teachers._batch_records import ChunkWriter, Sizes
+from polytune.teachers._converse import ConverseSpec, ConverseTeacher
+from polytune.teachers.interface import (
+    BatchDesk,
+    BatchQuestion,
+    BatchTeacher,
+    Price,
+    TeacherSpec,
+)
+
+batch_share = 0.5
+"""Of the price on demand (aws.amazon.com/bedrock/pricing, 2026)."""
+jobs_at_once = 10
+"""Of one model in one region: the quota that an AWS post on queues for batch jobs states (2025)."""
+largest_file_bytes = 1 << 30
+"""Of one input file; chosen well below the 5 GB that S3 takes in one request."""
+fewest_records = 100
+"""The usual quota in 2026; 1,000 for some models before."""
+usual_records = 25_000
+"""What AWS's own graphrag-toolkit puts into one job unless told otherwise (2026)."""
+variables = {"bucket": "BEDROCK_TRAINING_BUCKET", "role_arn": "BEDROCK_ROLE_ARN"}
+answering_otherwise = (":custom-model-deployment/", ":provisioned-model/", ":imported-model/")
+
+
+class BedrockBatchSpec(ConverseSpec):
+    """Asks a model on Amazon Bedrock in batch jobs, at half the price, within hours."""
+
+    bucket: str = ""
+    """Where questions are stored, in the same region; '' takes BEDROCK_TRAINING_BUCKET."""
+    output_bucket: str = ""
+    """Where jobs write; '' takes BEDROCK_OUTPUT_BUCKET, else `bucket`."""
+    prefix: Annotated[str, Field(pattern=r"^[-!_*'().a-zA-Z0-9]+(/[-!_*'().a-zA-Z0-9]+)*$")] = "polytune"
+    """What every key in the buckets begins with."""
+    role_arn: str = ""
+    """The service role that jobs assume; '' takes BEDROCK_ROLE_ARN."""
+    kms_key_arn: str = ""
+    """Encrypts what is stored; '' takes BEDROCK_KMS_KEY_ARN, else keys of AWS."""
+    fewest_records: Annotated[int, Field(ge=1, le=100_000)] = fewest_records
+    """Fewer are asked one by one at the full price: the account's quota for this model."""
+    records_per_job: Annotated[int, Field(ge=1, le=100_000)] = usual_records
+    """More are split into several jobs."""
+    timeout_hours: Annotated[int, Field(ge=24, le=168)] = 72
+    """After which a job ends with what it has; the rest is submitted again."""
+
+    def problems(self) -> list[FieldProblem]:
+        """What batch jobs do not take."""
+        found = super().problems()
+        if any(kind in self.model for kind in answering_otherwise):
+            what = "batch jobs take no deployments, provisioned or imported models: name the model itself"
+            found.append(FieldProblem("model", what))
+        if self.guardrail is not None:
+            what = "nothing says that batch jobs apply a guardrail: use `kind: bedrock`"
+            found.append(FieldProblem("guardrail", what))
+        if self.records_per_job < self.fewest_records:
+            found.append(FieldProblem("records_per_job", f"is below fewest_records ({self.fewest_records})"))
+        return found
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch job is submitted with, as in force wherever it was stated."""
+
+    model_id: str
+    region: str
+    assume_role_arn: str
+    bucket: str
+    output_bucket: str
+    prefix: str
+    role_arn: str
+    kms_key_arn: str
+    timeout_hours: int
+    subnet_ids: tuple[str, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
+
+
+class BedrockBatch(ConverseTeacher, BatchTeacher):
+    """Batch jobs for many answers, Converse for a few."""
+
+    Spec: ClassVar[type[TeacherSpec]] = BedrockBatchSpec
+    not_asked: ClassVar[frozenset[str]] = ConverseTeacher.not_asked | (
+        BedrockBatchSpec.model_fields.keys() - ConverseSpec.model_fields.keys()
+    )
+
+    def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
+        super().__init__(spec, files, settings)
+        assert isinstance(spec, BedrockBatchSpec)
+        self.spec = spec
+        default = Defaults.of(settings.environment)
+        bucket = spec.bucket or default.bucket
+        self.terms = Terms(
+            model_id=self.model_id,
+            region=spec.region,
+            assume_role_arn=spec.assume_role_arn,
+            bucket=bucket,
+            output_bucket=spec.output_bucket or default.output_bucket or bucket,
+            prefix=spec.prefix,
+            role_arn=spec.role_arn or default.role_arn,
+            kms_key_arn=spec.kms_key_arn or default.kms_key_arn,
+            timeout_hours=spec.timeout_hours,
+            subnet_ids=default.subnet_ids,
+            security_group_ids=default.security_group_ids,
+        )
+
+    @property
+    def label(self) -> str:
+        """The model and the service, however it is asked."""
+        return f"{self.spec.model} on Bedrock"
+
+    @property
+    def fewest(self) -> int:
+        """As the spec states the account's quota."""
+        return self.spec.fewest_records
+
+    def missing(self) -> str:
+        """The bucket or the role that nobody named."""
+        lacking = [name for name in variables if not getattr(self.terms, name)]
+        if not lacking:
+            return ""
+        named = " and ".join(f"teacher.{name} (or {variables[name]})" for name in lacking)
+        return f"needs {named}; `polytune run --rehearse` tries it without an account"
+
+    def price_for(self, answers: int) -> Price:
+        """Half of the price on demand, when there are enough for a batch job."""
+        price = self.price()
+        read, written = price.input_usd_per_million_tokens, price.output_usd_per_million_tokens
+        if answers < self.fewest or read is None or written is None:
+            return price
+        return msgspec.structs.replace(
+            price,
+            input_usd_per_million_tokens=read * batch_share,
+            output_usd_per_million_tokens=written * batch_share,
+        )
+
+    def note(self, answers: int) -> str:
+        """How many jobs there will be, and what that does to the price."""
+        if answers < self.fewest:
+            few = f"a batch job takes {self.fewest} or more: asked one by one at the full price"
+            return f"{self.label}; {few}"
+        jobs = -(-answers // self.spec.records_per_job)
+        word = "1 batch job" if jobs == 1 else f"{jobs} batch jobs"
+        return f"{self.label}; {word} at half the price, done within hours"
+
+    async def answer_all(self, questions: Callable[[], Iterator[BatchQuestion]], desk: BatchDesk) -> int:
+        """Jobs that hold some of the questions are finished first; then the others are submitted."""
+        with TemporaryDirectory(dir=desk.folder, prefix=".batch-") as folder:
+            make: Any = part("teachers._batch_jobs").Batches
+            replied = partial(self.replied, share=batch_share)
+            batches = make(self.terms, self.settings, desk, Path(folder), replied)
+            await batches.finish_open(questions)
+            writer = self._writer(questions(), desk, Path(folder))
+            sent = 0
+            while chunks := await asyncio.to_thread(writer.chunks, jobs_at_once):
+                await batches.run(chunks)
+                sent += sum(len(chunk.asks) for chunk in chunks)
+            return sent
+
+    def _writer(self, questions: Iterator[BatchQuestion], desk: BatchDesk, folder: Path) -> ChunkWriter:
+        sizes = Sizes(self.fewest, self.spec.records_per_job, largest_file_bytes)
+        worst = partial(self.worst, share=batch_share)
+        return ChunkWriter(questions, folder, sizes, self.asked, worst, desk)

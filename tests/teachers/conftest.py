@@ -1,0 +1,24 @@
+"""An AWS account on this machine for teachers on Bedrock, in servers that live as long as the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from polytune.emulator.rehearsal import Rehearsal
+from tests.bedrock.cloud import Cloud, opened
+
+
+@pytest.fixture(scope="session")
+def rehearsal() -> Iterator[Rehearsal]:
+    """An emulator and moto, whose time moves only when somebody waits."""
+    with Rehearsal(speed=0).serving() as running:
+        yield running
+
+
+@pytest.fixture
+def cloud(rehearsal: Rehearsal) -> Iterator[Cloud]:
+    """An account in which nothing was asked yet."""
+    with opened(rehearsal) as made:
+        yield made
