@@ -124,6 +124,8 @@ class BlockJudgement:
         self._numbers: list[int] = []
         self._read: list[Conversation] = []
         self._holding: dict[str, int] = {}
+        self._pictured: dict[int, bytes] = {}
+        """The addresses of the media in a row, by its place among those read: part of what is asked."""
 
     def judged(self) -> Judged:
         """Every row has been judged."""
@@ -145,6 +147,8 @@ class BlockJudgement:
         if self._rules.distils:
             self._single_turns()
         prompts = list(all_bare(map(_asked, self._read)))
+        for place, addresses in self._pictured.items():
+            prompts[place] += addresses
         answers = all_bare([conversation.turns[-1].text for conversation in self._read])
         return Judged(
             lines=len(lines),
@@ -181,6 +185,9 @@ class BlockJudgement:
         if reading.blocks:
             self._blocks(reading, line, number)
         if reading.conversation is not None:
+            if reading.blocks:
+                references = self._rules.format.references_of(line)
+                self._pictured[len(self._read)] = "".join(f"\0{each.uri}" for each in references).encode()
             self._numbers.append(number)
             self._read.append(reading.conversation)
             self._reserved(line, number)

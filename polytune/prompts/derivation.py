@@ -41,8 +41,6 @@ class Child:
     how: How
     system: str
     """What the teacher is told."""
-    draw: int
-    """Which answer to the same request."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +58,11 @@ class Derivations:
         """The children of the sample of this id: the same ones whatever other samples there are."""
         if self.share < 1.0 and _chance(sample) >= self.share:
             return
-        for draw in range(self.paraphrase):
-            yield Child("paraphrase", paraphrasing, draw)
+        for _ in range(self.paraphrase):
+            yield Child("paraphrase", paraphrasing)
         told = self.instructions or tuple(map(evolving.format, directions))
         for number in range(self.evolve):
-            draw, which = divmod(number, len(told))
-            yield Child("evolve", told[which], draw)
+            yield Child("evolve", told[number % len(told)])
 
 
 def derived(text: str) -> str:

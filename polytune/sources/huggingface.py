@@ -52,7 +52,7 @@ class Huggingface(Source):
         if not self.folder.is_dir():
             return f"no such folder '{self.spec.folder}'"
         if importlib.util.find_spec(library) is None:
-            return f"reading Arrow and Parquet needs {library}: pip install {library}"
+            return f"reading Arrow and Parquet needs {library}: pip install 'polytune[huggingface]'"
         return ""
 
     def listing(self) -> str:

@@ -27,6 +27,7 @@ from polytune.engine.artifacts import Facts
 from polytune.engine.jobs import Jobs
 from polytune.engine.progress import Progress
 from polytune.engine.step import Scope, Work
+from polytune.steps._questions import Questions
 from polytune.steps._verifying import Attempt, Places
 from polytune.teachers.interface import BatchDesk, BatchProgress, BatchQuestion, BatchTeacher
 
@@ -88,12 +89,6 @@ class Desk(BatchDesk):
         )
 
 
-def desk_of(work: Work, scope: Scope, gauge: Gauge, purse: Purse) -> Desk:
-    """A generate step's desk."""
-    label: Facts = {"project": scope.project, "experiment": scope.experiment, "step": "generate"}
-    return Desk(work.jobs, work.folder, label, work.answers, gauge, purse)
-
-
 @dataclass
 class Rounds:
     """The batches of one step."""
@@ -104,13 +99,12 @@ class Rounds:
     at_once: int
     """Answers that are judged at once."""
 
-    async def left(self, missing: Callable[[], Iterator[BatchQuestion]], plan: Asked) -> list[Job[Attempt]]:
+    async def left(self, questions: Questions, plan: Asked) -> Iterator[Job[Attempt]]:
         """The few jobs that a batch does not take; every other one is settled.
 
-        `missing` gives the questions of a plan that memory does not hold. Raises what `answer_all` and
-        `Places` raise.
+        Raises what `answer_all` and `Places` raise.
         """
-        await self.teacher.answer_all(missing, self.desk)
+        await self.teacher.answer_all(partial(self._unasked, questions), self.desk)
         left = await self._settled(plan())
         self.places.gauge.reused -= self.desk.bought
         while len(left) >= self.teacher.fewest:
@@ -122,7 +116,12 @@ class Rounds:
         if left:
             few = f"{len(left):,} are asked one by one: a batch takes {self.teacher.fewest} or more"
             self.places.gauge.say(few)
-        return left
+        return iter(left)
+
+    def _unasked(self, questions: Questions) -> Iterator[BatchQuestion]:
+        for question, stored in questions.looked_up(self.desk.answers):
+            if stored is None:
+                yield BatchQuestion(question.ask, question.request)
 
     def _missing(self, jobs: Iterable[Job[Attempt]]) -> Iterator[BatchQuestion]:
         for job in self._looked_up(jobs):
@@ -156,3 +155,10 @@ class Rounds:
                 return current
             current = await self.places.given_up(current, failure)
         return None
+
+
+def rounds_of(teacher: BatchTeacher, work: Work, scope: Scope, places: Places, purse: Purse) -> Rounds:
+    """The batches of a generate step."""
+    label: Facts = {"project": scope.project, "experiment": scope.experiment, "step": "generate"}
+    desk = Desk(work.jobs, work.folder, label, work.answers, places.gauge, purse)
+    return Rounds(teacher, desk, places, scope.settings.concurrency)

@@ -34,9 +34,9 @@ def identity_of(stated: MemberSpec, files: Mapping[str, Path], not_asked: frozen
     return {name: value for name, value in found.items() if name not in left_out}
 
 
-def usd_for(teacher: Teacher, read: float, written: float) -> float | None:
-    """US dollars for so many tokens; None when no price is known."""
-    price = teacher.price()
+def usd_for(teacher: Teacher, read: float, written: float, answers: int = 1) -> float | None:
+    """US dollars for so many tokens in so many answers; None when no price is known."""
+    price = teacher.price_for(answers)
     if price.input_usd_per_million_tokens is None or price.output_usd_per_million_tokens is None:
         return None
     paid = read * price.input_usd_per_million_tokens + written * price.output_usd_per_million_tokens
@@ -47,14 +47,14 @@ def estimate_of(teacher: Teacher, *, asked: int, reused: int, characters: int) -
     """What so many answers cost, to requests of so many characters in all."""
     read = characters / characters_per_token
     low, high = (asked * tokens for tokens in assumed_output_tokens)
-    price = teacher.price()
+    price = teacher.price_for(asked)
     unknown = price.input_usd_per_million_tokens is None
-    note = f"price unknown: {price.source}" if unknown else teacher.label
+    note = f"price unknown: {price.source}" if unknown else teacher.note(asked)
     return Estimate(
         requests=asked,
         reused=reused,
         tokens=round(read + (low + high) / 2),
-        usd_low=usd_for(teacher, read, low),
-        usd_high=usd_for(teacher, read, high),
+        usd_low=usd_for(teacher, read, low, asked),
+        usd_high=usd_for(teacher, read, high, asked),
         note=note if asked else "",
     )

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Annotated, ClassVar, cast
 
@@ -60,7 +60,7 @@ class AugmentSpec(Spec):
     max_redraws: Annotated[int, Field(ge=0, le=20)] = 3
     """How many more answers are drawn in the place of one that is no new prompt, or that is unusable."""
     shortfall: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share of derived prompts, and of answers to them, that may be missing; with more, the step fails."""
+    """The share of derived prompts, and of answers to them, that may be missing; with more, it fails."""
 
     def problems(self) -> list[FieldProblem]:
         """Nothing to do."""
@@ -87,17 +87,34 @@ class NewPrompt(Grader):
 class Family:
     """One prompt to derive, and the sample that it stems from."""
 
-    index: int
-    """Among all of them."""
     parent: LinkedSample
     child: Child
     attempt: Attempt
     ask: Ask
 
     @property
+    def index(self) -> int:
+        """Its place among all of them."""
+        return self.attempt.index
+
+    @property
     def answered(self) -> bool:
         """Whether the derived prompt needs an answer of its own."""
         return self.child.how == "evolve" and bool(self.parent.answer)
+
+
+class Draws:
+    """Numbers the questions that ask the same."""
+
+    def __init__(self) -> None:
+        self._asked: dict[int, int] = {}
+
+    def next(self, request: str) -> Ask:
+        """The request's next draw."""
+        short = int(request[:16], 16)
+        draw = self._asked.get(short, 0)
+        self._asked[short] = draw + 1
+        return Ask(request, draw)
 
 
 class Augment(Step):
@@ -133,26 +150,24 @@ class Augment(Step):
 
     def families(self, samples: Path) -> Iterator[Family]:
         """Every prompt to derive, in order; made anew at each call, so that memory stays flat."""
-        index = 0
+        numbers, draws = count(), Draws()
         for parent in _samples(samples):
             for child in self._children(parent):
                 request = Request(system=child.system, prompt=parent.prompt, variables={})
-                attempt = Attempt(index, "", request, child.draw)
-                yield Family(index, parent, child, attempt, self._ask(attempt))
-                index += 1
+                ask = draws.next(self._digest(request))
+                attempt = Attempt(next(numbers), f"{ask.request[:16]}-{ask.draw}", request, ask.draw)
+                yield Family(parent, child, attempt, ask)
 
     def _children(self, parent: LinkedSample) -> Iterator[Child]:
         """A sample of several turns has none."""
         return iter(()) if parent.follow_ups else self.ways.children(parent.id)
 
-    def _answering(self, family: Family, text: str, draws: dict[str, int]) -> tuple[Attempt, Ask]:
+    def _answering(self, family: Family, text: str, draws: Draws) -> tuple[Attempt, Ask]:
         """The first attempt at an answer to an evolved prompt."""
         variables = cast("dict[str, str | int | float]", {**family.parent.cell, **family.parent.slots})
         request = Request(system=family.parent.system, prompt=derived(text), variables=variables)
-        digest = self._digest(request)
-        draw = draws.get(digest, 0)
-        draws[digest] = draw + 1
-        return Attempt(family.index, "", request, draw), Ask(digest, draw)
+        ask = draws.next(self._digest(request))
+        return Attempt(family.index, family.attempt.id, request, ask.draw), ask
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Prompts and answers to pay and to reuse, once the samples are there."""
@@ -160,7 +175,7 @@ class Augment(Step):
         if path is None:
             return Estimate(note="the samples are not there yet")
         asked, reused, characters = 0, 0, 0
-        draws: dict[str, int] = {}
+        draws = Draws()
         for family, stored in self._looked_up(path, answers):
             answer = None
             if stored is not None and family.answered:
@@ -243,9 +258,10 @@ class Augment(Step):
             yield Job(family.ask, family.attempt, stored)
 
     def _replying(self, samples: Path, prompts: Places, places: Places) -> Iterator[Job[Attempt]]:
-        draws: dict[str, int] = {}
+        draws = Draws()
+        gone = _gone(prompts)
         for family in self.families(samples):
-            if family.answered and family.index not in _gone(prompts):
+            if family.answered and family.index not in gone:
                 attempt, ask = self._answering(family, self._derived(family, prompts), draws)
                 stored = places.answers.get(ask)
                 places.gauge.reused += stored is not None
@@ -271,27 +287,27 @@ class Augment(Step):
 
     def _written(self, samples: Path, asked: tuple[Places, Places]) -> Iterator[LinkedSample]:
         """Every sample, and behind it its children."""
-        families, draws = self.families(samples), dict[str, int]()
+        families, draws = self.families(samples), Draws()
+        unasked, unanswered = map(_gone, asked)
         for parent in _samples(samples):
             children = list(islice(families, sum(1 for _ in self._children(parent))))
             seed = parent.seed or parent.id
             yield msgspec.structs.replace(parent, seed=seed) if children else parent
             for family in children:
-                if family.index not in _gone(asked[0]) | _gone(asked[1]):
-                    yield self._child(family, seed, asked, draws)
-                elif family.answered and family.index not in _gone(asked[0]):
-                    self._answering(family, self._derived(family, asked[0]), draws)
+                if family.index not in unasked:
+                    child = self._child(family, seed, asked, draws)
+                    if family.index not in unanswered:
+                        yield child
 
-    def _child(
-        self, family: Family, seed: str, asked: tuple[Places, Places], draws: dict[str, int]
-    ) -> LinkedSample:
+    def _child(self, family: Family, seed: str, asked: tuple[Places, Places], draws: Draws) -> LinkedSample:
+        """The child; still with its parent's answer where its own never came."""
         prompts, replies = asked
         said = prompts.answers.get(prompts.taken.get(family.index, family.ask))
         assert said is not None, "every prompt that is neither lost nor turned down was derived"
         told = self.teacher.parse(said.body, family.attempt.request)
         child = msgspec.structs.replace(
             family.parent,
-            id=f"{said.ask.request[:16]}-{said.ask.draw}",
+            id=family.attempt.id,
             prompt=derived(told.text),
             price_usd=0.0,
             seed=seed,
@@ -309,16 +325,17 @@ class Augment(Step):
             return child
         attempt, ask = self._answering(family, told.text, draws)
         reply = replies.answers.get(replies.taken.get(family.index, ask))
-        assert reply is not None, "every answer that is neither lost nor turned down is there"
+        if reply is None:
+            return child
         answer = self.teacher.parse(reply.body, attempt.request)
         return msgspec.structs.replace(
             child,
+            price_usd=reply.price_usd,
             teacher=SampleTeacher(kind=self.spec.teacher.kind, label=self.teacher.label),
             request=reply.ask.request,
             draw=reply.ask.draw,
             answer=answer.text,
             usage=_usage(answer),
-            price_usd=reply.price_usd,
         )
 
     @classmethod

@@ -20,7 +20,8 @@ from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.compiled import Budget
 from polytune.engine.ledger import Spent, Usage
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Progress, Scope, Step, Work
-from polytune.errors import BudgetExceeded
+from polytune.errors import BudgetExceeded, StepFailed
+from polytune.formats.interface import FORMATS
 from polytune.files import write_whole
 from polytune.fingerprint import fingerprint
 from polytune.graders.interface import GRADERS, Case, Grader, GraderSpec, Identity, Verdict
@@ -164,6 +165,13 @@ class Evaluate(Step):
         )
 
     def _test_rows(self, work: Work, dataset: Artifact) -> list[Exchange]:
+        layout = FORMATS.load(dataset.facts["layout"])()
+        with work.path("dataset", "test.jsonl").open("rb") as file:
+            if any(layout.references_of(line) for line in file):
+                raise StepFailed(
+                    "test rows hold images, videos or documents, and evaluate asks in text only; leave the"
+                    " evaluate step out, or give the dataset a test split of text"
+                )
         rows = read_exchanges(work.path("dataset", "test.jsonl"), dataset.facts["layout"])
         cells = (
             _cells(work.path("dataset", "provenance.jsonl")) if "provenance.jsonl" in dataset.files else {}

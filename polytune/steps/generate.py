@@ -31,6 +31,7 @@ from polytune.prompts.coverage import Coverage, coverage
 from polytune.prompts.matrix import Axis, Matrix
 from polytune.prompts.seeds import SeedsSpec
 from polytune.spec.model import FieldProblem, Inherited, InputFile, Items, Member, MemberSpec, Spec
+from polytune.steps._batching import rounds_of
 from polytune.steps._questions import Plan, Question, Questions
 from polytune.steps._remembering import answers_in, rejects_in
 from polytune.steps._teachers import estimate_of, identity_of, teacher_of, usd_for
@@ -44,6 +45,7 @@ from polytune.steps._verifying import (
     turns_known,
 )
 from polytune.teachers.interface import (
+    BatchTeacher,
     RequestDigests,
     Usage,
 )
@@ -259,16 +261,20 @@ class Generate(Step):
         known = await asyncio.to_thread(self._known, work.answers, places)
         places.gauge.say(self._intent(known))
         async with self.teacher:
-            settings = self.scope.settings
+            settings, purse = self.scope.settings, Purse(work.budget)
             client = Client(
                 TeacherRespondent(self.teacher),
                 endpoint_called(self.teacher.endpoint(), settings.concurrency, settings.environment),
                 work.answers,
-                Purse(work.budget),
+                purse,
                 places.gauge,
                 patience_in(settings.environment),
             )
-            await client.ask_all(self._jobs(work.answers, places), places)
+            jobs = self._jobs(work.answers, places)
+            if isinstance(self.teacher, BatchTeacher):
+                rounds = rounds_of(self.teacher, work, self.scope, places, purse)
+                jobs = await rounds.left(self.questions, lambda: self._jobs(work.answers, places))
+            await client.ask_all(jobs, places)
             if self.teacher.repeats_itself:
                 await client.ask_all(self._repeated(work.answers, places), places)
         places.gauge.tell(now=True)

@@ -43,7 +43,7 @@ class Line:
         try:
             answer = await in_thread(self._answer, {"modelId": self.model_id, **members})
         except NeedsCredentials as failure:
-            raise Paused(str(failure)) from failure
+            raise Paused(str(failure).rstrip(".")) from failure
         except AwsFailure as failure:
             raise as_failure(failure) from failure
         return _encoder.encode({name: answer[name] for name in kept_members if name in answer})

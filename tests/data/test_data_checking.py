@@ -345,3 +345,34 @@ def test_one_row_of_a_sample_checks_for_every_local_model(tmp_path: Path) -> Non
             files = {split: folder / f"{split}.jsonl" for split in map(str, made.rows)}
 
             assert check_dataset(files, BASE_MODELS.get(name), layout).passed
+
+
+def pictured(picture: str) -> str:
+    """A row that asks the same of a picture."""
+    image = {
+        "format": "png",
+        "source": {"s3Location": {"uri": f"s3://b/{picture}.png", "bucketOwner": "1" * 12}},
+    }
+    return json.dumps(
+        {
+            "schemaVersion": LAYOUT,
+            "messages": [
+                {"role": "user", "content": [{"text": "What is on it?"}, {"image": image}]},
+                {"role": "assistant", "content": [{"text": f"A {picture}."}]},
+            ],
+        }
+    )
+
+
+def test_one_question_of_many_pictures_is_no_repetition(tmp_path: Path) -> None:
+    """What a row asks is its text and its media; the same picture in two splits is a leak all the same."""
+    pictures = [pictured(f"cat{number}") for number in range(12)]
+    (tmp_path / "train.jsonl").write_text("\n".join(pictures[:10]) + "\n")
+    (tmp_path / "validation.jsonl").write_text("\n".join([pictures[9], pictures[11]]) + "\n")
+    files = {name: tmp_path / f"{name}.jsonl" for name in ("train", "validation")}
+
+    report = check_dataset(files, BASE_MODELS.get("nova-lite"), LAYOUT)
+
+    leak = "error prompt-leak validation.jsonl:1: the prompt stands in an earlier split too"
+    assert [each for each in told(report) if not each.startswith("warning")] == [leak]
+    assert not [each for each in told(report) if "duplicate" in each]
