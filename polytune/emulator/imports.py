@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from polytune.data.importable import architectures, missing_files, no_converse, regions, single_region
 from polytune.emulator.call import Area, Call, Members, invalid, not_found
 from polytune.emulator.requests import check_new_name, check_role, key_arn
 from polytune.emulator.resources import CopyStatus, ImportedModel
@@ -17,27 +18,6 @@ from polytune.emulator.world import World
 
 importing_time = timedelta(minutes=12)
 """Chosen, no observation was found."""
-regions = ("us-east-1", "us-east-2", "us-west-2", "eu-central-1")
-architectures = (
-    "MistralForCausalLM",
-    "MixtralForCausalLM",
-    "T5ForConditionalGeneration",
-    "LlamaForCausalLM",
-    "MllamaForConditionalGeneration",
-    "GPTBigCodeForCausalLM",
-    "Qwen2ForCausalLM",
-    "Qwen2VLForConditionalGeneration",
-    "Qwen2_5_VLForConditionalGeneration",
-    "Qwen3ForCausalLM",
-    "Qwen3MoeForCausalLM",
-    "GptOssForCausalLM",
-)
-"""By transformers' names. docs.aws.amazon.com/bedrock/latest/userguide/
-model-customization-import-model.html, read 2026-11-21."""
-single_region = {"GptOssForCausalLM": "us-east-1"}
-no_converse = ("Qwen3ForCausalLM", "Qwen3MoeForCausalLM")
-needed_files = ("config.json", "tokenizer_config.json")
-tokenizer_files = ("tokenizer.json", "tokenizer.model")
 unread_architecture = "LlamaForCausalLM"
 """What is pretended when there is no S3 to read from."""
 
@@ -161,11 +141,7 @@ class Imports(Area):
         storage = JobStorage(self.world.objects, job.region)
         folder = job.request["modelDataSource"]["s3DataSource"]["s3Uri"].rstrip("/") + "/"
         names = {name_of(uri) for uri in storage.below(folder)}
-        missing = [name for name in needed_files if name not in names]
-        if not any(name in names for name in tokenizer_files):
-            missing.append(" or ".join(tokenizer_files))
-        if not any(name.endswith(".safetensors") for name in names):
-            missing.append("*.safetensors")
+        missing = missing_files(names)
         if missing:
             raise JobRefused(f"Files are missing in {folder}: {', '.join(missing)}.")
         return named_architecture(storage.read(folder + "config.json"), job.region)

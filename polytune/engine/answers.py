@@ -69,8 +69,9 @@ class AnswerMemory:
     def _find_chunk(self, asks: list[Ask]) -> list[StoredAnswer]:
         places = ",".join(["(?,?)"] * len(asks))
         rows = self.ledger.connection.execute(
-            "SELECT request, draw, body, price_usd, tokens FROM answers"
-            f" WHERE (request, draw) IN (VALUES {places})",
+            f"WITH wanted (request, draw) AS (VALUES {places})"
+            " SELECT answers.request, answers.draw, body, price_usd, tokens FROM wanted CROSS JOIN answers"
+            " ON answers.request = wanted.request AND answers.draw = wanted.draw",
             [value for ask in asks for value in (ask.request, ask.draw)],
         )
         return [
@@ -113,22 +114,43 @@ class AnswerMemory:
         self._flush()
 
     async def _write(self) -> None:
+        """Commits in a thread, so that a slow disk keeps no answer waiting on the network."""
         while True:
             await self._arrived.wait()
             await asyncio.sleep(gather_seconds)
-            self._flush()
+            pending = self._taken()
+            storing = asyncio.ensure_future(asyncio.to_thread(self._stored, pending))
+            try:
+                error = await asyncio.shield(storing)
+            except asyncio.CancelledError:
+                _tell(pending, await storing)
+                raise
+            _tell(pending, error)
 
     def _flush(self) -> None:
+        pending = self._taken()
+        _tell(pending, self._stored(pending))
+
+    def _taken(self) -> list[_Pending]:
         pending, self._queue = self._queue, []
         self._arrived.clear()
-        if not pending:
-            return
+        return pending
+
+    def _stored(self, pending: list[_Pending]) -> LedgerError | None:
+        """Why these are not stored; None when they are."""
         try:
-            self.store_now(item.answer for item in pending)
+            if pending:
+                self.store_now(item.answer for item in pending)
         except sqlite3.Error as error:
-            for item in pending:
-                item.stored.set_exception(LedgerError(f"an answer could not be stored: {error}"))
-            return
-        for item in pending:
-            if not item.stored.done():
-                item.stored.set_result(None)
+            return LedgerError(f"an answer could not be stored: {error}")
+        return None
+
+
+def _tell(pending: list[_Pending], error: LedgerError | None) -> None:
+    for item in pending:
+        if item.stored.done():
+            continue
+        if error is None:
+            item.stored.set_result(None)
+        else:
+            item.stored.set_exception(error)

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import heapreplace
 from math import lcm
 from pathlib import Path
 
@@ -108,30 +110,44 @@ def _fits_kind(row: SeedRow, kind: Kind) -> bool:
 
 
 class SeedRota:
-    """Which row the next sample of a cell is made around."""
+    """Which row the next sample of a cell is made around: of those that serve it, the least used so far.
+
+    Rows used equally often come in file order; after as many passes as it takes until rows and cells meet
+    as before, that order is turned by one, so that a row does not always meet the same cells.
+    """
 
     def __init__(self, seeds: SeedSet, cells: Sequence[Cell], axes: Sequence[str]) -> None:
         told = [axis for axis in axes if axis in seeds.columns]
-        kinds = [kind_of(cell, told) for cell in cells]
-        rows = {
-            kind: [place for place, row in enumerate(seeds.rows) if _fits_kind(row, kind)]
-            for kind in dict.fromkeys(kinds)
+        self._kind_of = [kind_of(cell, told) for cell in cells]
+        self._uses = [0] * len(seeds.rows)
+        self._queues = {
+            kind: _Queue([place for place, row in enumerate(seeds.rows) if _fits_kind(row, kind)], number)
+            for kind, number in Counter(self._kind_of).items()
         }
-        self._rows = [rows[kind] for kind in kinds]
-        self._period = [lcm(kinds.count(kind), len(rows[kind])) for kind in kinds]
-        self._kinds = kinds
-        self._turns = dict.fromkeys(kinds, 0)
 
     def next(self, cell: int) -> int:
-        """The row's place in the file; the cell is named by its place too.
+        """The row's place in the file; the cell is named by its place too."""
+        row = self._queues[self._kind_of[cell]].least(self._uses)
+        self._uses[row] += 1
+        return row
 
-        Cells of one kind share their rows, so that each row comes once before any comes again; and each
-        pass through cells and rows is shifted by one, so that a row does not always meet the same cell.
-        """
-        kind, rows = self._kinds[cell], self._rows[cell]
-        turn = self._turns[kind]
-        self._turns[kind] = turn + 1
-        return rows[(turn + turn // self._period[cell]) % len(rows)]
+
+class _Queue:
+    """The rows that serve cells of one kind, the least used one first."""
+
+    def __init__(self, rows: Sequence[int], cells: int) -> None:
+        self._size = len(rows)
+        self._turns_after = lcm(cells, len(rows)) // max(1, len(rows))
+        self._waiting = [(0, place, place, row) for place, row in enumerate(rows)]
+
+    def least(self, uses: Sequence[int]) -> int:
+        """The first row; what other kinds of cells have used meanwhile is put in its place before."""
+        while True:
+            known, _, place, row = self._waiting[0]
+            if uses[row] == known:
+                return row
+            turned = (place - uses[row] // self._turns_after) % self._size
+            heapreplace(self._waiting, (uses[row], turned, place, row))
 
 
 def read_seeds(path: Path, shown: str = "") -> SeedSet:

@@ -21,9 +21,9 @@ from polytune.engine.compiled import Budget
 from polytune.engine.ledger import Spent, Usage
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Progress, Scope, Step, Work
 from polytune.errors import BudgetExceeded, StepFailed
-from polytune.formats.interface import FORMATS
 from polytune.files import write_whole
 from polytune.fingerprint import fingerprint
+from polytune.formats.interface import FORMATS
 from polytune.graders.interface import GRADERS, Case, Grader, GraderSpec, Identity, Verdict
 from polytune.platforms.interface import Inference, Invoked, Question, Reply, open_platform
 from polytune.spec.model import Inherited, Items, Member, MemberSpec, Spec

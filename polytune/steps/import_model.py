@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
+from polytune.data import importable
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Scope, Step, Work
@@ -18,28 +19,8 @@ from polytune.platforms.interface import Importing, open_platform
 from polytune.spec.model import FieldProblem, Inherited, Member, MemberSpec, Spec
 from polytune.steps import _customizing as customizing
 
-guide = "docs.aws.amazon.com/bedrock/latest/userguide/model-customization-import-model.html, 2026-11-21"
-architectures = (
-    "MistralForCausalLM",
-    "MixtralForCausalLM",
-    "T5ForConditionalGeneration",
-    "LlamaForCausalLM",
-    "MllamaForConditionalGeneration",
-    "GPTBigCodeForCausalLM",
-    "Qwen2ForCausalLM",
-    "Qwen2VLForConditionalGeneration",
-    "Qwen2_5_VLForConditionalGeneration",
-    "Qwen3ForCausalLM",
-    "Qwen3MoeForCausalLM",
-    "GptOssForCausalLM",
-)
-"""What Bedrock imports (the guide above)."""
-needed = ("config.json", "tokenizer_config.json", "tokenizer.json")
 taken = (".safetensors", ".json", ".model", ".jinja", ".txt")
 """Files of a model folder that are uploaded, by their endings."""
-most_bytes = 200_000_000_000
-"""Weights of a text model (the guide above)."""
-context_below = 128 * 1024
 
 
 class ImportModelSpec(Spec):
@@ -145,19 +126,24 @@ def _model_files(work: Work) -> dict[str, Path]:
 
 def _check(files: Mapping[str, Path]) -> None:
     """Raises DataError for a model that Bedrock would refuse."""
-    lacking = [name for name in needed if name not in files]
-    if lacking or not any(name.endswith(".safetensors") for name in files):
-        what = ", ".join(lacking) or "*.safetensors"
-        raise DataError(f"the model folder lacks {what}, which an import needs ({guide})")
+    lacking = importable.missing_files(files)
+    if lacking:
+        raise DataError(
+            f"the model folder lacks {', '.join(lacking)}, which an import needs ({importable.guide})"
+        )
     try:
         config = msgspec.json.decode(files["config.json"].read_bytes(), type=_Config)
     except msgspec.DecodeError as error:
         raise DataError(f"{files['config.json']}: {error}") from error
-    if not set(config.architectures) & set(architectures):
+    if not set(config.architectures) & set(importable.architectures):
         stated = ", ".join(config.architectures) or "none"
-        raise DataError(f"architecture {stated} cannot be imported; Bedrock takes {', '.join(architectures)}")
-    if config.max_position_embeddings >= context_below:
+        raise DataError(
+            f"architecture {stated} cannot be imported; Bedrock takes {', '.join(importable.architectures)}"
+        )
+    if config.max_position_embeddings >= importable.context_below:
         raise DataError(f"a context of {config.max_position_embeddings} tokens; imports take less than 128K")
     size = sum(path.stat().st_size for path in files.values())
-    if size > most_bytes:
-        raise DataError(f"{size / 1e9:.0f} GB of files; an import takes {most_bytes / 1e9:.0f} GB at most")
+    if size > importable.most_bytes:
+        raise DataError(
+            f"{size / 1e9:.0f} GB of files; an import takes {importable.most_bytes / 1e9:.0f} GB at most"
+        )

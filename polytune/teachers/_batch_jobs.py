@@ -301,7 +301,7 @@ class BatchDriver(Driver):
             return Look(state=JobState.SUBMITTED, message=f"could not look: {failure}", trouble=True)
 
     def _judged(self, handle: str, found: Mapping[str, Any]) -> Look:
-        stage = _stage(found)
+        stage = stage_of(found)
         self.stages[handle] = stage
         status = str(found["status"])
         if status in ended:
@@ -316,7 +316,8 @@ class BatchDriver(Driver):
         return f"polytune job stop {handle}"
 
 
-def _stage(found: Mapping[str, Any]) -> Stage:
+def stage_of(found: Mapping[str, Any]) -> Stage:
+    """Where a job is, out of what Get told."""
     status = str(found["status"])
     processed, total = (int(found.get(f"{which}RecordCount") or 0) for which in ("processed", "total"))
     words = {"InProgress": "in progress", "PartiallyCompleted": "completed in part"}

@@ -111,20 +111,26 @@ def test_preview_asks_before_it_spends(polytune: Polytune, tmp_path: Path) -> No
 
 def test_preview_shows_what_is_wrong_with_a_row(polytune: Polytune, tmp_path: Path) -> None:
     """An error in a row is shown beside it and makes the exit code 1; the answers are remembered."""
-    with Stub(lambda seen: "   " if seen.number == 0 else "System: no" if seen.number == 1 else None) as stub:
+    with Stub() as stub:
         file = _experiment(tmp_path, teacher=_stub_teacher(stub))
-        model = ("--set", "steps.validate.base_model=nova-lite")
-        said = polytune(tmp_path, "preview", file, "-n", "3", "--yes", "--json", *model)
+        wrong = "templates: ['{% if level == 2 %}System: {% endif %}{{ style }} {{ level }}']\n"
+        (tmp_path / "p.yaml").write_text(f"short_system: Be brief.\n{wrong}")
+        model = ("-n", "6", "--yes", "--set", "steps.validate.base_model=nova-lite")
+        said = polytune(tmp_path, "preview", file, "--json", *model)
         asked = len(stub.seen)
-        again = polytune(tmp_path, "preview", file, "-n", "3", "--yes", *model)
+        again = polytune(tmp_path, "preview", file, *model)
 
     assert said.returncode == again.returncode == 1, said.stderr
     (shown,) = json.loads(said.stdout)
-    rules = {finding["rule"] for sample in shown["samples"] for finding in sample["findings"]}
-    assert rules == {"reserved-string"}
-    assert shown["errors"] == 1
-    assert "error: reserved-string" in again.stdout
-    assert len(stub.seen) == asked
+    rules = {
+        sample["prompt"]: [(finding["severity"], finding["rule"]) for finding in sample["findings"]]
+        for sample in shown["samples"]
+    }
+    assert rules["System: techno 2"] == [("error", "reserved-string")]
+    assert rules["techno 1"] == []
+    assert shown["errors"] == 2
+    assert again.stdout.count("error: reserved-string") == 2
+    assert len(stub.seen) == asked == 6
 
 
 def test_preview_shows_rejected_answers(polytune: Polytune, tmp_path: Path) -> None:

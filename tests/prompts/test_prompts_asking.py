@@ -139,7 +139,7 @@ def test_samples_say_which_seed_they_stem_from_and_seeds_stay_together(tmp_path:
     manifest = place.run({"generate": {**generate, "teacher": {"kind": "composer"}}, "format": format_seeds})
 
     samples = {sample["id"]: sample for sample in place.lines("generate", "samples.jsonl")}
-    assert Counter(sample["seed"] for sample in samples.values()) == {"a": 8, "b": 6, "c": 4, "d": 6}
+    assert Counter(sample["seed"] for sample in samples.values()) == dict.fromkeys("abcd", 6)
     splits: dict[str, set[str]] = {}
     for origin in place.lines("format", "provenance.jsonl"):
         splits.setdefault(samples[origin["sample"]]["seed"], set()).add(origin["split"])

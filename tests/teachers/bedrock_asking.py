@@ -1,4 +1,4 @@
-"""Generate steps that ask Bedrock, in a workspace with a real ledger, and a Converse that answers to order."""
+"""Generate steps that ask Bedrock, with a real ledger, and a Converse that answers to order."""
 
 from __future__ import annotations
 

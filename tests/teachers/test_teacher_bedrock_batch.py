@@ -13,6 +13,7 @@ from polytune.aws.access import Access
 from polytune.aws.objects import Objects
 from polytune.engine.compiled import Budget
 from polytune.errors import BudgetExceeded, Detached, Paused, StepFailed
+from polytune.teachers._batch_jobs import Stage, stage_of
 from tests.bedrock.cloud import Cloud
 
 from .bedrock_asking import Asking, batch, batch_jobs, calls, single
@@ -46,8 +47,8 @@ def test_one_job_answers_all_at_half_the_price(cloud: Cloud, asking: Asking) -> 
     assert (outcome.usage.requests, outcome.usage.reused) == (120, 0)
     assert (again.usage.requests, again.usage.reused) == (0, 120)
     said = " | ".join(dict.fromkeys(asking.notes))
-    for stage in ("validating", "scheduled", "in progress, 0 of 120 records", "completed"):
-        assert f"batch job {stage}" in said, said
+    for stage in ("submitted", "validating", "in progress, [0-9]+ of 120 records", "completed"):
+        assert re.search(f"batch job {stage}", said), said
 
 
 def test_it_answers_what_one_by_one_would(cloud: Cloud, tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_the_estimate_is_half(asking: Asking) -> None:
     asking.teacher = single()
     whole = asking.estimate()
 
-    assert half.usd_high == pytest.approx((whole.usd_high or 0) / 2, rel=1e-3)
+    assert half.usd_high == pytest.approx((whole.usd_high or 0) / 2, rel=0.02)
     assert half.note == "nova-lite on Bedrock; 2 batch jobs at half the price, done within hours"
 
 
@@ -264,7 +265,7 @@ def test_troubled_looks_mean_nothing(cloud: Cloud, asking: Asking) -> None:
 
 
 def test_the_budget_splits_a_plan(cloud: Cloud, asking: Asking) -> None:
-    """A job holds as many questions as the budget can pay for at worst; the next follows from what is left."""
+    """A job holds as many questions as the budget pays for at worst; the next follows from what is left."""
     asking.count = 230
     most = (100 * 0.06e-6 + 2048 * 0.24e-6) / 2
     asking.budget = Budget(usd=120 * most)
@@ -296,6 +297,22 @@ def test_a_bucket_elsewhere_is_found_before_anything_is_uploaded(cloud: Cloud, a
         asking.run()
 
     assert list(Objects(access(cloud)).keys("s3://in-ohio/")) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "counts", "word"),
+    [
+        ("Scheduled", (0, 0), "scheduled"),
+        ("InProgress", (60, 120), "in progress"),
+        ("InProgress", (120, 120), "finalising"),
+        ("PartiallyCompleted", (60, 120), "completed in part"),
+    ],
+)
+def test_stages_have_plain_words(status: str, counts: tuple[int, int], word: str) -> None:
+    """A job whose records are all processed and that is not done yet writes its output."""
+    told = {"status": status, "processedRecordCount": counts[0], "totalRecordCount": counts[1]}
+
+    assert stage_of(told) == Stage(word, *counts)
 
 
 def test_names_and_tags_say_whose_job_it_is(cloud: Cloud, asking: Asking) -> None:
@@ -334,8 +351,12 @@ def test_a_bucket_and_a_role_are_needed(cloud: Cloud, tmp_path: Path) -> None:
     """Without them nothing starts, and the remedy is named."""
     bare = Asking(tmp_path, {}, batch())
 
-    assert bare.step().missing().startswith(
-        "needs teacher.bucket (or BEDROCK_TRAINING_BUCKET) and teacher.role_arn (or BEDROCK_ROLE_ARN)"
+    assert (
+        bare.step()
+        .missing()
+        .startswith(
+            "needs teacher.bucket (or BEDROCK_TRAINING_BUCKET) and teacher.role_arn (or BEDROCK_ROLE_ARN)"
+        )
     )
     assert Asking(tmp_path, cloud.environment(), batch()).step().missing() == ""
 
