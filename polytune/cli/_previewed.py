@@ -16,6 +16,7 @@ from polytune.cli._table import table
 from polytune.data.report import CheckReport, Example, FindingGroup
 from polytune.engine.compiled import Compiled
 from polytune.engine.ledger import Usage
+from polytune.prompts.coverage import Coverage
 
 shown_lines = 12
 """Of one text on the screen; `--json` has all of it."""
@@ -64,6 +65,8 @@ class Previewed:
     """What the whole run still costs."""
     checked: bool
     """Whether the rows were judged."""
+    coverage: Coverage | None = None
+    """What the whole plan covers; None for a plan too long to walk through for a look."""
 
     @property
     def errors(self) -> int:
@@ -72,7 +75,7 @@ class Previewed:
         return own + sum(group.severity == "error" for group in self.others)
 
 
-def previewed(whole: Compiled, made: Made, rest: str) -> Previewed:
+def previewed(whole: Compiled, made: Made, rest: str, covered: Coverage | None) -> Previewed:
     """What the steps made, sample by sample."""
     samples = _lines(made.file("Samples", "samples.jsonl"))
     report = _report(made)
@@ -85,6 +88,7 @@ def previewed(whole: Compiled, made: Made, rest: str) -> Previewed:
         usage=made.usage,
         rest=rest,
         checked=report is not None,
+        coverage=covered,
     )
 
 
@@ -135,6 +139,7 @@ def preview_json(shown: Previewed) -> dict[str, Any]:
         "errors": shown.errors,
         "usage": shown.usage,
         "rest": shown.rest,
+        "coverage": shown.coverage.facts() if shown.coverage else None,
     }
 
 
@@ -162,6 +167,9 @@ def preview_lines(shown: Previewed) -> Iterator[str]:
     yield from _rejected(shown)
     for group in shown.others:
         yield f"{group.severity}: {group.rule}: {group.examples[0].message}. {group.fix}"
+    if shown.coverage is not None and shown.coverage.axes:
+        yield ""
+        yield from table([("the plan", "", "due", "got", ""), *shown.coverage.axis_rows()])
     yield ""
     yield from table(
         [("this preview", _cost(shown.usage)), ("the whole run", shown.rest or "nothing to ask")]

@@ -24,9 +24,12 @@ from polytune.cli.run import consent, opened, refuse_blocked, refuse_unready
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.selection import Flags, before
 from polytune.errors import UsageError
+from polytune.prompts.coverage import Coverage
 from polytune.wiring import Desk
 
 fewest, most = 1, 20
+longest_walk = 200_000
+"""Samples of a plan that is walked through to show what it covers; about a second."""
 asking_kind = "generate"
 previewed_types = ("Samples", "Dataset", "CheckedDataset")
 """What may be made for a look: nothing of it leaves this machine but questions to a teacher."""
@@ -73,7 +76,7 @@ def _previewed(desk: Desk, file: Path, whole: Compiled, flags: dict[str, Any]) -
     with TemporaryDirectory(prefix="polytune-preview-") as folder:
         bench = Bench(desk, small, Path(folder).resolve(), allowed)
         made = asyncio.run(bench.work(steps))
-        return previewed(whole, made, _rest(desk, whole))
+        return previewed(whole, made, _rest(desk, whole), _covered(desk, whole))
 
 
 def _small(desk: Desk, file: Path, whole: Compiled, flags: dict[str, Any]) -> Compiled:
@@ -99,6 +102,15 @@ def _path(compiled: Compiled) -> list[CompiledStep]:
             if step.produces == wanted and asks and all(each.produces in previewed_types for each in found):
                 return found
     raise AssertionError("a generate step produces samples")
+
+
+def _covered(desk: Desk, whole: Compiled) -> Coverage | None:
+    """What the whole plan covers of its matrix."""
+    asking = next(step for step in whole.steps if step.kind == asking_kind)
+    if asking.spec["count"] > longest_walk:
+        return None
+    found: Coverage = desk.workshop(whole).step(asking).planned_coverage()
+    return found
 
 
 def _rest(desk: Desk, whole: Compiled) -> str:

@@ -19,6 +19,8 @@ from polytune.prompts.matrix import Matrix
 Part = tuple[tuple[str, Value], ...]
 """One value of one axis, or one of each of two: (("style", "techno"),)."""
 
+Row = tuple[str, str, str, str, str]
+
 
 @dataclass(frozen=True)
 class Covered:
@@ -64,14 +66,18 @@ class Coverage:
             for title, rows in named.items()
         }
 
-    def rows(self) -> list[tuple[str, str, str, str, str]]:
+    def axis_rows(self) -> list[Row]:
         """For a table: axis, value, due, got, and the difference where it is a whole sample or more."""
-        found = []
-        for axis, rows in (*self.axes.items(), *((", ".join(p), rows) for p, rows in self.pairs.items())):
-            for each in rows:
-                off = f"{-each.short:+.1f}" if abs(each.short) >= 1 else ""
-                found.append((axis, each.name, f"{each.due:.1f}", str(each.got), off))
-        return found
+        return [_row(axis, each) for axis, rows in self.axes.items() for each in rows]
+
+    def pair_rows(self) -> list[Row]:
+        """The same for pairs of axes."""
+        return [_row(", ".join(pair), each) for pair, rows in self.pairs.items() for each in rows]
+
+
+def _row(title: str, each: Covered) -> Row:
+    off = f"{-each.short:+.1f}" if abs(each.short) >= 1 else ""
+    return title, each.name, f"{each.due:.1f}", str(each.got), off
 
 
 def coverage(matrix: Matrix, got: Iterable[Cell], samples: int | None = None) -> Coverage:

@@ -94,8 +94,8 @@ class FormatStep(Step):
 
     async def run(self, work: Work) -> Outcome:
         """Streams the samples once."""
-        options = self._options(work.inputs["samples"])
         path = work.path("samples", "samples.jsonl")
+        options = self._options(work.inputs["samples"], path)
         report = await asyncio.to_thread(format_samples, path, work.folder, options)
         rows = {f"{name}.jsonl": count for name, count in report.rows.items()}
         return Outcome(
@@ -105,7 +105,10 @@ class FormatStep(Step):
             metrics=_metrics(report),
         )
 
-    def _options(self, samples: Artifact) -> FormatOptions:
+    def _options(self, samples: Artifact, path: Path) -> FormatOptions:
+        cluster = self.spec.split.cluster
+        if cluster == "prompt" and _carries_seeds(path):
+            cluster = "exact"  # children of one seed stay on one side, whatever else is grouped
         return FormatOptions(
             format=self.spec.layout,
             system=self.spec.system,
@@ -116,9 +119,15 @@ class FormatStep(Step):
             seed=self.spec.seed,
             dedupe=self.spec.dedupe.kind,
             dedupe_threshold=self.spec.dedupe.threshold,
-            cluster=self.spec.split.cluster,
+            cluster=cluster,
             cluster_threshold=self.spec.split.threshold,
         )
+
+
+def _carries_seeds(path: Path) -> bool:
+    """Whether samples stem from seeds: the key stands in a row as JSON writes it, never inside a text."""
+    with path.open("rb") as file:
+        return any(b'"seed":' in line for line in file)
 
 
 def _system(options: FormatOptions) -> str:

@@ -181,6 +181,9 @@ class Generate(Step):
         if self.scope.settings.rehearsal and not self.teacher.rehearses:
             kind = self.spec.teacher.kind
             return f"a rehearsal asks no paid service, and {kind} has no stand-in; use composer or replay"
+        if not self.teacher.holds_conversations and self.questions.library().most_turns > 1:
+            kind = self.spec.teacher.kind
+            return f"{kind} answers single questions only, and a template of the library has several turns"
         return self.teacher.missing()
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:

@@ -41,7 +41,7 @@ jobs_at_once = 10
 """Of one model in one region: the quota that an AWS post on queues for batch jobs states (2025)."""
 largest_file_bytes = 1 << 30
 """Of one input file; chosen well below the 5 GB that S3 takes in one request."""
-fewest_records = 100
+usual_fewest = 100
 """The usual quota in 2026; 1,000 for some models before."""
 usual_records = 25_000
 """What AWS's own graphrag-toolkit puts into one job unless told otherwise (2026)."""
@@ -62,7 +62,7 @@ class BedrockBatchSpec(ConverseSpec):
     """The service role that jobs assume; '' takes BEDROCK_ROLE_ARN."""
     kms_key_arn: str = ""
     """Encrypts what is stored; '' takes BEDROCK_KMS_KEY_ARN, else keys of AWS."""
-    fewest_records: Annotated[int, Field(ge=1, le=100_000)] = fewest_records
+    fewest_records: Annotated[int, Field(ge=1, le=100_000)] = usual_fewest
     """Fewer are asked one by one at the full price: the account's quota for this model."""
     records_per_job: Annotated[int, Field(ge=1, le=100_000)] = usual_records
     """More are split into several jobs."""

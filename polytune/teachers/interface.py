@@ -118,6 +118,8 @@ class Teacher(Openable, ABC):
     """Fields of the spec that change no answer, such as a price: no part of a request's identity."""
     repeats_itself: ClassVar[bool] = False
     """Whether a cache before it may answer a later draw with the answer to an earlier one."""
+    holds_conversations: ClassVar[bool] = True
+    """Whether it can be asked a later turn of a conversation, and not single questions only."""
     may_fail: ClassVar[bool] = False
     """Whether `flaw` ever finds something."""
 

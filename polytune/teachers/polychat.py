@@ -84,6 +84,7 @@ class Polychat(HttpTeacher):
     Spec: ClassVar[type[TeacherSpec]] = PolychatSpec
     label = "Polychat"
     repeats_itself: ClassVar[bool] = True
+    holds_conversations: ClassVar[bool] = False
 
     def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
         super().__init__(spec, files, settings)

@@ -60,6 +60,8 @@ def test_preview_shows_a_few_samples_over_the_cells(polytune: Polytune, tmp_path
     assert all(sample["findings"] == [] for sample in samples)
     assert shown["usage"]["requests"] == 6
     assert shown["rest"] == "6 answers reused, 24 to ask, $0"
+    assert shown["coverage"]["style"] == {"house": [15.0, 15], "techno": [15.0, 15]}
+    assert shown["coverage"]["style, level"]["techno, 3"] == [5.0, 5]
 
 
 def test_preview_is_readable(polytune: Polytune, tmp_path: Path) -> None:
@@ -70,6 +72,14 @@ def test_preview_is_readable(polytune: Polytune, tmp_path: Path) -> None:
     assert lines[0] == "lines   2 samples"
     labels = [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "]
     assert labels == ["prompt", "answer", "row", "findings"] * 2
+    assert [line.split() for line in lines[-9:-3]] == [
+        ["the", "plan", "due", "got"],
+        ["style", "house", "15.0", "15"],
+        ["style", "techno", "15.0", "15"],
+        ["level", "1", "10.0", "10"],
+        ["level", "2", "10.0", "10"],
+        ["level", "3", "10.0", "10"],
+    ]
     assert lines[-2:] == [
         "this preview   2 answers asked, 0 reused, free",
         "the whole run  2 answers reused, 28 to ask, $0",
@@ -126,7 +136,7 @@ def test_preview_shows_what_is_wrong_with_a_row(polytune: Polytune, tmp_path: Pa
         sample["prompt"]: [(finding["severity"], finding["rule"]) for finding in sample["findings"]]
         for sample in shown["samples"]
     }
-    assert rules["System: techno 2"] == [("error", "reserved-string")]
+    assert rules["System: techno 2"] == [("error", "reserved-string"), ("warning", "reserved-string")]
     assert rules["techno 1"] == []
     assert shown["errors"] == 2
     assert again.stdout.count("error: reserved-string") == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.asking.asking_stub import Fault, Seen, Stub
 from tests.pipeline.program import Program, Said
@@ -179,17 +181,17 @@ def test_children_are_derived_paid_once_and_linked(tmp_path: Path) -> None:
             return f'"{seen.prompt} in other words"' if seen.asked else seen.prompt
         return f"{seen.prompt}, harder" if "harder to fulfil" in told else None
 
+    asking = {"prompts": "p.yaml", "count": 2, "teacher": {"kind": "composer"}}
     with Stub(behave) as stub:
         steps = {
-            "generate": {"prompts": "p.yaml", "count": 2, "teacher": {"kind": "composer"}},
+            "generate": asking,
             "augment": {"teacher": _teacher(stub), "paraphrase": 1, "evolve": 1, "from": "generate"},
             "format": {"from": "augment", "split": {"train": 0.5, "validation": 0.5, "test": 0}},
         }
         assert place.polytune("plan", steps).code == 10
         usage = place.run(steps)["steps"]["augment"]["usage"]
         asked = len(stub.seen)
-        more = {**steps, "generate": {**steps["generate"], "count": 3}}
-        place.run(more)
+        place.run({**steps, "generate": {**asking, "count": 3}})
 
     samples = place.lines("augment", "samples.jsonl")
     assert usage["requests"] == asked == 8
@@ -250,3 +252,17 @@ def test_a_wrong_plan_is_explained(tmp_path: Path, name: str) -> None:
 
     assert said.code == 2, said.out
     assert says in said.err
+
+
+def test_the_documented_library_and_matrix_work(tmp_path: Path) -> None:
+    """The library of docs/prompts.md, over the matrix that its words suppose, makes a plan."""
+    page = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text(encoding="utf-8")
+    library, matrix, *_ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    stated = yaml.safe_load(matrix)["generate"]
+    place = Place(tmp_path, {"prompts.yaml": library})
+
+    for part in (stated, {**stated, "matrix": {"season": ["spring", "autumn"], "level": ["easy", "hard"]}}):
+        whole = {**part, "teacher": {"kind": "none"}, "exclude": part["exclude"] if part is stated else []}
+        said = place.polytune("plan", {"generate": whole}, "--json")
+        assert said.code == 10, said.err
+        assert said.json()[0]["steps"][0]["estimate"]["requests"] >= 500

@@ -237,11 +237,12 @@ def test_coverage_shows_what_is_missing() -> None:
 
     found = coverage(matrix, got, samples=8)
 
-    assert found.rows()[:4] == [
+    assert found.axis_rows() == [
         ("style", "house", "2.0", "1", "-1.0"),
         ("style", "techno", "6.0", "4", "-2.0"),
         ("level", "1", "4.0", "4", ""),
         ("level", "2", "4.0", "1", "-3.0"),
     ]
+    assert found.pair_rows()[-1] == ("style, level", "techno, 2", "3.0", "0", "-3.0")
     assert found.facts()["style, level"]["techno, 1"] == (3.0, 4)
     assert found.widest == 3.0

@@ -27,6 +27,8 @@ from polytune.teachers.interface import TEACHERS
 from tests.bedrock.cloud import Cloud
 
 usual_model = "nova-lite"
+most_values = 1000
+"""Of one slot; more questions than that draw again."""
 
 
 def single(**fields: Any) -> dict[str, Any]:
@@ -61,7 +63,7 @@ class Asking:
         """The step, made anew."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "prompts.yaml"
-        numbers = list(range(self.first, self.first + self.count))
+        numbers = list(range(self.first, self.first + min(self.count, most_values)))
         library = {"system": "Answer.", "templates": ["Piece {{ n }}"], "slots": {"n": numbers}}
         path.write_text(json.dumps(library))
         members = [GRADERS.load(g["kind"]).Spec.model_validate(g) for g in self.more.get("graders", ())]

@@ -13,7 +13,7 @@ from polytune.aws.access import Access
 from polytune.aws.objects import Objects
 from polytune.engine.compiled import Budget
 from polytune.errors import BudgetExceeded, Detached, Paused, StepFailed
-from polytune.teachers._batch_jobs import Stage, stage_of
+from polytune.teachers._batch_driver import Stage, stage_of
 from tests.bedrock.cloud import Cloud
 
 from .bedrock_asking import Asking, batch, batch_jobs, calls, single
@@ -204,6 +204,27 @@ def test_a_job_left_on_its_way_is_collected(cloud: Cloud, asking: Asking) -> Non
     assert len(batch_jobs(cloud)) == 1
     assert (outcome.usage.requests, calls(cloud, "Converse")) == (150, 30)
     assert grown.open_jobs() == []
+
+
+def test_output_that_somebody_deleted_is_bought_again_only_when_told(cloud: Cloud, asking: Asking) -> None:
+    """A job that answered and left nothing fails the step; run again, the questions are asked anew."""
+    asking.detach = True
+    with pytest.raises(Detached):
+        asking.run()
+    cloud.control("advance", {"seconds": 3600})
+    for entry in list(Objects(access(cloud)).keys(f"s3://{cloud.rehearsal.bucket}/polytune/asking/batches/")):
+        bucket, _, key = entry.uri.removeprefix("s3://").partition("/")
+        access(cloud).service("s3").call("DeleteObject", {"Bucket": bucket, "Key": key})
+    asking.detach = False
+    with pytest.raises(StepFailed, match="120 records were answered, but nothing is below"):
+        asking.run()
+    submitted = len(batch_jobs(cloud))
+
+    asking.run()
+
+    assert submitted == 1
+    assert len(batch_jobs(cloud)) == 2
+    assert len(asking.samples()) == 120
 
 
 def test_jobs_of_other_questions_are_left_alone(cloud: Cloud, asking: Asking) -> None:

@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 import pytest
 
-from tests.bedrock.cloud import Cloud, file
+from tests.bedrock.cloud import Cloud, Door, file
 
 from .bedrock_asking import batch_jobs, calls
 
 create = r"POST /model-invocation-job$"
 look = r"GET /model-invocation-job/"
+output = r"GET /.*records\.jsonl\.out"
 words = (
     "run",
     file,
@@ -38,14 +39,17 @@ def finished(cloud: Cloud, root: Path, *said: str) -> dict[str, Any]:
     return manifest
 
 
-def killed(cloud: Cloud, root: Path, pattern: str, when: Literal["before", "after"]) -> None:
-    """A run was killed at the first call that fits the pattern."""
-    cloud.door.pattern, cloud.door.when = pattern, when
+def killed(
+    cloud: Cloud, root: Path, pattern: str, when: Literal["before", "after"], door: Door | None = None
+) -> None:
+    """A run was killed at the first call through the door (Bedrock's) that fits the pattern."""
+    passed = door or cloud.door
+    passed.pattern, passed.when = pattern, when
     with cloud.start(root, *words) as process:
-        cloud.door.victim = process.pid
+        passed.victim = process.pid
         _, err = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL, err
-    assert cloud.door.killed, "the call never came"
+    assert passed.killed, "the call never came"
 
 
 def test_a_run_of_a_hundred_and_twenty_samples(cloud: Cloud, tmp_path: Path) -> None:
@@ -78,11 +82,12 @@ def test_a_killed_run_goes_on_with_its_job(
     assert manifest["steps"]["generate"]["usage"]["requests"] == 120
 
 
-def test_a_run_killed_before_it_collects_buys_nothing_again(cloud: Cloud, tmp_path: Path) -> None:
-    """The job is over and the run dies as it looks: the answers are collected by the next one."""
-    killed(cloud, tmp_path, look, "after")
-    cloud.control("advance", {"seconds": 3600})
-    killed(cloud, tmp_path, look, "after")
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_killed_as_it_collects_buys_nothing_again(
+    cloud: Cloud, tmp_path: Path, when: Literal["before", "after"]
+) -> None:
+    """The job is over and the run dies as it reads the output: the answers are collected by the next one."""
+    killed(cloud, tmp_path, output, when, cloud.storage)
 
     finished(cloud, tmp_path, "resume")
 
@@ -94,6 +99,16 @@ def test_a_lost_ledger_finds_the_job(cloud: Cloud, tmp_path: Path) -> None:
         path.unlink()
 
     finished(cloud, tmp_path)
+
+
+def test_a_colleague_joins_the_job(cloud: Cloud, tmp_path: Path) -> None:
+    """The same experiment in another workspace of the same account takes the answers that are there."""
+    finished(cloud, tmp_path / "mine")
+
+    finished(cloud, tmp_path / "theirs")
+
+    samples = [next((tmp_path / who).rglob("samples.jsonl")).read_bytes() for who in ("mine", "theirs")]
+    assert samples[0] == samples[1]
 
 
 def test_an_expired_token_pauses_the_run(cloud: Cloud, tmp_path: Path) -> None:

@@ -1,0 +1,201 @@
+"""Knows batch jobs of Bedrock: submits one, says where it is, has what it wrote collected.
+
+Submitted - Validating - Scheduled - InProgress (finalising) - Completed, or PartiallyCompleted, Expired,
+Stopped: collected all the same; Failed: nothing was answered and nothing is billed
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from polytune.aws.access import Access
+from polytune.aws.failures import AwsFailure, Missing, NameTaken, NeedsCredentials
+from polytune.aws.objects import Objects
+from polytune.engine.artifacts import Facts
+from polytune.engine.jobbook import JobState
+from polytune.engine.jobs import Driver, Look
+from polytune.errors import Paused, StepFailed
+from polytune.teachers._threads import in_thread
+
+first_pause_seconds, longest_pause_seconds = 5.0, 60.0
+"""Recorded jobs that failed validation did so 36 to 90 s after they were submitted."""
+ended = ("Completed", "PartiallyCompleted", "Stopped", "Expired")
+"""Statuses in which a job has written what it has."""
+longest_name = 63
+key_digits = 10
+longest_tag_value = 256
+fixes = (
+    (r"less records|minimum of", "state that number as teacher.fewest_records"),
+    (r"more records|maximum", "state a smaller teacher.records_per_job"),
+    (r"permission|access", "the role must read and write the bucket: `polytune iam` prints the policies"),
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where one job is."""
+
+    word: str
+    processed: int = 0
+    total: int = 0
+
+
+class BatchDriver(Driver):
+    """Knows batch jobs of Bedrock in one region."""
+
+    pauses = (first_pause_seconds, longest_pause_seconds)
+
+    def __init__(
+        self,
+        access: Access,
+        collect: Callable[[Objects, str], Coroutine[None, None, int]],
+        stages: dict[str, Stage],
+    ) -> None:
+        """`collect` stores what a job wrote below an address and returns the number of files.
+
+        `stages` is kept up to date by ARN.
+        """
+        self.access = access
+        self.collect = collect
+        self.stages = stages
+        self._collected: set[str] = set()
+
+    async def submit(self, token: str, request: Facts, what: str) -> str:
+        """The job of that token exists; its ARN is returned. Raises Paused and StepFailed."""
+        name = _name(request["label"], token)
+        members = {
+            **request["members"],
+            "jobName": name,
+            "tags": _tags({**request["label"], "key": token}),
+            "clientRequestToken": token,
+        }
+        with calling(f"CreateModelInvocationJob {name}"):
+            return await in_thread(self._submitted, name, members)
+
+    def _submitted(self, name: str, members: Mapping[str, Any]) -> str:
+        service = self.access.service("bedrock")
+        try:
+            return str(service.call("CreateModelInvocationJob", members)["jobArn"])
+        except NameTaken:
+            named = service.pages("ListModelInvocationJobs", {"nameContains": name}, "invocationJobSummaries")
+            found = next((each for each in named if each["jobName"] == name), None)
+            if found is None:
+                raise StepFailed(
+                    f"the job name {name} is in use, but no job has it: run again later"
+                ) from None
+            if _source(found) != _source(members):
+                raise StepFailed(
+                    f"the job name {name} belongs to other questions: run with --force"
+                ) from None
+            return str(found["jobArn"])
+
+    async def look(self, token: str, handle: str) -> Look:
+        """Where the job stands; once it has ended, what it wrote is stored before this returns.
+
+        Raises Paused when credentials have expired, StepFailed when the job or its output may not be read.
+        """
+        try:
+            found = await in_thread(self._got, handle)
+            if found is None:
+                return Look(state=JobState.LOST, message=f"{handle} does not exist any more")
+            look = self._judged(handle, found)
+            if look.state is JobState.COMPLETED and handle not in self._collected:
+                files = await self.collect(Objects(self.access), _output(found))
+                if not files and found.get("successRecordCount"):
+                    what = f"{found['successRecordCount']:,} records were answered, but nothing is below"
+                    told = f"{handle}: {what} {_output(found)}: was it deleted? Run again to ask anew"
+                    return Look(state=JobState.LOST, message=told)
+                self._collected.add(handle)
+            return look
+        except NeedsCredentials as failure:
+            raise Paused(f"{handle} goes on; looking at it needs credentials. {failure}") from failure
+        except AwsFailure as failure:
+            if not failure.transient:
+                raise StepFailed(f"{handle}: {failure}") from failure
+            return Look(state=JobState.SUBMITTED, message=f"could not look: {failure}", trouble=True)
+
+    def _got(self, handle: str) -> dict[str, Any] | None:
+        """What Get tells of the job; None when it does not exist."""
+        service = self.access.service("bedrock", attempts=1)
+        try:
+            return service.call("GetModelInvocationJob", {"jobIdentifier": handle})
+        except Missing:
+            return None
+
+    def _judged(self, handle: str, found: Mapping[str, Any]) -> Look:
+        stage = stage_of(found)
+        self.stages[handle] = stage
+        status = str(found["status"])
+        if status in ended:
+            return Look(state=JobState.COMPLETED, message=status, done=1.0)
+        if status == "Failed":
+            return Look(state=JobState.FAILED, message=_explained(handle, str(found.get("message") or "")))
+        done = stage.processed / stage.total if stage.total else 0.0
+        return Look(state=JobState.SUBMITTED, message=stage.word, done=done)
+
+    def detached(self, handle: str) -> str:
+        """The command that stops it."""
+        return f"polytune job stop {handle}"
+
+
+def stage_of(found: Mapping[str, Any]) -> Stage:
+    """Where a job is, out of what Get told."""
+    status = str(found["status"])
+    processed, total = (int(found.get(f"{which}RecordCount") or 0) for which in ("processed", "total"))
+    words = {"InProgress": "in progress", "PartiallyCompleted": "completed in part"}
+    word = words.get(status, status.lower())
+    if status == "InProgress" and processed >= total > 0:
+        word = "finalising"
+    return Stage(word, processed, total)
+
+
+def _source(found: Mapping[str, Any]) -> str:
+    return str(found["inputDataConfig"]["s3InputDataConfig"]["s3Uri"])
+
+
+def _output(found: Mapping[str, Any]) -> str:
+    """What the addresses of everything that a job wrote begin with."""
+    place = str(found["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"]).rstrip("/")
+    return f"{place}/{str(found['jobArn']).rpartition('/')[2]}/"
+
+
+def _explained(handle: str, message: str) -> str:
+    """A failed job's message with the likely fix."""
+    said = message or "failed without a message"
+    fix = next((fix for pattern, fix in fixes if re.search(pattern, said, re.IGNORECASE)), "")
+    return f"{handle}: {said.rstrip('. ')}. Nothing was answered" + (f". Likely fix: {fix}" if fix else "")
+
+
+def _name(label: Facts, token: str) -> str:
+    """`strudel-nova-lite-v3-generate-0a1b2c3d4e-1`: the experiment, the step, the key and the attempt."""
+    key, _, attempt = token.rpartition("-")
+    tail = f"-{key[:key_digits]}-{attempt}"
+    plain = re.sub(r"[^a-zA-Z0-9]+", "-", f"{label['experiment']}-{label['step']}").strip("-")
+    head = plain[: longest_name - len(tail)].strip("-")
+    return f"{head or 'x'}{tail}"
+
+
+def _tags(values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [
+        {
+            "key": f"polytune:{name}",
+            "value": re.sub(r"[^a-zA-Z0-9\s._:/=+@-]", "-", value)[:longest_tag_value],
+        }
+        for name, value in sorted(values.items())
+        if value
+    ]
+
+
+@contextmanager
+def calling(what: str) -> Iterator[None]:
+    """A call to AWS: what waiting or fresh credentials can cure pauses the run."""
+    try:
+        yield
+    except AwsFailure as failure:
+        if failure.transient or isinstance(failure, NeedsCredentials):
+            raise Paused(f"{what}: {failure}") from failure
+        raise StepFailed(f"{what}: {failure}") from failure
