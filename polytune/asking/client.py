@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Generic, TypeVar
 
-from polytune.asking.budget import Cost, Purse, nothing
 from polytune.asking.endpoint import Endpoint
 from polytune.asking.failures import Failure, Kind
 from polytune.asking.gauge import Gauge
 from polytune.asking.patience import Patience
 from polytune.asking.reply import Reply
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
+from polytune.engine.purse import Cost, Purse, nothing
 from polytune.errors import Paused, PolytuneError, StepFailed
 
 Q = TypeVar("Q")

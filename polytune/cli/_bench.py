@@ -18,6 +18,7 @@ from polytune.engine.jobbook import JobBook
 from polytune.engine.jobs import Jobs, Patience
 from polytune.engine.ledger import Usage
 from polytune.engine.progress import Progress
+from polytune.engine.purse import Purse
 from polytune.engine.step import Outcome, Work
 from polytune.errors import DataError
 from polytune.files import digest_of
@@ -71,7 +72,7 @@ class Bench:
                     answers=answers,
                     jobs=self._jobs(step),
                     report=tell,
-                    budget=self._left(spent),
+                    purse=Purse(self._left(spent)),
                     root=self.folder,
                 )
                 try:

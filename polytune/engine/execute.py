@@ -28,6 +28,7 @@ from polytune.engine.locks import holder, try_lock
 from polytune.engine.manifest import Cost, Manifest, StepReport, StepStatus, write_manifest
 from polytune.engine.plan import Plan, PlannedStep, Planner, State
 from polytune.engine.progress import Progress
+from polytune.engine.purse import Purse
 from polytune.engine.step import Outcome, Step, Work
 from polytune.engine.store import Store
 from polytune.engine.workspace import Workspace, manifest_name
@@ -71,7 +72,7 @@ class Execution:
         self.ledger = tools.planner.ledger
         self.manifest = manifest
         self.folder = tools.workspace.run_folder(manifest.experiment, manifest.run_id)
-        self.spent_usd = 0.0
+        self.purse = Purse(self._allowed())
         self._artifacts: dict[str, Artifact] = {}
 
     async def run(self) -> Manifest:
@@ -223,7 +224,6 @@ class Execution:
             usage=outcome.usage,
         )
         self.ledger.record_result(result)
-        self.spent_usd += outcome.usage.usd or 0.0
         self._settle(step, result, StepStatus.DONE)
         self.tools.log.info(
             "step_finished", step=step.id, seconds=result.seconds, digest=artifact.digest, **_told(outcome)
@@ -254,7 +254,7 @@ class Execution:
                 answers=answers,
                 jobs=jobs,
                 report=lambda progress: self._progress(step, progress),
-                budget=self._remaining(),
+                purse=self.purse,
                 root=self.tools.workspace.root,
             )
             return await self.tools.make_step(step).run(work)
@@ -265,10 +265,9 @@ class Execution:
     def _progress(self, step: CompiledStep, progress: Progress) -> None:
         self.tools.log.info("step_progress", step=step.id, **msgspec.structs.asdict(progress))
 
-    def _remaining(self) -> Budget:
-        spent = self.ledger.spent(self.manifest.experiment)
-        left = None if self.tools.max_usd is None else max(0.0, self.tools.max_usd - self.spent_usd)
-        return self.compiled.budget.remaining(spent, left)
+    def _allowed(self) -> Budget:
+        """What this run may spend on what was not spent before it."""
+        return self.compiled.budget.remaining(self.ledger.spent(self.manifest.experiment), self.tools.max_usd)
 
     def _published(self, step: CompiledStep, folder: Path, outcome: Outcome) -> Artifact:
         """The outcome's files are in the store and in place; the artifact names them."""

@@ -15,10 +15,10 @@ import msgspec
 
 from polytune.engine.answers import AnswerMemory, StoredAnswer
 from polytune.engine.artifacts import Artifact, Facts, FileEntry
-from polytune.engine.compiled import Budget
 from polytune.engine.jobs import Jobs
 from polytune.engine.ledger import Usage
 from polytune.engine.progress import Progress, Reporter
+from polytune.engine.purse import Purse
 from polytune.registry import Family
 from polytune.settings import Settings
 from polytune.spec import model
@@ -89,8 +89,8 @@ class Work:
     answers: AnswerMemory
     jobs: Jobs
     report: Reporter
-    budget: Budget
-    """What this step may still spend."""
+    purse: Purse
+    """What the run may still spend, shared by all of its steps."""
     root: Path
 
     def path(self, port: str, name: str) -> Path:

@@ -17,7 +17,6 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from polytune.asking.budget import Cost, Purse, nothing
 from polytune.asking.client import Job
 from polytune.asking.failures import Failure
 from polytune.asking.gauge import Gauge
@@ -26,6 +25,7 @@ from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Facts
 from polytune.engine.jobs import Jobs
 from polytune.engine.progress import Progress
+from polytune.engine.purse import Cost, Purse, nothing
 from polytune.engine.step import Scope, Work
 from polytune.steps._questions import Questions
 from polytune.steps._verifying import Attempt, Places

@@ -19,13 +19,13 @@ from typing import Literal
 
 import msgspec
 
-from polytune.asking.budget import Cost
 from polytune.asking.client import Job, Reception, Respondent
 from polytune.asking.failures import Failure, Kind
 from polytune.asking.gauge import Gauge
 from polytune.asking.reply import Reply
 from polytune.data.samples import Value
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
+from polytune.engine.purse import Cost
 from polytune.errors import StepFailed
 from polytune.graders.interface import Case, Grader
 from polytune.teachers.interface import (

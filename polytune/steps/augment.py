@@ -16,7 +16,6 @@ from typing import Annotated, ClassVar, cast
 import msgspec
 from pydantic import Field
 
-from polytune.asking.budget import Purse
 from polytune.asking.client import Client, Job
 from polytune.asking.endpoint import endpoint_called
 from polytune.asking.gauge import Gauge
@@ -244,7 +243,7 @@ class Augment(Step):
             TeacherRespondent(self.teacher),
             endpoint_called(self.teacher.endpoint(), settings.concurrency, settings.environment),
             work.answers,
-            Purse(work.budget),
+            work.purse,
             places.gauge,
             patience_in(settings.environment),
         )

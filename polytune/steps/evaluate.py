@@ -17,10 +17,10 @@ from polytune.data.rows import Exchange, read_exchanges
 from polytune.data.significance import Comparison, compare
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact, Facts
-from polytune.engine.compiled import Budget
-from polytune.engine.ledger import Spent, Usage
+from polytune.engine.ledger import Usage
+from polytune.engine.purse import Cost, nothing
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Progress, Scope, Step, Work
-from polytune.errors import BudgetExceeded, StepFailed
+from polytune.errors import StepFailed
 from polytune.files import write_whole
 from polytune.fingerprint import fingerprint
 from polytune.formats.interface import FORMATS
@@ -30,6 +30,8 @@ from polytune.spec.model import Inherited, Items, Member, MemberSpec, Spec
 
 models = ("base", "custom")
 rival = "nearest"
+settling_seconds = 0.05
+"""Between two looks whether a question fits into the budget, once others are settled."""
 rivals = {rival: "the training answer whose prompt is nearest"}
 
 
@@ -145,12 +147,7 @@ class Evaluate(Step):
         usage = Usage()
         asked = tuple(m for m in models if m != "base" or self.platform.has_base(work.inputs["model"]))
         for model in asked:
-            paid = Spent(
-                usd=usage.usd or 0.0,
-                requests=usage.requests,
-                tokens=usage.input_tokens + usage.output_tokens,
-            )
-            replies, more = await self._replies(work, model, exchanges, work.budget.remaining(paid, None))
+            replies, more = await self._replies(work, model, exchanges)
             texts[model] = [reply.text for reply in replies]
             usage = _sum(usage, more)
         rows = await self._judged(work, exchanges, texts)
@@ -187,7 +184,7 @@ class Evaluate(Step):
         return [index.answer(row.prompt) for row in exchanges]
 
     async def _replies(
-        self, work: Work, model: str, exchanges: Sequence[Exchange], budget: Budget
+        self, work: Work, model: str, exchanges: Sequence[Exchange]
     ) -> tuple[list[Reply], Usage]:
         """Every reply of one model, and what asking came to."""
         invoked = Invoked(work.inputs["model"], base=model == "base")
@@ -199,21 +196,28 @@ class Evaluate(Step):
         asks = [self._asks(invoked, batch) for batch in batches]
         found = [_known(work.answers, each) for each in asks]
         missing = [number for number, replies in enumerate(found) if replies is None]
-        spent = _Spending(budget)
+        usd: float | None = 0.0
         if missing:
             async with invoker:
                 places = iter(missing)
 
                 async def work_through() -> None:
+                    nonlocal usd
                     for number in places:
                         questions = [Question(system=e.system, prompt=e.prompt) for e in batches[number]]
-                        worst = sum(invoker.most_usd(question) for question in questions)
-                        spent.reserve(worst)
-                        replies = await invoker.ask(questions)
+                        most = Cost(usd=sum(invoker.most_usd(question) for question in questions))
+                        while not work.purse.reserve(most):
+                            await asyncio.sleep(settling_seconds)
+                        cost = nothing
+                        try:
+                            replies = await invoker.ask(questions)
+                            cost = _cost(replies)
+                        finally:
+                            work.purse.settle(most, cost)
                         pairs = zip(asks[number], replies, strict=True)
                         work.answers.store_now(_stored(ask, reply) for ask, reply in pairs)
                         found[number] = replies
-                        spent.settle(worst, replies)
+                        usd = None if usd is None or cost.usd is None else usd + cost.usd
                         done = sum(len(each) for each in found if each is not None)
                         self._report(work, model, done, len(exchanges))
 
@@ -225,7 +229,7 @@ class Evaluate(Step):
             reused=len(whole) - asked,
             input_tokens=sum(reply.input_tokens for reply in whole),
             output_tokens=sum(reply.output_tokens for reply in whole),
-            usd=spent.usd,
+            usd=usd,
         )
 
     def _report(self, work: Work, model: str, done: int, rows: int) -> None:
@@ -318,38 +322,14 @@ def _score(verdicts: Sequence[Verdict]) -> Score:
     return Score(passed=sum(v.passed for v in verdicts), n=n, mean=mean)
 
 
-class _Spending:
-    """What asking came to; the worst case of a question is reserved before it is sent."""
-
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
-        self.usd: float | None = 0.0
-        self.tokens = 0
-        self.requests = 0
-        self.in_flight_usd = 0.0
-
-    def reserve(self, worst_usd: float) -> None:
-        """One more request may be sent. Raises BudgetExceeded when it could pass a limit."""
-        for used, limit, unit in (
-            ((self.usd or 0.0) + self.in_flight_usd + worst_usd, self.budget.usd, "US dollars"),
-            (self.requests + 1, self.budget.requests, "requests"),
-            (self.tokens, self.budget.tokens, "tokens"),
-        ):
-            if limit is not None and used > limit:
-                raise BudgetExceeded(
-                    f"the budget allows {limit:,g} more {unit}, and the next question could pass that; what"
-                    " was answered is safe. Raise the budget and run again: nothing is asked twice"
-                )
-        self.requests += 1
-        self.in_flight_usd += worst_usd
-
-    def settle(self, worst_usd: float, replies: Sequence[Reply]) -> None:
-        """What the answers really cost takes the reservation's place."""
-        self.in_flight_usd -= worst_usd
-        self.tokens += sum(reply.input_tokens + reply.output_tokens for reply in replies)
-        for reply in replies:
-            unknown = self.usd is None or reply.price_usd is None
-            self.usd = None if unknown else (self.usd or 0.0) + (reply.price_usd or 0.0)
+def _cost(replies: Sequence[Reply]) -> Cost:
+    """What replies to one batch cost; no price when one of them has none."""
+    known = [reply.price_usd for reply in replies if reply.price_usd is not None]
+    return Cost(
+        usd=sum(known) if len(known) == len(replies) else None,
+        tokens=sum(reply.input_tokens + reply.output_tokens for reply in replies),
+        requests=len(replies),
+    )
 
 
 async def _together(worker: Callable[[], Coroutine[Any, Any, None]], workers: int) -> None:

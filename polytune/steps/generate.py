@@ -13,7 +13,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import msgspec
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
-from polytune.asking.budget import Purse
 from polytune.asking.client import Client, Job
 from polytune.asking.endpoint import endpoint_called
 from polytune.asking.gauge import Gauge
@@ -264,7 +263,7 @@ class Generate(Step):
         known = await asyncio.to_thread(self._known, work.answers, places)
         places.gauge.say(self._intent(known))
         async with self.teacher:
-            settings, purse = self.scope.settings, Purse(work.budget)
+            settings, purse = self.scope.settings, work.purse
             client = Client(
                 TeacherRespondent(self.teacher),
                 endpoint_called(self.teacher.endpoint(), settings.concurrency, settings.environment),

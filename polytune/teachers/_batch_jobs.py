@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 
 import msgspec
 
@@ -34,28 +33,13 @@ from polytune.fingerprint import fingerprint
 from polytune.settings import Settings
 from polytune.teachers._batch_driver import BatchDriver, Stage, calling
 from polytune.teachers._batch_records import Chunk, groups, id_of, ids_in, results_in
+from polytune.teachers._batch_terms import Terms, members_of
 from polytune.teachers._threads import in_thread
 from polytune.teachers.interface import BatchDesk, BatchProgress, BatchQuestion
 
 kind = "batch inference"
 """What rows of these jobs say of themselves."""
 landed_at_once = 256
-
-
-class Terms(Protocol):
-    """What a batch job is submitted with."""
-
-    model_id: str
-    region: str
-    assume_role_arn: str
-    bucket: str
-    output_bucket: str
-    prefix: str
-    role_arn: str
-    kms_key_arn: str
-    timeout_hours: int
-    subnet_ids: tuple[str, ...]
-    security_group_ids: tuple[str, ...]
 
 
 @dataclass
@@ -86,13 +70,21 @@ class Batches:
             await self._check_bucket()
         requests = [await self._request(chunk) for chunk in chunks]
         driver = self._driver(self.terms.region, self.terms.assume_role_arn)
-        for request in requests:
-            await self._jobs(_key(request), forced=True).started(driver, request)
-        await _together([self._awaited(driver, request) for request in requests])
-        for chunk in chunks:
-            self.desk.settle(chunk.costs)
+        try:
+            for request in requests:
+                await self._jobs(_key(request), forced=True).started(driver, request)
+            await _together([self._awaited(driver, request) for request in requests])
+        except StepFailed:
+            self._settle(chunks)
+            raise
+        self._settle(chunks)
         for ask in self._left:
             self.desk.failed(ask, Failure(Kind.BROKEN, "the batch job ended before it came to this record"))
+
+    def _settle(self, chunks: Sequence[Chunk]) -> None:
+        """The jobs are over; of those that go on without this run, the cost stays set aside."""
+        for chunk in chunks:
+            self.desk.settle(chunk.costs)
 
     # jobs that are there already
 
@@ -154,7 +146,7 @@ class Batches:
             "assume_role_arn": terms.assume_role_arn,
             "input": uri,
             "label": self.desk.label,
-            "members": _members(terms, uri, output),
+            "members": members_of(terms, uri, output),
         }
 
     async def _awaited(self, driver: BatchDriver, request: Facts) -> None:
@@ -207,27 +199,6 @@ class Batches:
                         self.desk.failed(each.ask, each.failure)
             path.unlink()
         return len(files)
-
-
-def _members(terms: Terms, uri: str, output: str) -> Facts:
-    """CreateModelInvocationJob, but for the name and what follows from it."""
-    written: dict[str, Any] = {"s3Uri": output}
-    if terms.kms_key_arn:
-        written["s3EncryptionKeyId"] = terms.kms_key_arn
-    members: dict[str, Any] = {
-        "modelId": terms.model_id,
-        "roleArn": terms.role_arn,
-        "modelInvocationType": "Converse",
-        "inputDataConfig": {"s3InputDataConfig": {"s3Uri": uri, "s3InputFormat": "JSONL"}},
-        "outputDataConfig": {"s3OutputDataConfig": written},
-        "timeoutDurationInHours": terms.timeout_hours,
-    }
-    if terms.subnet_ids:
-        members["vpcConfig"] = {
-            "subnetIds": list(terms.subnet_ids),
-            "securityGroupIds": list(terms.security_group_ids),
-        }
-    return members
 
 
 def _key(request: Facts) -> str:

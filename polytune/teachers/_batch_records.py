@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +15,14 @@ from typing import Any
 
 import msgspec
 
-from polytune.asking.budget import Cost
 from polytune.asking.failures import Failure, Kind, kind_of_status
 from polytune.engine.answers import Ask
+from polytune.engine.purse import Cost
 from polytune.errors import StepFailed
 from polytune.teachers.interface import BatchDesk, BatchQuestion, Request
+
+written_at_once = 100
+"""Questions that are written without a break for other steps of the run."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -77,14 +81,14 @@ class ChunkWriter:
         self._held: BatchQuestion | None = None
         self._number = 0
 
-    def chunks(self, most: int) -> list[Chunk]:
+    async def chunks(self, most: int) -> list[Chunk]:
         """The next files; none when the questions left, or affordable now, are too few for a job.
 
         Raises BudgetExceeded when the next question does not fit into the budget at all.
         """
         found: list[Chunk] = []
         while len(found) < most:
-            chunk = self._chunk()
+            chunk = await self._chunk()
             if len(chunk.asks) < self.sizes.fewest:
                 self.desk.settle(chunk.costs)
                 chunk.path.unlink()
@@ -94,7 +98,7 @@ class ChunkWriter:
                 break
         return found
 
-    def _chunk(self) -> Chunk:
+    async def _chunk(self) -> Chunk:
         self._number += 1
         chunk, running, size = Chunk(self.folder / f"{self._number}.jsonl"), hashlib.sha256(), 0
         with chunk.path.open("wb") as file:
@@ -107,6 +111,8 @@ class ChunkWriter:
                 file.write(line)
                 running.update(line)
                 size += len(line)
+                if not len(chunk.asks) % written_at_once:
+                    await asyncio.sleep(0)
         chunk.digest = running.hexdigest()
         return chunk
 

@@ -12,12 +12,12 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
-from polytune.asking.budget import Cost
 from polytune.asking.failures import Failure, Kind
 from polytune.asking.http import Line, Received, Timeouts, is_local
 from polytune.asking.limits import Limits
 from polytune.asking.numbers import number_above_zero
 from polytune.asking.reply import Reply, Tokens
+from polytune.engine.purse import Cost
 from polytune.errors import DataError
 from polytune.settings import Settings
 from polytune.spec.model import Spec

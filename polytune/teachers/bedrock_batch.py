@@ -11,7 +11,6 @@ nothing again. This file is what an experiment states; `_batch_jobs` talks to AW
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from polytune.lazy import part
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem
 from polytune.teachers._batch_records import ChunkWriter, Sizes
+from polytune.teachers._batch_terms import Terms
 from polytune.teachers._converse import ConverseSpec, ConverseTeacher
 from polytune.teachers.interface import (
     BatchDesk,
@@ -81,22 +81,6 @@ class BedrockBatchSpec(ConverseSpec):
         if self.records_per_job < self.fewest_records:
             found.append(FieldProblem("records_per_job", f"is below fewest_records ({self.fewest_records})"))
         return found
-
-
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch job is submitted with, as in force wherever it was stated."""
-
-    model_id: str
-    region: str
-    assume_role_arn: str
-    bucket: str
-    output_bucket: str
-    prefix: str
-    role_arn: str
-    kms_key_arn: str
-    timeout_hours: int
-    subnet_ids: tuple[str, ...] = ()
-    security_group_ids: tuple[str, ...] = ()
 
 
 class BedrockBatch(ConverseTeacher, BatchTeacher):
@@ -175,7 +159,7 @@ class BedrockBatch(ConverseTeacher, BatchTeacher):
             await batches.finish_open(questions)
             writer = self._writer(questions(), desk, Path(folder))
             sent = 0
-            while chunks := await asyncio.to_thread(writer.chunks, jobs_at_once):
+            while chunks := await writer.chunks(jobs_at_once):
                 await batches.run(chunks)
                 sent += sum(len(chunk.asks) for chunk in chunks)
             return sent

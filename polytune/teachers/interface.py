@@ -20,12 +20,12 @@ from typing import ClassVar
 
 import msgspec
 
-from polytune.asking.budget import Cost
 from polytune.asking.failures import Failure
 from polytune.asking.reply import Reply, Tokens
 from polytune.engine.answers import Ask
 from polytune.engine.artifacts import Facts
 from polytune.engine.jobs import Jobs
+from polytune.engine.purse import Cost
 from polytune.fingerprint import Json, canonical, fingerprint, type_tag_separator
 from polytune.openable import Openable
 from polytune.registry import Family

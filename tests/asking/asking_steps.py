@@ -19,6 +19,7 @@ from polytune.engine.jobs import Jobs
 from polytune.engine.jobs import Patience as JobPatience
 from polytune.engine.ledger import Ledger, Spent
 from polytune.engine.progress import Progress
+from polytune.engine.purse import Purse
 from polytune.engine.step import Estimate, Outcome, Scope, Work
 from polytune.graders.interface import GRADERS
 from polytune.settings import Settings
@@ -94,7 +95,7 @@ class Shop:
                     answers=answers,
                     jobs=jobs,
                     report=self.told.append,
-                    budget=self.budget,
+                    purse=Purse(self.budget),
                     root=self.folder,
                 )
                 return await step.run(work)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from polytune.asking.budget import Cost, Purse
 from polytune.asking.client import Client, Job, Reception, Respondent
 from polytune.asking.endpoint import endpoint_called
 from polytune.asking.failures import Failure, Kind
@@ -19,6 +18,7 @@ from polytune.asking.reply import Reply, Tokens
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.compiled import Budget
 from polytune.engine.ledger import Ledger
+from polytune.engine.purse import Cost, Purse
 from polytune.errors import BudgetExceeded, Paused, StepFailed
 from tests.asking.asking_steps import Shop, openai
 from tests.asking.asking_stub import Fault, Seen, Stub, answer_to, read_tokens, written_tokens

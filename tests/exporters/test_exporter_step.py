@@ -16,6 +16,7 @@ from polytune.engine.compiled import Budget
 from polytune.engine.jobbook import JobBook
 from polytune.engine.jobs import Jobs, Patience
 from polytune.engine.ledger import Ledger
+from polytune.engine.purse import Purse
 from polytune.engine.step import Outcome, Scope, Work
 from polytune.engine.workspace import Workspace
 from polytune.files import digest_of
@@ -48,7 +49,7 @@ def exported(workspace: Workspace, ledger: Ledger, facts: Facts, **stated: Any) 
         answers=AnswerMemory(ledger, "strudel-v1"),
         jobs=jobs,
         report=lambda _: None,
-        budget=Budget(),
+        purse=Purse(Budget()),
         root=workspace.root,
     )
     work.folder.mkdir()

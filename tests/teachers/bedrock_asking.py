@@ -19,6 +19,7 @@ from polytune.engine.jobbook import JobBook, JobRow
 from polytune.engine.jobs import Jobs, Patience
 from polytune.engine.ledger import Ledger
 from polytune.engine.progress import Progress
+from polytune.engine.purse import Purse
 from polytune.engine.step import Estimate, Outcome, Scope, Work
 from polytune.graders.interface import GRADERS
 from polytune.settings import Settings
@@ -109,7 +110,7 @@ class Asking:
                         answers=answers,
                         jobs=jobs,
                         report=self.told.append,
-                        budget=self.budget,
+                        purse=Purse(self.budget),
                         root=self.folder,
                     )
                 )

@@ -240,14 +240,42 @@ def test_jobs_of_other_questions_are_left_alone(cloud: Cloud, asking: Asking) ->
     assert len(asking.open_jobs()) == 1
 
 
-def test_rejected_answers_are_drawn_again_in_a_batch(cloud: Cloud, asking: Asking) -> None:
-    """Answers that came cut off are redrawn, together, and each redraw is a new record."""
-    asking.teacher, asking.more = batch(max_tokens=5), {"max_redraws": 1, "shortfall": 0.5}
+def test_redraws_are_batched(cloud: Cloud, asking: Asking) -> None:
+    """Answers that came cut off are drawn again, together; each draw is a record of its own."""
+    asking.teacher, asking.more = batch(max_tokens=5), {"max_redraws": 1}
 
-    with pytest.raises(StepFailed, match="rejected"):
+    with pytest.raises(StepFailed, match="cut off at 5 tokens"):
         asking.run()
 
+    assert [records(cloud, job["arn"]) for job in batch_jobs(cloud)] == [120, 120]
     assert calls(cloud, "Converse") == 0
+
+
+def test_repairs_are_batched(cloud: Cloud, asking: Asking) -> None:
+    """What graders reject goes back with the error, together; of the last few each is asked alone."""
+    (asking.folder / "judge.py").write_text(judge)
+    grader = {"kind": "command", "command": ["python", "judge.py"]}
+    asking.count = 400
+    asking.more = {"graders": [grader], "on_reject": "repair", "max_repairs": 20}
+
+    outcome = asking.run()
+
+    first, second = [records(cloud, job["arn"]) for job in batch_jobs(cloud)]
+    rejects = asking.rejects()
+    assert outcome.metrics["samples"] == 400
+    assert not any(sample["answer"].startswith("On the subject") for sample in asking.samples())
+    assert (first, second) == (400, sum(reject["attempt"] == 0 for reject in rejects))
+    assert calls(cloud, "Converse") == len(rejects) - second
+    assert outcome.usage.requests == 400 + len(rejects)
+
+
+judge = """
+import json, sys
+for line in sys.stdin:
+    case = json.loads(line)
+    passed = not case["answer"].startswith("On the subject")
+    print(json.dumps({"id": case["id"], "passed": passed, "reason": "Begin otherwise."}), flush=True)
+"""
 
 
 def test_an_expired_token_pauses_and_the_job_goes_on(cloud: Cloud, asking: Asking) -> None:
