@@ -157,8 +157,8 @@ class Rounds:
         return None
 
 
-def rounds_of(teacher: BatchTeacher, work: Work, scope: Scope, places: Places, purse: Purse) -> Rounds:
+def rounds_of(teacher: BatchTeacher, work: Work, scope: Scope, places: Places) -> Rounds:
     """The batches of a generate step."""
     label: Facts = {"project": scope.project, "experiment": scope.experiment, "step": "generate"}
-    desk = Desk(work.jobs, work.folder, label, work.answers, places.gauge, purse)
+    desk = Desk(work.jobs, work.folder, label, work.answers, places.gauge, work.purse)
     return Rounds(teacher, desk, places, scope.settings.concurrency)

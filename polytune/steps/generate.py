@@ -263,18 +263,18 @@ class Generate(Step):
         known = await asyncio.to_thread(self._known, work.answers, places)
         places.gauge.say(self._intent(known))
         async with self.teacher:
-            settings, purse = self.scope.settings, work.purse
+            settings = self.scope.settings
             client = Client(
                 TeacherRespondent(self.teacher),
                 endpoint_called(self.teacher.endpoint(), settings.concurrency, settings.environment),
                 work.answers,
-                purse,
+                work.purse,
                 places.gauge,
                 patience_in(settings.environment),
             )
             jobs = self._jobs(work.answers, places)
             if isinstance(self.teacher, BatchTeacher):
-                rounds = rounds_of(self.teacher, work, self.scope, places, purse)
+                rounds = rounds_of(self.teacher, work, self.scope, places)
                 jobs = await rounds.left(self.questions, lambda: self._jobs(work.answers, places))
             await client.ask_all(jobs, places)
             if self.teacher.repeats_itself:
