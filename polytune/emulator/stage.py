@@ -52,9 +52,9 @@ class Stage:
 
 
 def _platforms(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every platform that a resolved experiment states."""
+    """Every platform, and every teacher with a bucket, that a resolved experiment states."""
     for found in _mappings(value):
-        if found.get("kind") == "bedrock":
+        if found.get("kind") in ("bedrock", "bedrock_batch"):
             yield found
 
 

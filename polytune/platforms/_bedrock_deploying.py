@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from polytune.aws.naming import longest_name, tags_of
 from polytune.base_models.interface import Prices
 from polytune.data.prices import prices_of
 from polytune.errors import UsageError
 from polytune.platforms import _bedrock_requests as requests
 from polytune.platforms._bedrock_inventory import Inventory, Remote, deployment, polytunes, provisioned
 from polytune.platforms._bedrock_models import Model, entry_of
-from polytune.platforms._bedrock_names import label_facts, longest_name, tags_of
 from polytune.platforms.interface import Deploying, Label
 from polytune.settings import Settings
 
@@ -90,7 +90,7 @@ class Deployer:
         token = str(uuid.uuid4())
         label = self._label(wish)
         request = requests.deploying(_asked(wish, label), now)
-        tags = tags_of(label_facts(label), token, **request["lease"])
+        tags = tags_of(requests.label_facts(label), token, **request["lease"])
         if existing is not None:
             return self._changed(existing, wish, tags)
         whole = {**request["members"], "tags": tags, "clientRequestToken": token}

@@ -15,12 +15,12 @@ import msgspec
 
 from polytune.aws.access import Access
 from polytune.aws.failures import Missing
+from polytune.aws.naming import key_digits, tag_prefix
 from polytune.aws.service import Service
 from polytune.aws.shapes import RequestRefused
 from polytune.engine.artifacts import Facts
 from polytune.errors import UsageError
 from polytune.platforms._bedrock_jobs import stages
-from polytune.platforms._bedrock_names import key_digits, tag_prefix
 
 made_by_polytune = re.compile(rf".+-[0-9a-f]{{{key_digits}}}-[1-9][0-9]*")
 """The end of every name that a run gives: digits of the step's key, and the attempt."""

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from polytune.aws.access import Access
 from polytune.aws.failures import AwsFailure, Missing, NameTaken, NeedsCredentials
+from polytune.aws.naming import tags_of, unique_name
 from polytune.aws.service import Service
 from polytune.engine.artifacts import Facts
 from polytune.engine.clock import Clock
@@ -25,7 +26,6 @@ from polytune.engine.jobbook import JobState
 from polytune.engine.jobs import Driver, Look
 from polytune.errors import Paused, StepFailed
 from polytune.platforms._bedrock_failures import calling, explained
-from polytune.platforms._bedrock_names import tags_of, unique_name
 
 first_pause_seconds, longest_pause_seconds = 5.0, 60.0
 """AWS's own SDK and notebooks look once a minute; the first looks show a quick refusal sooner."""

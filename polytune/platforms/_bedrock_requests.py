@@ -12,8 +12,7 @@ from typing import Any
 
 from polytune.base_models.interface import BaseModelEntry
 from polytune.engine.artifacts import Facts
-from polytune.platforms._bedrock_names import label_facts
-from polytune.platforms.interface import Customization, Deploying, Importing
+from polytune.platforms.interface import Customization, Deploying, Importing, Label
 
 commitments = {"one_month": "OneMonth", "six_months": "SixMonths"}
 customization_types = {
@@ -39,6 +38,11 @@ class Places:
     def outputs(self, project: str) -> str:
         """The URI below which jobs write."""
         return f"s3://{self.output_bucket}/{self.prefix}/{project}/jobs/"
+
+
+def label_facts(label: Label) -> Facts:
+    """A label as part of a request."""
+    return {"project": label.project, "experiment": label.experiment, "step": label.step}
 
 
 def customization(

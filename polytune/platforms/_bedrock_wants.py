@@ -19,6 +19,8 @@ customizing: Mapping[str, Customization] = {
     "reinforce": "reinforcement_fine_tuning",
 }
 """Step kinds, and the customization each asks for."""
+converse_teachers = ("bedrock", "bedrock_batch")
+"""Teachers that are asked in the account, the second one's last few questions included."""
 asking = ("deploy", "evaluate")
 """Step kinds whose caller also deploys or invokes."""
 
@@ -54,6 +56,8 @@ class Wants:
     assume_role_arn: str = ""
     trainings: tuple[Training, ...] = ()
     imports: bool = False
+    batches: bool = False
+    """Whether a teacher answers in batch jobs."""
     deployments: tuple[Deployed, ...] = ()
     invokes: bool = False
     """Whether the caller asks models."""
@@ -68,6 +72,7 @@ class Wants:
         """The same in the terms of IAM."""
         jobs: list[Job] = ["model-customization-job"] if self.trainings else []
         jobs += ["model-import-job"] if self.imports else []
+        jobs += ["model-invocation-job"] if self.batches else []
         places = self.places
         prefix = "/".join(filter(None, (places.prefix, self.project)))
         models, profiles = _teachers(self.trainings)
@@ -98,6 +103,7 @@ own_functions = "arn:{partition}:lambda:{region}:{account}:function:polytune-rew
 def wants_of(compiled: Compiled, places: Places, assume_role_arn: str) -> Wants:
     """What the steps of an experiment on Bedrock want."""
     steps = [step for step in compiled.steps if _kind(step) == "bedrock"]
+    teachers = {_kind(step, "teacher") for step in compiled.steps}
     return Wants(
         project=compiled.project,
         places=places,
@@ -105,7 +111,8 @@ def wants_of(compiled: Compiled, places: Places, assume_role_arn: str) -> Wants:
         trainings=tuple(_training(step) for step in steps if step.kind in customizing),
         imports=any(step.kind == "import_model" for step in steps),
         deployments=tuple(_deployed(step) for step in steps if step.kind == "deploy"),
-        invokes=any(step.kind in asking for step in steps),
+        batches="bedrock_batch" in teachers,
+        invokes=any(step.kind in asking for step in steps) or bool(teachers & set(converse_teachers)),
         functions=tuple(_functions(steps)),
         function_role_arn=next((_function_role(step) for step in steps if _function_role(step)), ""),
         logs=tuple(step.spec["logs"]["uri"] for step in steps if step.spec.get("logs")),
@@ -117,9 +124,10 @@ def _function_role(step: CompiledStep) -> str:
     return str(reward.get("function_role_arn") or "") if isinstance(reward, Mapping) else ""
 
 
-def _kind(step: CompiledStep) -> str:
-    platform: Any = step.spec.get("platform")
-    return str(platform.get("kind")) if isinstance(platform, Mapping) else ""
+def _kind(step: CompiledStep, family: str = "platform") -> str:
+    """The kind of the step's platform, or of another member that it states."""
+    member: Any = step.spec.get(family)
+    return str(member.get("kind")) if isinstance(member, Mapping) else ""
 
 
 def _training(step: CompiledStep) -> Training:

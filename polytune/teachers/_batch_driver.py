@@ -14,6 +14,7 @@ from typing import Any
 
 from polytune.aws.access import Access
 from polytune.aws.failures import AwsFailure, Missing, NameTaken, NeedsCredentials
+from polytune.aws.naming import tags_of, unique_name
 from polytune.aws.objects import Objects
 from polytune.engine.artifacts import Facts
 from polytune.engine.jobbook import JobState
@@ -25,9 +26,6 @@ first_pause_seconds, longest_pause_seconds = 5.0, 60.0
 """Recorded jobs that failed validation did so 36 to 90 s after they were submitted."""
 ended = ("Completed", "PartiallyCompleted", "Stopped", "Expired")
 """Statuses in which a job has written what it has."""
-longest_name = 63
-key_digits = 10
-longest_tag_value = 256
 fixes = (
     (r"less records|minimum of", "state that number as teacher.fewest_records"),
     (r"more records|maximum", "state a smaller teacher.records_per_job"),
@@ -66,11 +64,11 @@ class BatchDriver(Driver):
 
     async def submit(self, token: str, request: Facts, what: str) -> str:
         """The job of that token exists; its ARN is returned. Raises Paused and StepFailed."""
-        name = _name(request["label"], token)
+        name = unique_name(request["label"], token)
         members = {
             **request["members"],
             "jobName": name,
-            "tags": _tags({**request["label"], "key": token}),
+            "tags": tags_of(request["label"], token),
             "clientRequestToken": token,
         }
         with calling(f"CreateModelInvocationJob {name}"):
@@ -168,26 +166,6 @@ def _explained(handle: str, message: str) -> str:
     said = message or "failed without a message"
     fix = next((fix for pattern, fix in fixes if re.search(pattern, said, re.IGNORECASE)), "")
     return f"{handle}: {said.rstrip('. ')}. Nothing was answered" + (f". Likely fix: {fix}" if fix else "")
-
-
-def _name(label: Facts, token: str) -> str:
-    """`strudel-nova-lite-v3-generate-0a1b2c3d4e-1`: the experiment, the step, the key and the attempt."""
-    key, _, attempt = token.rpartition("-")
-    tail = f"-{key[:key_digits]}-{attempt}"
-    plain = re.sub(r"[^a-zA-Z0-9]+", "-", f"{label['experiment']}-{label['step']}").strip("-")
-    head = plain[: longest_name - len(tail)].strip("-")
-    return f"{head or 'x'}{tail}"
-
-
-def _tags(values: Mapping[str, str]) -> list[dict[str, str]]:
-    return [
-        {
-            "key": f"polytune:{name}",
-            "value": re.sub(r"[^a-zA-Z0-9\s._:/=+@-]", "-", value)[:longest_tag_value],
-        }
-        for name, value in sorted(values.items())
-        if value
-    ]
 
 
 @contextmanager

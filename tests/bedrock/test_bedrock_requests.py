@@ -8,9 +8,9 @@ from typing import Any
 import botocore.session
 import pytest
 
+from polytune.aws.naming import longest_name, tags_of, unique_name
 from polytune.aws.shapes import check_request
 from polytune.base_models.interface import BASE_MODELS
-from polytune.platforms._bedrock_names import longest_name, tags_of, unique_name
 from polytune.platforms._bedrock_requests import Places, customization, deploying, importing
 from polytune.platforms.interface import Customization, Deploying, Importing, Label, Logs, Teaching
 from polytune.steps.distill import LogsSpec

@@ -7,9 +7,7 @@ that is in use already belongs to the same work.
 from __future__ import annotations
 
 import re
-
-from polytune.engine.artifacts import Facts
-from polytune.platforms.interface import Label
+from collections.abc import Mapping
 
 longest_name = 63
 """Of jobs, custom models and deployments alike, by their patterns in the API."""
@@ -18,12 +16,7 @@ longest_tag_value = 256
 tag_prefix = "polytune:"
 
 
-def label_facts(label: Label) -> Facts:
-    """A label as part of a request."""
-    return {"project": label.project, "experiment": label.experiment, "step": label.step}
-
-
-def unique_name(label: Facts, token: str) -> str:
+def unique_name(label: Mapping[str, str], token: str) -> str:
     """`strudel-nova-lite-v3-train-0a1b2c3d4e-1`: the experiment, the step, the key and the attempt.
 
     It fits the stricter of the API's patterns: letters and digits, single hyphens between them.
@@ -34,7 +27,7 @@ def unique_name(label: Facts, token: str) -> str:
     return f"{head or 'x'}{tail}"
 
 
-def tags_of(label: Facts, token: str, **more: str) -> list[dict[str, str]]:
+def tags_of(label: Mapping[str, str], token: str, **more: str) -> list[dict[str, str]]:
     """What polytune writes on everything it makes, so that it is found again without a ledger."""
     values = {**label, "key": token, **{name.replace("_", "-"): value for name, value in more.items()}}
     return [
