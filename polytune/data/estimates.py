@@ -7,6 +7,7 @@ from polytune.data.prices import prices_of
 from polytune.engine.step import Estimate
 from polytune.settings import Settings
 
+unknown = "price unknown: no sourced training price for {}; POLYTUNE_PRICES may state one"
 token_error = 0.25
 """Assumed relative error of a token count estimated from characters."""
 
@@ -24,7 +25,7 @@ def training_estimate(
         return Estimate(tokens=trained, usd_low=0.0, usd_high=0.0, note="on this machine")
     price = prices.training_usd_per_1k_tokens
     if price is None:
-        return Estimate(tokens=trained, note=f"price unknown: no sourced training price for {entry.name}")
+        return Estimate(tokens=trained, note=unknown.format(entry.name))
     if trained is None:
         return Estimate(note=f"${price:g} per 1,000 tokens and epoch; the dataset is not there yet")
     usd = trained / 1000 * price

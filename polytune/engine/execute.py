@@ -135,10 +135,10 @@ class Execution:
     async def _attend(self, step: CompiledStep) -> None:
         lacking = [name for name in step.after if name not in self._artifacts]
         planned = self.plan.step(step.id)
-        if any(self.manifest.steps[name].status.open for name in lacking):
+        unselected = planned.state is State.SKIP
+        if not unselected and any(self.manifest.steps[name].status.open for name in lacking):
             return
-        if lacking or planned.state is State.SKIP:
-            unselected = planned.state is State.SKIP
+        if lacking or unselected:
             message = "not selected" if unselected else f"{', '.join(lacking)} did not finish"
             self.tools.log.info("step_skipped", step=step.id, message=message)
             self._note(step, status=StepStatus.SKIPPED, message=message)

@@ -19,6 +19,10 @@ from polytune.engine.artifacts import Artifact, Facts, KeyRecord
 from polytune.engine.migrations import migrate
 from polytune.errors import LedgerError
 
+busy_seconds = 60.0
+"""How long another process's transaction is waited for."""
+look_again_seconds = 0.01
+
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """What a step's small paid calls came to."""
@@ -96,7 +100,9 @@ class Ledger:
     @classmethod
     def _opened(cls, name: str) -> Ledger:
         try:
-            connection = sqlite3.connect(name, timeout=60, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                name, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+            )
         except sqlite3.OperationalError as error:
             raise LedgerError(f"{name}: cannot be opened ({error})") from error
         try:
@@ -216,7 +222,7 @@ class Ledger:
 
 def _prepare(connection: sqlite3.Connection, name: str) -> None:
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection, name)
@@ -225,6 +231,19 @@ def _prepare(connection: sqlite3.Connection, name: str) -> None:
     except sqlite3.DatabaseError as error:
         remedy = "move it away and run `polytune ledger rebuild`"
         raise LedgerError(f"{name}: not a readable ledger ({error}); {remedy}") from error
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """The file is in WAL mode; whoever makes it right now is waited for, which SQLite itself does not do."""
+    end = time.monotonic() + busy_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(look_again_seconds)
 
 
 def utc_now() -> str:

@@ -121,9 +121,11 @@ class Bedrock(Platform):
         return str(self.account.unready())
 
     def refresh_prices(self) -> None:
-        """Today's price list, for whoever states credentials; never in a rehearsal."""
-        stated = any(self.settings.environment.get(name) for name in credential_variables)
-        if stated and not self.settings.rehearsal:
+        """Today's price list, for whoever states credentials; never where a stand-in takes AWS's place."""
+        environment = self.settings.environment
+        stated = any(environment.get(name) for name in credential_variables)
+        elsewhere = self.settings.rehearsal or environment.get("AWS_ENDPOINT_URL")
+        if stated and not elsewhere:
             self.account.refresh_prices()
 
     def key_facts(self) -> KeyFacts:

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -260,3 +261,15 @@ def test_times_are_utc_to_the_millisecond() -> None:
     assert utc_now()[-5] == "."
     assert utc_now().endswith("Z")
     assert len(utc_now()) == len("2026-01-01T00:00:00.000Z")
+
+
+def test_many_may_make_a_ledger_at_once(tmp_path: Path) -> None:
+    """Whoever comes while another one makes the file waits for it, and all find the same ledger."""
+    for round_number in range(25):
+        path = tmp_path / str(round_number) / "ledger.sqlite3"
+        with ThreadPoolExecutor(8) as pool:
+            ledgers = list(pool.map(lambda _: Ledger.open(path), range(8)))  # noqa: B023
+        ledgers[0].record_compilation("a", b"b")
+        assert [ledger.compilation("a") for ledger in ledgers] == [b"b"] * 8
+        for ledger in ledgers:
+            ledger.close()
