@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from polytune.aws.access import Access
@@ -57,3 +59,17 @@ def test_credentials_are_another_matter(cloud: Cloud) -> None:
 
     with pytest.raises(NeedsCredentials):
         counter(cloud).count(["a"])
+
+
+def test_stats_are_calibrated_where_credentials_are_stated(cloud: Cloud, tmp_path: Path) -> None:
+    """`data stats` for a Bedrock model says that it asked Bedrock; offline it says that it estimates."""
+    rows = tmp_path / "rows.jsonl"
+    row = '{{"prompt": "Write pattern {0} for a slow evening.", "completion": "s(\\"bd*{0}\\").slow({0})"}}\n'
+    rows.write_text("".join(row.format(number) for number in range(60)))
+    words = ("data", "stats", "rows.jsonl", "--base-model", "nova-micro")
+
+    asked, offline = cloud.said(tmp_path, *words), cloud.said(tmp_path, *words, "--offline")
+
+    assert "calibrated on 96 texts that were counted" in asked.out
+    assert "estimated from kinds of characters" in offline.out
+    assert cloud.control("state")["calls"]["CountTokens"] > 90
