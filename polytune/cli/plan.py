@@ -49,6 +49,8 @@ def command(
         click.echo(msgspec.json.encode([plan_json(plan, estimates) for plan, estimates in plans]))
     else:
         for plan, estimates in plans:
+            if desk.workspace.rehearsal:
+                click.echo("REHEARSAL: compared with rehearsals only; losses and answers there are synthetic")
             click.echo(
                 "\n".join(plan_lines(plan, estimates, spent=desk.ledger.spent_usd(plan.compiled.name)))
             )

@@ -52,6 +52,7 @@ def test_a_rehearsal_never_serves_a_real_run(tmp_path: Path) -> None:
     rehearsal(polytune, "strudel-nova-lite-v1")
 
     assert polytune("plan", file, "--json").json() == before
+    assert polytune("plan", file, "--rehearsal").out.startswith("REHEARSAL")
     again = rehearsal(polytune, "strudel-nova-lite-v1")
     statuses = {name: step["status"] for name, step in again["steps"].items()}
     assert statuses["generate"] == statuses["format"] == statuses["validate"] == "cached"
