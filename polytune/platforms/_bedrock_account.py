@@ -181,17 +181,27 @@ class Account:
 
     def deploying(self, ask: Deploying) -> Job:
         """An on-demand deployment or provisioned throughput."""
-        driver = DeploymentDriver if ask.kind == "on_demand" else ThroughputDriver
-        return self._driver(driver), requests.deploying(ask)
+        request = requests.deploying(ask)
+        if ask.kind == "provisioned":
+            return self._driver(ThroughputDriver), request
+        return DeploymentDriver(self.access, self._waiting, str(ask.model["model_arn"])), request
 
     def deployed(self, job: JobRow) -> Collected:
         """The deployment's ARN, which is what applications invoke."""
         facts = {"invocation_arn": job.handle, "deployment": job.request["kind"]}
-        return Collected(facts=facts, resources={"deployment": job.handle})
+        resources = {"deployment": job.handle}
+        if job.request.get("stable_name"):
+            resources["deployment of this model"] = (
+                f"{job.handle}{serving}{job.request['members']['modelArn']}"
+            )
+        return Collected(facts=facts, resources=resources)
 
     def _driver(self, driver: type[BedrockDriver]) -> BedrockDriver:
-        waiting = Waiting(clock_at(self.settings.clock_url), self.settings.stall_seconds)
-        return driver(self.access, waiting)
+        return driver(self.access, self._waiting)
+
+    @property
+    def _waiting(self) -> Waiting:
+        return Waiting(clock_at(self.settings.clock_url), self.settings.stall_seconds)
 
     # use
 
@@ -228,10 +238,10 @@ class Account:
         try:
             if uri.startswith("s3://"):
                 return Objects(self.access).exists(uri)
-            look = next((look for part, look in looks.items() if f":{part}/" in uri), None)
-            if look is not None:
-                self._bedrock(look[0], {look[1]: uri})
-            return True
+            arn, _, served = uri.partition(serving)
+            look = next((look for part, look in looks.items() if f":{part}/" in arn), None)
+            found = self._bedrock(look[0], {look[1]: arn}) if look is not None else {}
+            return not served or found["modelArn"] == served
         except Missing:
             return False
         except (NeedsCredentials, AwsFailure):
@@ -241,6 +251,8 @@ class Account:
         return self.access.service("bedrock").call(operation, members)
 
 
+serving = "#serving="
+"""Between a deployment with a stable name and the model that a result needs it to serve."""
 looks = {
     "custom-model-deployment": ("GetCustomModelDeployment", "customModelDeploymentIdentifier"),
     "custom-model": ("GetCustomModel", "modelIdentifier"),

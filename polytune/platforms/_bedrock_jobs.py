@@ -219,6 +219,11 @@ class DeploymentDriver(BedrockDriver):
         stop="undeploy",
     )
 
+    def __init__(self, access: Access, waiting: Waiting, model_arn: str) -> None:
+        """`model_arn` is what the deployment shall serve."""
+        super().__init__(access, waiting)
+        self.model_arn = model_arn
+
     def _submitted(self, token: str, request: Facts) -> str:
         name = request.get("stable_name")
         if not name:
@@ -246,12 +251,14 @@ class DeploymentDriver(BedrockDriver):
         return str(self._service().call(self.api.create, whole)[self.api.arn])
 
     def judged(self, found: Mapping[str, Any], now: float) -> Look:
-        """Active, and no update of the model behind it is on its way."""
+        """Active, and no update of the model behind it is on its way; lost when it serves another model."""
         update = found.get("updateDetails") or {}
         if update.get("updateStatus") == "Updating":
             return Look(state=JobState.SUBMITTED, message="the model behind the deployment is being replaced")
         if "Failed" in (found["status"], update.get("updateStatus", "").removeprefix("Update")):
             return Look(state=JobState.FAILED, message=explained(found.get("failureMessage") or ""))
+        if found["modelArn"] != self.model_arn and update.get("modelArn") != self.model_arn:
+            return Look(state=JobState.LOST, message="the deployment serves another model now")
         done = found["status"] == "Active"
         return Look(state=JobState.COMPLETED if done else JobState.SUBMITTED, message=found["status"])
 

@@ -27,6 +27,14 @@ def finished(cloud: Cloud, root: Path, *words: str) -> dict[str, Any]:
     return manifest
 
 
+def finished_again(cloud: Cloud, root: Path, *words: str) -> dict[str, Any]:
+    """The manifest of a run that must succeed, whatever the account holds."""
+    said = cloud.said(root, *words, "--json")
+    assert said.code == 0, said.err
+    manifest: dict[str, Any] = json.loads(said.out)
+    return manifest
+
+
 @pytest.mark.parametrize(
     ("pattern", "when"),
     [(create, "before"), (create, "after"), (look, "before"), (look, "after"), (deploy, "after")],
@@ -62,7 +70,15 @@ def test_a_stable_name_stays_and_its_model_changes(cloud: Cloud, tmp_path: Path)
     assert arns[0] == arns[1]
     (deployment,) = cloud.deployments
     assert deployment["name"] == "strudel-live"
-    assert second["steps"]["train"]["resources"]["model"] in json.dumps(deployment)
+    models = [run["steps"]["train"]["resources"]["model"] for run in (first, second)]
+    assert models[1] in json.dumps(deployment)
+
+    plan = cloud.said(tmp_path, "plan", *named[1:]).out
+    assert "deployment of this model no longer exists" in plan
+    again = finished_again(cloud, tmp_path, *named)
+    assert again["steps"]["train"]["status"] == "cached"
+    assert models[0] in json.dumps(cloud.deployments)
+    assert models[1] not in json.dumps(cloud.deployments)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
