@@ -107,4 +107,5 @@ def _placed(report: StepReport) -> str:
     """Where an export lies outside the run's folder."""
     if report.output is None:
         return ""
-    return next((e.path for e in report.output.files.values() if not e.path.startswith("runs/")), "")
+    placed = {name: (name, f"runs/.rehearsal/{name}") for name in report.output.files}
+    return next((e.path for name, e in report.output.files.items() if e.path in placed[name]), "")

@@ -285,8 +285,10 @@ class Execution:
                 records=outcome.records.get(name),
             )
         for name, target in outcome.placed.items():
-            copy_whole(folder / name, self.tools.workspace.root / target)
-            entries[target] = msgspec.structs.replace(entries[name], path=target)
+            placed = self.tools.workspace.placed / target
+            copy_whole(folder / name, placed)
+            shown = self.tools.workspace.relative(placed)
+            entries[target] = msgspec.structs.replace(entries[name], path=shown)
         if place.is_symlink():
             place.unlink()
         remove_tree(place)

@@ -48,6 +48,11 @@ class Workspace:
         return self.root / "runs" / ".rehearsal" if self.rehearsal else self.root / "runs"
 
     @property
+    def placed(self) -> Path:
+        """Where files go that a step places in the workspace; a rehearsal's never replace a real one's."""
+        return self.runs if self.rehearsal else self.root
+
+    @property
     def ledger(self) -> Path:
         return self.runs / "ledger.sqlite3"
 

@@ -37,7 +37,9 @@ def test_a_shipped_experiment_runs_to_its_export(tmp_path: Path, name: str) -> N
 
     assert manifest["rehearsal"] is True
     assert {step["status"] for step in manifest["steps"].values()} == {"done"}
-    assert (tmp_path / "exports" / f"{name}.ts").read_text().startswith("// ")
+    exported = tmp_path / "runs" / ".rehearsal" / "exports" / f"{name}.ts"
+    assert exported.read_text().startswith("// ")
+    assert not (tmp_path / "exports").exists(), "a real export would have been replaced"
     assert polytune("ls").out == ""
     assert f"done        {name}   rehearsal" in polytune("ls", "--rehearsal").out
     assert "REHEARSAL" in polytune("show", name, "--rehearsal").out
