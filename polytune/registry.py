@@ -1,6 +1,7 @@
-"""Families of interchangeable parts: a name in YAML is a file in the family's folder.
+"""Families of interchangeable parts: a name in YAML is a file, or a folder, in the family's folder.
 
-    teacher: {kind: composer}   ->   polytune/teachers/composer.py, the one subclass of Teacher in it
+    teacher: {kind: composer}  ->  polytune/teachers/composer.py, the one subclass of Teacher in it
+    platform: {kind: bedrock}  ->  polytune/platforms/bedrock/platform.py, the one subclass of Platform
 
 Other packages add members through the entry-point group `polytune.<family>`. A member is imported
 when it is named, never before, so start-up does not grow with the number of parts.
@@ -75,9 +76,16 @@ class Family(Generic[T]):
         return self._only_subclass(self.module(name))
 
     def module(self, name: str) -> ModuleType:
-        """The file that holds the built-in member called `name`."""
+        """The file that holds the built-in member called `name`.
+
+        A member that is a folder keeps its class in a file named as the family is, in the singular.
+        """
         stem = name.replace("-", "_") if self.dashes else name
-        return importlib.import_module(f"polytune.{self.name}.{stem}")
+        module = importlib.import_module(f"polytune.{self.name}.{stem}")
+        if hasattr(module, "__path__"):
+            singular = self.name.rpartition(".")[2].removesuffix("s")
+            module = importlib.import_module(f"{module.__name__}.{singular}")
+        return module
 
     def _third_party(self) -> dict[str, EntryPoint]:
         installed = _entry_points(tuple(sys.path))

@@ -187,7 +187,7 @@ def rehearsing(near: Path | None, override: Path | None, *, creating: bool) -> I
 
     They live inside the `with`. Raises Unavailable when the extra that brings them is not installed.
     """
-    stage = part("emulator.stage")
+    stage = part("emulator.environment")
     with stage.performing() as performance:
         yield Desk.open(near, override, creating=creating, stage=performance)
 

@@ -28,7 +28,7 @@ from polytune.asking.gauge import Gauge
 from polytune.asking.patience import Patience
 from polytune.asking.reply import Reply
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
-from polytune.engine.purse import Cost, Purse, nothing
+from polytune.engine.budget import Cost, Purse, nothing
 from polytune.errors import Paused, PolytuneError, StepFailed
 
 Q = TypeVar("Q")

@@ -12,13 +12,13 @@ import msgspec
 from polytune.cli.lines import PlainLines
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, FileEntry
+from polytune.engine.budget import Purse
 from polytune.engine.clock import clock_at
 from polytune.engine.compiled import Budget, Compiled, CompiledStep
 from polytune.engine.jobbook import JobBook
 from polytune.engine.jobs import Jobs, Patience
 from polytune.engine.ledger import Usage
 from polytune.engine.progress import Progress
-from polytune.engine.purse import Purse
 from polytune.engine.step import Outcome, Work
 from polytune.errors import DataError
 from polytune.files import digest_of

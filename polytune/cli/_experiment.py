@@ -29,7 +29,7 @@ def wanted_of(desk: Desk, compiled: Compiled) -> Wanted:
         platform = step.spec.get("platform")
         if isinstance(platform, dict) and platform.get("kind") == "bedrock":
             made: Any = workshop.step(step).platform
-            wants = part("platforms._bedrock_wants").wants_of
+            wants = part("platforms.bedrock.requirements").wants_of
             return Wanted(compiled, wants(compiled, made.places, made.spec.assume_role_arn))
     return Wanted(compiled, None)
 
@@ -38,7 +38,7 @@ def stated(settings: Any, region: str | None, bucket: str, role_arn: str) -> Any
     """A `_bedrock_wants.Wants` out of options and the environment, without any file."""
     defaults = part("aws.variables").Defaults.of(settings.environment)
     chosen = bucket.removeprefix("s3://").rstrip("/") or defaults.bucket
-    places = part("platforms._bedrock_requests").Places(
+    places = part("platforms.bedrock.requests").Places(
         region=account.region_of(settings, region),
         bucket=chosen,
         output_bucket=defaults.output_bucket or chosen,
@@ -48,7 +48,7 @@ def stated(settings: Any, region: str | None, bucket: str, role_arn: str) -> Any
         subnet_ids=defaults.subnet_ids,
         security_group_ids=defaults.security_group_ids,
     )
-    return part("platforms._bedrock_wants").Wants(project="", places=places, invokes=True)
+    return part("platforms.bedrock.requirements").Wants(project="", places=places, invokes=True)
 
 
 def one_of(found: list[Wanted], file: Path) -> Wanted:

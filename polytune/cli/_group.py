@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from polytune.errors import UsageError, did_you_mean
 
 
 class Group(click.Group):
-    """`polytune job list` is the command in `_job_list.py`; its summary stands in the group's file."""
+    """`polytune job list` is the command in `job/list.py`; its summary is in `job/group.py`."""
 
     def __init__(self, name: str, members: Mapping[str, str], **more: Any) -> None:
         """`members`: each command's name and what it does in one line."""
@@ -27,8 +28,8 @@ class Group(click.Group):
         """The command of that name; None when there is none."""
         if cmd_name not in self.members:
             return None
-        file = f"_{self.name}_{cmd_name}".replace("-", "_")
-        command: click.Command = importlib.import_module(f"polytune.cli.{file}").command
+        file = cmd_name.replace("-", "_") + ("_" if iskeyword(cmd_name) else "")
+        command: click.Command = importlib.import_module(f"polytune.cli.{self.name}.{file}").command
         return command
 
     def resolve_command(

@@ -13,7 +13,7 @@ import msgspec
 
 from polytune.cli._bench import Made
 from polytune.cli._table import table
-from polytune.data.report import CheckReport, Example, FindingGroup
+from polytune.data.validate.report import CheckReport, Example, FindingGroup
 from polytune.engine.compiled import Compiled
 from polytune.engine.ledger import Usage
 from polytune.prompts.coverage import Coverage

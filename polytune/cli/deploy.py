@@ -68,9 +68,9 @@ def command(ctx: click.Context, /, model: str, no_wait: bool, as_json: bool, **s
     """
     settings = account.settings_of(said["workspace"])
     access = account.access_to(settings, account.region_of(settings, said["region"], model))
-    inventory = part("platforms._bedrock_inventory").Inventory(access)
-    deploying = part("platforms._bedrock_deploying")
-    found = part("platforms._bedrock_models").Models(inventory, settings).find(model)
+    inventory = part("platforms.bedrock.resources").Inventory(access)
+    deploying = part("platforms.bedrock.deploy")
+    found = part("platforms.bedrock.models").Models(inventory, settings).find(model)
     wish = deploying.Wish(
         model=found,
         kind=said["kind"],
@@ -94,7 +94,7 @@ def command(ctx: click.Context, /, model: str, no_wait: bool, as_json: bool, **s
     else:
         click.echo(f"{remote.name}   {remote.kind}   {remote.status}   {remote.arn}")
         if remote.message:
-            click.echo(part("platforms._bedrock_failures").explained(remote.message), err=True)
+            click.echo(part("platforms.bedrock.failures").explained(remote.message), err=True)
     ctx.exit(1 if remote.ended_badly else 0)
 
 
@@ -103,9 +103,9 @@ def _agree(wish: Any, existing: Any, access: Any, settings: Settings, *, yes: bo
     if existing is not None and existing.model != wish.model.arn:
         account.agreed(f"{existing.name} serves {existing.model}. Put {wish.model.name} behind it?", yes)
     if existing is None and wish.kind == "provisioned":
-        entry = part("platforms._bedrock_models").entry_of(wish.model.base)
+        entry = part("platforms.bedrock.models").entry_of(wish.model.base)
         live = part("aws.pricing").live_prices(access, entry.price_family) if entry else {}
-        price = part("platforms._bedrock_deploying").price_words(wish, settings, live)
+        price = part("platforms.bedrock.deploy").price_words(wish, settings, live)
         click.echo(
             f"{wish.units} model unit{'s' * (wish.units != 1)} of {wish.model.name}: {price}", err=True
         )
@@ -119,7 +119,7 @@ async def _awaited(remote: Any, workspace: Path | None, region: str) -> Any:
         return account.access_to(account.settings_of(workspace), region)
 
     clock = clock_at(account.settings_of(workspace).clock_url)
-    watching = part("platforms._bedrock_watching").Watching(open_access, clock, look_every_seconds)
+    watching = part("platforms.bedrock.watch").Watching(open_access, clock, look_every_seconds)
     status = ""
     async for sight in watching.sights(remote):
         told = sight.trouble or sight.remote.status

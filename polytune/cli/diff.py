@@ -8,12 +8,12 @@ import click
 import msgspec
 
 from polytune.cli import options
+from polytune.engine.comparand import Side, side_of_file, side_of_run
 from polytune.engine.compiled import Compiled
 from polytune.engine.difference import Structure, compare_sides
 from polytune.engine.ledger import RunRow
 from polytune.engine.manifest import read_manifest
 from polytune.engine.selection import Selection
-from polytune.engine.sides import Side, side_of_file, side_of_run
 from polytune.engine.workspace import manifest_name
 from polytune.errors import UsageError, did_you_mean
 from polytune.lazy import part

@@ -55,7 +55,7 @@ def _checks(desk: Desk, file: Path | None, said: Mapping[str, Any]) -> Iterator[
         yield from _account(desk, wants)
         return
     found = [experiment.wanted_of(desk, each) for each in desk.compile(file, said["overrides"])]
-    checks = part("platforms._bedrock_checks")
+    checks = part("platforms.bedrock.doctor")
     examined: list[Any] = []
     for each in found:
         for step in each.compiled.steps:
@@ -71,7 +71,7 @@ def _checks(desk: Desk, file: Path | None, said: Mapping[str, Any]) -> Iterator[
 
 def _surroundings(desk: Desk) -> Iterator[Any]:
     """The variables that decide where calls go, and where they were set."""
-    checks = part("platforms._bedrock_checks")
+    checks = part("platforms.bedrock.doctor")
     path = desk.workspace.root / ".env"
     stated = read_dotenv(path)
     ours = sorted(name for name in stated if name.startswith(("AWS_", "BEDROCK_", "POLYTUNE_")))
@@ -83,7 +83,7 @@ def _surroundings(desk: Desk) -> Iterator[Any]:
 
 
 def _account(desk: Desk, wants: Any) -> Iterator[Any]:
-    checks = part("platforms._bedrock_checks")
+    checks = part("platforms.bedrock.doctor")
     yield checks.ok("region", wants.places.region)
     access = part("aws.access").Access(
         region=wants.places.region,

@@ -52,12 +52,12 @@ def command(port: int, region: str, speed: float, no_s3: bool, polychat: bool, a
 def _bedrock(port: int, region: str, speed: float, *, no_s3: bool) -> Iterator[dict[str, str]]:
     """Serves, and gives the variables."""
     if not no_s3:
-        rehearsal = part("emulator.rehearsal").Rehearsal(region, speed)
+        rehearsal = part("emulator.bedrock.rehearsal").Rehearsal(region, speed)
         with rehearsal.serving(port):
             yield rehearsal.environment()
         return
-    world = part("emulator.world").World(part("emulator.clock").Clock(speed=speed))
-    with part("emulator.program").Emulator(world).serving(port) as emulator:
+    world = part("emulator.bedrock.world").World(part("emulator.bedrock.clock").Clock(speed=speed))
+    with part("emulator.bedrock.program").Emulator(world).serving(port) as emulator:
         yield {
             "AWS_ENDPOINT_URL_BEDROCK": emulator.address,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": emulator.address,
@@ -69,7 +69,7 @@ def _bedrock(port: int, region: str, speed: float, *, no_s3: bool) -> Iterator[d
 @contextmanager
 def _polychat() -> Iterator[dict[str, str]]:
     """Serves the stand-in of the Polychat API, and gives its variable."""
-    stand_in = part("emulator.polychat").PolychatStandIn()
+    stand_in = part("emulator.polychat.server").PolychatStandIn()
     stand_in.start(0)
     try:
         yield {"POLYTUNE_POLYCHAT_URL": stand_in.address}

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from polytune.cli import options
-from polytune.engine.collect import Collection, Kind, Removal, find_garbage, remove
+from polytune.engine.garbage import Collection, Kind, Removal, find_garbage, remove
 from polytune.wiring import Desk
 
 titles = {

@@ -40,7 +40,7 @@ summaries = {
     "init": "Make a new project.",
     "completion": "Print a shell's completion script.",
 }
-"""One file in this folder each; the summaries stand here so that --help imports none of them."""
+"""One file or folder here each; the summaries stand here so that --help imports none of them."""
 
 
 class Commands(click.Group):
@@ -54,7 +54,10 @@ class Commands(click.Group):
         """The command of that name; None when there is none."""
         if cmd_name not in summaries:
             return None
-        command: click.Command = importlib.import_module(f"polytune.cli.{cmd_name}").command
+        module = importlib.import_module(f"polytune.cli.{cmd_name}")
+        if hasattr(module, "__path__"):
+            module = importlib.import_module(f"polytune.cli.{cmd_name}.group")
+        command: click.Command = module.command
         return command
 
     def resolve_command(

@@ -40,9 +40,9 @@ def command(
     desk = Desk.open(None, workspace)
     settings = desk.settings
     access = account.access_to(settings, account.region_of(settings, region))
-    inventory = part("platforms._bedrock_inventory").Inventory(access)
+    inventory = part("platforms.bedrock.resources").Inventory(access)
     now = datetime.fromtimestamp(asyncio.run(clock_at(settings.clock_url).now()), UTC)
-    found = part("platforms._bedrock_leases").Leases(inventory, now, _known(desk)).all()
+    found = part("platforms.bedrock.leases").Leases(inventory, now, _known(desk)).all()
     applied = yes and not dry_run
     outcomes = {each.remote.arn: _torn_down(inventory, each) for each in found if applied and each.due}
     if as_json:
@@ -61,7 +61,7 @@ def _known(desk: Desk) -> set[str]:
 def _torn_down(inventory: Any, leased: Any) -> str:
     """Why it is still there; '' when it is gone."""
     try:
-        part("platforms._bedrock_inventory").check_removable(leased.remote)
+        part("platforms.bedrock.resources").check_removable(leased.remote)
         inventory.delete(leased.remote)
     except PolytuneError as failure:
         return str(failure)

@@ -22,7 +22,7 @@ def command(deployment: str, yes: bool, region: str | None, workspace: Path | No
     """Delete a deployment or provisioned throughput; its model stays, and can be deployed again."""
     settings = account.settings_of(workspace)
     access = account.access_to(settings, account.region_of(settings, region, deployment))
-    shelf = part("platforms._bedrock_inventory")
+    shelf = part("platforms.bedrock.resources")
     inventory = shelf.Inventory(access)
     remote = inventory.find(deployment, shelf.deployment_kinds)
     shelf.check_removable(remote)

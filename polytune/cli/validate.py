@@ -47,8 +47,8 @@ def command(
     name = format_name or guessed_format(next(iter(by_split.values())), entry.all_formats)
     if format_name:
         part("formats.interface").FORMATS.load(format_name)
-    report = part("data.checking").check_dataset(by_split, entry, name, customization=customization)
-    rendering = part("data.report")
+    report = part("data.validate.validate").check_dataset(by_split, entry, name, customization=customization)
+    rendering = part("data.validate.report")
     if as_json:
         click.echo(rendering.to_json(report), nl=False)
     else:

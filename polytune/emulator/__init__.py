@@ -1,1 +1,1 @@
-"""A local stand-in for Bedrock (arrives with the Bedrock platform)."""
+"""Local stand-ins over HTTP for paid services, for tests and for `--rehearse`."""

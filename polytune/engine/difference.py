@@ -17,7 +17,7 @@ from typing import assert_never
 import msgspec
 
 from polytune.engine.artifacts import Facts, KeyRecord, changes
-from polytune.engine.sides import Side, SideStep, run_folder_to_root
+from polytune.engine.comparand import Side, SideStep, run_folder_to_root
 from polytune.engine.textdiff import TextDifference, compare_files
 
 identity_fields = ("name", "description", "tags")

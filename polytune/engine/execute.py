@@ -19,6 +19,7 @@ import msgspec
 
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, FileEntry, KeyRecord
+from polytune.engine.budget import Purse
 from polytune.engine.compiled import Budget, Compiled, CompiledStep
 from polytune.engine.filememory import fine_clock_ns
 from polytune.engine.jobbook import JobBook
@@ -28,7 +29,6 @@ from polytune.engine.locks import holder, try_lock
 from polytune.engine.manifest import Cost, Manifest, StepReport, StepStatus, write_manifest
 from polytune.engine.plan import Plan, PlannedStep, Planner, State
 from polytune.engine.progress import Progress
-from polytune.engine.purse import Purse
 from polytune.engine.step import Outcome, Step, Work
 from polytune.engine.store import Store
 from polytune.engine.workspace import Workspace, manifest_name

@@ -19,8 +19,8 @@ import msgspec
 
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import FileEntry, KeyRecord
-from polytune.engine.collect import run_folders
 from polytune.engine.filememory import FileMemory
+from polytune.engine.garbage import run_folders
 from polytune.engine.ledger import Ledger, Result, RunRow, utc_now
 from polytune.engine.locks import holder, try_lock
 from polytune.engine.manifest import Manifest, StepReport, StepStatus, read_manifest

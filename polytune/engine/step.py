@@ -15,10 +15,10 @@ import msgspec
 
 from polytune.engine.answers import AnswerMemory, StoredAnswer
 from polytune.engine.artifacts import Artifact, Facts, FileEntry
+from polytune.engine.budget import Purse
 from polytune.engine.jobs import Jobs
 from polytune.engine.ledger import Usage
 from polytune.engine.progress import Progress, Reporter
-from polytune.engine.purse import Purse
 from polytune.registry import Family
 from polytune.settings import Settings
 from polytune.spec import model

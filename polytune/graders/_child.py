@@ -29,7 +29,7 @@ fruitless_limit = 3
 longest_line = 64 << 20
 stderr_kept = 4000
 closing_seconds = 2.0
-leash = str(Path(__file__).with_name("_leash.py"))
+leash = str(Path(__file__).with_name("_supervisor.py"))
 cannot_start = 127
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from polytune.engine.artifacts import Facts
+from polytune.engine.comparand import Side
 from polytune.engine.difference import StepDifference, Structure, differs
 from polytune.engine.manifest import StepReport
-from polytune.engine.sides import Side
 from polytune.report.evaluations import evaluation_differences, is_evaluation
 from polytune.report.rows import dataset_differences, dataset_type
 from polytune.report.shape import (

@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 
 from polytune.data.lines import blocks
-from polytune.data.significance import compare, z_95
 from polytune.engine.artifacts import Facts
+from polytune.engine.comparand import Side
 from polytune.engine.difference import StepDifference, differs
-from polytune.engine.sides import Side
+from polytune.evaluation.significance import compare, z_95
 from polytune.report.shape import CellChange, Direction, EvaluationDifference, Tally, Value
 
 answers_name = "answers.jsonl"

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from polytune.data.lines import blocks
+from polytune.engine.comparand import Side
 from polytune.engine.rowdiff import Alignment, Dataset, GroupCount, Move, Place, Row, align
-from polytune.engine.sides import Side
 from polytune.errors import DataError
 from polytune.formats.interface import FORMATS, Conversation, Format
 from polytune.report.shape import DatasetDifference, RowPair, ShownRow, Value

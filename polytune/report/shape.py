@@ -9,9 +9,9 @@ from typing import Literal
 
 import msgspec
 
+from polytune.engine.comparand import Side
 from polytune.engine.difference import Structure
 from polytune.engine.rowdiff import GroupCount
-from polytune.engine.sides import Side
 
 schema_version = 1
 

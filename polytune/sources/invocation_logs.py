@@ -14,10 +14,10 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import Field
 
-from polytune.data.invocationlogs import NotConvertible, conversation_of
 from polytune.engine.step import Scope
 from polytune.errors import DataError
 from polytune.lazy import part
+from polytune.sources._invocation_record import NotConvertible, conversation_of
 from polytune.sources._lines import numbered_lines
 from polytune.sources._rows import At, record_of_conversation
 from polytune.sources.interface import Found, PassedOver, Source, SourceSpec, digest_of_files

@@ -23,9 +23,9 @@ from polytune.asking.gauge import Gauge
 from polytune.asking.reply import Reply
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Facts
+from polytune.engine.budget import Cost, Purse, nothing
 from polytune.engine.jobs import Jobs
 from polytune.engine.progress import Progress
-from polytune.engine.purse import Cost, Purse, nothing
 from polytune.engine.step import Scope, Work
 from polytune.steps._questions import Questions
 from polytune.steps._verifying import Attempt, Places

@@ -25,7 +25,7 @@ from polytune.asking.gauge import Gauge
 from polytune.asking.reply import Reply
 from polytune.data.samples import Value
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
-from polytune.engine.purse import Cost
+from polytune.engine.budget import Cost
 from polytune.errors import StepFailed
 from polytune.graders.interface import Case, Grader
 from polytune.teachers.interface import (

@@ -19,10 +19,10 @@ from zlib import crc32
 import msgspec
 from pydantic import AfterValidator, Field
 
-from polytune.data.formatting import Split, provenance_name, split_names
+from polytune.data.format.format import Split, provenance_name, split_names
+from polytune.data.format.splits import Placer, Shares
 from polytune.data.hashes import RowTable, bare, stable_hash
 from polytune.data.lines import blocks
-from polytune.data.splits import Placer, Shares
 from polytune.engine.step import Outcome, Scope, Step, Work
 from polytune.files import published
 from polytune.formats.interface import FORMATS, Conversation, Format, unreadable

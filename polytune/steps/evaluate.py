@@ -12,15 +12,15 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from pydantic import Field
 
-from polytune.data.nearest import Nearest
-from polytune.data.rows import Exchange, read_exchanges
-from polytune.data.significance import Comparison, compare
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact, Facts
+from polytune.engine.budget import Cost, nothing
 from polytune.engine.ledger import Usage
-from polytune.engine.purse import Cost, nothing
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Progress, Scope, Step, Work
 from polytune.errors import StepFailed
+from polytune.evaluation.exchanges import Exchange, read_exchanges
+from polytune.evaluation.nearest import Nearest
+from polytune.evaluation.significance import Comparison, compare
 from polytune.files import write_whole
 from polytune.fingerprint import fingerprint
 from polytune.formats.interface import FORMATS

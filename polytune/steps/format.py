@@ -10,8 +10,8 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from pydantic import AfterValidator, Field
 
-from polytune.data.duplicates import default_threshold, lowest_threshold
-from polytune.data.formatting import FormatOptions, FormatReport, format_samples, provenance_name
+from polytune.data.dedupe.duplicates import default_threshold, lowest_threshold
+from polytune.data.format.format import FormatOptions, FormatReport, format_samples, provenance_name
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Outcome, Port, Scope, Step, Work
 from polytune.formats.interface import FORMATS

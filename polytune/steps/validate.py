@@ -16,8 +16,8 @@ from polytune.base_models.interface import (
     find_base_model,
     is_folder,
 )
-from polytune.data.checking import check_dataset
-from polytune.data.report import CheckReport, render, to_json
+from polytune.data.validate.report import CheckReport, render, to_json
+from polytune.data.validate.validate import check_dataset
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.step import KeyFacts, Outcome, Port, Scope, Step, Work
 from polytune.errors import DataError

@@ -17,7 +17,7 @@ import msgspec
 
 from polytune.asking.failures import Failure, Kind, kind_of_status
 from polytune.engine.answers import Ask
-from polytune.engine.purse import Cost
+from polytune.engine.budget import Cost
 from polytune.errors import StepFailed
 from polytune.teachers.interface import BatchDesk, BatchQuestion, Request
 

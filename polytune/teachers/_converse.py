@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field
 from polytune.asking.reply import Reply, Tokens
 from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, custom_model_arn, name_of
 from polytune.data.prices import prices_of
-from polytune.engine.purse import Cost
+from polytune.engine.budget import Cost
 from polytune.errors import DataError, PolytuneError
 from polytune.lazy import part
 from polytune.settings import Settings

@@ -17,7 +17,7 @@ from polytune.asking.http import Line, Received, Timeouts, is_local
 from polytune.asking.limits import Limits
 from polytune.asking.numbers import number_above_zero
 from polytune.asking.reply import Reply, Tokens
-from polytune.engine.purse import Cost
+from polytune.engine.budget import Cost
 from polytune.errors import DataError
 from polytune.settings import Settings
 from polytune.spec.model import Spec

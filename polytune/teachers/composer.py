@@ -15,16 +15,16 @@ import msgspec
 
 from polytune.fingerprint import fingerprint
 from polytune.settings import Settings
-from polytune.teachers._dice import Dice
-from polytune.teachers._strudel_grammar import Brief, compose
-from polytune.teachers._strudel_styles import STYLES
-from polytune.teachers._strudel_words import (
+from polytune.strudel.composer_grammar import Brief, compose
+from polytune.strudel.composer_styles import STYLES
+from polytune.strudel.composer_words import (
     find_instruments,
     find_kit,
     find_mood,
     find_scale,
     find_tempo,
 )
+from polytune.strudel.dice import Dice
 from polytune.teachers.interface import Answer, Request, Teacher, TeacherSpec, Usage
 
 characters_per_token = 4

@@ -24,8 +24,8 @@ from polytune.asking.failures import Failure
 from polytune.asking.reply import Reply, Tokens
 from polytune.engine.answers import Ask
 from polytune.engine.artifacts import Facts
+from polytune.engine.budget import Cost
 from polytune.engine.jobs import Jobs
-from polytune.engine.purse import Cost
 from polytune.fingerprint import Json, canonical, fingerprint, type_tag_separator
 from polytune.openable import Openable
 from polytune.registry import Family

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from polytune.engine.answers import AnswerMemory
+from polytune.engine.budget import Purse
 from polytune.engine.clock import RealClock
 from polytune.engine.compiled import Budget
 from polytune.engine.jobbook import JobBook
@@ -19,7 +20,6 @@ from polytune.engine.jobs import Jobs
 from polytune.engine.jobs import Patience as JobPatience
 from polytune.engine.ledger import Ledger, Spent
 from polytune.engine.progress import Progress
-from polytune.engine.purse import Purse
 from polytune.engine.step import Estimate, Outcome, Scope, Work
 from polytune.graders.interface import GRADERS
 from polytune.settings import Settings

@@ -16,9 +16,9 @@ from polytune.asking.gauge import Gauge
 from polytune.asking.patience import Patience
 from polytune.asking.reply import Reply, Tokens
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
+from polytune.engine.budget import Cost, Purse
 from polytune.engine.compiled import Budget
 from polytune.engine.ledger import Ledger
-from polytune.engine.purse import Cost, Purse
 from polytune.errors import BudgetExceeded, Paused, StepFailed
 from tests.asking.asking_steps import Shop, openai
 from tests.asking.asking_stub import Fault, Seen, Stub, answer_to, read_tokens, written_tokens

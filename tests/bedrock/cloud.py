@@ -23,7 +23,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Literal
 
-from polytune.emulator.rehearsal import Rehearsal
+from polytune.emulator.bedrock.rehearsal import Rehearsal
 from tests.pipeline.program import Said, workspace
 
 small = (

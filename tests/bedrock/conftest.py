@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from polytune.emulator.rehearsal import Rehearsal
+from polytune.emulator.bedrock.rehearsal import Rehearsal
 
 from .cloud import Cloud, opened
 

@@ -11,7 +11,7 @@ import pytest
 from polytune.aws.naming import longest_name, tags_of, unique_name
 from polytune.aws.shapes import check_request
 from polytune.base_models.interface import BASE_MODELS
-from polytune.platforms._bedrock_requests import Places, customization, deploying, importing
+from polytune.platforms.bedrock.requests import Places, customization, deploying, importing
 from polytune.platforms.interface import Customization, Deploying, Importing, Label, Logs, Teaching
 from polytune.steps.distill import LogsSpec
 

@@ -10,7 +10,7 @@ from polytune.aws.access import Access
 from polytune.aws.failures import NeedsCredentials
 from polytune.data.tokens import CalibratedTokens
 from polytune.errors import DataError
-from polytune.platforms._bedrock_tokens import BedrockTokens
+from polytune.platforms.bedrock.tokens import BedrockTokens
 
 from .cloud import Cloud
 

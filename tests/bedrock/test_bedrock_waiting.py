@@ -13,7 +13,7 @@ from polytune.engine.clock import RehearsalClock
 from polytune.engine.jobbook import JobState
 from polytune.engine.jobs import Look
 from polytune.errors import Paused
-from polytune.platforms._bedrock_jobs import CustomizationDriver, Waiting
+from polytune.platforms.bedrock.drivers import CustomizationDriver, Waiting
 from tests.bedrock.cloud import Cloud, file, small
 
 until_training = (*small, "--until", "train")

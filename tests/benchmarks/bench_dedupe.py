@@ -21,8 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from polytune.data.duplicates import Duplicate, clusters, kept
-from polytune.data.shingles import likeness, windows
+from polytune.data.dedupe.duplicates import Duplicate, clusters, kept
+from polytune.data.dedupe.shingles import likeness, windows
 
 THRESHOLD = 0.7
 RIVAL = """

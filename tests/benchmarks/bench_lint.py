@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from polytune.data.lines import blocks
-from polytune.data.linting import Lint
+from polytune.data.lint.lint import Lint
 from polytune.data.reading import rows_in
 from tests.benchmarks.bench_rows import Peak, sample
 

@@ -24,10 +24,10 @@ from pathlib import Path
 import msgspec
 
 from polytune.base_models.interface import BASE_MODELS
-from polytune.data.checking import check_dataset
-from polytune.data.formatting import FormatOptions, format_samples, provenance_name
+from polytune.data.format.format import FormatOptions, format_samples, provenance_name
 from polytune.data.lines import blocks
 from polytune.data.samples import Sample, SampleRow, SampleTeacher, SampleUsage, encode_sample
+from polytune.data.validate.validate import check_dataset
 
 STYLES = ("techno", "house", "ambient", "jazz", "drums", "experimental")
 COMPLEXITIES = ("simple", "medium", "complex")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from polytune.engine.collect import Kind, find_garbage, remove
+from polytune.engine.garbage import Kind, find_garbage, remove
 from polytune.engine.ledger import Ledger
 from polytune.engine.locks import try_lock
 from polytune.engine.workspace import Workspace

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from polytune.emulator.rehearsal import Rehearsal
+from polytune.emulator.bedrock.rehearsal import Rehearsal
 from tests.cloud_commands.cloud_program import Space, invoked, write_variables
 from tests.emulator.emulator_account import Account
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from polytune.emulator.rehearsal import Rehearsal
+from polytune.emulator.bedrock.rehearsal import Rehearsal
 from tests.cloud_commands.cloud_program import Space
 
 day = 24 * 3600

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 
 from polytune.base_models.interface import BASE_MODELS
-from polytune.data.checking import check_dataset
-from polytune.data.report import CheckReport
 from polytune.data.samples import Sample, SampleTeacher, encode_sample
+from polytune.data.validate.report import CheckReport
+from polytune.data.validate.validate import check_dataset
 
 STYLES = ("techno", "house", "ambient", "jazz", "drums", "experimental")
 COMPLEXITIES = ("simple", "medium", "complex")

@@ -9,9 +9,9 @@ import pytest
 
 from polytune.base_models.interface import BASE_MODELS
 from polytune.data import lines as lines_module
-from polytune.data.checking import check_dataset
-from polytune.data.formatting import FormatOptions, format_samples
-from polytune.data.report import CheckReport, examples_kept
+from polytune.data.format.format import FormatOptions, format_samples
+from polytune.data.validate.report import CheckReport, examples_kept
+from polytune.data.validate.validate import check_dataset
 from polytune.errors import DataError
 from tests.data.data_samples import LAYOUT, balanced, checked, row, rows, sample, train, write
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from polytune.cli.data import command
+from polytune.cli.data.group import command
 from polytune.engine.artifacts import Artifact
 from polytune.engine.manifest import Manifest, Source, StepReport, write_manifest
 from polytune.errors import PolytuneError, UsageError

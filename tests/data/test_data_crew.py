@@ -13,12 +13,12 @@ import msgspec
 import pytest
 
 from polytune.base_models.interface import BASE_MODELS
-from polytune.data.checking import check_dataset
-from polytune.data.crew import Crew, fewest_bytes, most_workers, workers_for
-from polytune.data.formatting import FormatOptions, format_samples, provenance_name
+from polytune.data.format.format import FormatOptions, format_samples, provenance_name
 from polytune.data.lines import LineBlock, blocks, chunk_bytes, longest_line_bytes
-from polytune.data.report import to_json
 from polytune.data.samples import Sample, encode_sample
+from polytune.data.validate.report import to_json
+from polytune.data.validate.validate import check_dataset
+from polytune.data.workers import Crew, fewest_bytes, most_workers, workers_for
 from polytune.errors import DataError, StepFailed
 from tests.data.data_samples import LAYOUT, balanced, row, rows, write
 
@@ -217,7 +217,7 @@ def test_a_crew_that_is_left_early_is_gone(tmp_path: Path, samples: Path) -> Non
 def test_workers_end_when_their_program_is_killed(samples: Path, started: str) -> None:
     """After SIGKILL of the program, the workers let go of the standard error that they share with it."""
     script = (
-        "import sys, time; from pathlib import Path; from polytune.data.crew import Crew;"
+        "import sys, time; from pathlib import Path; from polytune.data.workers import Crew;"
         "from tests.data.test_data_crew import Upper\n"
         f"path = Path({str(samples)!r})\n"
         f"with Crew(2) as crew:\n {started}\n print('up', flush=True)\n time.sleep(600)"

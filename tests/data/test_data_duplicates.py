@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polytune.data.deduping import dedupe_file, write_kept
-from polytune.data.duplicates import Alike, clusters, kept
-from polytune.data.formatting import FormatOptions, format_samples
-from polytune.data.minhash import missed_at_threshold, shape_of
-from polytune.data.rowtexts import Joined, RowTexts
-from polytune.data.shingles import likeness, window_bytes, windows
+from polytune.data.dedupe.dedupe import dedupe_file, write_kept
+from polytune.data.dedupe.duplicates import Alike, clusters, kept
+from polytune.data.dedupe.minhash import missed_at_threshold, shape_of
+from polytune.data.dedupe.row_texts import Joined, RowTexts
+from polytune.data.dedupe.shingles import likeness, window_bytes, windows
+from polytune.data.format.format import FormatOptions, format_samples
 from polytune.errors import UsageError
 from tests.data.data_samples import prompts, sample, write
 

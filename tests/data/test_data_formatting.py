@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polytune.data.formatting import FormatOptions, FormatReport, format_samples
+from polytune.data.format.format import FormatOptions, FormatReport, format_samples
 from polytune.data.samples import Sample, encode_sample, read_samples
 from polytune.errors import DataError
 from polytune.formats.interface import FORMATS
@@ -118,7 +118,7 @@ def test_the_seed_decides_and_nothing_else_does(tmp_path: Path) -> None:
     source = write(tmp_path / "samples.jsonl", balanced(200))
     script = (
         "import sys; from pathlib import Path;"
-        "from polytune.data.formatting import FormatOptions, format_samples;"
+        "from polytune.data.format.format import FormatOptions, format_samples;"
         "format_samples(Path(sys.argv[1]), Path(sys.argv[2]), FormatOptions(seed=int(sys.argv[3])))"
     )
     for name, seed, hash_seed in (("a", "7", "1"), ("b", "7", "2"), ("c", "8", "1")):

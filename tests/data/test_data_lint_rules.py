@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from polytune.data.lint.interface import LintOptions
-from polytune.data.linting import Found, Lint
+from polytune.data.lint.lint import Found, Lint
+from polytune.data.lint.rules.interface import LintOptions
 from tests.data.data_gallery import GALLERY, Case
 
 BAD = [(rule, case) for rule, (bad, _) in GALLERY.items() for case in bad]

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytune.base_models.interface import BASE_MODELS
-from polytune.data.firsts import Firsts, RowHashes
-from polytune.data.lint._demands import demand
-from polytune.data.lint.interface import RULES, LintOptions
-from polytune.data.lint.language_drift import language_of
-from polytune.data.lint.personal_data import is_card, is_phone, is_security_number
-from polytune.data.linting import Found, Lint
+from polytune.data.first_seen import Firsts, RowHashes
+from polytune.data.lint.lint import Found, Lint
+from polytune.data.lint.rules._demands import demand
+from polytune.data.lint.rules.interface import RULES, LintOptions
+from polytune.data.lint.rules.language_drift import language_of
+from polytune.data.lint.rules.personal_data import is_card, is_phone, is_security_number
 from polytune.errors import DataError
 from polytune.registry import UnknownMember
 from tests.data.data_gallery import GALLERY, Case

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from polytune.base_models.interface import BASE_MODELS, Customization
-from polytune.data.checking import check_dataset
-from polytune.data.report import CheckReport
+from polytune.data.validate.report import CheckReport
+from polytune.data.validate.validate import check_dataset
 from polytune.errors import DataError
 from polytune.fingerprint import Json
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from polytune.data.report import CheckReport, render, to_json
+from polytune.data.validate.report import CheckReport, render, to_json
 from tests.data.data_samples import LAYOUT, checked, row, rows, train
 
 

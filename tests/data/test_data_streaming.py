@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polytune.base_models.interface import Reserved
+from polytune.data.format.splits import Placer, Shares, stirred
 from polytune.data.hashes import HashTable, RowTable, all_bare, bare, stable_hash, tag_mask
 from polytune.data.lines import block_at, blocks, chunk_bytes, expected_lines, spans
-from polytune.data.reserved import ReservedScanner
-from polytune.data.splits import Placer, Shares, stirred
+from polytune.data.validate.reserved import ReservedScanner
 from polytune.formats.interface import Passage
 
 STRINGS = Reserved(documented=("User:", "System:", "<image>", "[EOS]"), reported=("Thought:",))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from polytune.base_models.interface import BASE_MODELS, for_directory
-from polytune.data.meaning import Embedder, SentenceEmbedder, alike
+from polytune.data.dedupe.embeddings import Embedder, SentenceEmbedder, alike
 from polytune.data.tokens import CalibratedTokens, EstimatedTokens, TokenCounter, counter_for, tokenizer_at
 from polytune.errors import DataError, Unavailable
 

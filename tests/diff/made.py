@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 
 from polytune.engine.artifacts import Artifact, Facts, FileEntry, KeyRecord
+from polytune.engine.comparand import Side, side_of_run
 from polytune.engine.filememory import FileMemory
 from polytune.engine.ledger import Ledger, Usage
 from polytune.engine.manifest import Cost, Manifest, Source, StepReport, StepStatus
-from polytune.engine.sides import Side, side_of_run
 from polytune.engine.store import Store
 from polytune.engine.workspace import Workspace
 from tests.pipeline.program import Program

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from polytune.engine.artifacts import Facts
+from polytune.engine.comparand import Side
 from polytune.engine.difference import compare_sides
 from polytune.engine.ledger import Usage
 from polytune.engine.manifest import StepReport
-from polytune.engine.sides import Side
 from polytune.report.differences import compare_figures
 from polytune.report.evaluations import unpaired_interval
 from polytune.report.shape import Difference, Tally

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from polytune.emulator.clock import Clock
-from polytune.emulator.program import Emulator
-from polytune.emulator.rehearsal import Rehearsal
-from polytune.emulator.world import World
+from polytune.emulator.bedrock.clock import Clock
+from polytune.emulator.bedrock.program import Emulator
+from polytune.emulator.bedrock.rehearsal import Rehearsal
+from polytune.emulator.bedrock.world import World
 
 from .emulator_account import Account
 

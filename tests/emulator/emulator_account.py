@@ -12,8 +12,8 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from polytune.emulator.program import Emulator
-from polytune.emulator.rehearsal import Rehearsal
+from polytune.emulator.bedrock.program import Emulator
+from polytune.emulator.bedrock.rehearsal import Rehearsal
 
 Answer = dict[str, Any]
 

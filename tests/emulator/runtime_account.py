@@ -14,17 +14,17 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from polytune.emulator.batch import Batch
-from polytune.emulator.catalogue import find_foundation
-from polytune.emulator.clock import Clock
-from polytune.emulator.customization import Customization
-from polytune.emulator.deployments import Deployments
-from polytune.emulator.faults import Fault
-from polytune.emulator.program import Emulator
-from polytune.emulator.resources import CustomModel, Deployment, ImportedModel, ProvisionedThroughput
-from polytune.emulator.runtime import Runtime
-from polytune.emulator.state import new_id
-from polytune.emulator.world import World
+from polytune.emulator.bedrock.batch import Batch
+from polytune.emulator.bedrock.catalogue import find_foundation
+from polytune.emulator.bedrock.clock import Clock
+from polytune.emulator.bedrock.customization import Customization
+from polytune.emulator.bedrock.deployments import Deployments
+from polytune.emulator.bedrock.faults import Fault
+from polytune.emulator.bedrock.program import Emulator
+from polytune.emulator.bedrock.resources import CustomModel, Deployment, ImportedModel, ProvisionedThroughput
+from polytune.emulator.bedrock.runtime import Runtime
+from polytune.emulator.bedrock.state import new_id
+from polytune.emulator.bedrock.world import World
 from polytune.errors import DataError
 
 region = "us-east-1"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from polytune.emulator.faults import Fault
+from polytune.emulator.bedrock.faults import Fault
 
 from .emulator_shapes import Wire, faults
 from .runtime_account import Account, account, asking, conversation_rows, nova_lite, said

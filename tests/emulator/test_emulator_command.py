@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from polytune.emulator.clock import Clock
-from polytune.emulator.program import Emulator
-from polytune.emulator.rehearsal import Rehearsal
-from polytune.emulator.world import World
+from polytune.emulator.bedrock.clock import Clock
+from polytune.emulator.bedrock.program import Emulator
+from polytune.emulator.bedrock.rehearsal import Rehearsal
+from polytune.emulator.bedrock.world import World
 from polytune.errors import Busy
 
 from .emulator_account import Account, asked, hours, rows

@@ -9,8 +9,8 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from polytune.emulator.areas import AREAS
-from polytune.emulator.world import World
+from polytune.emulator.bedrock.areas import AREAS
+from polytune.emulator.bedrock.world import World
 
 from .emulator_account import Account, hours, key_arn
 from .emulator_differences import known

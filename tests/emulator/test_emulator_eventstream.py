@@ -10,7 +10,7 @@ import pytest
 from botocore.eventstream import ChecksumMismatch, EventStreamBuffer, EventStreamMessage
 from botocore.model import Shape
 
-from polytune.emulator.eventstream import encode, encode_all, frame
+from polytune.emulator.bedrock.eventstream import encode, encode_all, frame
 
 
 def stream_of(operation: str) -> Shape:

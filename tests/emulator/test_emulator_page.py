@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from polytune.emulator.faults import CallFault, JobFault
+from polytune.emulator.bedrock.faults import CallFault, JobFault
 
 from .emulator_differences import DIFFERENCES
 from .test_emulator_contract import elsewhere, implemented

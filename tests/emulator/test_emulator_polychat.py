@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from polytune.emulator._patterns import palettes, voices, write_pattern
-from polytune.emulator.polychat import Conduct, Fault, PolychatStandIn
+from polytune.emulator.polychat.server import Conduct, Fault, PolychatStandIn
 from polytune.errors import Busy
 from polytune.strudel.checker import check
 from polytune.strudel.vocabulary import sounds

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
-from polytune.emulator.faults import Fault
+from polytune.emulator.bedrock.faults import Fault
 from polytune.strudel.checker import check
 from polytune.strudel.vocabulary import sounds
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polytune.engine.budget import Cost, Purse, nothing
 from polytune.engine.compiled import Budget
-from polytune.engine.purse import Cost, Purse, nothing
 from polytune.errors import BudgetExceeded
 
 

@@ -11,16 +11,16 @@ import yaml
 
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, Facts, FileEntry
+from polytune.engine.budget import Purse
 from polytune.engine.clock import RealClock
 from polytune.engine.compiled import Budget
 from polytune.engine.jobbook import JobBook
 from polytune.engine.jobs import Jobs, Patience
 from polytune.engine.ledger import Ledger
-from polytune.engine.purse import Purse
 from polytune.engine.step import Outcome, Scope, Work
 from polytune.engine.workspace import Workspace
 from polytune.files import digest_of
-from polytune.platforms.local import LocalSpec
+from polytune.platforms.local.platform import LocalSpec
 from polytune.settings import Settings
 from polytune.steps.export import Export, ExportSpec
 

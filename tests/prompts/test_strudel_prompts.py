@@ -10,7 +10,7 @@ import pytest
 
 from polytune.prompts.library import Library, Rendered, load_library
 from polytune.prompts.plan import PlannedSample, plan
-from polytune.teachers._strudel_words import find_instruments, find_kit, find_mood, find_scale, find_tempo
+from polytune.strudel.composer_words import find_instruments, find_kit, find_mood, find_scale, find_tempo
 
 prompt_file = Path(__file__).parents[2] / "prompts" / "strudel.yaml"
 axes = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from polytune.aws.access import Access
 from polytune.base_models.interface import BASE_MODELS
-from polytune.platforms._bedrock_media import problems
+from polytune.platforms.bedrock.media import problems
 from polytune.platforms.interface import Medium
 from tests.bedrock.cloud import Cloud
 

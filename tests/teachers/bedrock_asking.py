@@ -13,13 +13,13 @@ from threading import Thread
 from typing import Any
 
 from polytune.engine.answers import AnswerMemory
+from polytune.engine.budget import Purse
 from polytune.engine.clock import clock_at
 from polytune.engine.compiled import Budget
 from polytune.engine.jobbook import JobBook, JobRow
 from polytune.engine.jobs import Jobs, Patience
 from polytune.engine.ledger import Ledger
 from polytune.engine.progress import Progress
-from polytune.engine.purse import Purse
 from polytune.engine.step import Estimate, Outcome, Scope, Work
 from polytune.graders.interface import GRADERS
 from polytune.settings import Settings

@@ -14,8 +14,7 @@ from polytune.prompts.library import load_library
 from polytune.prompts.plan import plan
 from polytune.settings import Settings
 from polytune.strudel.checker import check
-from polytune.strudel.vocabulary import functions, sounds
-from polytune.teachers._strudel_words import (
+from polytune.strudel.composer_words import (
     INSTRUMENTS,
     KITS,
     MOODS,
@@ -25,6 +24,7 @@ from polytune.teachers._strudel_words import (
     find_scale,
     find_tempo,
 )
+from polytune.strudel.vocabulary import functions, sounds
 from polytune.teachers.composer import Composer, ComposerSpec
 from polytune.teachers.interface import Request
 

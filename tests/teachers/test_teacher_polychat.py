@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from polytune.emulator.polychat import Conduct, Fault, PolychatStandIn
+from polytune.emulator.polychat.server import Conduct, Fault, PolychatStandIn
 from polytune.errors import Paused, PolytuneError, StepFailed
 from polytune.settings import Settings
 from polytune.teachers.interface import Repair, Request

@@ -1,1 +1,1 @@
-"""Rules about what rows say, one file each: what a format check cannot see."""
+"""Rows that can be read and still teach the wrong thing."""

@@ -1,0 +1,1 @@
+"""`polytune data`: one file per command."""

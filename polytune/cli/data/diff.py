@@ -1,0 +1,47 @@
+"""`polytune data diff A B`: the rows of two files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from polytune.cli import options
+from polytune.cli.data import _options as words
+from polytune.lazy import part
+
+
+@click.command("diff")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option(
+    "--rows", type=click.IntRange(min=0), default=3, show_default=True, help="So many rows of each sort."
+)
+@options.as_json
+@click.pass_context
+def command(ctx: click.Context, a: Path, b: Path, rows: int, as_json: bool) -> None:
+    """Compare the rows of B with those of A, whatever their layouts and order.
+
+    Rows are the same when system prompt, prompt and answer are, whitespace aside; a prompt with another
+    answer has changed. Exits with 0 when they are the same, with 1 when they differ.
+    """
+    found = part("data.report.compare").compare_rows(words.file_argument(a), words.file_argument(b), rows)
+    click.echo(msgspec.json.encode(found) if as_json else "\n".join(_lines(found)))
+    ctx.exit(0 if found.is_same else 1)
+
+
+def _lines(found: Any) -> Iterator[str]:
+    yield f"{found.a}: {words.plural(found.rows_a, 'row')}   {found.b}: {words.plural(found.rows_b, 'row')}"
+    if found.bad:
+        yield f"{words.plural(found.bad, 'unreadable line')} not compared"
+    for name in ("added", "removed", "changed"):
+        count = getattr(found, name)
+        if count:
+            yield f"{name:<8} {count:,}"
+        for row in getattr(found, f"first_{name}"):
+            was = f" (was line {row.was_line:,})" if row.was_line else ""
+            yield f"         line {row.line:,}{was}: {row.prompt}"
+    yield f"same     {found.same:,}"

@@ -1,0 +1,134 @@
+"""`polytune data lint FILE`: rows that can be read and still teach the wrong thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from polytune.cli import options
+from polytune.cli._table import table
+from polytune.cli.data import _options as words
+from polytune.errors import UsageError
+from polytune.lazy import part
+
+shown_examples = 2
+
+
+@click.command("lint")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@words.base_model
+@click.option("--rule", "rules", multiple=True, metavar="NAME", help="Only this rule. Repeatable.")
+@click.option(
+    "--allow", multiple=True, metavar="RULE=ID", help="Let a row pass: its id, or as shown. Repeatable."
+)
+@click.option(
+    "--allow-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="YAML with ids of rows by rule: `secret: [row-1, row-2]`.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning"]),
+    default="error",
+    show_default=True,
+    help="Exit with 1 from this severity on.",
+)
+@click.option("--rules", "listed", is_flag=True, help="List the rules, with an example and a fix each.")
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context, /, file: Path | None, listed: bool, fail_on: str, as_json: bool, **asked: Any
+) -> None:
+    """Find rows of FILE that are readable and still wrong: a target that is not what its prompt demands.
+
+    Without a base model its limit is not checked, and the reserved strings of all models are warnings.
+    Exits with 1 when there are errors.
+    """
+    if listed:
+        _list_rules(as_json=as_json)
+        return
+    if file is None:
+        raise UsageError("data lint: name a FILE, or say --rules")
+    allow = _allowed(asked["allow"], asked["allow_file"])
+    chosen = part("data.lint.rules.interface").LintOptions(words.entry_of(asked["base_model"]), allow)
+    lint = part("data.lint.lint").Lint(words.file_argument(file), chosen, asked["rules"])
+    if as_json:
+        _print_json(lint)
+    else:
+        _print_text(lint, file)
+    ctx.exit(1 if lint.errors or (fail_on == "warning" and lint.warnings) else 0)
+
+
+def _allowed(pairs: Sequence[str], file: Path | None) -> dict[str, frozenset[str]]:
+    rows: dict[str, set[str]] = {}
+    for pair in pairs:
+        rule, equals, row = pair.partition("=")
+        if not (rule and equals and row):
+            raise UsageError(f"--allow {pair}: write RULE=ID, such as secret=row-1")
+        rows.setdefault(rule, set()).add(row)
+    for rule, ids in _read(file).items() if file else ():
+        rows.setdefault(rule, set()).update(ids)
+    return {rule: frozenset(ids) for rule, ids in rows.items()}
+
+
+def _read(file: Path) -> dict[str, list[str]]:
+    """The ids in a YAML file. Raises UsageError when it holds anything else."""
+    try:
+        found = msgspec.yaml.decode(words.file_argument(file).read_bytes())
+        stated = found.get("allow", found) if isinstance(found, dict) else found
+        return msgspec.convert(stated, dict[str, list[str]], strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: not lists of row ids by rule: {error}") from error
+
+
+def _list_rules(*, as_json: bool) -> None:
+    family = part("data.lint.rules.interface").RULES
+    rules = [family.load(name) for name in family.names()]
+    if as_json:
+        keys = ("name", "severity", "example", "fix")
+        click.echo(msgspec.json.encode([{key: getattr(rule, key) for key in keys} for rule in rules]))
+        return
+    for rule in rules:
+        click.echo(f"{rule.severity:<8} {rule.name}\n         {rule.example}\n         {rule.fix}")
+
+
+def _print_json(lint: Any) -> None:
+    """One object; findings are written as they are found, so that memory does not grow with them."""
+    as_json = part("data.lint.lint").as_json
+    click.echo('{"findings":[', nl=False)
+    for number, found in enumerate(lint):
+        click.echo(("," if number else "") + msgspec.json.encode(as_json(found)).decode(), nl=False)
+    click.echo(f'],"rows":{lint.rows}}}')
+
+
+def _print_text(lint: Any, file: Path) -> None:
+    tally = part("data.validate.report").Tally()
+    ids: dict[tuple[str, int], str] = {}
+    for found in lint:
+        finding = found.finding
+        tally.add(finding, file=file.name)
+        if found.row and len(ids) < 10_000:
+            ids.setdefault((finding.rule, finding.line), found.row)
+    for group in tally.groups():
+        click.echo("\n".join(_group(group, ids)))
+    click.echo(_verdict(lint))
+
+
+def _group(group: Any, ids: dict[tuple[str, int], str]) -> Iterator[str]:
+    times = f" ({group.count:,} times)" if group.count > 1 else ""
+    yield f"{group.severity}: {group.rule}{times}"
+    examples = group.examples[:shown_examples]
+    rows = [(str(each), ids.get((group.rule, each.line), "")) for each in examples]
+    yield from (f"    {line}" for line in table([[text, row] for text, row in rows]))
+    yield f"    fix: {group.fix}"
+
+
+def _verdict(lint: Any) -> str:
+    allowed = f"; {lint.allowed:,} allowed" if lint.allowed else ""
+    found = f"{words.plural(lint.errors, 'error')}, {words.plural(lint.warnings, 'warning')}"
+    return f"{words.plural(lint.rows, 'row')}: {found}{allowed}"

@@ -1,0 +1,1 @@
+"""`polytune dataset`: one file per command."""

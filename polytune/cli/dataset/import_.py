@@ -1,0 +1,107 @@
+"""`polytune dataset import`: files of other tools as rows of one training layout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, get_args
+
+import click
+import msgspec
+
+from polytune.cli import options
+from polytune.errors import DataError, UsageError
+from polytune.files import published
+from polytune.formats.interface import FORMATS
+from polytune.sources._convert import Columns, Origin, Refused, imported
+
+shown_bad_rows = 20
+
+
+@click.command("import")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--from", "origin", required=True, type=click.Choice(get_args(Origin)), help="What the files are."
+)
+@click.option("--to", "layout", required=True, metavar="LAYOUT", help="As bedrock-conversation-2024.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT")
+@click.option("--prompt-column", default="", metavar="NAME", help="CSV: default prompt, question, ...")
+@click.option("--answer-column", default="", metavar="NAME", help="CSV: default completion, answer, ...")
+@click.option("--system-column", default="", metavar="NAME", help="CSV: default system, if there is one.")
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context, /, files: tuple[Path, ...], origin: Origin, output: Path, as_json: bool, **said: Any
+) -> None:
+    """Write the rows of FILEs to OUT in a training layout.
+
+    Rows that cannot be converted are left out and named, with the reason; then the exit code is 1. A folder
+    stands for the invocation logs in it. OUT appears when it is whole, and not at all without any row.
+    """
+    made = FORMATS.load(said["layout"])
+    if not made.takes_samples:
+        raise UsageError(f"--to {said['layout']}: a question and its answer make no row of it")
+    columns = Columns(
+        prompt=said["prompt_column"], answer=said["answer_column"], system=said["system_column"]
+    )
+    if columns != Columns() and origin != "csv":
+        raise UsageError("columns are for --from csv")
+    if any(file.resolve() == output.resolve() for file in files):
+        raise UsageError(f"{output}: is one of the files to import; write to another one")
+    story = _Story()
+    _write(imported(files, origin, made(), columns), output, story)
+    if as_json:
+        click.echo(msgspec.json.encode({"rows": story.rows, "refused": story.kept, "left_out": story.bad}))
+    else:
+        count = f"{story.rows:,} row{'s' * (story.rows != 1)}"
+        click.echo(f"{count} in {output}" if story.rows else "no rows; nothing was written")
+    ctx.exit(1 if story.bad or not story.rows else 0)
+
+
+class _Story:
+    """What came of the rows; the first bad ones are told as they come."""
+
+    def __init__(self) -> None:
+        self.rows = self.bad = 0
+        self.kept: list[Refused] = []
+
+    def refuse(self, row: Refused) -> None:
+        self.bad += 1
+        self.kept.append(row) if self.bad <= 1000 else None
+        if self.bad <= shown_bad_rows:
+            click.echo(row, err=True)
+
+    def close(self) -> None:
+        if self.bad > shown_bad_rows:
+            click.echo(f"and {self.bad - shown_bad_rows:,} more", err=True)
+        if self.bad:
+            click.echo(f"{self.bad:,} row{'s' * (self.bad != 1)} left out", err=True)
+
+
+class _NoRows(Exception):
+    """Nothing to publish."""
+
+
+def _write(found: Iterator[bytes | Refused], output: Path, story: _Story) -> None:
+    try:
+        with published(output) as file:
+            _rows(found, file, story)
+            if not story.rows:
+                raise _NoRows
+    except _NoRows:
+        pass
+    except OSError as error:
+        raise DataError(f"{output}: cannot be written: {error.strerror or error}") from error
+    finally:
+        story.close()
+        sys.stderr.flush()
+
+
+def _rows(found: Iterator[bytes | Refused], file: IO[bytes], story: _Story) -> None:
+    for each in found:
+        if isinstance(each, Refused):
+            story.refuse(each)
+        else:
+            file.write(each + b"\n")
+            story.rows += 1

@@ -1,0 +1,1 @@
+"""`polytune job`: one file per command."""

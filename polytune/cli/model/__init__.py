@@ -1,0 +1,1 @@
+"""`polytune model`: one file per command."""

@@ -1,0 +1,1 @@
+"""Texts and rows that repeat others, exactly or nearly."""

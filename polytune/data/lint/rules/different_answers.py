@@ -1,0 +1,27 @@
+"""different-answers: one prompt, two answers; a model can only learn one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from polytune.data.first_seen import Met
+from polytune.data.lint.rules.interface import Page, Rule
+from polytune.formats.interface import Finding
+
+
+class DifferentAnswers(Rule):
+    """Names the line on which the prompt stands first, under the same system prompt; copies do not count."""
+
+    name = "different-answers"
+    severity = "warning"
+    example = "prompt: 2+2? answers: 4 on line 3, 5 on line 9"
+    fix = "Keep the better answer, unless several are wanted, as for creative tasks."
+    compares = True
+
+    def look(self, page: Page) -> Iterator[Finding]:
+        return iter(())
+
+    def meet(self, row: Met) -> Finding | None:
+        if row.pair:
+            return None
+        return self.said(row.line, "", f"line {row.prompt} asks the same and is answered otherwise")

@@ -1,0 +1,21 @@
+"""unreadable-row: a line that is no row in any known layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from polytune.data.lint.rules.interface import Page, Rule
+from polytune.formats.interface import Finding
+
+
+class UnreadableRow(Rule):
+    """Says why, and where in the line."""
+
+    name = "unreadable-row"
+    severity = "error"
+    example = '{"prompt": 3, "completion": "x"}'
+    fix = "Write it as one of the known layouts has it, or drop the line."
+
+    def look(self, page: Page) -> Iterator[Finding]:
+        for bad in page.bad:
+            yield self.said(bad.line, bad.path, bad.reason, fix=bad.fix)

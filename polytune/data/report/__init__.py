@@ -1,0 +1,1 @@
+"""What a file of rows is like: summaries, comparisons, dataset cards."""

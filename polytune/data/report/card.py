@@ -1,0 +1,214 @@
+"""A dataset card: what a file holds, who wrote it and under which terms, its lint, how to make it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from polytune.data.licences import read, terms_of, unknown
+from polytune.data.lint.lint import Lint
+from polytune.data.lint.rules.interface import LintOptions
+from polytune.data.report.summary import Distribution, FileSummary, summarise
+from polytune.data.tokens import TokenCounter
+from polytune.data.validate.report import FindingGroup, Tally
+from polytune.engine.manifest import Manifest, read_manifest
+from polytune.errors import UsageError
+from polytune.files import digest_of
+
+folders_up = 4
+
+
+class Teacher(msgspec.Struct, frozen=True, kw_only=True):
+    """Who wrote answers."""
+
+    label: str
+    rows: int
+    """0 where the rows do not say which are whose."""
+    licence: str
+    note: str = ""
+    where: str = ""
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """The run that made the file."""
+
+    experiment: str
+    run: str
+    commands: tuple[str, ...]
+    """What makes it again, in the workspace at that commit."""
+    commit: str
+    dirty: bool
+    polytune: str
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a card says."""
+
+    title: str
+    sha256: str
+    summary: FileSummary
+    teachers: tuple[Teacher, ...]
+    errors: int
+    warnings: int
+    findings: tuple[FindingGroup, ...]
+    origin: Origin | None
+    """None for a file that no run near it has made."""
+
+
+def card_of(path: Path, counter: TokenCounter, options: LintOptions, licences: Mapping[str, str]) -> Card:
+    """The file has been read three times: figures, lint, digest. `licences` are by teacher's label.
+
+    Raises DataError when the file cannot be read.
+    """
+    summary = summarise(path, counter)
+    lint, tally = Lint(path, options), Tally()
+    for found in lint:
+        tally.add(found.finding, file=path.name)
+    manifest = _manifest_near(path)
+    return Card(
+        title=path.name,
+        sha256=digest_of(path),
+        summary=summary,
+        teachers=_teachers(summary, manifest, licences),
+        errors=lint.errors,
+        warnings=lint.warnings,
+        findings=tally.groups(),
+        origin=_origin(manifest) if manifest else None,
+    )
+
+
+def _teachers(
+    summary: FileSummary, manifest: Manifest | None, licences: Mapping[str, str]
+) -> tuple[Teacher, ...]:
+    rows = dict(summary.teachers)
+    if not rows and manifest is not None:
+        outputs = [report.output for report in manifest.steps.values() if report.output is not None]
+        labels = [str(output.facts["teacher"]) for output in outputs if output.facts.get("teacher")]
+        rows = dict.fromkeys(labels, 0)
+    return tuple(_teacher(label, count, licences) for label, count in rows.items())
+
+
+def _teacher(label: str, rows: int, licences: Mapping[str, str]) -> Teacher:
+    if label in licences:
+        return Teacher(label=label, rows=rows, licence=licences[label])
+    terms = terms_of(label)
+    if terms is None:
+        return Teacher(label=label, rows=rows, licence=unknown)
+    return Teacher(label=label, rows=rows, licence=terms.name, note=terms.note, where=terms.where)
+
+
+def _manifest_near(path: Path) -> Manifest | None:
+    """The manifest of the run in whose folder the file lies."""
+    for folder in path.resolve().parents[:folders_up]:
+        if (folder / "manifest.json").is_file():
+            try:
+                return read_manifest(folder / "manifest.json")
+            except UsageError:
+                return None
+    return None
+
+
+def _origin(manifest: Manifest) -> Origin:
+    changes = "".join(f" --set {change}" for change in manifest.overrides)
+    checkout = (f"git checkout {manifest.git.commit}",) if manifest.git.commit else ()
+    return Origin(
+        experiment=manifest.experiment,
+        run=manifest.run_id,
+        commands=(*checkout, f"polytune run {manifest.path}{changes}"),
+        commit=manifest.git.commit,
+        dirty=manifest.git.dirty,
+        polytune=manifest.polytune,
+    )
+
+
+def markdown(card: Card) -> str:
+    """The card as a page."""
+    summary = card.summary
+    lines = [
+        f"# {card.title}",
+        "",
+        f"{summary.rows:,} rows, {summary.bytes / 1e6:,.2f} MB, SHA-256 `{card.sha256}`.",
+        "",
+        *_counts(summary),
+        *_who(card),
+        *_tables("Cells", "cell", summary.cells),
+        *_lint(card),
+        *_again(card),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _counts(summary: FileSummary) -> list[str]:
+    layouts = ", ".join(f"{name} ({rows:,})" for name, rows in summary.layouts.items()) or "none"
+    tokens = "exact" if summary.tokens_exact else summary.token_error
+    rows = [
+        ("layout", layouts),
+        ("prompts", f"{summary.prompts:,} different, {summary.systems:,} different system prompts"),
+        ("duplicate rows", f"{summary.duplicate_rows:,}"),
+        ("further answers to a prompt", f"{summary.different_answers:,}"),
+        ("longer conversations", f"{summary.longer_conversations:,}"),
+        ("unreadable lines", f"{summary.bad_rows:,}"),
+        ("tokens", _spread(summary.tokens)),
+        ("tokens of answers", _spread(summary.answer_tokens)),
+        ("token counts", tokens),
+    ]
+    if summary.mean_score is not None:
+        rows.append(("score", f"{summary.mean_score:g} on average, of {summary.scored_rows:,} rows"))
+    return ["## Counts", "", *_table(("", ""), rows)]
+
+
+def _spread(figures: Distribution) -> str:
+    row = f"p50 {figures.p50:,}, p90 {figures.p90:,}, p99 {figures.p99:,}, max {figures.max:,}"
+    return f"{figures.total:,}; a row {row}"
+
+
+def _who(card: Card) -> list[str]:
+    if not card.teachers:
+        return ["## Teachers", "", "The rows do not say who wrote them.", ""]
+    rows = [
+        (each.label, f"{each.rows:,}" if each.rows else "not stated", each.licence, each.note, each.where)
+        for each in card.teachers
+    ]
+    said = f"Terms as polytune knew them on {read}, for orientation only; the terms themselves count."
+    return ["## Teachers", "", *_table(("teacher", "rows", "terms", "in short", "where"), rows), said, ""]
+
+
+def _tables(title: str, name: str, counts: Mapping[str, int]) -> list[str]:
+    if not counts:
+        return []
+    return [
+        f"## {title}",
+        "",
+        *_table((name, "rows"), [(label, f"{rows:,}") for label, rows in counts.items()]),
+    ]
+
+
+def _lint(card: Card) -> list[str]:
+    if not card.findings:
+        return ["## Lint", "", "No findings.", ""]
+    rows = [
+        (group.rule, group.severity, f"{group.count:,}", str(group.examples[0]), group.fix)
+        for group in card.findings
+    ]
+    verdict = f"{card.errors:,} errors, {card.warnings:,} warnings."
+    return ["## Lint", "", verdict, "", *_table(("rule", "severity", "rows", "for example", "fix"), rows)]
+
+
+def _again(card: Card) -> list[str]:
+    if card.origin is None:
+        return ["## How to make it again", "", "No run near this file says how it was made.", ""]
+    origin = card.origin
+    dirty = " with changes that were not committed" if origin.dirty else ""
+    made = f"Run {origin.run} of {origin.experiment}, polytune {origin.polytune}{dirty}."
+    return ["## How to make it again", "", made, "", "```", *origin.commands, "```", ""]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(map(_cell, line))} |" for line in lines] + [""]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,1 @@
+"""A dataset against its format and the rules of its base model."""

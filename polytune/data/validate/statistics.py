@@ -1,0 +1,138 @@
+"""What a checked dataset is like: how many rows, how long, from which cells."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+import msgspec
+
+from polytune.data.lines import LineBlock
+from polytune.data.workers import Crew
+from polytune.errors import DataError
+
+
+class TokenStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Estimated tokens: characters over the base model's characters per token, rounded up by row."""
+
+    total: int
+    p50: int
+    p90: int
+    p99: int
+    max: int
+
+
+class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """One split's file."""
+
+    split: str
+    file: str
+    """The file's name."""
+    rows: int
+    """Lines that are not blank."""
+    readable_rows: int
+    """Rows that could be read as a conversation; the figures below are of these."""
+    bytes: int
+    characters: int
+    tokens: TokenStatistics
+    longest_row: int
+    """The line of the row with most characters; 0 when there is none."""
+    duplicate_rows: int
+    """Rows whose prompt and answer stand earlier in the same file, whitespace aside."""
+    leaked_prompts: int
+    """Rows whose prompt stands in a split checked before this one, whitespace aside."""
+    cells: dict[str, int]
+    """Rows of each matrix cell, `style=techno, complexity=simple`; empty without provenance."""
+
+
+class Lengths:
+    """How long rows are, as a histogram of their characters."""
+
+    def __init__(self) -> None:
+        self.rows_of: Counter[int] = Counter()
+        self.longest = 0
+        self.longest_row = 0
+
+    def add(self, characters: Sequence[int], lines: Sequence[int]) -> None:
+        """So many characters on each of these lines have been counted."""
+        self.rows_of.update(characters)
+        longest = max(characters, default=0)
+        if longest > self.longest:
+            self.longest, self.longest_row = longest, lines[characters.index(longest)]
+
+    @property
+    def rows(self) -> int:
+        """Rows counted."""
+        return self.rows_of.total()
+
+    @property
+    def characters(self) -> int:
+        """Characters of all rows."""
+        return sum(length * rows for length, rows in self.rows_of.items())
+
+    def tokens(self, chars_per_token: float) -> TokenStatistics:
+        """The estimates; a percentile is the smallest length that so many rows do not exceed."""
+        return TokenStatistics(
+            total=sum(ceil(length / chars_per_token) * rows for length, rows in self.rows_of.items()),
+            p50=ceil(self._percentile(50) / chars_per_token),
+            p90=ceil(self._percentile(90) / chars_per_token),
+            p99=ceil(self._percentile(99) / chars_per_token),
+            max=ceil(self.longest / chars_per_token),
+        )
+
+    def _percentile(self, percent: int) -> int:
+        wanted, passed = -(-self.rows * percent // 100), 0
+        for length in sorted(self.rows_of):
+            passed += self.rows_of[length]
+            if passed >= wanted:
+                return length
+        return 0
+
+
+class _Provenance(msgspec.Struct, frozen=True, gc=False):
+    split: str
+    cell: msgspec.Raw
+
+
+_decoder = msgspec.json.Decoder(_Provenance)
+
+
+def cells_by_split(provenance: Path, crew: Crew) -> dict[str, dict[str, int]]:
+    """Rows of each matrix cell, by split. Raises DataError at a line that is no provenance."""
+    counted: dict[str, Counter[bytes]] = defaultdict(Counter)
+    for counts in crew.results(provenance, CellCount(provenance)):
+        for (split, cell), rows in counts.items():
+            counted[split][cell] += rows
+    return {split: _labelled(cells) for split, cells in counted.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class CellCount:
+    """Counts the rows in blocks of a provenance file."""
+
+    provenance: Path
+
+    def __call__(self, block: LineBlock) -> Counter[tuple[str, bytes]]:
+        """Rows by split and cell. Raises DataError when one of the lines is no provenance."""
+        try:
+            rows = _decoder.decode_lines(block.raw)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            place = f"{self.provenance}: lines {block.first} to {block.first + len(block.lines) - 1}"
+            raise DataError(f"{place}: not provenance: {error}. Run the format step again.") from error
+        return Counter([(row.split, bytes(row.cell)) for row in rows])
+
+
+def _labelled(counted: Mapping[bytes, int]) -> dict[str, int]:
+    cells: dict[str, int] = {}
+    for written, rows in counted.items():
+        label = _label(written)
+        cells[label] = cells.get(label, 0) + rows
+    return cells
+
+
+def _label(written: bytes) -> str:
+    cell = msgspec.json.decode(written, type=dict[str, str | int | float | bool])
+    return ", ".join(f"{axis}={cell[axis]}" for axis in sorted(cell))

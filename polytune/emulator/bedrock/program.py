@@ -1,0 +1,75 @@
+"""The emulator as one object: started on a free port, stopped without leaving a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Thread
+
+from polytune.emulator.bedrock.areas import AREAS
+from polytune.emulator.bedrock.call import Area
+from polytune.emulator.bedrock.control import control_prefix
+from polytune.emulator.bedrock.server import LoopbackServer, Service
+from polytune.emulator.bedrock.world import World
+from polytune.errors import Busy
+
+poll_seconds = 0.05
+
+
+class Emulator:
+    """Bedrock's control plane and runtime of one account, on 127.0.0.1."""
+
+    def __init__(
+        self,
+        world: World | None = None,
+        areas: Sequence[Callable[[World], Area]] = AREAS,
+        *,
+        signed: bool = True,
+    ) -> None:
+        """`signed`: whether requests without any Authorization are refused."""
+        self.world = world or World()
+        self.service = Service(self.world, [area(self.world) for area in areas], signed=signed)
+        self._server: LoopbackServer | None = None
+        self._thread: Thread | None = None
+
+    def start(self, port: int = 0) -> str:
+        """It answers; returns its address. Raises Busy when the port is taken."""
+        try:
+            server = LoopbackServer(self.service, port)
+        except OSError as error:
+            raise Busy(f"port {port} of 127.0.0.1: {error.strerror}. Choose another port.") from error
+        thread = Thread(target=server.serve_forever, args=(poll_seconds,), daemon=True, name="emulator")
+        self._server, self._thread = server, thread
+        thread.start()
+        return self.address
+
+    @property
+    def address(self) -> str:
+        """`http://127.0.0.1:port`: the endpoint of both services. Raises RuntimeError before `start`."""
+        if self._server is None:
+            raise RuntimeError("the emulator has not been started")
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def control(self) -> str:
+        """The address below which the clock, the faults and the state are: `<control>/advance`."""
+        return f"{self.address}{control_prefix}"
+
+    def stop(self) -> None:
+        """It answers no more, and every connection has ended."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server.hang_up()
+        self._server = self._thread = None
+
+    @contextmanager
+    def serving(self, port: int = 0) -> Iterator[Emulator]:
+        """It answers inside the `with`."""
+        self.start(port)
+        try:
+            yield self
+        finally:
+            self.stop()

@@ -1,0 +1,127 @@
+"""Bedrock and what it needs beside it in one process: the emulator, and moto for S3, IAM, STS and Lambda.
+
+The only file that imports moto, which comes with `pip install 'polytune[rehearsal]'`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from polytune.aws.access import Access
+from polytune.aws.failures import NameTaken
+from polytune.emulator.bedrock.clock import Clock
+from polytune.emulator.bedrock.objects import Roles, StoredObjects
+from polytune.emulator.bedrock.program import Emulator
+from polytune.emulator.bedrock.state import new_id
+from polytune.emulator.bedrock.world import World, default_region, rehearsal_account
+from polytune.errors import Unavailable
+
+credentials = {
+    "AWS_ACCESS_KEY_ID": "AKIAREHEARSAL0000000",
+    "AWS_SECRET_ACCESS_KEY": "no-secret-at-all",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+trust = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": ["bedrock.amazonaws.com", "lambda.amazonaws.com"]},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": rehearsal_account}},
+        }
+    ],
+}
+
+
+class Rehearsal:
+    """An AWS account on this machine: nothing leaves it, nothing is charged, no model is trained."""
+
+    def __init__(self, region: str = default_region, speed: float = 1.0) -> None:
+        """`speed`: virtual seconds per real second; 0 leaves it to `/_control/advance`.
+
+        Raises Unavailable when moto is not installed.
+        """
+        try:
+            server = importlib.import_module("moto.server")
+        except ImportError as error:
+            raise Unavailable("a rehearsal needs moto: pip install 'polytune[rehearsal]'") from error
+        self.region = region
+        self._speed = speed
+        self._id = new_id()
+        self.bucket = f"polytune-rehearsal-{self._id}"
+        """The bucket that was made, in the rehearsal's region; another one every time."""
+        self._role_name = f"PolytuneRehearsal-{self._id}"
+        self._beside = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._emulator: Emulator | None = None
+
+    @property
+    def emulator(self) -> Emulator:
+        """The emulator. Raises RuntimeError before `start`."""
+        if self._emulator is None:
+            raise RuntimeError("the rehearsal has not been started")
+        return self._emulator
+
+    def start(self, port: int = 0) -> None:
+        """Both servers answer; a bucket and a role are there. Raises Busy when the port is taken."""
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self._beside.start()
+        access = Access(self.region, environment=self._endpoint())
+        world = World(Clock(speed=self._speed), objects=StoredObjects(access), role_exists=Roles(access))
+        self._emulator = Emulator(world)
+        self._emulator.start(port)
+        self.make_bucket(self.bucket, self.region)
+        self.make_role(self._role_name)
+
+    def stop(self) -> None:
+        """Neither server answers any more."""
+        if self._emulator is not None:
+            self._emulator.stop()
+        self._beside.stop()
+
+    @contextmanager
+    def serving(self, port: int = 0) -> Iterator[Rehearsal]:
+        """Both servers answer inside the `with`."""
+        try:
+            self.start(port)
+            yield self
+        finally:
+            self.stop()
+
+    @property
+    def role_arn(self) -> str:
+        """The role that was made, which Bedrock may assume."""
+        return f"arn:aws:iam::{rehearsal_account}:role/{self._role_name}"
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables under which any AWS SDK, and polytune, works against this account."""
+        return self._endpoint() | {
+            "AWS_ENDPOINT_URL_BEDROCK": self.emulator.address,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.emulator.address,
+            "BEDROCK_TRAINING_BUCKET": self.bucket,
+            "BEDROCK_ROLE_ARN": self.role_arn,
+            "POLYTUNE_CLOCK_URL": self.emulator.control,
+        }
+
+    def _endpoint(self) -> dict[str, str]:
+        host, port = self._beside.get_host_and_port()
+        return credentials | {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_DEFAULT_REGION": self.region}
+
+    def make_bucket(self, name: str, region: str) -> None:
+        """The bucket is there, in that region."""
+        place = {} if region == "us-east-1" else {"LocationConstraint": region}
+        with suppress(NameTaken):
+            Access(region, environment=self._endpoint()).service("s3").call(
+                "CreateBucket", {"Bucket": name, "CreateBucketConfiguration": place or None}
+            )
+
+    def make_role(self, name: str) -> None:
+        """The role is there; Bedrock and Lambda may assume it."""
+        with suppress(NameTaken):
+            Access(self.region, environment=self._endpoint()).service("iam").call(
+                "CreateRole", {"RoleName": name, "AssumeRolePolicyDocument": json.dumps(trust)}
+            )

@@ -1,0 +1,35 @@
+"""Checks that several Create operations share: roles, names, keys."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable
+
+from polytune.emulator.bedrock.call import Call, invalid
+from polytune.emulator.bedrock.world import World
+
+key_id = re.compile(r"[a-zA-Z0-9-]{36}")
+
+
+def check_role(world: World, role_arn: str) -> None:
+    """The role can be assumed. Raises EmulatedError when an IAM is there and does not know it."""
+    if world.role_exists is not None and not world.role_exists(role_arn):
+        raise invalid("Could not assume provided IAM role.")
+
+
+def check_new_name(name: str, taken: Iterable[str], what: str) -> None:
+    """The name is free. Raises EmulatedError in the service's words; `what` is `job name`."""
+    if name in taken:
+        raise invalid(f"The provided {what} is currently in use.")
+
+
+def key_arn(call: Call, key: str) -> str | None:
+    """The ARN of a KMS key that is named by ARN, id or alias; None for no key.
+
+    An alias is not looked up: the id in the ARN is made from it, always the same.
+    """
+    if not key or ":key/" in key:
+        return key or None
+    found = key if key_id.fullmatch(key) else str(uuid.uuid5(uuid.NAMESPACE_URL, key))
+    return f"arn:aws:kms:{call.region}:{call.account}:key/{found}"

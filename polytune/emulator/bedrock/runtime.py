@@ -1,0 +1,126 @@
+"""bedrock-runtime: Converse, ConverseStream, InvokeModel, InvokeModelWithResponseStream, CountTokens.
+
+The answers are synthetic (see `_completions`); the conversation's rules, the errors and the limits are
+the service's. A stream breaks half way, with an exception event, when a job's fault is scripted for the
+operation BrokenStream: {"kind": "internal_error", "operation": "BrokenStream", "times": 1}.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from polytune.emulator.bedrock import bodies as bodies
+from polytune.emulator.bedrock.behaviours import invoked
+from polytune.emulator.bedrock.call import Area, Call, EmulatedError, EventStream, Members
+from polytune.emulator.bedrock.completions import Completion, Question, Speaker
+from polytune.emulator.bedrock.world import World
+
+synthetic_ms_per_token = 10
+"""Latency is reported as if each token of an answer had taken this long."""
+minute = timedelta(minutes=1)
+broken_stream = "BrokenStream"
+
+
+class Runtime(Area):
+    """Every model of the account, ready to be asked."""
+
+    service = "bedrock-runtime"
+
+    def __init__(self, world: World, requests_per_minute: Mapping[str, int] | None = None) -> None:
+        """`requests_per_minute` by `modelId` as callers give it, '*' for all others; in virtual minutes."""
+        self._state = world.state
+        self._faults = world.faults
+        self._speaker = Speaker(world.objects)
+        self._limits = requests_per_minute or {}
+        self._calls: dict[str, deque[datetime]] = {}
+
+    def converse(self, call: Call) -> Members:
+        """The whole answer."""
+        said = self._converse(call)
+        message = {"role": "assistant", "content": [{"text": said.text}]}
+        answer: Members = {
+            "output": {"message": message},
+            "stopReason": said.ending,
+            "usage": bodies.usage(said),
+            "metrics": _metrics(said),
+        }
+        return answer | _trace(call)
+
+    def converse_stream(self, call: Call) -> EventStream:
+        """The answer in pieces."""
+        return self._streamed(list(_events(self._converse(call), _trace(call))))
+
+    def invoke_model(self, call: Call) -> Members:
+        """The whole answer in its vendor's layout."""
+        read = bodies.read(call.members.get("body", b""))
+        said = self._said(call, read.question)
+        body = bodies.encoded(bodies.written(read.layout, said))
+        return {"body": body, "contentType": "application/json"}
+
+    def invoke_model_with_response_stream(self, call: Call) -> EventStream:
+        """The answer in pieces of its vendor's layout."""
+        read = bodies.read(call.members.get("body", b""))
+        pieces = bodies.chunks(read.layout, self._said(call, read.question))
+        return self._streamed([("chunk", {"bytes": bodies.encoded(piece)}) for piece in pieces])
+
+    def count_tokens(self, call: Call) -> Members:
+        """An estimate of how long a request is; the model is not asked."""
+        invoked(self._state, call.text("modelId"), call.region, call.now)
+        asked = call.members["input"]
+        if "invokeModel" in asked:
+            return {"inputTokens": bodies.read(asked["invokeModel"]["body"]).question.tokens}
+        return {"inputTokens": bodies.converse(asked["converse"]).tokens}
+
+    def _streamed(self, events: list[tuple[str, Members]]) -> EventStream:
+        """The events, or half of them and an exception when a fault says so."""
+        fault = self._faults.of_job(broken_stream)
+        if fault is None:
+            return EventStream(events)
+        what = fault.message or "The system encountered an unexpected error during processing."
+        return EventStream([*events[: len(events) // 2], ("internalServerException", {"message": what})])
+
+    def _converse(self, call: Call) -> Completion:
+        return self._said(call, bodies.converse(call.members))
+
+    def _said(self, call: Call, question: Question) -> Completion:
+        mind = invoked(self._state, call.text("modelId"), call.region, call.now)
+        self._spend(call)
+        return self._speaker.answer(mind, question)
+
+    def _spend(self, call: Call) -> None:
+        """The call counts against the model's limit. Raises EmulatedError when it is used up."""
+        model = call.text("modelId")
+        limit = self._limits.get(model, self._limits.get("*"))
+        if limit is None:
+            return
+        recent = self._calls.setdefault(model, deque())
+        while recent and recent[0] <= call.now - minute:
+            recent.popleft()
+        if len(recent) >= limit:
+            message = "Too many requests, please wait before trying again."
+            raise EmulatedError("ThrottlingException", message, 429)
+        recent.append(call.now)
+
+
+def _events(said: Completion, trace: Members) -> Iterator[tuple[str, Members]]:
+    yield from bodies.events(said)
+    yield "metadata", {"usage": bodies.usage(said), "metrics": _metrics(said), **trace}
+
+
+def _metrics(said: Completion) -> Members:
+    return {"latencyMs": said.output_tokens * synthetic_ms_per_token}
+
+
+def _trace(call: Call) -> Members:
+    """What the guardrail found, which is nothing, when the caller wants to see it."""
+    config = call.members.get("guardrailConfig", {})
+    if config.get("trace") not in ("enabled", "enabled_full"):
+        return {}
+    applied = {
+        "guardrailId": config.get("guardrailIdentifier", ""),
+        "guardrailVersion": config.get("guardrailVersion", ""),
+    }
+    found = {config.get("guardrailIdentifier", ""): {"appliedGuardrailDetails": applied}}
+    return {"trace": {"guardrail": {"actionReason": "No action.", "inputAssessment": found}}}

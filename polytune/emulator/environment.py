@@ -1,0 +1,84 @@
+"""The stage of a rehearsal: every stand-in at once, furnished with what an experiment expects to be there.
+
+`run --rehearse` performs on it, in this process: when the process ends, however it ends, nothing is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from polytune.emulator.bedrock.rehearsal import Rehearsal
+from polytune.emulator.bedrock.world import rehearsal_account
+from polytune.emulator.polychat.server import Conduct, PolychatStandIn
+
+bucket = "polytune-rehearsal"
+role = "PolytuneRehearsal"
+polychat_key = "stand-in-without-a-secret"
+"""What experiments find under the variables of a bucket and a role: the same names in every rehearsal."""
+
+
+class Stage:
+    """Stand-ins at work."""
+
+    def __init__(self, account: Rehearsal, polychat: PolychatStandIn) -> None:
+        self._account = account
+        self.environment = {
+            **account.environment(),
+            "BEDROCK_TRAINING_BUCKET": bucket,
+            "BEDROCK_ROLE_ARN": f"arn:aws:iam::{rehearsal_account}:role/{role}",
+            "POLYTUNE_POLYCHAT_URL": polychat.address,
+            "POLYCHAT_API_KEY": polychat_key,
+        }
+        self._there: set[str] = set()
+
+    def furnish(self, spec: Mapping[str, Any]) -> None:
+        """The buckets and roles that an experiment names, wherever in it, are there."""
+        for platform in _platforms(spec):
+            region = str(platform.get("region", "us-east-1"))
+            for name in (platform.get("bucket") or bucket, platform.get("output_bucket")):
+                if name:
+                    self._once(str(name), partial(self._account.make_bucket, region=region))
+            self._once(role, self._account.make_role)
+        for arn in _roles(spec):
+            self._once(arn.rpartition("/")[2], self._account.make_role)
+
+    def _once(self, name: str, make: Callable[[str], None]) -> None:
+        if name not in self._there:
+            self._there.add(name)
+            make(name)
+
+
+def _platforms(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Every platform, and every teacher with a bucket, that a resolved experiment states."""
+    for found in _mappings(value):
+        if found.get("kind") in ("bedrock", "bedrock_batch"):
+            yield found
+
+
+def _roles(value: Any) -> Iterator[str]:
+    """Every role that a resolved experiment names."""
+    for found in _mappings(value):
+        for text in found.values():
+            if isinstance(text, str) and ":role/" in text:
+                yield text
+
+
+def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        yield value
+        for item in value.values():
+            yield from _mappings(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _mappings(item)
+
+
+@contextmanager
+def performing() -> Iterator[Stage]:
+    """AWS and Polychat answer on this machine inside the `with`."""
+    conduct = Conduct(api_keys=(polychat_key,))
+    with Rehearsal().serving() as account, PolychatStandIn(conduct) as polychat:
+        yield Stage(account, polychat)

@@ -1,0 +1,261 @@
+"""The Polychat API as a function: a request comes in, a reply comes out, nothing is sent.
+
+A request passes, in the order of the real server: content type, login or browser, rate limit, route, JSON,
+schema, login, prompt, model.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from polytune.emulator._patterns import write_pattern
+from polytune.emulator.polychat.replies import code_of, reply_kinds
+from polytune.emulator.polychat.request import PatternRequest, judge
+from polytune.emulator.polychat.script import Fault
+
+generate_path = "/apps/strudel/generate"
+feedback_path = "/apps/strudel/feedback"
+token = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
+key_or_jwt = re.compile(r"ak_.+|[^.]+\.[^.]+\.[^.]+")
+csrf_types = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "")
+bot = re.compile(r"bot|crawl|spider|headless|curl|python|node|polytune", re.IGNORECASE)
+
+some_models = (
+    "claude-4-5-sonnet",
+    "claude-4-sonnet",
+    "claude-4-5-haiku",
+    "gpt-5",
+    "gemini-2-5-pro",
+    "nova-pro",
+)
+"""Some of the keys that the real registry has; not a provider's ids."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conduct:
+    """How the stand-in behaves when no fault says otherwise."""
+
+    era: Literal["2025", "2026"] = "2026"
+    """2025: answers in {status, data}, no Retry-After header, details in errors, the cache can be switched
+    off by `options.cache_ttl_seconds: 0`. 2026: bare answers, the header, and a cache that cannot."""
+    api_keys: tuple[str, ...] = ()
+    """The tokens that are let in; with none, any `ak_...` and any token of three parts."""
+    models: tuple[str, ...] = some_models
+    latency_seconds: float = 0.0
+    """How long the model takes; refusals come at once."""
+    requests_per_minute: int | None = None
+    """The rate limit of each token; None for no limit."""
+    window_seconds: float = 60.0
+    """Over which the rate limit is taken: 9,000 a minute over a window of 1 s are 150 in each second."""
+    retry_after_seconds: int = 60
+    gateway_cache: bool = False
+    """Whether equal requests get the code of the first one."""
+    longest_prompt: int = 400_000
+    """Characters; more do not fit the model's context."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    """By name, in any case."""
+    raw: bytes
+
+    @property
+    def content_type(self) -> str:
+        """Without its parameters, in lower case; '' when there is none."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is sent."""
+
+    status: int
+    body: object
+    retry_after: int | None = None
+    """Seconds, in a header."""
+    charged: bool = False
+    """Whether the model behind the API worked for it."""
+
+
+class PolychatApi:
+    """The rules of the API, and the little that it remembers."""
+
+    def __init__(self, conduct: Conduct) -> None:
+        self.conduct = conduct
+        self._drawn: Counter[str] = Counter()
+        self._cached: dict[str, str] = {}
+        self._generations: set[str] = set()
+        self._arrivals: dict[str, deque[float]] = {}
+        self._last_code = ""
+
+    def gate(self, asked: Asked) -> Reply | None:
+        """What keeps a request out before anybody looks at its route; None lets it pass."""
+        if asked.method == "POST" and asked.content_type in csrf_types:
+            return self.unexpected()
+        agent, login = asked.headers.get("User-Agent", ""), self._login(asked)
+        browser = agent.startswith("Mozilla/") and not bot.search(agent)
+        if not agent or not (login or browser):
+            return unauthorized()
+        return None if self._within_rate(login) else self._rate_limited("")
+
+    def wanted(self, asked: Asked) -> PatternRequest | Reply:
+        """The pattern that a body asks for, or why it gets none."""
+        body: object = {}
+        if "json" in asked.content_type:
+            try:
+                body = msgspec.json.decode(asked.raw)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return self.unexpected()
+        judged = judge(body)
+        if judged.request is None:
+            return Reply(400, {"data": body, "error": judged.issues, "success": False})
+        if not self._login(asked):
+            return unauthorized()
+        wanted = judged.request
+        if not wanted.prompt.strip():
+            return Reply(400, {"error": "Prompt is required"})
+        if wanted.model is not None and wanted.model not in self.conduct.models:
+            return Reply(400, {"error": "Selected model is not available"})
+        if len(wanted.prompt) > self.conduct.longest_prompt:
+            return Reply(413, {"error": "The prompt does not fit the model's context window"})
+        return wanted
+
+    def pattern(self, wanted: PatternRequest, fault: Fault | None) -> Reply:
+        """An answer; the same request gets another one each time, unless the gateway remembers the first."""
+        key = msgspec.json.encode(wanted, order="deterministic").decode()
+        remembers = self._remembers(wanted)
+        charged = not (remembers and key in self._cached)
+        code = self._code(wanted, key, fault) if charged else self._cached[key]
+        if remembers:
+            self._cached[key] = code
+        self._drawn[key] += 1
+        self._last_code = code
+        generation = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{key}#{self._drawn[key]}"))
+        self._generations.add(generation)
+        tempo = f" at {wanted.tempo:g} BPM" if wanted.tempo else ""
+        explanation = f"A {wanted.style or 'musical'} pattern{tempo} for Strudel."
+        answer = {"code": code, "explanation": explanation, "generationId": generation}
+        return Reply(200, self._enveloped(answer), charged=charged)
+
+    def other(self, asked: Asked) -> Reply:
+        """The reply of every route but the one that makes patterns."""
+        match asked.method, asked.path:
+            case "GET", "/status":
+                now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                about = {"version": "stand-in", "environment": "emulator"}
+                return Reply(200, {"status": "ok", "timestamp": now, **about})
+            case "GET", "/models":
+                found = {name: {"matchingModel": name} for name in self.conduct.models}
+                return Reply(200, {"success": True, "message": "Models", "data": found})
+            case "POST", path if path == feedback_path:
+                return self._feedback(asked.raw)
+            case _:
+                return Reply(404, {"status": "not found"})
+
+    def refusal(self, fault: Fault) -> Reply | None:
+        """What a scripted refusal says; None for a fault of another kind."""
+        match fault.kind:
+            case "rate_limit":
+                return self._rate_limited(fault.text)
+            case "usage_limit":
+                return Reply(429, {"error": fault.text or "You have reached the usage limit of your plan"})
+            case "unavailable":
+                return Reply(502, self._wrong(fault.text or "External service temporarily unavailable"))
+            case "too_large":
+                return Reply(
+                    413, {"error": fault.text or "The prompt does not fit the model's context window"}
+                )
+            case "forbidden":
+                return Reply(403, {"error": fault.text or "You may not use this project"})
+            case "unauthorized":
+                return unauthorized()
+            case "configuration":
+                return Reply(500, {"error": "Service configuration error"})
+            case "unexpected":
+                return self.unexpected()
+            case _:
+                return None
+
+    def unexpected(self) -> Reply:
+        """The 500 that stands for every failure nobody named."""
+        return Reply(500, self._wrong("An unexpected error occurred"))
+
+    def _login(self, asked: Asked) -> str:
+        """The token or session of a signed-in user; '' for an anonymous one."""
+        found = token.fullmatch(asked.headers.get("Authorization", ""))
+        given = found[1] if found else ""
+        if self.conduct.api_keys:
+            return given if given in self.conduct.api_keys else ""
+        if key_or_jwt.fullmatch(given):
+            return given
+        return "session" if "session=" in asked.headers.get("Cookie", "") else ""
+
+    def _within_rate(self, login: str) -> bool:
+        if self.conduct.requests_per_minute is None:
+            return True
+        window = self.conduct.window_seconds
+        now = time.monotonic()
+        arrivals = self._arrivals.setdefault(login, deque())
+        while arrivals and arrivals[0] <= now - window:
+            arrivals.popleft()
+        if len(arrivals) >= self.conduct.requests_per_minute * window / 60:
+            return False
+        arrivals.append(now)
+        return True
+
+    def _rate_limited(self, message: str) -> Reply:
+        seconds = self.conduct.retry_after_seconds
+        limit = self.conduct.requests_per_minute or 100
+        said = message or f"Rate limit exceeded: {limit} requests per minute"
+        in_header = seconds if self.conduct.era == "2026" else None
+        return Reply(429, {"error": said, "retryAfter": seconds}, retry_after=in_header)
+
+    def _code(self, wanted: PatternRequest, key: str, fault: Fault | None) -> str:
+        if fault is not None and fault.kind == "code":
+            return fault.text
+        if fault is not None and fault.kind == "repeat":
+            return self._last_code
+        code = write_pattern(f"{key}#{self._drawn[key]}", wanted.style, wanted.complexity, wanted.tempo)
+        kind = fault.kind if fault is not None else "plain"
+        return code_of(kind, code) if kind in reply_kinds else code
+
+    def _remembers(self, wanted: PatternRequest) -> bool:
+        switched_off = self.conduct.era == "2025" and (wanted.options or {}).get("cache_ttl_seconds") == 0
+        return self.conduct.gateway_cache and not switched_off
+
+    def _enveloped(self, answer: object) -> object:
+        return {"status": "success", "data": answer} if self.conduct.era == "2025" else answer
+
+    def _wrong(self, message: str) -> dict[str, object]:
+        if self.conduct.era == "2025":
+            return {"error": message, "details": message, "context": {}}
+        return {"error": message, "requestId": str(uuid.uuid5(uuid.NAMESPACE_URL, message))}
+
+    def _feedback(self, raw: bytes) -> Reply:
+        try:
+            body = msgspec.json.decode(raw, type=dict[str, object])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self.unexpected()
+        if "score" not in body and "feedback" not in body:
+            return Reply(400, {"error": "A score or feedback is required"})
+        if body.get("generationId") not in self._generations:
+            return Reply(404, {"error": "Generation not found"})
+        return Reply(200, self._enveloped({"success": True}))
+
+
+def unauthorized() -> Reply:
+    """The 401 that masks every reason."""
+    return Reply(401, {"error": "Authentication failed. Please check your credentials."})

@@ -1,0 +1,216 @@
+"""A stand-in for the Polychat API on loopback: the contract of POST /apps/strudel/generate, faults included.
+
+    with PolychatStandIn(Conduct(latency_seconds=0.2)) as polychat:
+        ...  # ask polychat.address as one would https://api.polychat.app
+
+What it answers is synthetic, decided by the request and by how often that request was answered before. Every
+request is counted under its body, so a test can prove that nothing was bought twice.
+
+    POST /_control/faults   a list of faults to come (see `_polychat_script`)      DELETE forgets them
+    GET  /_control/state    what was asked and answered                             DELETE starts anew
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from aiohttp import web
+
+from polytune.emulator.polychat.api import Asked, Conduct, PolychatApi, Reply, generate_path
+from polytune.emulator.polychat.script import Fault, Script
+from polytune.errors import Busy, UsageError
+
+__all__ = ["Conduct", "Fault", "PolychatStandIn", "State"]
+
+encoder = msgspec.json.Encoder()
+waiting_connections = 1024
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What the stand-in has seen since it was made or last told to start anew."""
+
+    requests: int
+    """Requests to the generate route, whatever became of them."""
+    answers: int
+    """Answers that the model behind the API would have charged for."""
+    statuses: dict[str, int]
+    """How many requests ended in each HTTP status; 'closed' for a connection broken off."""
+    most_in_flight: int
+    asked: dict[str, int]
+    """Requests by body: its JSON with sorted keys."""
+    answered: dict[str, int]
+    """Charged answers by body."""
+
+
+class PolychatStandIn:
+    """The server, in a thread of its own."""
+
+    def __init__(self, conduct: Conduct | None = None) -> None:
+        self.address = ""
+        """http://127.0.0.1:<port>, once started."""
+        self._conduct = conduct or Conduct()
+        self._script = Script()
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._runner: web.ServerRunner | None = None
+        self._in_flight = 0
+        self._forget()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, port: int = 0) -> str:
+        """The address that it now serves; 0 takes a free port. Raises Busy when the port is taken."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="polychat-stand-in", daemon=True)
+        thread.start()
+        self._loop, self._thread = loop, thread
+        try:
+            bound = asyncio.run_coroutine_threadsafe(self._listen(port), loop).result()
+        except OSError as error:
+            self.stop()
+            raise Busy(f"port {port} of 127.0.0.1: {error.strerror}. Choose another port.") from error
+        self.address = f"http://127.0.0.1:{bound}"
+        return self.address
+
+    def stop(self) -> None:
+        """Nothing listens any more; started again, it still knows what it was asked."""
+        if self._loop is None or self._thread is None:
+            return
+        if self._runner is not None:
+            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._loop = self._thread = self._runner = None
+
+    def fail(self, faults: Sequence[Fault]) -> None:
+        """These faults come next, behind those already scripted."""
+        self._script.extend(faults)
+
+    def state(self) -> State:
+        """What it has seen so far."""
+        with self._lock:
+            return State(
+                requests=self._asked.total(),
+                answers=self._answered.total(),
+                statuses=dict(self._statuses),
+                most_in_flight=self._most_in_flight,
+                asked=dict(self._asked),
+                answered=dict(self._answered),
+            )
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._api = PolychatApi(self._conduct)
+            self._asked: Counter[str] = Counter()
+            self._answered: Counter[str] = Counter()
+            self._statuses: Counter[str] = Counter()
+            self._most_in_flight = 0
+
+    async def _listen(self, port: int) -> int:
+        server = web.Server(self._serve, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", port, backlog=waiting_connections).start()
+        return int(self._runner.addresses[0][1])
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        asked = Asked(request.method, request.path, request.headers, await request.read())
+        if asked.path.startswith("/_control/"):
+            return _whole(self._control(asked))
+        if (asked.method, asked.path) != ("POST", generate_path):
+            return _whole(self._api.gate(asked) or self._api.other(asked))
+        return await self._generate(request, asked)
+
+    async def _generate(self, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:
+        body = _canonical(asked.raw)
+        with self._lock:
+            self._asked[body] += 1
+            self._in_flight += 1
+            self._most_in_flight = max(self._most_in_flight, self._in_flight)
+        fault = self._script.next(asked.raw)
+        try:
+            reply = await self._reply(asked, fault)
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+        broken = fault is not None and fault.kind in ("reset", "dropped", "cut")
+        with self._lock:
+            if reply.charged:
+                self._answered[body] += 1
+            self._statuses["closed" if broken else str(reply.status)] += 1
+        return await _broken(request, reply, cut=fault.kind == "cut") if broken and fault else _whole(reply)
+
+    async def _reply(self, asked: Asked, fault: Fault | None) -> Reply:
+        if fault is not None and fault.kind == "reset":
+            return Reply(0, None)
+        refused = self._api.gate(asked) or (self._api.refusal(fault) if fault is not None else None)
+        if refused is not None:
+            return refused
+        wanted = self._api.wanted(asked)
+        if isinstance(wanted, Reply):
+            return wanted
+        late = self._conduct.latency_seconds + (fault.seconds if fault is not None else 0.0)
+        if late:
+            await asyncio.sleep(late)
+        return self._api.pattern(wanted, fault)
+
+    def _control(self, asked: Asked) -> Reply:
+        match asked.method, asked.path:
+            case "POST", "/_control/faults":
+                try:
+                    return Reply(200, {"added": self._script.add(asked.raw)})
+                except UsageError as error:
+                    return Reply(400, {"error": str(error)})
+            case "GET", "/_control/faults":
+                return Reply(200, self._script.faults)
+            case "DELETE", "/_control/faults":
+                self._script.clear()
+                return Reply(200, {})
+            case "GET", "/_control/state":
+                return Reply(200, self.state())
+            case "DELETE", "/_control/state":
+                self._forget()
+                return Reply(200, {})
+            case _:
+                return Reply(404, {"error": f"no control at {asked.method} {asked.path}"})
+
+
+def _canonical(raw: bytes) -> str:
+    """Equal for bodies that say the same; the text itself when it is no JSON."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(raw), order="deterministic").decode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return raw.decode(errors="replace")
+
+
+def _whole(reply: Reply) -> web.Response:
+    headers = {"Retry-After": str(reply.retry_after)} if reply.retry_after is not None else None
+    content = encoder.encode(reply.body)
+    return web.Response(status=reply.status, body=content, headers=headers, content_type="application/json")
+
+
+async def _broken(request: web.BaseRequest, reply: Reply, *, cut: bool) -> web.StreamResponse:
+    """The connection is broken off, after half of the answer when `cut`."""
+    content = encoder.encode(reply.body)
+    half = web.StreamResponse(headers={"Content-Length": str(len(content))})
+    if cut:
+        await half.prepare(request)
+        await half.write(content[: len(content) // 2])
+    if request.transport is not None:
+        request.transport.close() if cut else request.transport.abort()
+    return half

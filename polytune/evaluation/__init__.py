@@ -1,0 +1,1 @@
+"""Is the tuned model better? Exchanges, rivals and statistics."""

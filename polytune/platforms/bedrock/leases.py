@@ -1,0 +1,102 @@
+"""Deployments with the leases in their tags: what has expired, what lies idle, what nobody remembers.
+
+Only what carries a tag of polytune's is looked at; anything else in the account is not polytune's to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from polytune.aws.usage import invocations_since
+from polytune.platforms.bedrock.deploy import by_hand
+from polytune.platforms.bedrock.resources import Inventory, Remote, polytunes
+
+State = Literal["expired", "idle", "leased", "kept"]
+
+
+class Leased(msgspec.Struct, frozen=True, kw_only=True):
+    """One deployment of polytune's, and what its tags come to now."""
+
+    remote: Remote
+    tags: dict[str, str]
+    """polytune's own, without their prefix."""
+    state: State
+    """`expired` and `idle` may be torn down; `leased` has a lease that still runs, `kept` has none."""
+    why: str
+    orphan: bool
+    """Whether a run made it and no run of the ledger refers to it."""
+
+    @property
+    def due(self) -> bool:
+        """Whether its lease is over."""
+        return self.state in ("expired", "idle")
+
+
+@dataclass(frozen=True)
+class Leases:
+    """Looks at the leases of one account and region."""
+
+    inventory: Inventory
+    now: datetime
+    """With its zone: what leases are held against."""
+    known: Collection[str]
+    """ARNs of deployments that the ledger's runs refer to."""
+
+    def all(self) -> list[Leased]:
+        """Every deployment with polytune's tags. Raises AwsFailure."""
+        found = []
+        for remote in self.inventory.deployments():
+            tags = polytunes(self.inventory.tags(remote.arn))
+            if tags:
+                found.append(self._leased(remote, tags))
+        return found
+
+    def _leased(self, remote: Remote, tags: dict[str, str]) -> Leased:
+        state, why = self._expired(tags) or self._idle(remote, tags) or self._standing(tags)
+        orphan = remote.arn not in self.known and tags.get("step") != by_hand
+        return Leased(remote=remote, tags=tags, state=state, why=why, orphan=orphan)
+
+    def _expired(self, tags: dict[str, str]) -> tuple[State, str] | None:
+        end = _moment(tags.get("expires-at", ""))
+        return ("expired", f"since {end:%Y-%m-%d %H:%MZ}") if end and end <= self.now else None
+
+    def _idle(self, remote: Remote, tags: dict[str, str]) -> tuple[State, str] | None:
+        """How it stands with the time that it may stay unasked; None for one that may stay so for ever."""
+        stated = tags.get("idle-seconds", "")
+        allowed = int(stated) if stated.isdigit() else 0
+        if not allowed:
+            return None
+        since, words = self.now - timedelta(seconds=allowed), _duration(allowed)
+        made = max(filter(None, (remote.created, remote.changed)), default=self.now)
+        if made > since:
+            return "leased", f"younger than the {words} that it may stay unasked"
+        calls = invocations_since(self.inventory.access, remote.arn, since, self.now)
+        if calls is None:
+            return "leased", "CloudWatch does not tell whether it is asked"
+        return ("leased", f"asked {calls} times in {words}") if calls else ("idle", f"not asked for {words}")
+
+    def _standing(self, tags: dict[str, str]) -> tuple[State, str]:
+        until = tags.get("expires-at")
+        return ("leased", f"until {until}") if until else ("kept", "it has no lease")
+
+
+def _moment(text: str) -> datetime | None:
+    """A tag's time; None for none, or for what is no time."""
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _duration(seconds: int) -> str:
+    """`2 h`, `3 d`, `15 min`"""
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

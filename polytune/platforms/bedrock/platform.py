@@ -1,0 +1,205 @@
+"""Amazon Bedrock: datasets in S3, customization, import, deployment and Converse, each job bought once.
+
+    s3://<bucket>/<prefix>/<project>/sha256-<digest>/train.jsonl     stored data, by content
+    s3://<bucket>/<prefix>/<project>/jobs/                           what jobs write
+
+This file is what an experiment states and what planning needs; `_bedrock_account` talks to AWS:
+`_bedrock_requests` says what is asked for, `_bedrock_jobs` drives it, `_bedrock_results` reads what it left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from polytune.aws.variables import Defaults
+from polytune.engine.artifacts import Artifact, Facts
+from polytune.engine.jobbook import JobRow
+from polytune.engine.step import KeyFacts
+from polytune.lazy import part
+from polytune.platforms.bedrock.requests import Places
+from polytune.platforms.interface import (
+    Collected,
+    Customization,
+    Deploying,
+    Importing,
+    Inference,
+    Invoked,
+    Invoker,
+    Job,
+    Medium,
+    Platform,
+    PlatformSpec,
+)
+from polytune.settings import Settings
+from polytune.spec.model import Items
+
+variables = {
+    "bucket": "BEDROCK_TRAINING_BUCKET",
+    "output_bucket": "BEDROCK_OUTPUT_BUCKET",
+    "role_arn": "BEDROCK_ROLE_ARN",
+    "kms_key_arn": "BEDROCK_KMS_KEY_ARN",
+}
+"""Environment variables that hold where the file states nothing."""
+
+
+credential_variables = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
+"""One of these shows that somebody means to reach AWS."""
+
+
+class BedrockSpec(PlatformSpec):
+    """Amazon Bedrock and S3, in an account of your own."""
+
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] = "us-east-1"
+    """Where jobs run; the bucket must be in the same region."""
+    bucket: str = ""
+    """Where datasets are stored; '' takes BEDROCK_TRAINING_BUCKET."""
+    output_bucket: str = ""
+    """Where jobs write; '' takes BEDROCK_OUTPUT_BUCKET, else `bucket`."""
+    prefix: Annotated[str, Field(pattern=r"^[-!_*'().a-zA-Z0-9]+(/[-!_*'().a-zA-Z0-9]+)*$")] = "polytune"
+    """What every key in the buckets begins with."""
+    role_arn: str = ""
+    """The service role that jobs assume; '' takes BEDROCK_ROLE_ARN."""
+    kms_key_arn: str = ""
+    """Encrypts stored data and custom models; '' takes BEDROCK_KMS_KEY_ARN, else keys of AWS."""
+    subnet_ids: Items[str] = ()
+    """Where jobs run inside your network."""
+    security_group_ids: Items[str] = ()
+    """What guards jobs inside your network."""
+    assume_role_arn: str = ""
+    """A role that polytune itself assumes for this experiment, for example in another account."""
+
+
+def places_of(spec: BedrockSpec, settings: Settings) -> Places:
+    """The places and rights in force: the file's, and the environment's where it states none."""
+    default = Defaults.of(settings.environment)
+    bucket = spec.bucket or default.bucket
+    return Places(
+        region=spec.region,
+        bucket=bucket,
+        output_bucket=spec.output_bucket or default.output_bucket or bucket,
+        prefix=spec.prefix,
+        role_arn=spec.role_arn or default.role_arn,
+        kms_key_arn=spec.kms_key_arn or default.kms_key_arn,
+        subnet_ids=spec.subnet_ids or default.subnet_ids,
+        security_group_ids=spec.security_group_ids or default.security_group_ids,
+    )
+
+
+class Bedrock(Platform):
+    """Trains, imports, deploys and invokes on Amazon Bedrock."""
+
+    Spec = BedrockSpec
+    name = "bedrock"
+    offers = frozenset(("fine_tuning", "distillation", "reinforcement_fine_tuning", "import", "deployment"))
+
+    def __init__(self, spec: BedrockSpec, root: Path, settings: Settings) -> None:
+        super().__init__(spec, root, settings)
+        self.spec = spec
+        self.places = places_of(spec, settings)
+
+    @cached_property
+    def account(self) -> Any:
+        """The `_bedrock_account.Account` behind the platform, loaded when it is needed."""
+        module = part("platforms.bedrock.account")
+        return module.Account(self.places, self.spec.assume_role_arn, self.root, self.settings)
+
+    def missing(self) -> str:
+        """The bucket or the role that nobody named."""
+        lacking = [name for name in ("bucket", "role_arn") if not getattr(self.places, name)]
+        if not lacking:
+            return ""
+        named = " and ".join(f"platform.{name} (or {variables[name]})" for name in lacking)
+        return f"needs {named}; `polytune run --rehearse` tries it without an account"
+
+    def unready(self) -> str:
+        """What an account lacks that a run would meet later: credentials, the bucket, its region."""
+        return str(self.account.unready())
+
+    def refresh_prices(self) -> None:
+        """Today's price list, for whoever states credentials; never where a stand-in takes AWS's place."""
+        environment = self.settings.environment
+        stated = any(environment.get(name) for name in credential_variables)
+        elsewhere = self.settings.rehearsal or environment.get("AWS_ENDPOINT_URL")
+        if stated and not elsewhere:
+            self.account.refresh_prices()
+
+    def key_facts(self) -> KeyFacts:
+        """What the environment decides because the file does not."""
+        unstated = [name for name in variables if not getattr(self.spec, name)]
+        facts = {name: getattr(self.places, name) for name in unstated if getattr(self.places, name)}
+        return KeyFacts(facts, environment=tuple(variables[name] for name in unstated))
+
+    async def store(self, project: str, files: Mapping[str, Path]) -> dict[str, str]:
+        """Each file is in the bucket under its digest; bytes that are there already are not sent."""
+        uris: dict[str, str] = await self.account.store(project, files)
+        return uris
+
+    async def store_folder(self, project: str, files: Mapping[str, Path]) -> str:
+        """The files are in the bucket under one prefix, named by all their contents; the prefix."""
+        return str(await self.account.store_folder(project, files))
+
+    async def media_problems(self, media: Sequence[Medium]) -> dict[str, str]:
+        """Files that are not there, cannot be read, lie in another bucket, or are not as the row says."""
+        found: dict[str, str] = await self.account.media_problems(media)
+        return found
+
+    def customization(self, ask: Customization, uris: Mapping[str, str]) -> Job:
+        """CreateModelCustomizationJob. Raises StepFailed where the region has no such customization."""
+        job: Job = self.account.customization(ask, uris)
+        return job
+
+    def collect(self, job: JobRow, folder: Path) -> Collected:
+        """The model's ARN, the values in force, and the curves from S3."""
+        collected: Collected = self.account.collect(job, folder)
+        return collected
+
+    def try_reward(self, grader: Path, rollouts: Sequence[Facts]) -> Facts:
+        """Deterministic, from 0 to 1, and quick: tried in processes of this machine."""
+        tried: Facts = self.account.try_reward(grader, rollouts)
+        return tried
+
+    def publish_reward(self, grader: Path, role_arn: str, timeout_seconds: int) -> str:
+        """A Lambda function named by the package's content; its ARN."""
+        return str(self.account.publish_reward(grader, role_arn, timeout_seconds))
+
+    def importing(self, ask: Importing) -> Job:
+        """CreateModelImportJob."""
+        job: Job = self.account.importing(ask)
+        return job
+
+    def imported(self, job: JobRow) -> Collected:
+        """The imported model, which answers without a deployment."""
+        collected: Collected = self.account.imported(job)
+        return collected
+
+    def deploying(self, ask: Deploying) -> Job:
+        """An on-demand deployment or provisioned throughput."""
+        job: Job = self.account.deploying(ask)
+        return job
+
+    def deployed(self, job: JobRow) -> Collected:
+        """The deployment's ARN, which is what applications invoke."""
+        collected: Collected = self.account.deployed(job)
+        return collected
+
+    def address(self, model: Artifact) -> str:
+        """What to invoke: the deployment, the imported model, else the custom model's own ARN."""
+        return str(model.facts.get("invocation_arn") or model.facts["model_arn"])
+
+    def has_base(self, model: Artifact) -> bool:
+        """Not for a model that was imported: Bedrock does not have what it was made from."""
+        return model.facts.get("training") != "IMPORTED"
+
+    def invoker(self, model: Invoked, inference: Inference) -> Invoker:
+        """Converse with the base model, or with what makes the custom one answer."""
+        invoker: Invoker = self.account.invoker(model, inference)
+        return invoker
+
+    def exists(self, uri: str) -> bool:
+        """Whether an object, a model or a deployment is still there; True when nobody can be asked."""
+        return bool(self.account.exists(uri))

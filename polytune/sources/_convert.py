@@ -1,0 +1,244 @@
+"""Rows of other tools' files as rows of any training layout, one at a time.
+
+file --lines--> Conversation --encode--> line of the layout, checked by its own rules
+                      `--> Refused: the line, the place in it, why, and what to do
+
+chat, prompt/completion    JSON lines of any shape that `reading` knows, also gzipped
+csv                        a header names the columns
+invocation-logs            what Bedrock writes when model invocation logging is on, gzipped JSON lines
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Literal
+
+import msgspec
+
+from polytune.data.lines import blocks, longest_line_bytes
+from polytune.data.reading import BadRow, Row, answer_keys, between_texts, prompt_keys, row_of
+from polytune.errors import DataError
+from polytune.formats.interface import Conversation, Format, Turn
+from polytune.sources._invocation_record import NotConvertible, conversation_of
+
+Origin = Literal[
+    "openai-chat", "prompt-completion", "anthropic", "bedrock", "samples", "csv", "invocation-logs"
+]
+chats = ("openai-chat", "anthropic-messages", "bedrock-conversation-2024")
+layouts: Mapping[Origin, tuple[str, ...]] = {
+    "openai-chat": chats,
+    "anthropic": chats,
+    "bedrock": chats,
+    "prompt-completion": ("prompt-completion", "prompt-answer"),
+    "samples": ("polytune-samples",),
+}
+"""The layouts of `reading` that count as each origin: rows of chats do not always tell whose they are."""
+log_endings = (".gz", ".json", ".jsonl")
+longest_cell = 64 << 20
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that was left out."""
+
+    file: str
+    line: int
+    path: str
+    """Where in it; '' for the whole row."""
+    reason: str
+    fix: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: " + (f"{self.path}: " if self.path else "")
+        return f"{where}{self.reason}. {self.fix}".rstrip()
+
+
+class Columns(msgspec.Struct, frozen=True, kw_only=True):
+    """The columns of a CSV file; '' to go by their names."""
+
+    prompt: str = ""
+    answer: str = ""
+    system: str = ""
+
+
+def imported(
+    paths: Sequence[Path], origin: Origin, layout: Format, columns: Columns | None = None
+) -> Iterator[bytes | Refused]:
+    """Each row as a line of the layout, without its newline, or why it was left out; in order.
+
+    A folder stands for the logs in it. Raises DataError for a file that cannot be read at all.
+    """
+    for path in _files(paths, origin):
+        for number, found in _rows(path, origin, columns or Columns()):
+            yield _encoded(path, number, found, layout)
+
+
+def _files(paths: Sequence[Path], origin: Origin) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(each for each in path.rglob("*") if each.name.endswith(log_endings))
+        if origin != "invocation-logs" or not found:
+            what = "holds no logs (.gz, .json, .jsonl)" if origin == "invocation-logs" else "is a folder"
+            raise DataError(f"{path}: {what}. Name the files.")
+        yield from found
+
+
+def _rows(path: Path, origin: Origin, columns: Columns) -> Iterator[tuple[int, Conversation | BadRow]]:
+    if origin == "csv":
+        yield from _table(path, columns)
+        return
+    for number, line in _lines(path):
+        if line.strip():
+            yield number, _logged(line, number) if origin == "invocation-logs" else _row(line, number, origin)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Every line with its number, of a plain or a gzipped file."""
+    if path.name.endswith(".gz"):
+        with _opened_gzip(path) as file:
+            yield from enumerate(_bounded(file, path), 1)
+        return
+    for block in blocks(path):
+        yield from enumerate(block.lines, block.first)
+
+
+@contextmanager
+def _opened_gzip(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        with gzip.open(path, "rb") as file:
+            yield file  # type: ignore[misc]
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read: {error}. Fetch or make the file again.") from error
+
+
+def _bounded(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    number = 1
+    while line := file.readline(longest_line_bytes):
+        if len(line) == longest_line_bytes:
+            raise DataError(f"{path}:{number}: the line is longer than {longest_line_bytes >> 20} MiB.")
+        yield line.rstrip(b"\r\n")
+        number += 1
+
+
+def _row(line: bytes, number: int, origin: Origin) -> Conversation | BadRow:
+    row = row_of(line, number)
+    if isinstance(row, BadRow):
+        return row
+    if row.layout not in layouts[origin]:
+        what = f"the row looks like {row.layout}, not like {origin}"
+        return _bad(number, "", what, "Name what the file is with --from.")
+    if row.other:
+        what = "the row holds content besides text (images, tool calls), which is not converted"
+        return _bad(number, "", what, "Leave it in its own layout, or take the content out.")
+    return _conversation(row)
+
+
+def _conversation(row: Row) -> Conversation:
+    """The row's texts as turns; neighbours of one speaker are one turn."""
+    systems = [passage.text for passage in row.passages if passage.role == "system"]
+    turns: list[Turn] = []
+    for passage in row.passages:
+        if passage.role == "system":
+            continue
+        if turns and turns[-1].role == passage.role:
+            turns[-1] = Turn(passage.role, turns[-1].text + between_texts + passage.text)
+        else:
+            turns.append(Turn(passage.role, passage.text))
+    return Conversation(between_texts.join(systems) if systems else None, tuple(turns))
+
+
+def _logged(line: bytes, number: int) -> Conversation | BadRow:
+    try:
+        return conversation_of(line)
+    except NotConvertible as error:
+        return _bad(number, error.path, error.reason, error.fix)
+
+
+def _table(path: Path, columns: Columns) -> Iterator[tuple[int, Conversation | BadRow]]:
+    csv.field_size_limit(longest_cell)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _records(file, path, columns)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read: {error}. Save it as UTF-8.") from error
+
+
+def _records(
+    file: Iterable[str], path: Path, columns: Columns
+) -> Iterator[tuple[int, Conversation | BadRow]]:
+    rows = csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        places = _places(path, header, columns)
+        number = rows.line_num + 1
+        for cells in rows:
+            if cells:
+                yield number, _cells(cells, header, places, number)
+            number = rows.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path}:{rows.line_num}: not CSV: {error}. Quote the cell, or mend it.") from error
+
+
+def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, int]:
+    """Where each of prompt, answer and system stands. Raises DataError when a column is not there."""
+    found = {}
+    known = {"prompt": prompt_keys, "answer": answer_keys, "system": ("system", "system_prompt")}
+    lowered = [name.lower() for name in header]
+    for part, usual in known.items():
+        stated = getattr(columns, part)
+        if stated and stated not in header:
+            raise DataError(f"{path}: no column '{stated}'. It has: {', '.join(header)}.")
+        place = header.index(stated) if stated else _first(lowered, usual)
+        if place is not None:
+            found[part] = place
+        elif part != "system":
+            what = f"no column for the {part} among {', '.join(header) or 'none'}"
+            raise DataError(f"{path}: {what}. Name it with --{part}-column.")
+    return found
+
+
+def _first(header: Sequence[str], names: Sequence[str]) -> int | None:
+    return next((header.index(name) for name in names if name in header), None)
+
+
+def _cells(
+    cells: Sequence[str], header: Sequence[str], places: Mapping[str, int], number: int
+) -> Conversation | BadRow:
+    if len(cells) != len(header):
+        what = f"{len(cells)} cells; the header has {len(header)}"
+        return _bad(number, "", what, "Quote cells that hold a comma or a newline.")
+    texts = {part: cells[place] for part, place in places.items()}
+    for part in ("prompt", "answer"):
+        if not texts[part].strip():
+            return _bad(number, header[places[part]], "the cell is empty", "Fill it, or drop the row.")
+    turns = (Turn("user", texts["prompt"]), Turn("assistant", texts["answer"]))
+    return Conversation(texts.get("system") or None, turns)
+
+
+def _encoded(path: Path, number: int, found: Conversation | BadRow, layout: Format) -> bytes | Refused:
+    """The row's line in the layout, if the layout's own rules take it."""
+    if isinstance(found, BadRow):
+        bad = (found.path, found.reason, found.fix)
+    else:
+        try:
+            line = layout.encode(found)
+        except DataError as error:
+            bad = ("", str(error).rstrip("."), "")
+        else:
+            if layout.clean(line) is not None:
+                return line
+            errors = [each for each in layout.check(line, number).findings if each.severity == "error"]
+            if not errors:
+                return line
+            bad = (errors[0].field, errors[0].message, errors[0].fix)
+    return Refused(file=str(path), line=number, path=bad[0], reason=bad[1], fix=bad[2])
+
+
+def _bad(line: int, path: str, reason: str, fix: str) -> BadRow:
+    return BadRow(line=line, path=path, reason=reason, fix=fix)

@@ -1,0 +1,158 @@
+"""A grammar of Strudel pieces: one expression, one voice per line, tempo last.
+
+stack(
+  s("bd*4, ~ cp ~ cp, [~ hh]*4").bank("RolandTR909"),
+  n("0 [0 3] ~ 4").scale("C:minor").trans(-12).s("sawtooth").lpf(500)
+).cpm(128/4)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from polytune.strudel.composer_styles import Form, Style
+from polytune.strudel.composer_words import Sound
+from polytune.strudel.dice import Dice
+
+melodic = ("bass", "pad", "chords", "lead")
+evolutions = {
+    "drums": (".every(4, x => x.fast(2))", ".sometimesBy(0.2, x => x.speed(2))"),
+    "percussion": (".sometimesBy(0.2, x => x.fast(2))", '.mask("<1 1 1 0>")'),
+    "bass": (".lpf(sine.range(200, 1200).slow(8))", ".every(4, x => x.rev())"),
+    "pad": (".hpf(sine.range(100, 800).slow(8))", ".jux(rev)"),
+    "chords": (".jux(rev)", '.mask("<1 1 1 0>")'),
+    "lead": (".off(1/8, x => x.trans(12))", ".every(4, x => x.rev())"),
+}
+"""How a voice changes over the cycles of a complex piece."""
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a piece must be."""
+
+    style: Style
+    complexity: str
+    tempo: str
+    scale: str
+    bank: str
+    """The drum machine; '' for the default drums."""
+    mood: str
+    """The effect that stands for the mood; '' for none."""
+    instruments: tuple[Sound, ...]
+    drummed: bool
+    """Whether the request names a drum machine, so that drums must be heard."""
+    keyed: bool
+    """Whether the request names a key, so that something must be heard in it."""
+
+
+def compose(brief: Brief, dice: Dice) -> str:
+    """The code of a piece that fits the brief."""
+    form = _form(brief, dice)
+    changing = _changing(form, brief, dice)
+    tinted = max((place for place, role in enumerate(form) if role in melodic), default=-1)
+    lines = [
+        _voice(role, brief, dice, tint=brief.mood if place == tinted else "")
+        + (dice.pick(evolutions[role]) if place in changing else "")
+        for place, role in enumerate(form)
+    ]
+    body = ",\n  ".join(lines)
+    return f"stack(\n  {body}\n).cpm({brief.tempo}/4)"
+
+
+def _form(brief: Brief, dice: Dice) -> Form:
+    """The voices: a form of the style that has what the brief asks for, or the nearest, adapted."""
+    style = brief.style
+    forms = {"simple": style.simple, "medium": style.medium, "complex": style.complex}[brief.complexity]
+    wanted = {"percussion" if sound.role == "perc" else sound.role for sound in brief.instruments}
+    if brief.drummed:
+        wanted.add("drums")
+    fits = [form for form in forms if not brief.keyed or any(role in melodic for role in form)] or list(forms)
+    best = max(len(wanted & set(form)) for form in fits)
+    form = list(dice.pick([form for form in fits if len(wanted & set(form)) == best]))
+    for role in sorted(wanted - set(form)):
+        _make_room(form, role, wanted)
+    return tuple(form)
+
+
+def _make_room(form: list[str], role: str, wanted: set[str]) -> None:
+    """`role` is in the form, in place of the last voice that nobody asked for when there is one."""
+    spare = [place for place, voice in enumerate(form) if voice not in wanted and voice != "drums"]
+    if spare and len(form) > 1:
+        form[spare[-1]] = role
+    else:
+        form.append(role)
+
+
+def _changing(form: Form, brief: Brief, dice: Dice) -> list[int]:
+    """Which voices evolve: two in a complex piece, none in the others."""
+    able = [place for place, role in enumerate(form) if role in evolutions]
+    return dice.some(able, 2) if brief.complexity == "complex" else []
+
+
+def _voice(role: str, brief: Brief, dice: Dice, *, tint: str) -> str:
+    """One line; `tint` replaces the effects that its sound would bring along."""
+    makers: dict[str, Callable[[Brief, Dice], str]] = {
+        "drums": _drums,
+        "percussion": _percussion,
+        "toms": _toms,
+        "accents": _accents,
+        "texture": _texture,
+    }
+    if role in makers:
+        return makers[role](brief, dice)
+    sound = _sound(role, brief, dice)
+    style = brief.style
+    notes = dice.pick({"bass": style.bass, "lead": style.lead}.get(role, style.chords))
+    rhythm = dice.pick(style.chord_rhythms) if role == "chords" else ""
+    struct = f'.struct("{rhythm}")' if rhythm else ""
+    low = ".trans(-12)" if role == "bass" else ""
+    return f'n("{notes}"){struct}.scale("{brief.scale}"){low}.s("{sound.code}"){tint or sound.tone}'
+
+
+def _sound(role: str, brief: Brief, dice: Dice) -> Sound:
+    asked = next((sound for sound in brief.instruments if sound.role == role), None)
+    if asked:
+        return asked
+    style = brief.style
+    options = {"bass": style.bass_sounds, "lead": style.lead_sounds}.get(role, style.chord_sounds)
+    code, tone = dice.pick(options)
+    return Sound(role, code, tone)
+
+
+def _drums(brief: Brief, dice: Dice) -> str:
+    style = brief.style
+    layers = [dice.pick(style.kicks), dice.pick(style.backbeats), dice.pick(style.hats)]
+    if brief.complexity == "simple":
+        layers.pop(1 + dice.below(2))
+    return _hits(", ".join(layers), brief.bank)
+
+
+def _percussion(brief: Brief, dice: Dice) -> str:
+    asked = next((sound for sound in brief.instruments if sound.role == "perc"), None)
+    if asked:
+        beats = dice.pick(("(3,8)", "(5,8)", "*4"))
+        return f"{_hits(asked.code + beats, '')}.gain(0.6)"
+    return f"{_hits(dice.pick(brief.style.percussion), '')}.gain(0.6)"
+
+
+def _toms(brief: Brief, dice: Dice) -> str:
+    fill = dice.pick(("~ ~ lt [mt ht]", "lt(3,8)", "mt ~ lt ~"))
+    return _hits(fill, brief.bank)
+
+
+def _accents(brief: Brief, dice: Dice) -> str:
+    return f"{_hits(dice.pick(('<cr ~ ~ ~>', 'oh(2,8)', '<cr ~>', '[~ oh]*2')), brief.bank)}.gain(0.5)"
+
+
+def _texture(brief: Brief, dice: Dice) -> str:
+    return dice.pick(
+        (
+            's("crackle*4").density(0.1).gain(0.3)',
+            's("pink").lpf(sine.range(200, 800).slow(8)).gain(0.1)',
+        )
+    )
+
+
+def _hits(pattern: str, bank: str) -> str:
+    return f's("{pattern}").bank("{bank}")' if bank else f's("{pattern}")'
