@@ -1,7 +1,7 @@
 """Joins the parts for one invocation, and keeps the light ones apart from the heavy ones.
 
 A command that finds nothing to do opens the ledger, recalls the compiled experiment, plans, and never
-imports what compiles or executes: those come through `registry.part`.
+imports what compiles or executes: those come through `parts`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from polytune import parts
 from polytune.engine.compiled import Compilation, Compiled, CompiledStep
 from polytune.engine.filememory import FileMemory
 from polytune.engine.ledger import Ledger, RunRow
@@ -26,7 +26,6 @@ from polytune.engine.selection import Selection
 from polytune.engine.store import Store
 from polytune.engine.workspace import Workspace, compiled_name, find_workspace, lock_name, manifest_name
 from polytune.errors import UsageError, did_you_mean
-from polytune.lazy import part
 from polytune.settings import Settings, load_settings
 
 unfinished = ("running", "stopped", "failed", "paused", "waiting")
@@ -41,9 +40,9 @@ class Desk:
     ledger: Ledger
     memory: FileMemory
     store: Store
-    stage: Any = None
-    """The `emulator.stage.Stage` of a rehearsal."""
-    workshops: list[Any] = field(default_factory=list)
+    stage: parts.environment.Stage | None = None
+    """The stand-ins of a rehearsal."""
+    step_factories: list[parts.step_factory.StepFactory] = field(default_factory=list)
 
     @classmethod
     def open(
@@ -53,7 +52,7 @@ class Desk:
         *,
         creating: bool = False,
         rehearsal: bool = False,
-        stage: Any = None,
+        stage: parts.environment.Stage | None = None,
     ) -> Desk:
         """The workspace of an experiment file (or of the current folder), with its ledger.
 
@@ -90,9 +89,10 @@ class Desk:
         return variants
 
     def _compiled(self, path: Path, overrides: Sequence[str], identity: str) -> Compilation:
-        compiler, parts = part("engine.compile"), part("parts")
-        around = compiler.Surroundings(self.workspace, self.settings, self.memory, parts.member_spec)
-        compilation: Compilation = compiler.compile_experiment(path, overrides, around)
+        around = parts.compiler.Surroundings(
+            self.workspace, self.settings, self.memory, parts.step_factory.member_spec
+        )
+        compilation = parts.compiler.compile_experiment(path, overrides, around)
         self.ledger.record_compilation(identity, msgspec.json.encode(compilation))
         return compilation
 
@@ -102,7 +102,7 @@ class Desk:
         return Planner(self.ledger, self.store, world, selection)
 
     def _missing(self, compiled: Compiled) -> Callable[[CompiledStep], str]:
-        return lambda step: str(self.workshop(compiled).missing(step))
+        return lambda step: self.step_factory(compiled).missing(step)
 
     def _exists(self, compiled: Compiled) -> Callable[[CompiledStep, str], bool]:
         """Whether a resource is still there: a path is looked at, for anything else the step is asked."""
@@ -111,22 +111,23 @@ class Desk:
             scheme, _, rest = uri.partition(":")
             if scheme == "file":
                 return (self.workspace.root / rest).exists()
-            return bool(self.workshop(compiled).exists(step, uri))
+            return self.step_factory(compiled).exists(step, uri)
 
         return exists
 
-    def workshop(self, compiled: Compiled) -> Any:
-        """The `parts.Workshop` of an experiment, made once."""
-        for workshop in self.workshops:
-            if workshop.compiled is compiled:
-                return workshop
-        self.workshops.append(part("parts").Workshop(compiled, self.workspace.root, self.settings))
-        return self.workshops[-1]
+    def step_factory(self, compiled: Compiled) -> parts.step_factory.StepFactory:
+        """What makes the steps of an experiment, made once."""
+        for factory in self.step_factories:
+            if factory.compiled is compiled:
+                return factory
+        self.step_factories.append(
+            parts.step_factory.StepFactory(compiled, self.workspace.root, self.settings)
+        )
+        return self.step_factories[-1]
 
-    def estimates(self, plan: Plan) -> dict[str, Any]:
+    def estimates(self, plan: Plan) -> dict[str, parts.step.Estimate]:
         """An `Estimate` for each step that may have to run."""
-        found: dict[str, Any] = self.workshop(plan.compiled).estimates(plan, self.ledger)
-        return found
+        return self.step_factory(plan.compiled).estimates(plan, self.ledger)
 
     # runs
 
@@ -187,9 +188,8 @@ def rehearsing(near: Path | None, override: Path | None, *, creating: bool) -> I
 
     They live inside the `with`. Raises Unavailable when the extra that brings them is not installed.
     """
-    stage = part("emulator.environment")
-    with stage.performing() as performance:
-        yield Desk.open(near, override, creating=creating, stage=performance)
+    with parts.environment.performing() as stage:
+        yield Desk.open(near, override, creating=creating, stage=stage)
 
 
 def up_to_date(plan: Plan, latest: Manifest | None) -> bool:

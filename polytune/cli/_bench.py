@@ -76,7 +76,7 @@ class Bench:
                     root=self.folder,
                 )
                 try:
-                    outcome = await self.desk.workshop(self.compiled).step(step).run(work)
+                    outcome = await self.desk.step_factory(self.compiled).step(step).run(work)
                 except DataError as error:
                     if step.produces != "CheckedDataset":
                         raise

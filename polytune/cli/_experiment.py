@@ -24,11 +24,12 @@ class Wanted:
 
 def wanted_of(desk: Desk, compiled: Compiled) -> Wanted:
     """What a compiled experiment wants."""
-    workshop = desk.workshop(compiled)
+    factory = desk.step_factory(compiled)
     for step in compiled.steps:
         platform = step.spec.get("platform")
         if isinstance(platform, dict) and platform.get("kind") == "bedrock":
-            made: Any = workshop.step(step).platform
+            working: Any = factory.step(step)
+            made = working.platform
             wants = part("platforms.bedrock.requirements").wants_of
             return Wanted(compiled, wants(compiled, made.places, made.spec.assume_role_arn))
     return Wanted(compiled, None)

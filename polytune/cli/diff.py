@@ -16,8 +16,10 @@ from polytune.engine.manifest import read_manifest
 from polytune.engine.selection import Selection
 from polytune.engine.workspace import manifest_name
 from polytune.errors import UsageError, did_you_mean
-from polytune.lazy import part
+from polytune.report.differences import compare_figures
+from polytune.report.markdown import markdown_lines
 from polytune.report.shape import Difference, nothing
+from polytune.report.text import text_lines
 from polytune.wiring import Desk
 
 different = 1
@@ -49,13 +51,13 @@ def command(ctx: click.Context, /, a: str, b: str, rows: int, workspace: Path | 
     if flags["as_json"]:
         click.echo(msgspec.json.encode(found))
     else:
-        page = part("report.markdown").markdown_lines if flags["markdown"] else part("report.text").text_lines
+        page = markdown_lines if flags["markdown"] else text_lines
         click.echo("\n".join(page(found)))
     ctx.exit(0 if found.same else different)
 
 
 def _figures(old: Side, new: Side, structure: Structure, rows: int) -> Difference:
-    found: Difference = part("report.differences").compare_figures(old, new, structure, rows)
+    found: Difference = compare_figures(old, new, structure, rows)
     return found
 
 

@@ -59,7 +59,7 @@ def _checks(desk: Desk, file: Path | None, said: Mapping[str, Any]) -> Iterator[
     examined: list[Any] = []
     for each in found:
         for step in each.compiled.steps:
-            missing = desk.workshop(each.compiled).missing(step)
+            missing = desk.step_factory(each.compiled).missing(step)
             if missing:
                 yield checks.wrong(f"step {step.id}", missing, "Do what it says, then ask again")
         if each.wants is not None and each.wants not in examined:

@@ -11,7 +11,11 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import click
 
-from polytune.lazy import part
+from polytune.emulator.bedrock.clock import Clock
+from polytune.emulator.bedrock.program import Emulator
+from polytune.emulator.bedrock.rehearsal import Rehearsal
+from polytune.emulator.bedrock.world import World
+from polytune.emulator.polychat.server import PolychatStandIn
 
 account_of_itself = "no S3 beside it: every dataset counts as valid, and no metrics are written"
 
@@ -52,12 +56,12 @@ def command(port: int, region: str, speed: float, no_s3: bool, polychat: bool, a
 def _bedrock(port: int, region: str, speed: float, *, no_s3: bool) -> Iterator[dict[str, str]]:
     """Serves, and gives the variables."""
     if not no_s3:
-        rehearsal = part("emulator.bedrock.rehearsal").Rehearsal(region, speed)
+        rehearsal = Rehearsal(region, speed)
         with rehearsal.serving(port):
             yield rehearsal.environment()
         return
-    world = part("emulator.bedrock.world").World(part("emulator.bedrock.clock").Clock(speed=speed))
-    with part("emulator.bedrock.program").Emulator(world).serving(port) as emulator:
+    world = World(Clock(speed=speed))
+    with Emulator(world).serving(port) as emulator:
         yield {
             "AWS_ENDPOINT_URL_BEDROCK": emulator.address,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": emulator.address,
@@ -69,7 +73,7 @@ def _bedrock(port: int, region: str, speed: float, *, no_s3: bool) -> Iterator[d
 @contextmanager
 def _polychat() -> Iterator[dict[str, str]]:
     """Serves the stand-in of the Polychat API, and gives its variable."""
-    stand_in = part("emulator.polychat.server").PolychatStandIn()
+    stand_in = PolychatStandIn()
     stand_in.start(0)
     try:
         yield {"POLYTUNE_POLYCHAT_URL": stand_in.address}

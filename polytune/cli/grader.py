@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from polytune.lazy import part
+from polytune.graders.interface import GRADERS
 from polytune.settings import load_settings
+from polytune.strudel import bundle
 
-builders = {"strudel": "strudel.bundle"}
+builders = {"strudel": bundle}
 """Grader kind -> the module whose `bundle_in` and `build_bundle` find and make what it needs."""
 
 
@@ -27,11 +28,11 @@ def build(kind: str, force: bool) -> None:
     `strudel` fetches the @strudel packages (AGPL-3.0-or-later) with npm and bundles them into one file in
     the cache folder; it takes about ten seconds.
     """
-    part("graders.interface").GRADERS.load(kind)
+    GRADERS.load(kind)
     if kind not in builders:
         click.echo(f"{kind} needs no building")
         return
-    builder, cache = part(builders[kind]), load_settings(Path.cwd()).cache_folder
+    builder, cache = builders[kind], load_settings(Path.cwd()).cache_folder
     there = None if force else builder.bundle_in(cache)
     if there is not None:
         click.echo(there.path)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
+from polytune.cli.schema import experiment_text
 from polytune.engine.workspace import Workspace
 from polytune.errors import UsageError
 from polytune.files import write_whole
-from polytune.lazy import part
 
 placeholder = "@name@"
 name_pattern = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -58,7 +58,7 @@ def scaffold(folder: Path, name: str) -> list[str]:
         write_whole(folder / place, _text(source, name).encode())
     made = [*places.values()]
     made += _added(folder, ".env.example", _text("env.example", name))
-    made += _added(folder, schema_place, part("cli.schema").experiment_text())
+    made += _added(folder, schema_place, experiment_text())
     made += _appended(folder / ".gitignore", "".join(f"{line}\n" for line in _unignored(folder)))
     readme = folder / "README.md"
     title = "" if readme.exists() else f"# {name}\n"

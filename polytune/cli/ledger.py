@@ -10,10 +10,10 @@ import click
 import msgspec
 
 from polytune.cli import options
+from polytune.engine import rebuild as checking
 from polytune.engine.ledger import Ledger
 from polytune.engine.workspace import Workspace, find_workspace
 from polytune.errors import UsageError
-from polytune.lazy import part
 
 shown = 20
 
@@ -50,7 +50,6 @@ def verify(ctx: click.Context, workspace: Path | None, as_json: bool) -> None:
     Exits with 1 when something is missing or was changed.
     """
     place = find_workspace(None, workspace)
-    checking = part("engine.rebuild")
     with (
         closing(_existing(place)) as ledger,
         click.progressbar(
@@ -84,7 +83,7 @@ def rebuild(force: bool, workspace: Path | None, as_json: bool) -> None:
     can be read.
     """
     place = find_workspace(None, workspace)
-    made = part("engine.rebuild").rebuild(place, force=force)
+    made = checking.rebuild(place, force=force)
     for line in made.left_out[:shown]:
         click.echo(f"left out: {line}", err=True)
     if len(made.left_out) > shown:

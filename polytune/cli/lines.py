@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import msgspec
 
@@ -57,6 +57,16 @@ def usage_text(event: Mapping[str, Any]) -> str:
     if not usage:
         return ""
     return f"   {usage['requests']:,} answers asked, {usage['reused']:,} reused"
+
+
+class Display(Protocol):
+    """Shows a run's events while it works."""
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """The event is shown, if this display shows its kind."""
+
+    def close(self) -> None:
+        """The terminal is left tidy."""
 
 
 class PlainLines:

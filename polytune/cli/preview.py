@@ -25,6 +25,7 @@ from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.selection import Flags, before
 from polytune.errors import UsageError
 from polytune.prompts.coverage import Coverage
+from polytune.steps.generate import Generate
 from polytune.wiring import Desk
 
 fewest, most = 1, 20
@@ -109,8 +110,9 @@ def _covered(desk: Desk, whole: Compiled) -> Coverage | None:
     asking = next(step for step in whole.steps if step.kind == asking_kind)
     if asking.spec["count"] > longest_walk:
         return None
-    found: Coverage = desk.workshop(whole).step(asking).planned_coverage()
-    return found
+    generate = desk.step_factory(whole).step(asking)
+    assert isinstance(generate, Generate)
+    return generate.planned_coverage()
 
 
 def _rest(desk: Desk, whole: Compiled) -> str:

@@ -10,7 +10,6 @@ import msgspec
 
 from polytune.cli import options
 from polytune.cli.run import (
-    close_listeners,
     consent,
     open_session,
     opened,
@@ -62,11 +61,8 @@ def resumed(desk: Desk, run: str | None, flags: dict[str, Any]) -> int:
     refuse_unready(desk, plan)
     allowed = consent(plan, estimates, desk, flags)
     recorded = {"overrides": manifest.overrides, "chosen": manifest.flags}
-    session = open_session(desk, planner, compiled, {**flags, **recorded}, allowed)
-    try:
+    with open_session(desk, planner, compiled, {**flags, **recorded}, allowed) as session:
         finished = session.resume(plan, manifest)
-    finally:
-        close_listeners(session)
     code = show(finished, as_json=flags["as_json"])
     return still_waiting if finished.status == "waiting" else code
 

@@ -11,14 +11,14 @@ from typing import Any
 import click
 import msgspec
 
-from polytune.cli import options
+from polytune import parts
+from polytune.cli import lines, options
 from polytune.cli.outcome import outcome_lines, program
 from polytune.cli.plan import plan_lines
 from polytune.engine.compiled import Compiled
 from polytune.engine.manifest import Manifest
-from polytune.engine.plan import Plan, State
+from polytune.engine.plan import Plan, Planner, State
 from polytune.errors import BudgetExceeded, Paused, UsageError
-from polytune.lazy import part
 from polytune.wiring import Desk, rehearsing, up_to_date
 
 free_of_asking_usd = 0.0
@@ -76,11 +76,8 @@ def run_variant(desk: Desk, compiled: Compiled, flags: dict[str, Any]) -> int:
     refuse_unready(desk, plan)
     allowed = consent(plan, estimates, desk, flags)
     chosen = options.flags_of(flags)
-    session = open_session(desk, planner, compiled, {**flags, "chosen": chosen}, allowed)
-    try:
+    with open_session(desk, planner, compiled, {**flags, "chosen": chosen}, allowed) as session:
         manifest = session.start(plan, estimates)
-    finally:
-        close_listeners(session)
     return show(manifest, as_json=flags["as_json"])
 
 
@@ -96,9 +93,9 @@ def refuse_blocked(plan: Plan) -> None:
 
 def refuse_unready(desk: Desk, plan: Plan) -> None:
     """Raises UsageError when the outside world lacks what a step would need: asked before it starts."""
-    workshop = desk.workshop(plan.compiled)
+    factory = desk.step_factory(plan.compiled)
     works = [step.step for step in plan.steps if step.state in (State.RUN, State.MAYBE)]
-    found = {str(workshop.unready(step)): step.id for step in reversed(works)}
+    found = {str(factory.unready(step)): step.id for step in reversed(works)}
     found.pop("", None)
     if found:
         lines = [f"{plan.compiled.name}: {step}: {what}" for what, step in found.items()]
@@ -158,37 +155,38 @@ def _allowed(plan: Plan, desk: Desk, flags: dict[str, Any]) -> float | None:
     return min(limits, default=None)
 
 
+@contextmanager
 def open_session(
-    desk: Desk, planner: Any, compiled: Compiled, flags: dict[str, Any], max_usd: float | None
-) -> Any:
-    """An `engine.session.Session` that tells the terminal what happens."""
-    return part("engine.session").Session(
-        workspace=desk.workspace,
-        planner=planner,
-        make_step=desk.workshop(compiled).step,
-        settings=desk.settings,
-        listeners=[listener(flags["log_format"] or desk.settings.log_format)],
-        max_usd=max_usd,
-        overrides=flags["overrides"],
-        flags=flags["chosen"],
-        detach=flags.get("detach", False),
-    )
+    desk: Desk, planner: Planner, compiled: Compiled, flags: dict[str, Any], max_usd: float | None
+) -> Iterator[parts.session.Session]:
+    """A session whose events are shown on the terminal, which is left tidy afterwards."""
+    display = display_for(flags["log_format"] or desk.settings.log_format)
+    try:
+        yield parts.session.Session(
+            workspace=desk.workspace,
+            planner=planner,
+            make_step=desk.step_factory(compiled).step,
+            settings=desk.settings,
+            listeners=[display],
+            max_usd=max_usd,
+            overrides=flags["overrides"],
+            flags=flags["chosen"],
+            detach=flags.get("detach", False),
+        )
+    finally:
+        display.close()
 
 
-def listener(log_format: str) -> Any:
+def display_for(log_format: str) -> lines.Display:
     """Live bars on a terminal, plain lines elsewhere, JSON on request."""
-    lines = part("cli.lines")
     if log_format == "json":
         return lines.JsonLines(sys.stderr)
     if log_format == "plain" or not sys.stderr.isatty():
         return lines.PlainLines(sys.stderr)
-    return part("cli.screen").open_screen()
+    # rich takes a tenth of a second to import: only a terminal pays for it.
+    from polytune.cli.screen import open_screen
 
-
-def close_listeners(session: Any) -> None:
-    """The terminal is left tidy."""
-    for each in session.listeners:
-        each.close()
+    return open_screen()
 
 
 def show(manifest: Manifest, *, as_json: bool) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from polytune.lazy import part
+from polytune.engine.manifest import manifest_schema
+from polytune.spec import jsonschema
+from polytune.step_factory import catalogues, member_spec, spec_families
 
 
 @click.command("schema")
@@ -21,17 +23,15 @@ def command(manifest: bool) -> None:
 
 def experiment_text() -> str:
     """The schema of experiment files with every step kind, member and base model installed here."""
-    parts, jsonschema = part("parts"), part("spec.jsonschema")
     specs = {
-        name: {kind: parts.member_spec(name, kind) for kind in family.names()}
-        for name, family in parts.spec_families.items()
+        name: {kind: member_spec(name, kind) for kind in family.names()}
+        for name, family in spec_families.items()
     }
     steps = specs.pop("steps")
-    schema = jsonschema.experiment_schema(steps, specs, parts.catalogues())
-    return str(jsonschema.schema_text(schema))
+    schema = jsonschema.experiment_schema(steps, specs, catalogues())
+    return jsonschema.schema_text(schema)
 
 
 def manifest_text() -> str:
     """The schema of manifests, as it is committed."""
-    schema = part("engine.manifest").manifest_schema()
-    return str(part("spec.jsonschema").schema_text(schema))
+    return jsonschema.schema_text(manifest_schema())

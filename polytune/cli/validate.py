@@ -8,9 +8,12 @@ from typing import Any
 
 import click
 
+from polytune.base_models.interface import BASE_MODELS, Customization, find_base_model
 from polytune.cli import options
+from polytune.data.validate import report as rendering
+from polytune.data.validate.validate import check_dataset
 from polytune.errors import DataError, UsageError, did_you_mean
-from polytune.lazy import part
+from polytune.formats.interface import FORMATS
 
 splits = ("train", "validation", "test")
 
@@ -34,7 +37,7 @@ def command(
     files: tuple[Path, ...],
     base_model: str,
     format_name: str | None,
-    customization: str | None,
+    customization: Customization | None,
     as_json: bool,
 ) -> None:
     """Check data FILEs against a base model's rules.
@@ -43,12 +46,11 @@ def command(
     another name is checked as training data. Exits with 1 when there are errors.
     """
     by_split = split_files(files)
-    entry = part("base_models.interface").find_base_model(_base_model(base_model), Path.cwd())
+    entry = find_base_model(_base_model(base_model), Path.cwd())
     name = format_name or guessed_format(next(iter(by_split.values())), entry.all_formats)
     if format_name:
-        part("formats.interface").FORMATS.load(format_name)
-    report = part("data.validate.validate").check_dataset(by_split, entry, name, customization=customization)
-    rendering = part("data.validate.report")
+        FORMATS.load(format_name)
+    report = check_dataset(by_split, entry, name, customization=customization)
     if as_json:
         click.echo(rendering.to_json(report), nl=False)
     else:
@@ -81,13 +83,13 @@ def _absence(path: Path) -> str:
 
 def _base_model(name: str) -> str:
     """The name; a folder of the current one may be named without `./`."""
-    known = part("base_models.interface").BASE_MODELS.names()
+    known = BASE_MODELS.names()
     return f"./{name}" if name not in known and "/" not in name and Path(name).is_dir() else name
 
 
 def guessed_format(path: Path, usual: Sequence[str]) -> str:
     """The format in which the file's first line has the fewest faults; a usual one if it is in none."""
-    formats = part("formats.interface").FORMATS
+    formats = FORMATS
     line = _first_line(path)
     others = [name for name in formats.names() if name not in usual]
     faults = {name: _faults(formats.load(name)(), line) for name in (*usual, *others)}

@@ -115,7 +115,7 @@ class Bench:
         desk = self.desk()
         (compiled,) = desk.compile(path, ())
         planner = desk.planner(compiled, _selection(compiled, flags))
-        session = Session(desk.workspace, planner, desk.workshop(compiled).step, desk.settings, [])
+        session = Session(desk.workspace, planner, desk.step_factory(compiled).step, desk.settings, [])
         manifest = session.start(planner.plan(compiled), {})
         desk.ledger.close()
         return manifest

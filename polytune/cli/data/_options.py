@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from polytune.base_models import interface as models
 from polytune.errors import UsageError, did_you_mean
-from polytune.lazy import part
 
 
 def file_argument(path: Path) -> Path:
@@ -49,7 +49,6 @@ def entry_of(name: str | None) -> Any:
     """The facts of a base model; None when none was named. Raises UnknownMember for an unknown one."""
     if name is None:
         return None
-    models = part("base_models.interface")
     known = models.BASE_MODELS.names()
     return models.find_base_model(
         f"./{name}" if name not in known and Path(name).is_dir() else name, Path.cwd()

@@ -10,9 +10,11 @@ import msgspec
 
 from polytune.cli import options
 from polytune.cli.data import _options as words
+from polytune.data.lint.rules.interface import LintOptions
+from polytune.data.report import card as cards
+from polytune.data.tokens import counter_for
 from polytune.errors import UsageError
 from polytune.files import write_whole
-from polytune.lazy import part
 
 
 @click.command("card")
@@ -29,9 +31,8 @@ def command(
     """Write a card for FILE in Markdown: who wrote the rows and under which terms, counts, cells, lint, and
     the command that makes the file again when a run near it says so."""
     entry = words.entry_of(base_model)
-    cards = part("data.report.card")
-    chosen = part("data.lint.rules.interface").LintOptions(entry)
-    counter = part("data.tokens").counter_for(entry)
+    chosen = LintOptions(entry)
+    counter = counter_for(entry)
     card = cards.card_of(file, counter, chosen, dict(_pair(each) for each in licences))
     content = msgspec.json.encode(card).decode() + "\n" if as_json else cards.markdown(card)
     if out is None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import msgspec
 
 from polytune.cli import options
 from polytune.cli.data import _options as words
+from polytune.data.dedupe import dedupe as deduping
+from polytune.data.dedupe import embeddings as meaning
+from polytune.data.dedupe.row_texts import RowTexts
 from polytune.errors import UsageError
-from polytune.lazy import part
 
 shown_rows = 10
 
@@ -41,7 +43,9 @@ shown_rows = 10
 @click.option("--model", metavar="FOLDER", help="The embedding model for --kind semantic.")
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write the rows that stay.")
 @options.as_json
-def command(file: Path, kind: str, threshold: float | None, **asked: Any) -> None:
+def command(
+    file: Path, kind: Literal["exact", "near", "semantic"], threshold: float | None, **asked: Any
+) -> None:
     """Find rows of FILE that repeat others; nothing is written without --out.
 
     Of rows that are alike, the one with the highest score stays, the first among equals. Near-duplicates
@@ -50,7 +54,6 @@ def command(file: Path, kind: str, threshold: float | None, **asked: Any) -> Non
     if kind == "semantic":
         _semantic(file, 0.95 if threshold is None else threshold, asked)
         return
-    deduping = part("data.dedupe.dedupe")
     report = deduping.dedupe_file(
         file, kind, 0.7 if threshold is None else threshold, asked["compared"], asked["held_out"]
     )
@@ -84,8 +87,7 @@ def _semantic(file: Path, threshold: float, asked: dict[str, Any]) -> None:
         )
     if asked["held_out"]:
         raise UsageError("--kind semantic compares the rows of one file; leave out --held-out")
-    meaning = part("data.dedupe.embeddings")
-    texts = part("data.dedupe.row_texts").RowTexts(file, asked["compared"])
+    texts = RowTexts(file, asked["compared"])
     pairs = meaning.alike(texts, meaning.SentenceEmbedder(asked["model"]), threshold)
     if asked["as_json"]:
         click.echo(msgspec.json.encode({"file": str(file), "threshold": threshold, "pairs": pairs}))

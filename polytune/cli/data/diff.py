@@ -11,7 +11,7 @@ import msgspec
 
 from polytune.cli import options
 from polytune.cli.data import _options as words
-from polytune.lazy import part
+from polytune.data.report.compare import compare_rows
 
 
 @click.command("diff")
@@ -28,7 +28,7 @@ def command(ctx: click.Context, a: Path, b: Path, rows: int, as_json: bool) -> N
     Rows are the same when system prompt, prompt and answer are, whitespace aside; a prompt with another
     answer has changed. Exits with 0 when they are the same, with 1 when they differ.
     """
-    found = part("data.report.compare").compare_rows(words.file_argument(a), words.file_argument(b), rows)
+    found = compare_rows(words.file_argument(a), words.file_argument(b), rows)
     click.echo(msgspec.json.encode(found) if as_json else "\n".join(_lines(found)))
     ctx.exit(0 if found.is_same else 1)
 

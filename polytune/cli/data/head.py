@@ -9,7 +9,7 @@ import click
 from polytune.cli import options
 from polytune.cli.data import _options as words
 from polytune.cli.data import _rows
-from polytune.lazy import part
+from polytune.data.excerpts import head
 
 
 @click.command("head")
@@ -19,4 +19,4 @@ from polytune.lazy import part
 @options.as_json
 def command(file: Path, count: int, whole: bool, as_json: bool) -> None:
     """Show the first rows of FILE as their texts, whatever their layout, with ids for `lint --allow`."""
-    _rows.show(part("data.excerpts").head(file, count), whole=whole, as_json=as_json)
+    _rows.show(head(file, count), whole=whole, as_json=as_json)

@@ -12,8 +12,11 @@ import msgspec
 from polytune.cli import options
 from polytune.cli._table import table
 from polytune.cli.data import _options as words
+from polytune.data.lint.lint import Lint
+from polytune.data.lint.lint import as_json as finding_fields
+from polytune.data.lint.rules.interface import RULES, LintOptions
+from polytune.data.validate.report import Tally
 from polytune.errors import UsageError
-from polytune.lazy import part
 
 shown_examples = 2
 
@@ -55,8 +58,8 @@ def command(
     if file is None:
         raise UsageError("data lint: name a FILE, or say --rules")
     allow = _allowed(asked["allow"], asked["allow_file"])
-    chosen = part("data.lint.rules.interface").LintOptions(words.entry_of(asked["base_model"]), allow)
-    lint = part("data.lint.lint").Lint(words.file_argument(file), chosen, asked["rules"])
+    chosen = LintOptions(words.entry_of(asked["base_model"]), allow)
+    lint = Lint(words.file_argument(file), chosen, asked["rules"])
     if as_json:
         _print_json(lint)
     else:
@@ -87,7 +90,7 @@ def _read(file: Path) -> dict[str, list[str]]:
 
 
 def _list_rules(*, as_json: bool) -> None:
-    family = part("data.lint.rules.interface").RULES
+    family = RULES
     rules = [family.load(name) for name in family.names()]
     if as_json:
         keys = ("name", "severity", "example", "fix")
@@ -99,15 +102,14 @@ def _list_rules(*, as_json: bool) -> None:
 
 def _print_json(lint: Any) -> None:
     """One object; findings are written as they are found, so that memory does not grow with them."""
-    as_json = part("data.lint.lint").as_json
     click.echo('{"findings":[', nl=False)
     for number, found in enumerate(lint):
-        click.echo(("," if number else "") + msgspec.json.encode(as_json(found)).decode(), nl=False)
+        click.echo(("," if number else "") + msgspec.json.encode(finding_fields(found)).decode(), nl=False)
     click.echo(f'],"rows":{lint.rows}}}')
 
 
 def _print_text(lint: Any, file: Path) -> None:
-    tally = part("data.validate.report").Tally()
+    tally = Tally()
     ids: dict[tuple[str, int], str] = {}
     for found in lint:
         finding = found.finding

@@ -9,7 +9,7 @@ import click
 from polytune.cli import options
 from polytune.cli.data import _options as words
 from polytune.cli.data import _rows
-from polytune.lazy import part
+from polytune.data.excerpts import drawn
 
 
 @click.command("sample")
@@ -20,4 +20,4 @@ from polytune.lazy import part
 @options.as_json
 def command(file: Path, count: int, seed: int, whole: bool, as_json: bool) -> None:
     """Show rows of FILE drawn at random, in file order; the same seed draws the same rows."""
-    _rows.show(part("data.excerpts").drawn(file, count, seed), whole=whole, as_json=as_json)
+    _rows.show(drawn(file, count, seed), whole=whole, as_json=as_json)

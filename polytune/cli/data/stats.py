@@ -13,7 +13,7 @@ from polytune.cli import options
 from polytune.cli._table import table
 from polytune.cli.data import _options as words
 from polytune.cli.data import _tokens
-from polytune.lazy import part
+from polytune.data.report.summary import summarise
 
 
 @click.command("stats")
@@ -28,7 +28,7 @@ def command(file: Path, base_model: str | None, offline: bool, as_json: bool) ->
     they are estimated, calibrated by its own count of a few dozen rows where credentials are stated.
     """
     counter = _tokens.counter_for(words.entry_of(base_model), file, offline=offline)
-    summary = part("data.report.summary").summarise(file, counter)
+    summary = summarise(file, counter)
     if as_json:
         click.echo(msgspec.json.encode(summary))
     else:

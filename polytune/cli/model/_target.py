@@ -156,8 +156,8 @@ def run_model(desk: Desk, name: str) -> RunModel | None:
     for step in reversed(compiled.steps):
         artifact = _made(manifest, step)
         if artifact is not None:
-            platform: Any = desk.workshop(compiled).step(step).platform
-            return RunModel(row, manifest, artifact, platform)
+            made: Any = desk.step_factory(compiled).step(step)
+            return RunModel(row, manifest, artifact, made.platform)
     raise UsageError(
         f"run {row.run_id} of {row.experiment} has made no model: `polytune status {row.run_id}`"
     )

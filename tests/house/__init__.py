@@ -1,0 +1,1 @@
+"""What holds the code base together: deferred imports, names, contracts."""
