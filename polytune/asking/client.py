@@ -28,7 +28,7 @@ from polytune.asking.gauge import Gauge
 from polytune.asking.patience import Patience
 from polytune.asking.reply import Reply
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
-from polytune.engine.budget import Cost, Purse, nothing
+from polytune.engine.budget import Budget, Cost, no_cost
 from polytune.errors import Paused, PolytuneError, StepFailed
 
 Q = TypeVar("Q")
@@ -87,7 +87,7 @@ class _Trial(Generic[Q]):
     """A job on its way, with its failed attempts."""
 
     job: Job[Q]
-    most: Cost = nothing
+    most: Cost = no_cost
     expected: float = 0.0
     attempts: int = 0
     started: float = 0.0
@@ -101,14 +101,14 @@ class Client(Generic[Q]):
         respondent: Respondent[Q],
         endpoint: Endpoint,
         memory: AnswerMemory,
-        purse: Purse,
+        budget: Budget,
         gauge: Gauge,
         patience: Patience,
     ) -> None:
         self.respondent = respondent
         self.endpoint = endpoint
         self.memory = memory
-        self.purse = purse
+        self.budget = budget
         self.gauge = gauge
         self.patience = patience
         self._jobs: Iterator[Job[Q]] = iter(())
@@ -233,7 +233,7 @@ class Client(Generic[Q]):
         limit = self.endpoint.limiter.wait(trial.expected)
         if limit is not None:
             return limit.seconds, f"limited by {limit.what}"
-        if not self.purse.reserve(trial.most):
+        if not self.budget.reserve(trial.most):
             return None, "limited by the budget"
         return None
 
@@ -302,11 +302,11 @@ class Client(Generic[Q]):
             cost = Cost(usd=reply.price_usd, tokens=used)
             self.endpoint.answered(time.monotonic() - began)
         except Failure as failure:
-            cost = trial.most if failure.maybe_billed else nothing
+            cost = trial.most if failure.maybe_billed else no_cost
             rest = self._observe(failure)
             raise
         finally:
-            self.purse.settle(trial.most, cost)
+            self.budget.settle(trial.most, cost)
             self.endpoint.limiter.settle(trial.expected, used)
             self._free_place(rest)
         if reply.limits is not None:

@@ -12,9 +12,9 @@ import msgspec
 from polytune.cli.lines import PlainLines
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, FileEntry
-from polytune.engine.budget import Purse
+from polytune.engine.budget import Budget, BudgetLimits
 from polytune.engine.clock import clock_at
-from polytune.engine.compiled import Budget, Compiled, CompiledStep
+from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.jobbook import JobBook
 from polytune.engine.jobs import Jobs, Patience
 from polytune.engine.ledger import Usage
@@ -72,7 +72,7 @@ class Bench:
                     answers=answers,
                     jobs=self._jobs(step),
                     report=tell,
-                    purse=Purse(self._left(spent)),
+                    budget=Budget(self._left(spent)),
                     root=self.folder,
                 )
                 try:
@@ -105,7 +105,7 @@ class Bench:
             detached=lambda stop: None,
         )
 
-    def _left(self, spent_before: float) -> Budget:
+    def _left(self, spent_before: float) -> BudgetLimits:
         ledger, allowed = self.desk.ledger, self.allowed_usd
         spent = ledger.spent(self.compiled.name)
         left = None if allowed is None else max(0.0, allowed - (spent.usd - spent_before))

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from polytune.engine.artifacts import Facts, below
-from polytune.engine.compiled import Budget, Compilation, Compiled, CompiledStep, Watched
+from polytune.engine.budget import BudgetLimits
+from polytune.engine.compiled import Compilation, Compiled, CompiledStep, Watched
 from polytune.engine.filememory import FileMemory
 from polytune.engine.graph import Declared, Wiring, wire
 from polytune.engine.remembered import package, tool_fingerprint, value_fingerprint
@@ -203,7 +204,7 @@ class _Compiler:
             description=experiment.description,
             tags=experiment.tags,
             seed=experiment.seed,
-            budget=Budget(**experiment.budget.model_dump()),
+            budget=BudgetLimits(**experiment.budget.model_dump()),
             platform=experiment.platform.kind if experiment.platform else "",
             steps=tuple(steps),
             spec=self._whole_spec(scope.experiment, experiment, resolved.steps),

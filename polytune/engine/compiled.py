@@ -6,36 +6,10 @@ parses no YAML and imports no step.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import msgspec
 
 from polytune.engine.artifacts import Facts
-from polytune.engine.ledger import Spent
-
-
-class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """Hard limits of one experiment; None is no limit."""
-
-    usd: float | None = None
-    requests: int | None = None
-    tokens: int | None = None
-
-    def remaining(self, spent: Spent, max_usd: float | None) -> Budget:
-        """What is left of the limits; `max_usd` is a limit of its own on what comes from now on."""
-        left = [limit for limit in (_left(self.usd, spent.usd), max_usd) if limit is not None]
-        return Budget(
-            usd=min(left, default=None),
-            requests=_left(self.requests, spent.requests),
-            tokens=_left(self.tokens, spent.tokens),
-        )
-
-
-N = TypeVar("N", int, float)
-
-
-def _left(limit: N | None, used: N) -> N | None:
-    return None if limit is None else max(type(limit)(0), limit - used)
+from polytune.engine.budget import BudgetLimits
 
 
 class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +49,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     tags: dict[str, str]
     seed: int
-    budget: Budget
+    budget: BudgetLimits
     platform: str
     steps: tuple[CompiledStep, ...]
     """In an order in which they can run."""

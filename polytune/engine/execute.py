@@ -19,14 +19,14 @@ import msgspec
 
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, FileEntry, KeyRecord
-from polytune.engine.budget import Purse
-from polytune.engine.compiled import Budget, Compiled, CompiledStep
+from polytune.engine.budget import Budget, BudgetLimits
+from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.filememory import fine_clock_ns
 from polytune.engine.jobbook import JobBook
 from polytune.engine.jobs import Jobs, Patience
 from polytune.engine.ledger import Result, Usage, utc_now
 from polytune.engine.locks import holder, try_lock
-from polytune.engine.manifest import Cost, Manifest, StepReport, StepStatus, write_manifest
+from polytune.engine.manifest import Manifest, StepCost, StepReport, StepStatus, write_manifest
 from polytune.engine.plan import Plan, PlannedStep, Planner, State
 from polytune.engine.progress import Progress
 from polytune.engine.step import Outcome, Step, Work
@@ -72,7 +72,7 @@ class Execution:
         self.ledger = tools.planner.ledger
         self.manifest = manifest
         self.folder = tools.workspace.run_folder(manifest.experiment, manifest.run_id)
-        self.purse = Purse(self._allowed())
+        self.budget = Budget(self._allowed())
         self._artifacts: dict[str, Artifact] = {}
 
     async def run(self) -> Manifest:
@@ -254,7 +254,7 @@ class Execution:
                 answers=answers,
                 jobs=jobs,
                 report=lambda progress: self._progress(step, progress),
-                purse=self.purse,
+                budget=self.budget,
                 root=self.tools.workspace.root,
             )
             return await self.tools.make_step(step).run(work)
@@ -265,7 +265,7 @@ class Execution:
     def _progress(self, step: CompiledStep, progress: Progress) -> None:
         self.tools.log.info("step_progress", step=step.id, **msgspec.structs.asdict(progress))
 
-    def _allowed(self) -> Budget:
+    def _allowed(self) -> BudgetLimits:
         """What this run may spend on what was not spent before it."""
         return self.compiled.budget.remaining(self.ledger.spent(self.manifest.experiment), self.tools.max_usd)
 
@@ -344,7 +344,7 @@ class Execution:
             remove_tree(self.tools.workspace.jobs / job.token)
 
 
-def new_report(planned: PlannedStep, cost: Cost) -> StepReport:
+def new_report(planned: PlannedStep, cost: StepCost) -> StepReport:
     """A step's report before anything happened."""
     return StepReport(kind=planned.step.kind, because=planned.because, cost=cost)
 

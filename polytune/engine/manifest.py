@@ -44,7 +44,7 @@ class StepStatus(StrEnum):
         return self in (StepStatus.PENDING, StepStatus.STOPPED, StepStatus.WAITING)
 
 
-class Cost(msgspec.Struct, frozen=True, kw_only=True):
+class StepCost(msgspec.Struct, frozen=True, kw_only=True):
     """US dollars; None where a price is unknown."""
 
     estimated_low: float | None = None
@@ -71,7 +71,7 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Facts = {}
     resources: dict[str, str] = {}
     usage: Usage = Usage()
-    cost: Cost = Cost()
+    cost: StepCost = StepCost()
     attempts: int = 0
     started_at: str = ""
     finished_at: str = ""

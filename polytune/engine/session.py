@@ -26,7 +26,7 @@ from polytune.engine.execute import Execution, Tools, new_report
 from polytune.engine.jobs import Patience
 from polytune.engine.ledger import RunRow, utc_now
 from polytune.engine.locks import holder, try_lock
-from polytune.engine.manifest import Cost, Manifest, Source, write_manifest
+from polytune.engine.manifest import Manifest, Source, StepCost, write_manifest
 from polytune.engine.plan import Plan, Planner
 from polytune.engine.selection import Flags
 from polytune.engine.step import Estimate, Step
@@ -71,7 +71,7 @@ class Session:
         reports = {}
         for planned in plan.steps:
             estimate = estimates.get(planned.step.id, Estimate())
-            cost = Cost(estimated_low=estimate.usd_low, estimated_high=estimate.usd_high)
+            cost = StepCost(estimated_low=estimate.usd_low, estimated_high=estimate.usd_high)
             reports[planned.step.id] = new_report(planned, cost)
         return Manifest(
             run_id=new_run_id(),

@@ -15,7 +15,7 @@ import msgspec
 
 from polytune.engine.answers import AnswerMemory, StoredAnswer
 from polytune.engine.artifacts import Artifact, Facts, FileEntry
-from polytune.engine.budget import Purse
+from polytune.engine.budget import Budget
 from polytune.engine.jobs import Jobs
 from polytune.engine.ledger import Usage
 from polytune.engine.progress import Progress, Reporter
@@ -89,7 +89,7 @@ class Work:
     answers: AnswerMemory
     jobs: Jobs
     report: Reporter
-    purse: Purse
+    budget: Budget
     """What the run may still spend, shared by all of its steps."""
     root: Path
 

@@ -28,7 +28,7 @@ only_input = ""
 """The port under which a bare `from: step` is kept: the step's only input, whatever its name."""
 
 
-class Budget(Spec):
+class BudgetSpec(Spec):
     """What one experiment may spend, over all its runs; a run that would go beyond stops first."""
 
     usd: Annotated[float, Field(ge=0)] | None = None
@@ -54,7 +54,7 @@ class Experiment(Spec):
     single values replace, and so does a member that names another `kind`."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     """Where all randomness starts; steps may state their own."""
-    budget: Budget = Budget()
+    budget: BudgetSpec = BudgetSpec()
     """What the experiment may spend."""
     platform: Annotated[MemberSpec | None, Member("platforms")] = None
     """Where data is stored and models are trained, deployed and invoked."""

@@ -23,7 +23,7 @@ from polytune.asking.gauge import Gauge
 from polytune.asking.reply import Reply
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Facts
-from polytune.engine.budget import Cost, Purse, nothing
+from polytune.engine.budget import Budget, Cost, no_cost
 from polytune.engine.jobs import Jobs
 from polytune.engine.progress import Progress
 from polytune.engine.step import Scope, Work
@@ -46,18 +46,18 @@ class Desk(BatchDesk):
     label: Facts
     answers: AnswerMemory
     gauge: Gauge
-    purse: Purse
+    budget: Budget
     bought: int = 0
     failures: dict[Ask, Failure] = field(default_factory=dict)
 
     def afford(self, most: Cost) -> bool:
         """Whether the budget has room for it."""
-        return self.purse.reserve(most)
+        return self.budget.reserve(most)
 
     def settle(self, most: Sequence[Cost]) -> None:
         """It has room again."""
         for each in most:
-            self.purse.settle(each, nothing)
+            self.budget.settle(each, no_cost)
 
     async def landed(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
         """The answers are in memory and counted; those that were there before are not."""
@@ -71,9 +71,9 @@ class Desk(BatchDesk):
             StoredAnswer(ask=ask, body=reply.body, price_usd=reply.price_usd, tokens=tokens)
         )
         self.bought += 1
-        self.purse.usd += reply.price_usd or 0.0
-        self.purse.tokens += tokens
-        self.purse.requests += 1
+        self.budget.usd += reply.price_usd or 0.0
+        self.budget.tokens += tokens
+        self.budget.requests += 1
         self.gauge.answered(reply.price_usd, reply.tokens)
 
     def failed(self, ask: Ask, failure: Failure) -> None:
@@ -160,5 +160,5 @@ class Rounds:
 def rounds_of(teacher: BatchTeacher, work: Work, scope: Scope, places: Places) -> Rounds:
     """The batches of a generate step."""
     label: Facts = {"project": scope.project, "experiment": scope.experiment, "step": "generate"}
-    desk = Desk(work.jobs, work.folder, label, work.answers, places.gauge, work.purse)
+    desk = Desk(work.jobs, work.folder, label, work.answers, places.gauge, work.budget)
     return Rounds(teacher, desk, places, scope.settings.concurrency)

@@ -243,7 +243,7 @@ class Augment(Step):
             TeacherRespondent(self.teacher),
             endpoint_called(self.teacher.endpoint(), settings.concurrency, settings.environment),
             work.answers,
-            work.purse,
+            work.budget,
             places.gauge,
             patience_in(settings.environment),
         )

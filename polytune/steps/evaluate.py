@@ -14,7 +14,7 @@ from pydantic import Field
 
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact, Facts
-from polytune.engine.budget import Cost, nothing
+from polytune.engine.budget import Cost, no_cost
 from polytune.engine.ledger import Usage
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Progress, Scope, Step, Work
 from polytune.errors import StepFailed
@@ -206,14 +206,14 @@ class Evaluate(Step):
                     for number in places:
                         questions = [Question(system=e.system, prompt=e.prompt) for e in batches[number]]
                         most = Cost(usd=sum(invoker.most_usd(question) for question in questions))
-                        while not work.purse.reserve(most):
+                        while not work.budget.reserve(most):
                             await asyncio.sleep(settling_seconds)
-                        cost = nothing
+                        cost = no_cost
                         try:
                             replies = await invoker.ask(questions)
                             cost = _cost(replies)
                         finally:
-                            work.purse.settle(most, cost)
+                            work.budget.settle(most, cost)
                         pairs = zip(asks[number], replies, strict=True)
                         work.answers.store_now(_stored(ask, reply) for ask, reply in pairs)
                         found[number] = replies

@@ -268,7 +268,7 @@ class Generate(Step):
                 TeacherRespondent(self.teacher),
                 endpoint_called(self.teacher.endpoint(), settings.concurrency, settings.environment),
                 work.answers,
-                work.purse,
+                work.budget,
                 places.gauge,
                 patience_in(settings.environment),
             )

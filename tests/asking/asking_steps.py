@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from polytune.engine.answers import AnswerMemory
-from polytune.engine.budget import Purse
+from polytune.engine.budget import Budget, BudgetLimits
 from polytune.engine.clock import RealClock
-from polytune.engine.compiled import Budget
 from polytune.engine.jobbook import JobBook
 from polytune.engine.jobs import Jobs
 from polytune.engine.jobs import Patience as JobPatience
@@ -43,7 +42,7 @@ class Shop:
     """Other fields of the spec."""
     concurrency: int = 16
     environment: Mapping[str, str] = field(default_factory=dict)
-    budget: Budget = field(default_factory=Budget)
+    budget: BudgetLimits = field(default_factory=BudgetLimits)
     system: str = ""
     told: list[Progress] = field(default_factory=list)
 
@@ -95,7 +94,7 @@ class Shop:
                     answers=answers,
                     jobs=jobs,
                     report=self.told.append,
-                    purse=Purse(self.budget),
+                    budget=Budget(self.budget),
                     root=self.folder,
                 )
                 return await step.run(work)

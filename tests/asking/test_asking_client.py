@@ -16,8 +16,7 @@ from polytune.asking.gauge import Gauge
 from polytune.asking.patience import Patience
 from polytune.asking.reply import Reply, Tokens
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
-from polytune.engine.budget import Cost, Purse
-from polytune.engine.compiled import Budget
+from polytune.engine.budget import Budget, BudgetLimits, Cost
 from polytune.engine.ledger import Ledger
 from polytune.errors import BudgetExceeded, Paused, StepFailed
 from tests.asking.asking_steps import Shop, openai
@@ -282,10 +281,10 @@ def test_a_resumed_run_has_the_same_samples_as_one_that_never_stopped(tmp_path: 
     with Stub() as stub:
         cut = Shop(tmp_path / "cut", openai(stub.url), count=90, more={"matrix": matrix}, concurrency=4)
         for requests in (7, 20, 31):
-            cut.budget = Budget(requests=requests)
+            cut.budget = BudgetLimits(requests=requests)
             with pytest.raises(BudgetExceeded):
                 cut.run()
-        cut.budget = Budget()
+        cut.budget = BudgetLimits()
         cut.run()
         whole = Shop(tmp_path / "whole", openai(stub.url), count=90, more={"matrix": matrix})
         whole.run()
@@ -303,12 +302,14 @@ def test_a_resumed_run_has_the_same_samples_as_one_that_never_stopped(tmp_path: 
 @pytest.mark.parametrize(
     ("budget", "answers"),
     [
-        (Budget(requests=40), 40),
-        (Budget(usd=40 * paid_usd), None),
-        (Budget(tokens=40 * (read_tokens + written_tokens)), None),
+        (BudgetLimits(requests=40), 40),
+        (BudgetLimits(usd=40 * paid_usd), None),
+        (BudgetLimits(tokens=40 * (read_tokens + written_tokens)), None),
     ],
 )
-def test_sixty_four_in_flight_never_overshoot(tmp_path: Path, budget: Budget, answers: int | None) -> None:
+def test_sixty_four_in_flight_never_overshoot(
+    tmp_path: Path, budget: BudgetLimits, answers: int | None
+) -> None:
     """Whatever is limited, what the server has billed is within the budget; a larger one goes on."""
     with Stub(seconds=0.02) as stub:
         shop = Shop(
@@ -317,7 +318,7 @@ def test_sixty_four_in_flight_never_overshoot(tmp_path: Path, budget: Budget, an
         with pytest.raises(BudgetExceeded, match="Raise the budget and run again: nothing is asked twice"):
             shop.run()
         billed, spent = sum(stub.answered.values()), shop.spent()
-        shop.budget = Budget()
+        shop.budget = BudgetLimits()
         shop.run()
 
     assert spent.requests == billed
@@ -329,7 +330,7 @@ def test_sixty_four_in_flight_never_overshoot(tmp_path: Path, budget: Budget, an
 def test_an_answer_that_may_have_been_billed_counts(tmp_path: Path) -> None:
     """Connections broken off after the question was sent use up the budget: the server may have worked."""
     with Stub(lambda seen: Fault(broken=True)) as stub:
-        shop = Shop(tmp_path, openai(stub.url, price=price), count=50, budget=Budget(requests=3))
+        shop = Shop(tmp_path, openai(stub.url, price=price), count=50, budget=BudgetLimits(requests=3))
         with pytest.raises(BudgetExceeded, match="no more requests"):
             shop.run()
 
@@ -343,7 +344,7 @@ def test_refusals_cost_nothing(tmp_path: Path) -> None:
         return Fault(429, headers={"Retry-After": "0"}) if not seen.asked and seen.number % 2 else None
 
     with Stub(behave) as stub:
-        Shop(tmp_path, openai(stub.url, price=price), count=20, budget=Budget(requests=20)).run()
+        Shop(tmp_path, openai(stub.url, price=price), count=20, budget=BudgetLimits(requests=20)).run()
 
     assert stub.statuses[429] > 5
 
@@ -351,7 +352,7 @@ def test_refusals_cost_nothing(tmp_path: Path) -> None:
 def test_dollars_need_a_price(tmp_path: Path) -> None:
     """A budget in dollars and a teacher without a price do not go together."""
     nowhere = {"HTTP_PROXY": "http://127.0.0.1:9"}
-    shop = Shop(tmp_path, openai("http://far.invalid/v1"), budget=Budget(usd=5.0), environment=nowhere)
+    shop = Shop(tmp_path, openai("http://far.invalid/v1"), budget=BudgetLimits(usd=5.0), environment=nowhere)
 
     with pytest.raises(BudgetExceeded, match="no price of this teacher is known: state its `price`"):
         shop.run()
@@ -447,7 +448,7 @@ def test_questions_are_pulled_as_they_are_needed(ledger: Ledger) -> None:
         async with AnswerMemory(ledger, "x") as memory:
             endpoint = endpoint_called("echo", 8, {})
             gauge = Gauge(1000, lambda progress: None)
-            client = Client(Echo(refuses=0.5), endpoint, memory, Purse(Budget()), gauge, Patience())
+            client = Client(Echo(refuses=0.5), endpoint, memory, Budget(BudgetLimits()), gauge, Patience())
             await client.ask_all(jobs(), reception)
 
     asyncio.run(go())

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from polytune.engine.answers import Ask
-from polytune.engine.compiled import Budget
+from polytune.engine.budget import BudgetLimits
 from polytune.errors import BudgetExceeded, StepFailed
 from polytune.fingerprint import Json, fingerprint
 from polytune.spec.resolved import spec_json
@@ -154,11 +154,11 @@ def test_redraws_are_paid_from_the_same_budget(tmp_path: Path) -> None:
     """A budget of 35 requests ends 30 samples that need 40; with 40 it is done, nothing asked twice."""
     with Stub(first_bad) as stub:
         wanted = shop(tmp_path, stub)
-        wanted.budget = Budget(requests=35)
+        wanted.budget = BudgetLimits(requests=35)
         with pytest.raises(BudgetExceeded):
             wanted.run()
         asked = len(stub.seen)
-        wanted.budget = Budget(requests=5)
+        wanted.budget = BudgetLimits(requests=5)
         wanted.run()
 
     assert (asked, len(stub.seen)) == (35, 40)

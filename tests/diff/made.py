@@ -13,7 +13,7 @@ from polytune.engine.artifacts import Artifact, Facts, FileEntry, KeyRecord
 from polytune.engine.comparand import Side, side_of_run
 from polytune.engine.filememory import FileMemory
 from polytune.engine.ledger import Ledger, Usage
-from polytune.engine.manifest import Cost, Manifest, Source, StepReport, StepStatus
+from polytune.engine.manifest import Manifest, Source, StepCost, StepReport, StepStatus
 from polytune.engine.store import Store
 from polytune.engine.workspace import Workspace
 from tests.pipeline.program import Program
@@ -166,7 +166,7 @@ def report(
         output_digest=made.digest if status.complete else "",
         metrics=metrics or {},
         usage=usage or Usage(),
-        cost=Cost(actual=usd),
+        cost=StepCost(actual=usd),
     )
 
 

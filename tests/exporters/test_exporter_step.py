@@ -11,9 +11,8 @@ import yaml
 
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, Facts, FileEntry
-from polytune.engine.budget import Purse
+from polytune.engine.budget import Budget, BudgetLimits
 from polytune.engine.clock import RealClock
-from polytune.engine.compiled import Budget
 from polytune.engine.jobbook import JobBook
 from polytune.engine.jobs import Jobs, Patience
 from polytune.engine.ledger import Ledger
@@ -49,7 +48,7 @@ def exported(workspace: Workspace, ledger: Ledger, facts: Facts, **stated: Any) 
         answers=AnswerMemory(ledger, "strudel-v1"),
         jobs=jobs,
         report=lambda _: None,
-        purse=Purse(Budget()),
+        budget=Budget(BudgetLimits()),
         root=workspace.root,
     )
     work.folder.mkdir()

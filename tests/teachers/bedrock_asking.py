@@ -13,9 +13,8 @@ from threading import Thread
 from typing import Any
 
 from polytune.engine.answers import AnswerMemory
-from polytune.engine.budget import Purse
+from polytune.engine.budget import Budget, BudgetLimits
 from polytune.engine.clock import clock_at
-from polytune.engine.compiled import Budget
 from polytune.engine.jobbook import JobBook, JobRow
 from polytune.engine.jobs import Jobs, Patience
 from polytune.engine.ledger import Ledger
@@ -54,7 +53,7 @@ class Asking:
     """The number in the first prompt."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """Other fields of the spec."""
-    budget: Budget = field(default_factory=Budget)
+    budget: BudgetLimits = field(default_factory=BudgetLimits)
     detach: bool = False
     told: list[Progress] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
@@ -110,7 +109,7 @@ class Asking:
                         answers=answers,
                         jobs=jobs,
                         report=self.told.append,
-                        purse=Purse(self.budget),
+                        budget=Budget(self.budget),
                         root=self.folder,
                     )
                 )

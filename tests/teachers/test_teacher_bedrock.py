@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from polytune.engine.compiled import Budget
+from polytune.engine.budget import BudgetLimits
 from polytune.errors import BudgetExceeded, Paused, StepFailed
 from polytune.teachers.interface import TEACHERS
 from tests.bedrock.cloud import Cloud
@@ -184,7 +184,7 @@ def test_a_question_that_does_not_fit_is_left_out_alone(tmp_path: Path) -> None:
 
 def test_the_budget_holds(cloud: Cloud, asking: Asking) -> None:
     """The worst case of an answer must fit before it is asked."""
-    asking.budget = Budget(usd=0.00051)
+    asking.budget = BudgetLimits(usd=0.00051)
 
     with pytest.raises(BudgetExceeded, match="safe"):
         asking.run()

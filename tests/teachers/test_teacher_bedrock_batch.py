@@ -11,7 +11,7 @@ import pytest
 
 from polytune.aws.access import Access
 from polytune.aws.objects import Objects
-from polytune.engine.compiled import Budget
+from polytune.engine.budget import BudgetLimits
 from polytune.errors import BudgetExceeded, Detached, Paused, StepFailed
 from polytune.teachers._batch_driver import Stage, stage_of
 from tests.bedrock.cloud import Cloud
@@ -317,7 +317,7 @@ def test_the_budget_splits_a_plan(cloud: Cloud, asking: Asking) -> None:
     """A job holds as many questions as the budget pays for at worst; the next follows from what is left."""
     asking.count = 230
     most = (100 * 0.06e-6 + 2048 * 0.24e-6) / 2
-    asking.budget = Budget(usd=120 * most)
+    asking.budget = BudgetLimits(usd=120 * most)
 
     asking.run()
 
@@ -329,7 +329,7 @@ def test_the_budget_splits_a_plan(cloud: Cloud, asking: Asking) -> None:
 
 def test_no_budget_no_job(cloud: Cloud, asking: Asking) -> None:
     """A budget that pays for nothing stops before anything is submitted."""
-    asking.budget = Budget(usd=0.0)
+    asking.budget = BudgetLimits(usd=0.0)
 
     with pytest.raises(BudgetExceeded):
         asking.run()
