@@ -21,7 +21,6 @@ from typing import BinaryIO, get_args
 import msgspec
 
 from polytune.errors import PolytuneError
-from polytune.lazy import part
 from polytune.training.folders import check_folder
 from polytune.training.protocol import (
     AnswerBatch,
@@ -49,7 +48,10 @@ def main(arguments: list[str]) -> int:
         threads = arrange(options.threads)
         sampling = Sampling(max_tokens=options.max_tokens, temperature=options.temperature, seed=options.seed)
         folder = _model_folder(options.model, options.cache_folder)
-        answerer = part("training.answering").Answerer(folder, options.device, threads, sampling)
+        # torch is imported here, so that whatever is wrong with it is said in the protocol's first line.
+        from polytune.training.answering import Answerer
+
+        answerer = Answerer(folder, options.device, threads, sampling)
     except Exception as error:  # noqa: BLE001 - the boundary of the program
         _say(out, Ready(ready=False, error=_why(error)))
         return 1
@@ -61,7 +63,9 @@ def main(arguments: list[str]) -> int:
 
 def _model_folder(model: str, cache_folder: Path | None) -> Path:
     if model == cached_model and cache_folder is not None:
-        return Path(part("training.smollm2").converted(cache_folder))
+        from polytune.training.smollm2 import converted
+
+        return converted(cache_folder)
     check_folder(Path(model))
     return Path(model)
 

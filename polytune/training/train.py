@@ -12,7 +12,6 @@ from pathlib import Path
 
 from polytune.errors import DataError, PolytuneError
 from polytune.files import remove_tree, write_whole
-from polytune.lazy import part
 from polytune.training.folders import check_folder
 from polytune.training.protocol import (
     OUTPUT_NAME,
@@ -72,8 +71,9 @@ def _train(job_folder: Path) -> Completed:
         check_folder(Path(request.base.path))
     rows = _rows(job_folder, request)
     threads = arrange(request.threads)
-    completed: Completed = part("training.learning").learn(job_folder, request, rows, threads)
-    return completed
+    from polytune.training.learning import learn
+
+    return learn(job_folder, request, rows, threads)
 
 
 def _rows(job_folder: Path, request: TrainRequest) -> JobRows:

@@ -18,7 +18,6 @@ from typing import Literal
 
 from polytune.data.dedupe.shingles import likeness, normalised, windows
 from polytune.errors import Unavailable, UsageError
-from polytune.lazy import part
 
 Kind = Literal["exact", "near"]
 default_threshold = 0.7
@@ -74,7 +73,9 @@ class Alike:
             if not lowest_threshold <= threshold <= 1:
                 raise UsageError(f"threshold {threshold:g}: near-duplicates need one from 0.5 to 1")
             try:
-                signatures = part("data.dedupe.minhash").Signatures()
+                from polytune.data.dedupe.minhash import Signatures
+
+                signatures = Signatures()
             except ModuleNotFoundError as error:
                 raise Unavailable(f"near-duplicates are found with {error.name}. {install}") from error
         firsts: dict[bytes, int] = {}
@@ -95,8 +96,7 @@ class Alike:
         """Pairs of firsts that may be alike."""
         if self._signatures is None:
             return []
-        found: list[tuple[int, int]] = self._signatures.candidates(self._threshold)
-        return found
+        return self._signatures.candidates(self._threshold)
 
     def _likeness(self, one: int, other: int) -> float:
         if self._last[0] != one:
