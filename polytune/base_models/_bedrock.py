@@ -29,6 +29,12 @@ no_continued_pre_training: Mapping[Customization, str] = {
     "which are retired; AWS's pages on preparing data no longer mention it. Use fine_tuning"
 }
 refusal_source = Source(f"{data_rules}: continued pre-training is not mentioned", read, ("refused",))
+file_names = r"[A-Za-z0-9_\-.]+\.jsonl"
+file_names_source = Source(
+    f"{guide}/fine-tuning-troubleshooting.html and {data_rules}: what a training file may be called",
+    read,
+    ("file_names",),
+)
 distillation_data = f"{guide}/distillation-prepare-datasets.html"
 distillation_source = Source(
     f"{distillation_data}; the size of the files: aws-samples/amazon-bedrock-samples @85fba9d, "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
-Platform = Literal["bedrock", "local"]
+from polytune.errors import DataError
+
 Customization = Literal["fine_tuning", "distillation", "reinforcement_fine_tuning", "continued_pre_training"]
 Capability = Literal[
     "system_prompt", "streaming", "tools", "reasoning", "image_input", "video_input", "document_input"
@@ -193,16 +195,13 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     """One model unit committed for a month."""
 
 
-class BaseModelEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything polytune knows of one base model."""
+class Offering(msgspec.Struct, frozen=True, kw_only=True):
+    """What one platform offers of a base model: its ids there, and how it is trained, called and deployed."""
 
-    name: str
-    """The name in YAML: the file's name, with dashes."""
-    title: str
-    """What tables call it."""
-    platform: Platform
     training_api: TrainingApi
-    """Through which API it is trained: Bedrock's own, the OpenAI-compatible one beside it, or here."""
+    """Through which API it is trained."""
+    untrained_because: str = ""
+    """Why polytune starts no training job through that API; '' when it does."""
     training_id: str | None
     """What a training job names; None for a model that is only a teacher."""
     inference_id: str
@@ -212,7 +211,43 @@ class BaseModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     other_ids: tuple[str, ...] = ()
     """Further ids that mean this model."""
     regions: tuple[str, ...]
-    """Where it can be trained, or invoked if it is only a teacher; empty for local models."""
+    """Where it can be trained, or invoked if it is only a teacher; empty for this machine."""
+    folder: str | None = None
+    """The folder of its weights and its tokenizer, for a model that a user has on this machine."""
+    file_names: str = ""
+    """What the name of a training file must match, as a regular expression; '' for any name."""
+    teacher_invocation: tuple[TeacherInvocation, ...] = ()
+    """How a distillation job may call it as a teacher; empty for a model that teaches nobody."""
+    deployments: tuple[DeploymentRoute, ...] = ()
+    """How a custom model made from it is put to use; empty when it needs no deployment, or cannot be made."""
+    price_family: str | None = None
+    """How AmazonBedrock's usage types in the AWS price list call it: NovaLite."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every id that means the model on this platform."""
+        found = (self.training_id, self.inference_id, self.profile_id, *self.other_ids)
+        return tuple(dict.fromkeys(each for each in found if each))
+
+    def takes_file_name(self, name: str) -> bool:
+        """Whether a training file may be called so."""
+        return not self.file_names or re.fullmatch(self.file_names, name) is not None
+
+    @property
+    def call_id(self) -> str:
+        """What a call names to ask the model itself: its profile where it has one, else its inference id."""
+        return self.profile_id or self.inference_id
+
+
+class BaseModelEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything polytune knows of one base model."""
+
+    name: str
+    """The name in YAML: the file's name, with dashes."""
+    title: str
+    """What tables call it."""
+    platforms: Mapping[str, Offering]
+    """The platforms that customize it, by their names in YAML; the usual one first, and never none."""
     customizations: tuple[Customization, ...]
     refused: Mapping[Customization, str] = {}
     """Customization types that one might expect, each with the reason why there are none."""
@@ -239,10 +274,6 @@ class BaseModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     reserved: Reserved
     teachers: tuple[str, ...]
     """The base models that may teach it in a distillation job, by name."""
-    teacher_invocation: tuple[TeacherInvocation, ...] = ()
-    """How a distillation job may call it as a teacher; empty for a model that teaches nobody."""
-    deployments: tuple[DeploymentRoute, ...] = ()
-    """How a custom model made from it is put to use; empty when it needs no deployment, or cannot be made."""
     context_tokens: int | None
     """What it can read and write in one call; None for models that make images or embeddings."""
     max_output_tokens: int | None = None
@@ -250,17 +281,26 @@ class BaseModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: tuple[Capability, ...]
     end_of_life: str | None = None
     """The date from which calls fail; None when none is announced."""
-    price_family: str | None = None
-    """How AmazonBedrock's usage types in the AWS price list call it: NovaLite."""
     prices: Prices | None
     """None for a model that runs on this machine, where nothing is charged."""
     sources: tuple[Source, ...]
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Every id that means this model."""
-        found = (self.training_id, self.inference_id, self.profile_id, *self.other_ids)
-        return tuple(dict.fromkeys(each for each in found if each))
+        """Every id that means this model, on any platform."""
+        return tuple(dict.fromkeys(each for offering in self.platforms.values() for each in offering.ids))
+
+    @property
+    def offering(self) -> Offering:
+        """That of the usual platform, for a question that names no platform."""
+        return next(iter(self.platforms.values()))
+
+    def on(self, platform: str) -> Offering:
+        """What the platform offers of it. Raises DataError when it offers nothing."""
+        if platform not in self.platforms:
+            known = " or ".join(self.platforms)
+            raise DataError(f"{self.title} is not available on platform '{platform}', only on {known}")
+        return self.platforms[platform]
 
     def limits_of(self, customization: Customization) -> Limits | None:
         """How much data a job of that type takes; None when there is no such job."""

@@ -42,5 +42,6 @@ def sources() -> tuple[Source, ...]:
         Source(_bedrock.hyperparameter_ranges, _bedrock.read, ("hyperparameters",)),
         Source(_bedrock.provisioned, _bedrock.read, ("deployments",)),
         _bedrock.refusal_source,
+        _bedrock.file_names_source,
         _bedrock.storage_source,
     )

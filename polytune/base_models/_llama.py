@@ -65,5 +65,6 @@ def sources() -> tuple[Source, ...]:
             ("inference_id", "profile_id", "max_output_tokens", "prices", "end_of_life", "capabilities"),
         ),
         _bedrock.refusal_source,
+        _bedrock.file_names_source,
         _bedrock.storage_source,
     )

@@ -110,5 +110,6 @@ def training_sources() -> tuple[Source, ...]:
         Source(_bedrock.litellm, read, ("max_output_tokens",)),
         Source("system inference profiles of the US, as in litellm 1.109.1 (PyPI)", read, ("profile_id",)),
         _bedrock.refusal_source,
+        _bedrock.file_names_source,
         _bedrock.storage_source,
     )

@@ -23,6 +23,9 @@ refused: Mapping[Customization, str] = {
     "jobs too stands in a notebook's comment alone",
     "distillation": "AWS lists no teacher for it",
 }
+untrained_because = (
+    "is fine-tuned through Bedrock's OpenAI-compatible endpoint, which polytune does not call yet"
+)
 
 
 def reinforcement() -> dict[str, Hyperparameter]:
@@ -44,7 +47,11 @@ def sources() -> tuple[Source, ...]:
             _bedrock.read,
             ("training_id", "regions", "customizations", "refused"),
         ),
-        Source(f"{_bedrock.guide}/fine-tuning-openai-apis.html", _bedrock.read, ("training_api", "refused")),
+        Source(
+            f"{_bedrock.guide}/fine-tuning-openai-apis.html",
+            _bedrock.read,
+            ("training_api", "untrained_because", "refused"),
+        ),
         Source(f"{_bedrock.guide}/fine-tuning-openai-job-create.html", _bedrock.read, ("reinforcement",)),
         Source(
             f"{_bedrock.guide}/rft-prepare-data-open-weight.html",
@@ -58,4 +65,5 @@ def sources() -> tuple[Source, ...]:
             ("inference_id", "context_tokens", "max_output_tokens", "capabilities", "prices"),
         ),
         _bedrock.refusal_source,
+        _bedrock.file_names_source,
     )

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from polytune.base_models import _bedrock
-from polytune.base_models.interface import BaseModelEntry, Limits, Prices, Reserved, Source, count, rate
+from polytune.base_models.interface import (
+    BaseModelEntry,
+    Limits,
+    Offering,
+    Prices,
+    Reserved,
+    Source,
+    count,
+    rate,
+)
 
 CLAUDE_3_HAIKU = BaseModelEntry(
     name="claude-3-haiku",
     title="Anthropic Claude 3 Haiku",
-    platform="bedrock",
-    training_api="bedrock",
-    training_id="anthropic.claude-3-haiku-20240307-v1:0:200k",
-    inference_id="anthropic.claude-3-haiku-20240307-v1:0",
-    regions=("us-west-2",),
+    platforms={
+        "bedrock": Offering(
+            training_api="bedrock",
+            training_id="anthropic.claude-3-haiku-20240307-v1:0:200k",
+            inference_id="anthropic.claude-3-haiku-20240307-v1:0",
+            regions=("us-west-2",),
+            file_names=_bedrock.file_names,
+            deployments=("provisioned",),
+        ),
+    },
     customizations=("fine_tuning",),
     refused={
         **_bedrock.no_continued_pre_training,
@@ -40,7 +54,6 @@ CLAUDE_3_HAIKU = BaseModelEntry(
     },
     reserved=Reserved(documented=("\nHuman:", "\nAssistant:")),
     teachers=(),
-    deployments=("provisioned",),
     context_tokens=200_000,
     max_output_tokens=4096,
     capabilities=("system_prompt", "streaming", "tools", "image_input", "document_input"),
@@ -74,6 +87,7 @@ CLAUDE_3_HAIKU = BaseModelEntry(
         ),
         Source(_bedrock.lifecycle, "2026-09-18", ("end_of_life",)),
         _bedrock.refusal_source,
+        _bedrock.file_names_source,
         _bedrock.storage_source,
     ),
 )

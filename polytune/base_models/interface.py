@@ -28,7 +28,7 @@ from polytune.base_models._facts import Limits as Limits
 from polytune.base_models._facts import Media as Media
 from polytune.base_models._facts import MediaKind as MediaKind
 from polytune.base_models._facts import Number as Number
-from polytune.base_models._facts import Platform as Platform
+from polytune.base_models._facts import Offering as Offering
 from polytune.base_models._facts import Prices as Prices
 from polytune.base_models._facts import Reserved as Reserved
 from polytune.base_models._facts import Source as Source
@@ -151,8 +151,14 @@ def for_directory(folder: Path) -> BaseModelEntry:
         LOCAL_DIRECTORY,
         name=folder.name,
         title=f"{folder.name} (local folder)",
-        training_id=str(folder),
-        inference_id=str(folder),
+        platforms={
+            "local": msgspec.structs.replace(
+                LOCAL_DIRECTORY.platforms["local"],
+                training_id=str(folder),
+                inference_id=str(folder),
+                folder=str(folder),
+            )
+        },
         context_tokens=config.max_position_embeddings,
         limits=_local_limits(config.max_position_embeddings),
     )
@@ -171,11 +177,14 @@ def _local_limits(context_tokens: int) -> Limits:
 LOCAL_DIRECTORY = BaseModelEntry(
     name="local-directory",
     title="a local Hugging Face folder",
-    platform="local",
-    training_api="local",
-    training_id="local-directory",
-    inference_id="local-directory",
-    regions=(),
+    platforms={
+        "local": Offering(
+            training_api="local",
+            training_id="local-directory",
+            inference_id="local-directory",
+            regions=(),
+        ),
+    },
     customizations=("fine_tuning",),
     formats=local_formats,
     blocks=(),

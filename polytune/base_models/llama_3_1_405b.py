@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from polytune.base_models import _bedrock
-from polytune.base_models.interface import BaseModelEntry, Prices, Reserved, Source
+from polytune.base_models.interface import BaseModelEntry, Offering, Prices, Reserved, Source
 
 LLAMA_3_1_405B = BaseModelEntry(
     name="llama-3-1-405b",
     title="Meta Llama 3.1 405B Instruct",
-    platform="bedrock",
-    training_api="bedrock",
-    training_id=None,
-    inference_id="meta.llama3-1-405b-instruct-v1:0",
-    profile_id="us.meta.llama3-1-405b-instruct-v1:0",
-    regions=("us-west-2",),
+    platforms={
+        "bedrock": Offering(
+            training_api="bedrock",
+            training_id=None,
+            inference_id="meta.llama3-1-405b-instruct-v1:0",
+            profile_id="us.meta.llama3-1-405b-instruct-v1:0",
+            regions=("us-west-2",),
+            teacher_invocation=("on_demand",),
+        ),
+    },
     customizations=(),
     formats=(),
     blocks=(),
@@ -21,7 +25,6 @@ LLAMA_3_1_405B = BaseModelEntry(
     hyperparameters=None,
     reserved=Reserved(),
     teachers=(),
-    teacher_invocation=("on_demand",),
     context_tokens=128_000,
     max_output_tokens=4096,
     capabilities=("system_prompt", "streaming", "tools", "document_input"),

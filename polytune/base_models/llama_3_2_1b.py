@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from polytune.base_models import _bedrock, _llama
-from polytune.base_models.interface import BaseModelEntry, Prices, Reserved, Source
+from polytune.base_models.interface import BaseModelEntry, Offering, Prices, Reserved, Source
 
 LLAMA_3_2_1B = BaseModelEntry(
     name="llama-3-2-1b",
     title="Meta Llama 3.2 1B Instruct",
-    platform="bedrock",
-    training_api="bedrock",
-    training_id="meta.llama3-2-1b-instruct-v1:0:128k",
-    inference_id="us.meta.llama3-2-1b-instruct-v1:0",
-    profile_id="us.meta.llama3-2-1b-instruct-v1:0",
-    other_ids=("meta.llama3-2-1b-instruct-v1:0",),
-    regions=("us-west-2",),
+    platforms={
+        "bedrock": Offering(
+            training_api="bedrock",
+            training_id="meta.llama3-2-1b-instruct-v1:0:128k",
+            inference_id="us.meta.llama3-2-1b-instruct-v1:0",
+            profile_id="us.meta.llama3-2-1b-instruct-v1:0",
+            other_ids=("meta.llama3-2-1b-instruct-v1:0",),
+            regions=("us-west-2",),
+            file_names=_bedrock.file_names,
+            deployments=("provisioned",),
+        ),
+    },
     customizations=("fine_tuning", "distillation"),
     refused=_bedrock.no_continued_pre_training,
     formats=_llama.conversation,
@@ -25,7 +30,6 @@ LLAMA_3_2_1B = BaseModelEntry(
     hyperparameters=_llama.hyperparameters(),
     reserved=Reserved(),
     teachers=("llama-3-1-405b", "llama-3-1-70b", "llama-3-3-70b"),
-    deployments=("provisioned",),
     context_tokens=128_000,
     max_output_tokens=4096,
     capabilities=("system_prompt", "streaming", "document_input"),

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from polytune.base_models import _bedrock, _llama
-from polytune.base_models.interface import BaseModelEntry, Prices, Reserved, Source
+from polytune.base_models.interface import BaseModelEntry, Offering, Prices, Reserved, Source
 
 LLAMA_3_3_70B = BaseModelEntry(
     name="llama-3-3-70b",
     title="Meta Llama 3.3 70B Instruct",
-    platform="bedrock",
-    training_api="bedrock",
-    training_id="meta.llama3-3-70b-instruct-v1:0:128k",
-    inference_id="us.meta.llama3-3-70b-instruct-v1:0",
-    profile_id="us.meta.llama3-3-70b-instruct-v1:0",
-    other_ids=("meta.llama3-3-70b-instruct-v1:0",),
-    regions=("us-west-2",),
+    platforms={
+        "bedrock": Offering(
+            training_api="bedrock",
+            training_id="meta.llama3-3-70b-instruct-v1:0:128k",
+            inference_id="us.meta.llama3-3-70b-instruct-v1:0",
+            profile_id="us.meta.llama3-3-70b-instruct-v1:0",
+            other_ids=("meta.llama3-3-70b-instruct-v1:0",),
+            regions=("us-west-2",),
+            file_names=_bedrock.file_names,
+            teacher_invocation=("profile",),
+            deployments=("on_demand",),
+            price_family="Llama3-3-70B",
+        ),
+    },
     customizations=("fine_tuning", "distillation"),
     refused=_bedrock.no_continued_pre_training,
     formats=_llama.conversation,
@@ -25,13 +32,10 @@ LLAMA_3_3_70B = BaseModelEntry(
     hyperparameters=_llama.hyperparameters(),
     reserved=Reserved(),
     teachers=("llama-3-1-405b",),
-    teacher_invocation=("profile",),
-    deployments=("on_demand",),
     context_tokens=128_000,
     max_output_tokens=4096,
     capabilities=("system_prompt", "streaming", "tools", "document_input"),
     end_of_life="2027-03-30",
-    price_family="Llama3-3-70B",
     prices=Prices(
         training_usd_per_1k_tokens=0.0033,
         custom_input_usd_per_1k_tokens=0.00072,

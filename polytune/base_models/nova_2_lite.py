@@ -8,6 +8,7 @@ from polytune.base_models.interface import (
     Hyperparameter,
     Limits,
     Media,
+    Offering,
     Prices,
     Source,
     count,
@@ -17,13 +18,19 @@ from polytune.base_models.interface import (
 NOVA_2_LITE = BaseModelEntry(
     name="nova-2-lite",
     title="Amazon Nova 2 Lite",
-    platform="bedrock",
-    training_api="bedrock",
-    training_id="amazon.nova-2-lite-v1:0:256k",
-    inference_id="us.amazon.nova-2-lite-v1:0",
-    profile_id="us.amazon.nova-2-lite-v1:0",
-    other_ids=("amazon.nova-2-lite-v1:0", "global.amazon.nova-2-lite-v1:0"),
-    regions=("us-east-1",),
+    platforms={
+        "bedrock": Offering(
+            training_api="bedrock",
+            training_id="amazon.nova-2-lite-v1:0:256k",
+            inference_id="us.amazon.nova-2-lite-v1:0",
+            profile_id="us.amazon.nova-2-lite-v1:0",
+            other_ids=("amazon.nova-2-lite-v1:0", "global.amazon.nova-2-lite-v1:0"),
+            regions=("us-east-1",),
+            file_names=_bedrock.file_names,
+            deployments=("on_demand", "provisioned"),
+            price_family="Nova2.0Lite",
+        ),
+    },
     customizations=("fine_tuning", "reinforcement_fine_tuning"),
     refused={
         **_bedrock.no_continued_pre_training,
@@ -83,7 +90,6 @@ NOVA_2_LITE = BaseModelEntry(
     },
     reserved=_nova.reserved_strings,
     teachers=(),
-    deployments=("on_demand", "provisioned"),
     context_tokens=256_000,
     max_output_tokens=64_000,
     capabilities=(
@@ -95,7 +101,6 @@ NOVA_2_LITE = BaseModelEntry(
         "video_input",
         "document_input",
     ),
-    price_family="Nova2.0Lite",
     prices=Prices(
         training_usd_per_1k_tokens=0.00378,
         input_usd_per_1k_tokens=0.00033,

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from polytune.base_models import _bedrock, _images
-from polytune.base_models.interface import BaseModelEntry, Prices, Reserved, Source, count, rate
+from polytune.base_models.interface import BaseModelEntry, Offering, Prices, Reserved, Source, count, rate
 
 NOVA_CANVAS = BaseModelEntry(
     name="nova-canvas",
     title="Amazon Nova Canvas",
-    platform="bedrock",
-    training_api="bedrock",
-    training_id="amazon.nova-canvas-v1:0",
-    inference_id="amazon.nova-canvas-v1:0",
-    regions=("us-east-1",),
+    platforms={
+        "bedrock": Offering(
+            training_api="bedrock",
+            training_id="amazon.nova-canvas-v1:0",
+            inference_id="amazon.nova-canvas-v1:0",
+            regions=("us-east-1",),
+            file_names=_bedrock.file_names,
+            deployments=("provisioned",),
+        ),
+    },
     customizations=("fine_tuning",),
     refused=_bedrock.no_continued_pre_training,
     formats=("image-caption",),
@@ -26,7 +31,6 @@ NOVA_CANVAS = BaseModelEntry(
     },
     reserved=Reserved(),
     teachers=(),
-    deployments=("provisioned",),
     context_tokens=None,
     capabilities=(),
     end_of_life="2026-09-30",

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from polytune.base_models import _bedrock, _nova
-from polytune.base_models.interface import BaseModelEntry, Prices, Source
+from polytune.base_models.interface import BaseModelEntry, Offering, Prices, Source
 
 NOVA_MICRO = BaseModelEntry(
     name="nova-micro",
     title="Amazon Nova Micro",
-    platform="bedrock",
-    training_api="bedrock",
-    training_id="amazon.nova-micro-v1:0:128k",
-    inference_id="us.amazon.nova-micro-v1:0",
-    profile_id="us.amazon.nova-micro-v1:0",
-    other_ids=(
-        "amazon.nova-micro-v1:0",
-        "amazon.nova-micro-v1:0:24k",
-    ),
-    regions=("us-east-1",),
+    platforms={
+        "bedrock": Offering(
+            training_api="bedrock",
+            training_id="amazon.nova-micro-v1:0:128k",
+            inference_id="us.amazon.nova-micro-v1:0",
+            profile_id="us.amazon.nova-micro-v1:0",
+            other_ids=(
+                "amazon.nova-micro-v1:0",
+                "amazon.nova-micro-v1:0:24k",
+            ),
+            regions=("us-east-1",),
+            file_names=_bedrock.file_names,
+            deployments=("on_demand", "provisioned"),
+            price_family="NovaMicro",
+        ),
+    },
     customizations=("fine_tuning", "distillation"),
     refused=_bedrock.no_continued_pre_training,
     formats=("bedrock-conversation-2024",),
@@ -28,11 +34,9 @@ NOVA_MICRO = BaseModelEntry(
     automatic=_nova.automatic(rows_per_warmup_step=640),
     reserved=_nova.reserved_strings,
     teachers=("nova-pro", "nova-premier"),
-    deployments=("on_demand", "provisioned"),
     context_tokens=128_000,
     max_output_tokens=10_000,
     capabilities=("system_prompt", "streaming", "tools"),
-    price_family="NovaMicro",
     prices=Prices(
         training_usd_per_1k_tokens=0.001,
         input_usd_per_1k_tokens=0.000035,

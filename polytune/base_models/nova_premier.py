@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from polytune.base_models import _bedrock, _nova
-from polytune.base_models.interface import BaseModelEntry, Prices, Reserved, Source
+from polytune.base_models.interface import BaseModelEntry, Offering, Prices, Reserved, Source
 
 NOVA_PREMIER = BaseModelEntry(
     name="nova-premier",
     title="Amazon Nova Premier",
-    platform="bedrock",
-    training_api="bedrock",
-    training_id=None,
-    inference_id="us.amazon.nova-premier-v1:0",
-    profile_id="us.amazon.nova-premier-v1:0",
-    other_ids=("amazon.nova-premier-v1:0",),
-    regions=("us-east-1",),
+    platforms={
+        "bedrock": Offering(
+            training_api="bedrock",
+            training_id=None,
+            inference_id="us.amazon.nova-premier-v1:0",
+            profile_id="us.amazon.nova-premier-v1:0",
+            other_ids=("amazon.nova-premier-v1:0",),
+            regions=("us-east-1",),
+            teacher_invocation=("profile",),
+        ),
+    },
     customizations=(),
     formats=(),
     blocks=(),
@@ -22,7 +26,6 @@ NOVA_PREMIER = BaseModelEntry(
     hyperparameters=None,
     reserved=Reserved(),
     teachers=(),
-    teacher_invocation=("profile",),
     context_tokens=1_000_000,
     max_output_tokens=10_000,
     capabilities=("system_prompt", "streaming", "tools", "image_input", "video_input", "document_input"),

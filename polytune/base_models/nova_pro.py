@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from polytune.base_models import _bedrock, _nova
-from polytune.base_models.interface import BaseModelEntry, Prices, Source
+from polytune.base_models.interface import BaseModelEntry, Offering, Prices, Source
 
 NOVA_PRO = BaseModelEntry(
     name="nova-pro",
     title="Amazon Nova Pro",
-    platform="bedrock",
-    training_api="bedrock",
-    training_id="amazon.nova-pro-v1:0:300k",
-    inference_id="amazon.nova-pro-v1:0",
-    profile_id="us.amazon.nova-pro-v1:0",
-    other_ids=("amazon.nova-pro-v1:0:24k",),
-    regions=("us-east-1",),
+    platforms={
+        "bedrock": Offering(
+            training_api="bedrock",
+            training_id="amazon.nova-pro-v1:0:300k",
+            inference_id="amazon.nova-pro-v1:0",
+            profile_id="us.amazon.nova-pro-v1:0",
+            other_ids=("amazon.nova-pro-v1:0:24k",),
+            regions=("us-east-1",),
+            file_names=_bedrock.file_names,
+            teacher_invocation=("on_demand", "profile"),
+            deployments=("on_demand", "provisioned"),
+            price_family="NovaPro",
+        ),
+    },
     customizations=("fine_tuning", "distillation"),
     refused=_bedrock.no_continued_pre_training,
     formats=("bedrock-conversation-2024",),
@@ -26,12 +33,9 @@ NOVA_PRO = BaseModelEntry(
     automatic=_nova.automatic(rows_per_warmup_step=320),
     reserved=_nova.reserved_strings,
     teachers=("nova-premier",),
-    teacher_invocation=("on_demand", "profile"),
-    deployments=("on_demand", "provisioned"),
     context_tokens=300_000,
     max_output_tokens=10_000,
     capabilities=("system_prompt", "streaming", "tools", "image_input", "video_input", "document_input"),
-    price_family="NovaPro",
     prices=Prices(
         input_usd_per_1k_tokens=0.0008,
         output_usd_per_1k_tokens=0.0032,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from polytune.base_models import _open_weight
-from polytune.base_models.interface import BaseModelEntry, Prices, Reserved
+from polytune.base_models import _bedrock, _open_weight
+from polytune.base_models.interface import BaseModelEntry, Offering, Prices, Reserved
 
 QWEN3_32B = BaseModelEntry(
     name="qwen3-32b",
     title="Qwen3 32B",
-    platform="bedrock",
-    training_api="openai_compatible",
-    training_id="qwen.qwen3-32b",
-    inference_id="qwen.qwen3-32b-v1:0",
-    regions=("us-west-2",),
+    platforms={
+        "bedrock": Offering(
+            training_api="openai_compatible",
+            untrained_because=_open_weight.untrained_because,
+            training_id="qwen.qwen3-32b",
+            inference_id="qwen.qwen3-32b-v1:0",
+            regions=("us-west-2",),
+            file_names=_bedrock.file_names,
+        ),
+    },
     customizations=("reinforcement_fine_tuning",),
     refused=_open_weight.refused,
     formats=(),

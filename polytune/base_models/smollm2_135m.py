@@ -5,6 +5,7 @@ from __future__ import annotations
 from polytune.base_models.interface import (
     BaseModelEntry,
     Limits,
+    Offering,
     Reserved,
     Source,
     count,
@@ -15,11 +16,14 @@ from polytune.base_models.interface import (
 SMOLLM2_135M = BaseModelEntry(
     name="smollm2-135m",
     title="SmolLM2-135M-Instruct (LoRA)",
-    platform="local",
-    training_api="local",
-    training_id="smollm2-135m",
-    inference_id="smollm2-135m",
-    regions=(),
+    platforms={
+        "local": Offering(
+            training_api="local",
+            training_id="smollm2-135m",
+            inference_id="smollm2-135m",
+            regions=(),
+        ),
+    },
     customizations=("fine_tuning",),
     formats=local_formats,
     blocks=(),

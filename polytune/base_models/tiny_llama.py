@@ -5,6 +5,7 @@ from __future__ import annotations
 from polytune.base_models.interface import (
     BaseModelEntry,
     Limits,
+    Offering,
     Reserved,
     Source,
     count,
@@ -15,11 +16,14 @@ from polytune.base_models.interface import (
 TINY_LLAMA = BaseModelEntry(
     name="tiny-llama",
     title="tiny-llama (from scratch, 0.92 M parameters)",
-    platform="local",
-    training_api="local",
-    training_id="tiny-llama",
-    inference_id="tiny-llama",
-    regions=(),
+    platforms={
+        "local": Offering(
+            training_api="local",
+            training_id="tiny-llama",
+            inference_id="tiny-llama",
+            regions=(),
+        ),
+    },
     customizations=("fine_tuning",),
     formats=local_formats,
     blocks=(),

@@ -6,6 +6,7 @@ from polytune.base_models import _bedrock, _images
 from polytune.base_models.interface import (
     BaseModelEntry,
     Hyperparameter,
+    Offering,
     Prices,
     Reserved,
     Source,
@@ -16,11 +17,16 @@ from polytune.base_models.interface import (
 TITAN_IMAGE_V2 = BaseModelEntry(
     name="titan-image-v2",
     title="Amazon Titan Image Generator G1 v2",
-    platform="bedrock",
-    training_api="bedrock",
-    training_id="amazon.titan-image-generator-v2:0",
-    inference_id="amazon.titan-image-generator-v2:0",
-    regions=("us-east-1", "us-west-2"),
+    platforms={
+        "bedrock": Offering(
+            training_api="bedrock",
+            training_id="amazon.titan-image-generator-v2:0",
+            inference_id="amazon.titan-image-generator-v2:0",
+            regions=("us-east-1", "us-west-2"),
+            file_names=_bedrock.file_names,
+            deployments=("provisioned",),
+        ),
+    },
     customizations=("fine_tuning",),
     refused=_bedrock.no_continued_pre_training,
     formats=("image-caption",),
@@ -34,7 +40,6 @@ TITAN_IMAGE_V2 = BaseModelEntry(
     },
     reserved=Reserved(),
     teachers=(),
-    deployments=("provisioned",),
     context_tokens=None,
     capabilities=(),
     end_of_life="2026-06-30",

@@ -104,7 +104,7 @@ def _agree(wish: Any, existing: Any, access: Any, settings: Settings, *, yes: bo
         account.agreed(f"{existing.name} serves {existing.model}. Put {wish.model.name} behind it?", yes)
     if existing is None and wish.kind == "provisioned":
         entry = part("platforms.bedrock.models").entry_of(wish.model.base)
-        live = part("aws.pricing").live_prices(access, entry.price_family) if entry else {}
+        live = part("aws.pricing").live_prices(access, entry.offering.price_family) if entry else {}
         price = part("platforms.bedrock.deploy").price_words(wish, settings, live)
         click.echo(
             f"{wish.units} model unit{'s' * (wish.units != 1)} of {wish.model.name}: {price}", err=True

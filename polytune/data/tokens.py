@@ -126,8 +126,8 @@ def counter_for(entry: BaseModelEntry | None) -> TokenCounter:
 
     Raises DataError for a local folder whose tokenizer cannot be read.
     """
-    if entry is not None and entry.platform == "local" and entry.training_id:
-        found = Path(entry.training_id) / tokenizer_file
+    if entry is not None and entry.offering.folder:
+        found = Path(entry.offering.folder) / tokenizer_file
         if found.is_file():
             return tokenizer_at(found)
     return EstimatedTokens()

@@ -71,11 +71,12 @@ def catalogued(config: ModelConfig, entry: BaseModelEntry) -> ModelConfig:
     """The configuration with what its base model's catalogue entry states."""
     given = tuple(c.removesuffix("_input") for c in entry.capabilities if c.endswith("_input"))
     answered = tuple(c.removesuffix("_output") for c in entry.capabilities if c.endswith("_output"))
+    offering = entry.platforms.get(config.platform, entry.offering)
     known = msgspec.structs.replace(
         config,
         base_title=entry.title,
-        base_inference_id=entry.inference_id,
-        training_api=entry.training_api,
+        base_inference_id=offering.inference_id,
+        training_api=offering.training_api,
         context_tokens=entry.context_tokens,
         max_output_tokens=entry.max_output_tokens,
         inputs=("text", *given),

@@ -53,11 +53,9 @@ def fitting_problems(
     known = entry.reinforcement if kind == "reinforcement_fine_tuning" else entry.hyperparameters
     if kind not in entry.customizations or (known is None and kind != "distillation"):
         return [*misplaced, FieldProblem("base_model", untunable(entry, kind))]
-    if platform == "bedrock" and entry.training_api != "bedrock":
-        what = (
-            f"{entry.title} is fine-tuned through Bedrock's OpenAI-compatible endpoint, which polytune does"
-            " not call yet. Choose another base model"
-        )
+    offering = entry.platforms.get(platform)
+    if offering is not None and offering.untrained_because:
+        what = f"{entry.title} {offering.untrained_because}. Choose another base model"
         return [*misplaced, FieldProblem("base_model", what)]
     return [*misplaced, *_range_problems(entry, kind, known or {}, values)]
 
@@ -193,11 +191,11 @@ def _schema_range(entry: BaseModelEntry, allowed: Hyperparameter | None, word: s
 
 
 def _platform_problems(entry: BaseModelEntry, platform: str) -> list[FieldProblem]:
-    if entry.platform == platform:
+    if platform in entry.platforms:
         return []
-    here = [name for name in BASE_MODELS.names() if BASE_MODELS.get(name).platform == platform]
-    what = f"{entry.name} is trained on {entry.platform}, not on {platform}"
-    remedy = f"Set `platform: {{kind: {entry.platform}}}`, or choose {', '.join(here)}"
+    here = [name for name in BASE_MODELS.names() if platform in BASE_MODELS.get(name).platforms]
+    what = f"{entry.name} is trained on {' or '.join(entry.platforms)}, not on {platform}"
+    remedy = f"Set `platform: {{kind: {next(iter(entry.platforms))}}}`, or choose {', '.join(here)}"
     return [FieldProblem("base_model", f"{what}. {remedy}")]
 
 

@@ -140,7 +140,9 @@ class Deploy(Step):
 
     def _check_route(self, base_model: str) -> None:
         """Raises StepFailed when AWS does not deploy custom models of that base so."""
-        routes = BASE_MODELS.get(base_model).deployments if base_model in BASE_MODELS.names() else ()
+        entry = BASE_MODELS.get(base_model) if base_model in BASE_MODELS.names() else None
+        offering = entry.platforms.get(self.platform.name) if entry else None
+        routes = offering.deployments if offering else ()
         if routes and self.spec.kind not in routes:
             raise StepFailed(
                 f"a custom {base_model} cannot be deployed {self.spec.kind}; set `kind: {routes[0]}`"

@@ -103,8 +103,9 @@ class Distill(Step):
 
     def key_facts(self) -> KeyFacts:
         """The ids of student and teacher, and what the environment decides."""
-        student = find_base_model(self.spec.base_model, Path())
-        teacher = find_base_model(self.spec.teacher_model, Path())
+        platform = self.spec.platform.kind
+        student = find_base_model(self.spec.base_model, Path()).on(platform)
+        teacher = find_base_model(self.spec.teacher_model, Path()).on(platform)
         around = self.platform.key_facts()
         ids = {"training_id": student.training_id, "teacher_id": teacher.inference_id}
         return KeyFacts({**ids, **around.facts}, environment=around.environment)

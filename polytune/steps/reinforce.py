@@ -138,7 +138,8 @@ class Reinforce(Step):
         """The hyperparameters in force, the base model's id, and what the environment decides."""
         around = self.platform.key_facts()
         entry = find_base_model(self.spec.base_model, Path())
-        facts: Facts = {"training_id": entry.training_id, "hyperparameters": self._hyperparameters()}
+        training_id = entry.on(self.spec.platform.kind).training_id
+        facts: Facts = {"training_id": training_id, "hyperparameters": self._hyperparameters()}
         return KeyFacts({**facts, **around.facts}, environment=around.environment)
 
     def _hyperparameters(self) -> dict[str, Number | str]:

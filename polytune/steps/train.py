@@ -123,7 +123,8 @@ class Train(Step):
         if not is_folder(self.spec.base_model):
             around = self.platform.key_facts()
             return KeyFacts(
-                {**facts, "training_id": entry.training_id, **around.facts}, environment=around.environment
+                {**facts, "training_id": entry.on(self.spec.platform.kind).training_id, **around.facts},
+                environment=around.environment,
             )
         folder = customizing.near(self.scope, self.spec.base_model)
         weights = [p for p in sorted(folder.iterdir()) if p.suffix in (".json", ".safetensors", ".model")]

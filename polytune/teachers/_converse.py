@@ -16,7 +16,7 @@ import msgspec
 from pydantic import AfterValidator, Field
 
 from polytune.asking.reply import Reply, Tokens
-from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, custom_model_arn, name_of
+from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, Offering, custom_model_arn, name_of
 from polytune.data.prices import prices_of
 from polytune.engine.budget import Cost
 from polytune.errors import DataError, PolytuneError
@@ -34,6 +34,8 @@ from polytune.teachers.interface import (
     plain_answer,
 )
 
+platform_name = "bedrock"
+"""The platform whose ids these teachers call."""
 tokens_per_million = 1_000_000
 catalogue_tokens = 1_000
 """Prices in the catalogue are for so many tokens."""
@@ -97,22 +99,24 @@ class ConverseSpec(TeacherSpec):
         entry = entry_of(self.model)
         if entry is None:
             return []
-        if entry.platform != "bedrock" or entry.context_tokens is None:
-            what = "does not run on Bedrock" if entry.platform != "bedrock" else "writes no text"
-            return [FieldProblem("model", f"{entry.title} {what}")]
+        offering = entry.platforms.get(platform_name)
+        if offering is None:
+            return [FieldProblem("model", f"{entry.title} does not run on Bedrock")]
+        if entry.context_tokens is None:
+            return [FieldProblem("model", f"{entry.title} writes no text")]
         found = []
         longest = entry.max_output_tokens
         if longest is not None and self.max_tokens > longest:
             found.append(FieldProblem("max_tokens", f"{entry.title} writes {longest:,} tokens at most"))
-        if self.model == entry.name and _needs_another_profile(entry, self.region):
-            what = f"'{entry.name}' means {entry.profile_id}, which is not called from {self.region}"
+        if self.model == entry.name and _needs_another_profile(offering, self.region):
+            what = f"'{entry.name}' means {offering.profile_id}, which is not called from {self.region}"
             found.append(FieldProblem("model", f"{what}: name the model's id or profile there"))
         return found
 
 
-def _needs_another_profile(entry: BaseModelEntry, region: str) -> bool:
+def _needs_another_profile(offering: Offering, region: str) -> bool:
     american = region.startswith("us-") and not region.startswith("us-gov-")
-    return bool(entry.profile_id) and not american
+    return bool(offering.profile_id) and not american
 
 
 class _Text(msgspec.Struct, frozen=True):
@@ -163,7 +167,7 @@ class ConverseTeacher(Teacher):
     def model_id(self) -> str:
         """What calls name: the profile behind a name of the catalogue, anything else as it was stated."""
         if self.entry is not None and self.asking.model == self.entry.name:
-            return self.entry.profile_id or self.entry.inference_id
+            return self.entry.on(platform_name).call_id
         return self.asking.model
 
     def endpoint(self) -> str:

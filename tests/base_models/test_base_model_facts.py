@@ -24,7 +24,7 @@ from polytune.formats.interface import FORMATS
 from polytune.registry import UnknownMember
 
 NAMES = BASE_MODELS.names()
-UNSOURCED = {"name", "title", "platform", "sources"}
+UNSOURCED = {"name", "title", "platforms", "folder", "sources"}
 MEDIA = ("image", "video", "document")
 DATE = re.compile(r"20\d\d(-\d\d(-\d\d)?)?")
 
@@ -76,9 +76,13 @@ def test_an_unknown_model_gets_the_nearest_name() -> None:
 def test_every_stated_fact_has_a_source_and_a_date(name: str) -> None:
     """Each field that states something is covered by a source with a date; sources cover real fields only."""
     model = entry(name)
-    fields = {field.name for field in msgspec.structs.fields(BaseModelEntry)}
-    empty: tuple[object, ...] = (None, (), {}, Reserved())
-    stated = {field for field in fields - UNSOURCED if getattr(model, field) not in empty}
+    parts = (model, *model.platforms.values())
+    fields = {field.name for part in parts for field in msgspec.structs.fields(type(part))}
+    empty: tuple[object, ...] = (None, "", (), {}, Reserved())
+    stated = {
+        field for part in parts for field in part.__struct_fields__ if getattr(part, field) not in empty
+    }
+    stated -= UNSOURCED
 
     covered = {field for source in model.sources for field in source.covers}
 
@@ -109,9 +113,10 @@ def test_a_teacher_can_be_called_where_its_students_are_trained(name: str) -> No
     model = entry(name)
     students = [entry(each) for each in NAMES if name in entry(each).teachers]
 
-    assert bool(model.teacher_invocation) == bool(students)
-    assert model.profile_id or "profile" not in model.teacher_invocation
-    assert all(set(student.regions) <= set(model.regions) for student in students)
+    offering = model.offering
+    assert bool(offering.teacher_invocation) == bool(students)
+    assert offering.profile_id or "profile" not in offering.teacher_invocation
+    assert all(set(student.offering.regions) <= set(offering.regions) for student in students)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -119,13 +124,16 @@ def test_a_trainable_model_has_all_that_training_needs(name: str) -> None:
     """Every customization type has its limits and layouts; fine-tuning and reinforcement their parameters."""
     model = entry(name)
 
-    assert bool(model.training_id) == bool(model.customizations)
+    for offering in model.platforms.values():
+        assert bool(offering.training_id) == bool(model.customizations)
+        assert bool(offering.deployments) == (
+            offering.training_api == "bedrock" and bool(model.customizations)
+        )
     for customization in model.customizations:
         assert model.limits_of(customization) is not None
         assert model.formats_of(customization)
     assert bool(model.hyperparameters) == ("fine_tuning" in model.customizations)
     assert bool(model.reinforcement) == ("reinforcement_fine_tuning" in model.customizations)
-    assert bool(model.deployments) == (model.training_api == "bedrock" and bool(model.customizations))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -135,7 +143,7 @@ def test_what_is_refused_is_not_offered(name: str) -> None:
 
     assert not set(model.customizations) & set(model.refused)
     assert not {*model.other_limits, *model.other_formats} - set(model.customizations)
-    if model.platform == "bedrock" and model.customizations:
+    if "bedrock" in model.platforms and model.customizations:
         assert "Titan Text" in model.refused["continued_pre_training"]
 
 
@@ -230,18 +238,19 @@ def test_limits_are_ordered(name: str) -> None:
         assert (limits.max_caption_characters is not None) == ("image-caption" in model.formats)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if entry(name).platform == "bedrock"])
+@pytest.mark.parametrize("name", [name for name in NAMES if "bedrock" in entry(name).platforms])
 def test_bedrock_ids_are_ones_that_the_api_takes(name: str) -> None:
     """Ids fit the service model's patterns; a training id with a context suffix is no inference id."""
     model = entry(name)
+    offering = model.on("bedrock")
 
-    if model.training_id is not None:
-        assert BASE_MODEL_IDENTIFIER.fullmatch(model.training_id)
-    assert all(MODEL_ID.fullmatch(each) for each in model.ids)
-    assert not re.search(r":\d+k$", model.inference_id)
-    assert model.profile_id is None or re.fullmatch(r"us\.[a-z]+\..+", model.profile_id)
-    assert set(model.regions) <= {"us-east-1", "us-west-2"}
-    assert model.regions
+    if offering.training_id is not None:
+        assert BASE_MODEL_IDENTIFIER.fullmatch(offering.training_id)
+    assert all(MODEL_ID.fullmatch(each) for each in offering.ids)
+    assert not re.search(r":\d+k$", offering.inference_id)
+    assert offering.profile_id is None or re.fullmatch(r"us\.[a-z]+\..+", offering.profile_id)
+    assert set(offering.regions) <= {"us-east-1", "us-west-2"}
+    assert offering.regions
     assert model.end_of_life is None or re.fullmatch(r"20\d\d-\d\d-\d\d", model.end_of_life)
 
 
@@ -291,7 +300,7 @@ def test_a_local_folder_takes_its_context_from_its_config(tmp_path: Path) -> Non
 
     model = for_directory(folder)
 
-    assert (model.name, model.platform, model.training_id) == ("my-model", "local", str(folder))
+    assert (model.name, model.on("local").training_id) == ("my-model", str(folder))
     assert model.context_tokens == 4096
     assert model.limits is not None
     assert model.limits.max_tokens_per_row == 4096
@@ -305,3 +314,22 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, content: str | Non
 
     with pytest.raises(DataError, match=r"not a Hugging Face model folder: .*tiny-llama"):
         for_directory(tmp_path)
+
+
+def test_a_platform_without_the_model_is_named_with_those_that_have_it() -> None:
+    """What a platform offers is looked up by its name, and a platform without the model is an error."""
+    model = entry("nova-lite")
+
+    assert model.on("bedrock") is model.offering
+    with pytest.raises(DataError, match=r"'local', only on bedrock"):
+        model.on("local")
+
+
+def test_the_ids_of_a_model_are_those_of_all_its_platforms() -> None:
+    """A model on two platforms answers to the ids of both, and its usual platform is the first."""
+    nova, tiny = entry("nova-lite").on("bedrock"), entry("tiny-llama").on("local")
+    both = msgspec.structs.replace(entry("nova-lite"), platforms={"local": tiny, "bedrock": nova})
+
+    assert both.ids == (*tiny.ids, *nova.ids)
+    assert both.offering is tiny
+    assert (tiny.takes_file_name("my rows.jsonl"), nova.takes_file_name("my rows.jsonl")) == (True, False)

@@ -102,7 +102,7 @@ def test_info_shows_facts_with_their_sources(space: Space) -> None:
     assert "1 to 5, default 2   sent as epochCount" in shown.out
     assert "docs.aws.amazon.com" in shown.out
     assert "unknown" in shown.out
-    assert found["training_id"] == "amazon.nova-lite-v1:0:300k"
+    assert found["platforms"]["bedrock"]["training_id"] == "amazon.nova-lite-v1:0:300k"
     assert len(found["sources"]) == len(BASE_MODELS.get("nova-lite").sources)
     assert "continued pre training" in shown.out
 

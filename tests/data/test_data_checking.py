@@ -254,7 +254,7 @@ def test_a_name_that_bedrock_refuses_is_a_warning(tmp_path: Path) -> None:
     path = rows(tmp_path / "my rows.jsonl", 8)
 
     assert told(checked(path)) == [
-        "warning file-name my rows.jsonl: Bedrock does not take the name 'my rows.jsonl'"
+        "warning file-name my rows.jsonl: bedrock does not take the name 'my rows.jsonl'"
     ]
     assert told(checked(path, base_model="tiny-llama")) == []
 

@@ -22,8 +22,8 @@ def test_every_fact_is_the_catalogues(entry: BaseModelEntry) -> None:
     found = catalogued(unknown, entry)
 
     assert found.base_title == entry.title
-    assert found.base_inference_id == entry.inference_id
-    assert found.training_api == entry.training_api
+    assert found.base_inference_id == entry.offering.inference_id
+    assert found.training_api == entry.offering.training_api
     assert found.context_tokens == entry.context_tokens
     assert found.max_output_tokens == entry.max_output_tokens
     assert found.capabilities == entry.capabilities

@@ -31,12 +31,13 @@ def counter_for(entry: Any, file: Path, *, offline: bool) -> Any:
     settings = settings_of(None)
     stated = part("platforms.bedrock.platform").credential_variables
     asked = any(settings.environment.get(name) for name in stated)
-    if offline or not asked or entry is None or entry.platform != "bedrock":
+    offering = entry.platforms.get("bedrock") if entry is not None else None
+    if offline or not asked or offering is None:
         return here
     region = region_of(settings, None)
-    access = access_to(settings, region if region in entry.regions else entry.regions[0])
+    access = access_to(settings, region if region in offering.regions else offering.regions[0])
     try:
-        exact = part("platforms.bedrock.tokens").BedrockTokens(access, entry.inference_id)
+        exact = part("platforms.bedrock.tokens").BedrockTokens(access, offering.inference_id)
         return part("data.tokens").CalibratedTokens(exact, _texts(file))
     except PolytuneError as error:
         click.echo(f"tokens are estimated: {error}", err=True)

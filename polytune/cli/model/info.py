@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from polytune.base_models.interface import BaseModelEntry, Hyperparameter, Limits, find_base_model
+from polytune.base_models.interface import BaseModelEntry, Hyperparameter, Limits, Offering, find_base_model
 from polytune.cli import _account as account
 from polytune.cli import options
 from polytune.cli._table import table
@@ -34,9 +34,10 @@ def command(name: str, live_prices: bool, region: str | None, workspace: Path | 
     entry = find_base_model(name, Path.cwd())
     prices = msgspec.to_builtins(prices_of(entry, settings)) if entry.prices else {}
     looked_up = {}
-    if live_prices and entry.price_family:
+    family = next((each.price_family for each in entry.platforms.values() if each.price_family), None)
+    if live_prices and family:
         access = account.access_to(settings, account.region_of(settings, region))
-        looked_up = part("aws.pricing").live_prices(access, entry.price_family)
+        looked_up = part("aws.pricing").live_prices(access, family)
         if not looked_up:
             click.echo("the price list could not be asked, or does not have this model", err=True)
     prices |= looked_up
@@ -47,7 +48,7 @@ def command(name: str, live_prices: bool, region: str | None, workspace: Path | 
 
 
 def _lines(entry: BaseModelEntry, prices: Mapping[str, Any], live: Mapping[str, float]) -> Iterator[str]:
-    yield f"{entry.name}   {entry.title}   {entry.platform}"
+    yield f"{entry.name}   {entry.title}   {', '.join(entry.platforms)}"
     yield from _labelled(_identity(entry))
     for kind in entry.customizations:
         yield f"{kind.replace('_', ' ')}"
@@ -67,17 +68,24 @@ def _lines(entry: BaseModelEntry, prices: Mapping[str, Any], live: Mapping[str, 
 
 
 def _identity(entry: BaseModelEntry) -> Iterator[tuple[str, str]]:
-    yield "training id", entry.training_id or "none: it cannot be trained"
-    yield "inference id", entry.inference_id
-    yield "profile", entry.profile_id or unknown
-    if entry.other_ids:
-        yield "also known as", ", ".join(entry.other_ids)
-    yield "regions", ", ".join(entry.regions) or "this machine"
+    for platform, offering in entry.platforms.items():
+        if len(entry.platforms) > 1:
+            yield "platform", platform
+        yield from _offered(offering)
     yield "context", f"{entry.context_tokens:,} tokens" if entry.context_tokens else unknown
     yield "longest answer", f"{entry.max_output_tokens:,} tokens" if entry.max_output_tokens else unknown
     yield "capabilities", ", ".join(entry.capabilities)
-    yield "deployment", ", ".join(entry.deployments) or "needs none, or has none"
     yield "end of life", entry.end_of_life or "none announced"
+
+
+def _offered(offering: Offering) -> Iterator[tuple[str, str]]:
+    yield "training id", offering.training_id or "none: it cannot be trained"
+    yield "inference id", offering.inference_id
+    yield "profile", offering.profile_id or unknown
+    if offering.other_ids:
+        yield "also known as", ", ".join(offering.other_ids)
+    yield "regions", ", ".join(offering.regions) or "this machine"
+    yield "deployment", ", ".join(offering.deployments) or "needs none, or has none"
 
 
 def _training(entry: BaseModelEntry, kind: Any) -> Iterator[tuple[str, str]]:

@@ -38,7 +38,7 @@ class Live:
 
     def presence(self, entry: BaseModelEntry) -> str:
         """What the region has of the model; '' for a local one, or when nobody could be asked."""
-        if self.failure or entry.platform != "bedrock":
+        if self.failure or "bedrock" not in entry.platforms:
             return ""
         found = [self.customizations[each] for each in entry.ids if each in self.customizations]
         return customized if any(found) else invoked if found else absent
@@ -110,8 +110,8 @@ def _others(
 
 def _row(entry: BaseModelEntry, live: Live) -> list[str]:
     types = ", ".join(each.replace("_", " ") for each in entry.customizations) or "teacher only"
-    where = ", ".join(entry.regions) or "this machine"
-    if entry.training_api == "openai_compatible":
+    where = "; ".join(", ".join(each.regions) or "this machine" for each in entry.platforms.values())
+    if entry.customizations and all(each.untrained_because for each in entry.platforms.values()):
         types += " (OpenAI-compatible endpoint, not called by polytune)"
     return [entry.name, entry.title, types, where, live.presence(entry)]
 
@@ -122,7 +122,7 @@ def _pairs(entries: Sequence[BaseModelEntry], live: Live) -> Iterator[list[str]]
             teacher = BASE_MODELS.get(name)
             presence = f"teacher {live.presence(teacher)}, student {live.presence(student)}"
             told = presence if live.presence(student) else ""
-            yield [f"{name} teaches", student.name, student.training_id or "", told]
+            yield [f"{name} teaches", student.name, student.offering.training_id or "", told]
 
 
 def _source(live: Live) -> str:
@@ -145,10 +145,10 @@ def _as_json(
             {
                 "name": entry.name,
                 "title": entry.title,
-                "training_id": entry.training_id,
-                "inference_id": entry.inference_id,
+                "training_id": entry.offering.training_id,
+                "inference_id": entry.offering.inference_id,
                 "customizations": entry.customizations,
-                "regions": entry.regions,
+                "regions": entry.offering.regions,
                 "live": live.presence(entry),
             }
             for entry in entries

@@ -9,7 +9,6 @@ the first few of each rule.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from polytune.errors import DataError
 from polytune.formats.interface import Finding, Severity
 
 most_files = 7
-file_name = re.compile(r"[A-Za-z0-9_\-.]+\.jsonl")
 
 
 def check_dataset(
@@ -193,9 +191,11 @@ class FileCheck:
         self._add(line, "duplicate-row", "warning", ("prompt and answer stand earlier in the file", fix))
 
     def _name(self) -> None:
-        """Bedrock takes file names of few characters only."""
-        if self.check.rules.entry.platform == "bedrock" and not file_name.fullmatch(self.path.name):
-            what = f"Bedrock does not take the name '{self.path.name}'"
+        """A name that a platform of the base model refuses, as Bedrock does one with a space."""
+        offered = self.check.rules.entry.platforms.items()
+        refusing = [name for name, each in offered if not each.takes_file_name(self.path.name)]
+        if refusing:
+            what = f"{' and '.join(refusing)} does not take the name '{self.path.name}'"
             fix = "Use letters, digits, _ - and . only, ending in .jsonl."
             self._add(0, "file-name", "warning", (what, fix))
 

@@ -102,14 +102,14 @@ def _named(identifier: str, region: str) -> Mind:
     found = find_foundation(bare if through_profile else identifier, region)
     if found is None or found.trainable:
         raise not_found(unknown_model)
-    wants_profile = geography.match(found.entry.inference_id) and found.model_id not in both_ways
+    wants_profile = geography.match(found.offering.inference_id) and found.model_id not in both_ways
     if wants_profile and not through_profile:
         raise invalid(_wants_more(identifier))
     return _foundation(found)
 
 
 def _foundation(found: Foundation) -> Mind:
-    return Mind(found.model_id, teaches=found.entry.training_id is None)
+    return Mind(found.model_id, teaches=found.offering.training_id is None)
 
 
 def _wants_more(identifier: str) -> str:

@@ -18,9 +18,12 @@ from polytune.base_models.interface import (
     Customization,
     Hyperparameter,
     Limits,
+    Offering,
     profile_prefix,
 )
 
+platform_name = "bedrock"
+"""The platform that is emulated, by its name in YAML."""
 customization_words: Mapping[str, Customization] = {
     "FINE_TUNING": "fine_tuning",
     "DISTILLATION": "distillation",
@@ -48,6 +51,11 @@ class Foundation:
     entry: BaseModelEntry
     trainable: bool
     """Whether it is the customizable variant; the other one is for inference."""
+
+    @property
+    def offering(self) -> Offering:
+        """What Bedrock offers of it."""
+        return self.entry.on(platform_name)
 
     @property
     def provider(self) -> str:
@@ -85,12 +93,12 @@ class Foundation:
     @property
     def inference_types(self) -> tuple[str, ...]:
         """How it is invoked: a customizable variant only through provisioned throughput."""
-        entry = self.entry
+        offering = self.offering
         found = ["PROVISIONED"] if self.trainable else []
-        if profile_prefix.sub("", entry.inference_id) == self.model_id:
-            if entry.inference_id == self.model_id or "on_demand" in entry.teacher_invocation:
+        if profile_prefix.sub("", offering.inference_id) == self.model_id:
+            if offering.inference_id == self.model_id or "on_demand" in offering.teacher_invocation:
                 found.insert(0, "ON_DEMAND")
-            if entry.profile_id is not None:
+            if offering.profile_id is not None:
                 found.append("INFERENCE_PROFILE")
         return tuple(found)
 
@@ -114,7 +122,7 @@ class Foundation:
 
     def here(self, region: str) -> bool:
         """Whether it is listed in a region; inference ids are listed everywhere."""
-        return not self.trainable or region in self.entry.regions
+        return not self.trainable or region in self.offering.regions
 
 
 @cache
@@ -122,9 +130,10 @@ def foundations() -> Mapping[str, Foundation]:
     """Every foundation model of the catalogue by its id, in the catalogue's order."""
     found: dict[str, Foundation] = {}
     for entry in bedrock_entries():
-        if entry.training_id is not None and entry.training_api == "bedrock":
-            found[entry.training_id] = Foundation(entry.training_id, entry, trainable=True)
-        plain = profile_prefix.sub("", entry.inference_id)
+        offering = entry.on(platform_name)
+        if offering.training_id is not None and not offering.untrained_because:
+            found[offering.training_id] = Foundation(offering.training_id, entry, trainable=True)
+        plain = profile_prefix.sub("", offering.inference_id)
         found.setdefault(plain, Foundation(plain, entry, trainable=False))
     return found
 
@@ -134,9 +143,10 @@ def profiles() -> Mapping[str, Foundation]:
     """The inference model behind every system inference profile of the catalogue, by the profile's id."""
     found: dict[str, Foundation] = {}
     for entry in bedrock_entries():
-        for each in entry.ids:
+        offering = entry.on(platform_name)
+        for each in offering.ids:
             if profile_prefix.match(each):
-                found[each] = foundations()[profile_prefix.sub("", entry.inference_id)]
+                found[each] = foundations()[profile_prefix.sub("", offering.inference_id)]
     return found
 
 
@@ -144,7 +154,7 @@ def profiles() -> Mapping[str, Foundation]:
 def bedrock_entries() -> tuple[BaseModelEntry, ...]:
     """The entries of models that Bedrock's own API serves."""
     entries = map(BASE_MODELS.get, BASE_MODELS.names())
-    return tuple(entry for entry in entries if entry.platform == "bedrock")
+    return tuple(entry for entry in entries if platform_name in entry.platforms)
 
 
 def find_foundation(identifier: str, region: str) -> Foundation | None:
@@ -166,5 +176,5 @@ def find_teacher(identifier: str, region: str) -> Foundation | None:
     """The model that a distillation job names as its teacher, called as it may be; None for none."""
     profile, plain = find_profile(identifier), find_foundation(identifier, region)
     if profile is not None:
-        return profile if "profile" in profile.entry.teacher_invocation else None
-    return plain if plain is not None and "on_demand" in plain.entry.teacher_invocation else None
+        return profile if "profile" in profile.offering.teacher_invocation else None
+    return plain if plain is not None and "on_demand" in plain.offering.teacher_invocation else None

@@ -129,7 +129,7 @@ class Deployments(Area):
             raise not_found("The provided model was not found.")
         if model.status(call.now) != "Active":
             raise invalid("The provided model is not in an active state.")
-        if model.base is not None and "on_demand" not in model.base.entry.deployments:
+        if model.base is not None and "on_demand" not in model.base.offering.deployments:
             raise invalid(f"On-demand deployment is not supported for models based on {model.base.model_id}.")
         return model
 

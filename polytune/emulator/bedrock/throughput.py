@@ -119,7 +119,7 @@ class Throughput(Area):
                     raise invalid("The provided model is not in an active state.")
                 if model.base is None:
                     return model.arn, model.arn
-                if "provisioned" not in model.base.entry.deployments:
+                if "provisioned" not in model.base.offering.deployments:
                     raise invalid(f"Provisioned throughput is not supported for {model.base.model_id}.")
                 return model.arn, foundation_arn(call.region, model.base.model_id)
         base = find_foundation(wanted, call.region)

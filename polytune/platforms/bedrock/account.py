@@ -38,6 +38,7 @@ from polytune.platforms.bedrock.failures import calling
 from polytune.platforms.bedrock.invoker import ConverseInvoker, base_target, custom_target
 from polytune.platforms.bedrock.media import problems as media_problems
 from polytune.platforms.bedrock.prices import refresh
+from polytune.platforms.bedrock.requests import platform_name
 from polytune.platforms.interface import (
     Collected,
     Customization,
@@ -123,9 +124,10 @@ class Account:
     def customization(self, ask: Customization, uris: Mapping[str, str]) -> Job:
         """CreateModelCustomizationJob. Raises StepFailed where the region has no such customization."""
         entry = self._entry(ask.base_model)
-        if self.places.region not in entry.regions:
+        regions = entry.on(platform_name).regions
+        if self.places.region not in regions:
             raise StepFailed(
-                f"{entry.title} is customized in {', '.join(entry.regions)}, not in {self.places.region}."
+                f"{entry.title} is customized in {', '.join(regions)}, not in {self.places.region}."
                 " Set platform.region, with a bucket there"
             )
         teacher = self._entry(ask.teaching.teacher_model) if ask.teaching else None
@@ -210,7 +212,7 @@ class Account:
         facts = model.artifact.facts
         if model.base:
             entry = self._entry(str(facts["base_model"]))
-            target = base_target(entry.profile_id or entry.inference_id, self._prices(entry))
+            target = base_target(entry.on(platform_name).call_id, self._prices(entry))
         elif "invocation_arn" not in facts:
             raise StepFailed(
                 "a custom model answers on Bedrock only when deployed: add `deploy: {}` to steps"
@@ -266,5 +268,6 @@ def _teacher_id(teacher: BaseModelEntry | None) -> str:
     """How a distillation job names its teacher: by profile where that is the only way, else by id."""
     if teacher is None:
         return ""
-    by_id = "on_demand" in teacher.teacher_invocation or teacher.profile_id is None
-    return teacher.inference_id if by_id else str(teacher.profile_id)
+    offering = teacher.on(platform_name)
+    by_id = "on_demand" in offering.teacher_invocation or offering.profile_id is None
+    return offering.inference_id if by_id else str(offering.profile_id)

@@ -19,6 +19,7 @@ from polytune.data.prices import prices_of
 from polytune.errors import UsageError
 from polytune.platforms.bedrock import requests as requests
 from polytune.platforms.bedrock.models import Model, entry_of
+from polytune.platforms.bedrock.requests import platform_name
 from polytune.platforms.bedrock.resources import Inventory, Remote, deployment, polytunes, provisioned
 from polytune.platforms.interface import Deploying, Label
 from polytune.settings import Settings
@@ -49,8 +50,9 @@ class Wish:
         if self.model.status not in ("", "Active"):
             return f"{self.model.name} is {self.model.status}; only an active model can be deployed"
         entry = entry_of(self.model.base)
-        if entry and entry.deployments and self.kind not in entry.deployments:
-            other = entry.deployments[0]
+        routes = entry.on(platform_name).deployments if entry else ()
+        if entry and routes and self.kind not in routes:
+            other = routes[0]
             return f"a custom {entry.name} cannot be deployed {self.kind}; use --kind {other}"
         if self.kind == "on_demand" and (self.units != 1 or self.commitment != "none"):
             return "--units and --commitment are for --kind provisioned"

@@ -19,6 +19,7 @@ from polytune.aws.failures import AwsFailure, Missing
 from polytune.aws.objects import Objects
 from polytune.aws.policies import bedrock, service_policy
 from polytune.errors import PolytuneError
+from polytune.platforms.bedrock.requests import platform_name
 from polytune.platforms.bedrock.requirements import Training, Wants
 from polytune.platforms.bedrock.resources import (
     Inventory,
@@ -217,9 +218,10 @@ class Examination:
         if entry is None:
             return ok(what, training.base_model)
         region = self.wants.places.region
-        if region not in entry.regions:
-            fix = f"Set platform.region to {' or '.join(entry.regions)}, with a bucket there"
-            return wrong(what, f"{entry.name} is customized in {', '.join(entry.regions)}", fix)
+        regions = entry.on(platform_name).regions
+        if region not in regions:
+            fix = f"Set platform.region to {' or '.join(regions)}, with a bucket there"
+            return wrong(what, f"{entry.name} is customized in {', '.join(regions)}", fix)
         if entry.has_ended(f"{datetime.now(UTC):%Y-%m-%d}"):
             return wrong(what, f"{entry.name} ended on {entry.end_of_life}", "Choose another base model")
         return _there(what, entry.ids, live)

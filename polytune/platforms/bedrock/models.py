@@ -22,6 +22,7 @@ from polytune.data.prices import prices_of
 from polytune.engine.artifacts import Facts
 from polytune.errors import PolytuneError, UsageError
 from polytune.platforms.bedrock.invoker import Target, base_target, custom_target
+from polytune.platforms.bedrock.requests import platform_name
 from polytune.platforms.bedrock.resources import (
     Inventory,
     Remote,
@@ -108,11 +109,10 @@ class Models:
         return self._deployed(remote) if remote else self._owned(name)
 
     def _base(self, name: str, entry: BaseModelEntry) -> Answering:
-        if entry.platform != "bedrock":
+        offering = entry.platforms.get(platform_name)
+        if offering is None:
             raise UsageError(f"{entry.title} answers on this machine only: name a run that trained it")
-        asked = (
-            name if name not in (entry.name, entry.training_id) else entry.profile_id or entry.inference_id
-        )
+        asked = name if name not in (entry.name, offering.training_id) else offering.call_id
         prices = prices_of(entry, self.settings)
         target = base_target(asked, prices) if prices else Target(asked, None, None)
         return Answering(target, entry.name, custom=False)

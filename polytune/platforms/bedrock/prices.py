@@ -11,6 +11,7 @@ from polytune.aws.pricing import live_prices
 from polytune.base_models.interface import BASE_MODELS
 from polytune.data.prices import price_list
 from polytune.files import write_whole
+from polytune.platforms.bedrock.requests import platform_name
 from polytune.settings import Settings
 
 kept_seconds = 24 * 3600
@@ -24,8 +25,9 @@ def refresh(access: Access, settings: Settings) -> None:
     found: dict[str, dict[str, float]] = {}
     for name in BASE_MODELS.names():
         entry = BASE_MODELS.get(name)
-        if entry.price_family and access.region in entry.regions:
-            prices = live_prices(access, entry.price_family)
+        offering = entry.platforms.get(platform_name)
+        if offering and offering.price_family and access.region in offering.regions:
+            prices = live_prices(access, offering.price_family)
             if not prices and not found:
                 return
             found[name] = prices

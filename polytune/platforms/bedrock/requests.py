@@ -14,6 +14,8 @@ from polytune.base_models.interface import BaseModelEntry
 from polytune.engine.artifacts import Facts
 from polytune.platforms.interface import Customization, Deploying, Importing, Label
 
+platform_name = "bedrock"
+"""What YAML and the catalogue of base models call this platform."""
 commitments = {"one_month": "OneMonth", "six_months": "SixMonths"}
 customization_types = {
     "fine_tuning": "FINE_TUNING",
@@ -51,7 +53,7 @@ def customization(
     """CreateModelCustomizationJob."""
     members: dict[str, Any] = {
         "customizationType": customization_types[ask.kind],
-        "baseModelIdentifier": ask.starts_from or entry.training_id,
+        "baseModelIdentifier": ask.starts_from or entry.on(platform_name).training_id,
         "roleArn": places.role_arn,
         "trainingDataConfig": _training_data(ask, uris),
         "outputDataConfig": {"s3Uri": places.outputs(ask.label.project)},

@@ -11,7 +11,7 @@ from polytune.aws.policies import Job
 from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, Customization, custom_model_arn
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.platforms.bedrock.models import entry_of
-from polytune.platforms.bedrock.requests import Places
+from polytune.platforms.bedrock.requests import Places, platform_name
 
 customizing: Mapping[str, Customization] = {
     "train": "fine_tuning",
@@ -154,7 +154,7 @@ def _functions(steps: Sequence[CompiledStep]) -> Iterator[str]:
 
 def _teachers(trainings: Sequence[Training]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The ids of models and of profiles that distillation jobs invoke."""
-    found = [each.teacher for each in trainings if each.teacher]
+    found = [each.teacher.on(platform_name) for each in trainings if each.teacher]
     direct = [one for one in found if "on_demand" in one.teacher_invocation or one.profile_id is None]
     routed = [one for one in found if one not in direct]
     return (
