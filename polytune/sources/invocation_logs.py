@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from pydantic import Field
 
 from polytune.engine.step import Scope
 from polytune.errors import DataError
-from polytune.lazy import part
 from polytune.sources._invocation_record import NotConvertible, conversation_of
 from polytune.sources._lines import numbered_lines
 from polytune.sources._rows import At, record_of_conversation
 from polytune.sources.interface import Found, PassedOver, Source, SourceSpec, digest_of_files
 from polytune.spec.model import FieldProblem, Items
+
+if TYPE_CHECKING:
+    from polytune.sources._objects import Shelf
 
 endings = (".json.gz", ".jsonl.gz", ".json", ".jsonl")
 bodies = "data"
@@ -89,17 +91,20 @@ class InvocationLogs(Source):
         return ""
 
     @property
-    def _shelf(self) -> Any:
-        objects, spec = part("sources._objects"), self.spec
+    def _shelf(self) -> Shelf:
+        # boto3 takes a fifth of a second to import: a plan that does not look into the bucket does without.
+        from polytune.sources._objects import shelf
+
+        spec = self.spec
         prefix = spec.uri.partition("://")[2].partition("/")[2]
-        return objects.shelf(
+        return shelf(
             spec.uri, spec.region, self.scope.settings, lambda key: _is_log(key.removeprefix(prefix))
         )
 
     def listing(self) -> str:
         """The logs there are now."""
         if self.spec.uri:
-            return str(self._shelf.digest())
+            return self._shelf.digest()
         return digest_of_files(self._local(), self.folder) if self.folder.is_dir() else ""
 
     def records(self) -> Iterator[Found]:
