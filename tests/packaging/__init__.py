@@ -1,0 +1,1 @@
+"""How polytune is installed: its lock files, its wheel and its virtual environments."""
