@@ -1,10 +1,11 @@
 """Families of interchangeable parts: a name in YAML is a file, or a folder, in the family's folder.
 
-    teacher: {kind: composer}  ->  polytune/teachers/composer.py, the one subclass of Teacher in it
+    teacher: {kind: replay}    ->  polytune/teachers/replay.py, the one subclass of Teacher in it
     platform: {kind: bedrock}  ->  polytune/platforms/bedrock/platform.py, the one subclass of Platform
 
-Other packages add members through the entry-point group `polytune.<family>`. A member is imported
-when it is named, never before, so start-up does not grow with the number of parts.
+Other packages add members through the entry-point group `polytune.<family>`, and so do polytune's own
+domains: `polytune/strudel/` registers a grader and a teacher in pyproject.toml. A member is imported when
+it is named, never before, so start-up does not grow with the number of parts.
 """
 
 from __future__ import annotations

@@ -8,10 +8,6 @@ import click
 
 from polytune.graders.interface import GRADERS
 from polytune.settings import load_settings
-from polytune.strudel import bundle
-
-builders = {"strudel": bundle}
-"""Grader kind -> the module whose `bundle_in` and `build_bundle` find and make what it needs."""
 
 
 @click.group("grader")
@@ -28,14 +24,13 @@ def build(kind: str, force: bool) -> None:
     `strudel` fetches the @strudel packages (AGPL-3.0-or-later) with npm and bundles them into one file in
     the cache folder; it takes about ten seconds.
     """
-    GRADERS.load(kind)
-    if kind not in builders:
+    grader = GRADERS.load(kind)
+    if not grader.needs_building:
         click.echo(f"{kind} needs no building")
         return
-    builder, cache = builders[kind], load_settings(Path.cwd()).cache_folder
-    there = None if force else builder.bundle_in(cache)
-    if there is not None:
-        click.echo(there.path)
-        return
-    click.echo(f"building what {kind} needs ...", err=True)
-    click.echo(builder.build_bundle(cache))
+    cache = load_settings(Path.cwd()).cache_folder
+    path = None if force else grader.built(cache)
+    if path is None:
+        click.echo(f"building what {kind} needs ...", err=True)
+        path = grader.build(cache)
+    click.echo(path)

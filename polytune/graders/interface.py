@@ -60,6 +60,8 @@ class Grader(Openable, ABC):
     """Judges answers; an async context manager around the process or engine it needs."""
 
     Spec: ClassVar[type[GraderSpec]]
+    needs_building: ClassVar[bool] = False
+    """Whether `polytune grader build` makes something that it can judge with."""
 
     def __init__(self, spec: GraderSpec, folder: Path, settings: Settings) -> None:
         """`folder` is the experiment file's folder, against which commands and paths resolve."""
@@ -70,6 +72,19 @@ class Grader(Openable, ABC):
     @abstractmethod
     def identity(cls, spec: GraderSpec, folder: Path, settings: Settings) -> Identity:
         """Who will judge with this spec on this machine now; starts nothing, imports no engine."""
+
+    @classmethod
+    def built(cls, cache_folder: Path) -> Path | None:
+        """What `build` made in the cache folder; None when it is absent, damaged or out of date."""
+        return None
+
+    @classmethod
+    def build(cls, cache_folder: Path) -> Path:
+        """What the grader judges with is in the cache folder, made anew; its path.
+
+        Raises Unavailable when a tool for it is missing, StepFailed when making it fails.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     async def judge(self, case: Case) -> Verdict:

@@ -10,9 +10,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from polytune.strudel.grammar import GrammarError, check_grammar, declared_names
+from polytune.strudel.grammar import (
+    GrammarError,
+    Token,
+    TokenError,
+    check_grammar,
+    declared_names,
+    read_tokens,
+)
 from polytune.strudel.mini import Mini, MiniError, read_mini
-from polytune.strudel.tokens import Token, TokenError, read_tokens
 from polytune.strudel.vocabulary import Sounds, functions, javascript
 
 checker_version = 1

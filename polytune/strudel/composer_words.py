@@ -1,7 +1,11 @@
-"""What words in a request mean in Strudel: drum kits, instruments, moods, keys.
+"""The composer's vocabulary: what words in a request mean in Strudel, and eight styles as tables.
 
 Sound names are those that strudel.cc loads by itself (its tidal-drum-machines, VCSL and General MIDI
-listings, read 2026-11-21); only drums that every listed kit has are played with a bank.
+listings, read 2026-11-21). Only drums that every listed kit has are played with a bank.
+
+A style has few phrases, and shares many of them with others: variety comes from how they are combined, so
+that a small student model sees each phrase often enough to learn it. A form names the voices of a piece,
+lowest first.
 """
 
 from __future__ import annotations
@@ -139,3 +143,155 @@ def find_tempo(value: str | int | float) -> str:
     """Beats per minute as written (`128`, `92.5`), from a number or a text such as `128 bpm`; '' for none."""
     match = re.match(r"\s*(\d{2,3}(?:\.\d+)?)(?![\d.])", str(value))
     return match[1] if match else ""
+
+
+Form = tuple[str, ...]
+SoundAndTone = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a piece may be made of. Drums are sample names, all else scale degrees in mini-notation."""
+
+    tempos: tuple[int, ...]
+    keys: tuple[str, ...]
+    simple: tuple[Form, ...]
+    medium: tuple[Form, ...]
+    complex: tuple[Form, ...]
+    banks: tuple[str, ...] = ("",)
+    """Drum machines; '' is the default drums."""
+    kicks: tuple[str, ...] = ("bd ~ [~ bd] ~",)
+    backbeats: tuple[str, ...] = ("~ sd ~ sd",)
+    hats: tuple[str, ...] = ("hh*8",)
+    percussion: tuple[str, ...] = ("rim(3,8)", "rim(5,8)")
+    bass: tuple[str, ...] = ("0 ~ 2 ~", "0 ~ ~ 4", "0 ~ [~ 0] ~")
+    bass_sounds: tuple[SoundAndTone, ...] = (("triangle", ".lpf(400)"),)
+    chords: tuple[str, ...] = ("<[0,2,4,6] [3,5,7,9]>", "<[0,2,4,6] [5,7,9,11]>", "<[1,3,5,7] [4,6,8,10]>")
+    chord_rhythms: tuple[str, ...] = ("",)
+    """When the chords are struck; '' holds each for a cycle."""
+    chord_sounds: tuple[SoundAndTone, ...] = (("piano", ".room(0.2)"), ("gm_epiano1", ".room(0.2)"))
+    lead: tuple[str, ...] = ("0 ~ 4 2", "4 2 ~ 0", "7 ~ 4 ~", "0 [2 4] ~ 7")
+    lead_sounds: tuple[SoundAndTone, ...] = (("gm_vibraphone", ".room(0.4)"), ("gm_flute", ".delay(0.3)"))
+
+
+STYLES = {
+    "techno": Style(
+        tempos=(125, 128, 130, 135, 140),
+        keys=("A minor", "C minor", "D minor", "E minor", "F minor", "G minor"),
+        simple=(("drums",), ("drums", "bass")),
+        medium=(("drums", "bass", "chords"), ("drums", "bass", "lead"), ("drums", "bass")),
+        complex=(("drums", "bass", "chords", "lead"), ("drums", "percussion", "bass", "lead")),
+        banks=("RolandTR909", "RolandTR808"),
+        kicks=("bd*4",),
+        backbeats=("~ cp ~ cp", "~ rim ~ rim"),
+        hats=("[~ hh]*4", "[~ oh]*4", "hh*16"),
+        bass=("0*8", "[~ 0]*4", "0 0 3 0", "0 0 3 4"),
+        bass_sounds=(("sawtooth", ".lpf(500)"), ("square", ".lpf(400)")),
+        chords=("<[0,2,4] [3,5,7]>", "<[0,2,4] [5,7,9]>"),
+        chord_rhythms=("~ x ~ x", "x(3,8)"),
+        chord_sounds=(("supersaw", ".lpf(1200)"), ("sawtooth", ".lpf(900)")),
+        lead_sounds=(("square", ".lpf(1500)"), ("sine", ".fm(3)")),
+    ),
+    "house": Style(
+        tempos=(115, 120, 122, 125, 128),
+        keys=("A minor", "C minor", "D dorian", "F major", "G minor", "C major"),
+        simple=(("drums", "chords"), ("drums", "bass")),
+        medium=(("drums", "bass", "chords"), ("drums", "chords", "lead")),
+        complex=(("drums", "bass", "chords", "lead"), ("drums", "percussion", "bass", "chords")),
+        banks=("RolandTR909", "RolandTR707"),
+        kicks=("bd*4",),
+        backbeats=("~ cp ~ cp", "~ sd ~ sd"),
+        hats=("[~ oh]*4", "hh*8"),
+        bass=("[~ 0]*4", "0 0 3 4", "0 ~ 2 ~"),
+        bass_sounds=(("triangle", ".lpf(800)"), ("gm_slap_bass_1", "")),
+        chord_rhythms=("~ x ~ x", "[~ x]*4"),
+    ),
+    "ambient": Style(
+        tempos=(60, 65, 70, 75, 80),
+        keys=("C major", "D dorian", "E minor", "F major", "A minor", "G major"),
+        simple=(("pad",), ("pad", "lead")),
+        medium=(("pad", "lead"), ("pad", "lead", "texture"), ("pad", "bass", "lead")),
+        complex=(("pad", "bass", "lead"), ("pad", "bass", "lead", "texture")),
+        bass=("0", "<0 3>", "<0 4>"),
+        bass_sounds=(("sine", ".attack(1)"),),
+        chord_sounds=(("gm_pad_warm", ".attack(1)"), ("gm_choir_aahs", ".attack(1)")),
+        lead=("0 ~ 4 ~", "7 ~ 4 ~", "<4 7> ~ 2 ~"),
+        lead_sounds=(("gm_kalimba", ".delay(0.5)"), ("gm_music_box", ".room(0.8)")),
+    ),
+    "jazz": Style(
+        tempos=(100, 110, 120, 140, 160),
+        keys=("D dorian", "F major", "C minor", "G minor", "C major", "Bb major"),
+        simple=(("drums", "bass"), ("bass", "chords")),
+        medium=(("drums", "bass", "chords"), ("drums", "bass", "lead")),
+        complex=(("drums", "bass", "chords", "lead"),),
+        kicks=("bd ~ ~ ~", "bd ~ bd ~"),
+        backbeats=("~ hh ~ hh", "~ rim ~ rim"),
+        hats=("rd [rd ~ rd]", "rd*4"),
+        bass=("0 2 4 5", "0 4 2 1", "0 1 2 4"),
+        bass_sounds=(("gm_acoustic_bass", ""),),
+        chords=("<[1,3,5,7] [4,6,8,10] [0,2,4,6]>", "<[1,3,5,7] [4,6,8,10]>"),
+        chord_rhythms=("~ x ~ x", "x ~ [~ x] ~"),
+        lead=("0 [2 4] ~ 7", "4 [2 0] ~ 2", "7 [4 2] 0 ~"),
+        lead_sounds=(("gm_tenor_sax", ".room(0.2)"), ("gm_vibraphone", ".room(0.2)")),
+    ),
+    "drums": Style(
+        tempos=(90, 100, 120, 140, 160, 170),
+        keys=("C minor",),
+        simple=(("drums",), ("drums", "percussion")),
+        medium=(("drums", "percussion"), ("drums", "percussion", "toms")),
+        complex=(
+            ("drums", "percussion", "toms"),
+            ("drums", "percussion", "toms", "accents"),
+            ("drums", "percussion", "percussion", "toms", "accents"),
+        ),
+        banks=("RolandTR909", "RolandTR808", "LinnDrum", "AkaiMPC60"),
+        kicks=("bd*4", "bd(3,8)", "bd ~ [~ bd] ~"),
+        backbeats=("~ sd ~ sd", "~ cp ~ cp"),
+        hats=("hh*8", "hh*16", "[~ oh]*4"),
+        percussion=("rim(3,8)", "conga(5,8)", "cowbell(3,8)", "clave(5,8)"),
+    ),
+    "experimental": Style(
+        tempos=(80, 90, 100, 110, 120),
+        keys=("E minor", "D dorian", "C minor", "F# minor", "A minor", "G major"),
+        simple=(("lead",), ("drums", "lead")),
+        medium=(("drums", "bass", "lead"), ("percussion", "lead"), ("drums", "pad", "lead")),
+        complex=(("drums", "bass", "pad", "lead"), ("percussion", "bass", "lead", "texture")),
+        kicks=("bd(3,8)", "bd(5,16)"),
+        backbeats=("~ rim ~ rim", "cp(2,7)"),
+        hats=("hh(5,8)", "hh(7,16)"),
+        percussion=("rim(3,7)", "rim(5,8)"),
+        bass=("0(3,8)", "0(5,16)", "<0 3>(3,8)"),
+        bass_sounds=(("square", ".lpf(400)"), ("sine", ".fm(3)")),
+        chord_sounds=(("gm_pad_warm", ".attack(1)"), ("gm_choir_aahs", ".attack(1)")),
+        lead=("{0 2 4 7 9}%8", "{0 4 7}%4", "0(5,8)", "0? 2 4? 7"),
+        lead_sounds=(("gm_marimba", ".pan(rand)"), ("gm_koto", ".delay(0.5)")),
+    ),
+    "lofi": Style(
+        tempos=(65, 70, 75, 80, 85),
+        keys=("A minor", "C major", "D dorian", "F major", "E minor", "Bb major"),
+        simple=(("drums", "chords"),),
+        medium=(("drums", "bass", "chords"), ("drums", "chords", "lead"), ("drums", "chords", "texture")),
+        complex=(("drums", "bass", "chords", "lead"), ("drums", "bass", "chords", "lead", "texture")),
+        banks=("AkaiMPC60", "LinnDrum"),
+        kicks=("bd ~ [~ bd] ~", "bd ~ bd ~"),
+        backbeats=("~ sd ~ sd", "~ rim ~ rim"),
+        hats=("hh*8", "[~ hh]*4"),
+        bass_sounds=(("gm_acoustic_bass", ""), ("triangle", ".lpf(400)")),
+        chord_sounds=(("gm_epiano1", ".lpf(1200)"), ("piano", ".lpf(1200)")),
+        lead_sounds=(("gm_music_box", ".room(0.4)"), ("gm_flute", ".delay(0.3)")),
+    ),
+    "hiphop": Style(
+        tempos=(80, 85, 90, 95, 100),
+        keys=("C minor", "A minor", "F minor", "D minor", "G minor", "E minor"),
+        simple=(("drums", "bass"), ("drums", "chords")),
+        medium=(("drums", "bass", "chords"), ("drums", "bass", "lead")),
+        complex=(("drums", "bass", "chords", "lead"), ("drums", "percussion", "bass", "chords")),
+        banks=("AkaiMPC60", "RolandTR808"),
+        kicks=("bd ~ [~ bd] ~", "bd(3,8)"),
+        backbeats=("~ sd ~ sd", "~ cp ~ cp"),
+        hats=("hh*8", "hh*16"),
+        bass_sounds=(("sine", ".decay(0.6)"), ("triangle", ".lpf(400)")),
+        chord_rhythms=("", "x ~ [~ x] ~"),
+    ),
+}
+"""By the name a request uses."""

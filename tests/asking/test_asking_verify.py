@@ -15,7 +15,7 @@ from polytune.errors import BudgetExceeded, StepFailed
 from polytune.fingerprint import Json, fingerprint
 from polytune.spec.resolved import spec_json
 from polytune.steps.generate import Generate, GenerateSpec
-from polytune.teachers.composer import ComposerSpec
+from polytune.strudel.composer import ComposerSpec
 from polytune.teachers.interface import Request, RequestDigests, request_digest
 from tests.asking.asking_steps import Shop, openai
 from tests.asking.asking_stub import Seen, Stub

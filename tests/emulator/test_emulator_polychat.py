@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import aiohttp
 import pytest
 
-from polytune.emulator._patterns import palettes, voices, write_pattern
 from polytune.emulator.polychat.server import Conduct, Fault, PolychatStandIn
 from polytune.errors import Busy
 from polytune.strudel.checker import check
+from polytune.strudel.emulated import palettes, voices, write_pattern
 from polytune.strudel.vocabulary import sounds
 
 T = TypeVar("T")
@@ -100,8 +100,8 @@ def test_an_answer_is_valid_strudel_with_an_id() -> None:
 def test_every_style_and_complexity_is_valid_and_varied() -> None:
     """The pattern writer knows every style; other seeds give other pieces, equal seeds equal ones."""
     found = [
-        write_pattern(f"seed {seed}", style, complexity, None)
-        for style in (*palettes, None)
+        write_pattern(f"seed {seed}", style, complexity)
+        for style in (*palettes, "")
         for complexity in voices
         for seed in range(20)
     ]

@@ -13,9 +13,9 @@ import pytest
 from polytune.errors import StepFailed, Unavailable
 from polytune.files import digest_of
 from polytune.graders.interface import Verdict
-from polytune.graders.strudel import StrudelGrader, StrudelSpec
 from polytune.settings import Settings
 from polytune.strudel.bundle import bundle_path, description_path
+from polytune.strudel.grader import StrudelGrader, StrudelSpec
 from tests.graders.programs import BAD, CANARY, GOOD, judged
 
 written = Path(tempfile.gettempdir()) / f"polytune-escape-{os.getpid()}"

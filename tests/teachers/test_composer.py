@@ -14,6 +14,7 @@ from polytune.prompts.library import load_library
 from polytune.prompts.plan import plan
 from polytune.settings import Settings
 from polytune.strudel.checker import check
+from polytune.strudel.composer import Composer, ComposerSpec
 from polytune.strudel.composer_words import (
     INSTRUMENTS,
     KITS,
@@ -25,7 +26,6 @@ from polytune.strudel.composer_words import (
     find_tempo,
 )
 from polytune.strudel.vocabulary import functions, sounds
-from polytune.teachers.composer import Composer, ComposerSpec
 from polytune.teachers.interface import Request
 
 prompt_file = Path(__file__).parents[2] / "prompts" / "strudel.yaml"

@@ -21,7 +21,7 @@ from polytune.emulator.bedrock import batch_records as records
 from polytune.emulator.bedrock.behaviours import batched
 from polytune.emulator.bedrock.call import Area, Call, EmulatedError, Members, conflict, invalid, not_found
 from polytune.emulator.bedrock.catalogue import find_foundation
-from polytune.emulator.bedrock.completions import Mind, Speaker
+from polytune.emulator.bedrock.completions import ModelBehaviour, Speaker
 from polytune.emulator.bedrock.faults import Fault
 from polytune.emulator.bedrock.requests import check_new_name, check_role
 from polytune.emulator.bedrock.selection import Listing
@@ -59,7 +59,7 @@ class BatchJob:
     request: Members
     model: str
     """What Get and List call its model."""
-    mind: Mind
+    behaviour: ModelBehaviour
     fault: Fault | None = None
     validating: datetime | None = None
     validated: datetime | None = None
@@ -173,7 +173,7 @@ class Batch(Area):
         check_new_name(call.text("jobName"), [job.name for job in self._here(call)], "job name")
         wanted = call.text("modelId")
         try:
-            mind = batched(self._world.state, wanted, call.region)
+            behaviour = batched(self._world.state, wanted, call.region)
         except EmulatedError as error:
             raise invalid("The provided model identifier is invalid.") from error
         found = find_foundation(wanted, call.region)
@@ -185,7 +185,7 @@ class Batch(Area):
             created=call.now,
             request=call.members,
             model=foundation_arn(call.region, found.model_id) if found is not None else wanted,
-            mind=mind,
+            behaviour=behaviour,
             fault=self._world.faults.of_job(call.operation),
         )
         self._world.state.add(arn, job, call.members.get("tags"))
@@ -273,7 +273,7 @@ class Batch(Area):
             return
         job.started = moment
         found = records.results(
-            job.files, job.kind, lambda question: self._speaker.answer(job.mind, question), self._mishap
+            job.files, job.kind, lambda question: self._speaker.answer(job.behaviour, question), self._mishap
         )
         job.results = list(found)
 

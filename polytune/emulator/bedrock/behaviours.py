@@ -16,7 +16,7 @@ from datetime import datetime
 
 from polytune.emulator.bedrock.call import EmulatedError, invalid, not_found
 from polytune.emulator.bedrock.catalogue import Foundation, find_foundation, find_profile
-from polytune.emulator.bedrock.completions import Mind
+from polytune.emulator.bedrock.completions import ModelBehaviour
 from polytune.emulator.bedrock.resources import CustomModel, Deployment, ImportedModel, ProvisionedThroughput
 from polytune.emulator.bedrock.state import State
 
@@ -34,18 +34,18 @@ other_teachers = (
 """Models that answer only through a profile and that no catalogue entry describes: they are never trained."""
 
 
-def invoked(state: State, identifier: str, region: str, now: datetime) -> Mind:
+def invoked(state: State, identifier: str, region: str, now: datetime) -> ModelBehaviour:
     """What answers a call now. Raises EmulatedError for a model that cannot be invoked."""
     for find in (_deployment, _provisioned, _imported):
-        mind = find(state, identifier, region, now)
-        if mind is not None:
-            return mind
+        behaviour = find(state, identifier, region, now)
+        if behaviour is not None:
+            return behaviour
     if identifier in state.table(CustomModel):
         raise invalid(_wants_more(identifier))
     return _named(identifier, region)
 
 
-def batched(state: State, identifier: str, region: str) -> Mind:
+def batched(state: State, identifier: str, region: str) -> ModelBehaviour:
     """What answers a batch job. Raises EmulatedError for a model that is unknown or takes no batches."""
     own = state.table(CustomModel).get(identifier)
     if own is not None and own.region == region:
@@ -53,7 +53,7 @@ def batched(state: State, identifier: str, region: str) -> Mind:
     return _named(identifier, region)
 
 
-def _deployment(state: State, identifier: str, region: str, now: datetime) -> Mind | None:
+def _deployment(state: State, identifier: str, region: str, now: datetime) -> ModelBehaviour | None:
     found = state.table(Deployment).get(identifier)
     if found is None or found.region != region:
         return None
@@ -62,7 +62,7 @@ def _deployment(state: State, identifier: str, region: str, now: datetime) -> Mi
     return _owned(state, found.serving(now))
 
 
-def _provisioned(state: State, identifier: str, region: str, now: datetime) -> Mind | None:
+def _provisioned(state: State, identifier: str, region: str, now: datetime) -> ModelBehaviour | None:
     found = state.table(ProvisionedThroughput).get(identifier)
     if found is None or found.region != region:
         return None
@@ -71,24 +71,24 @@ def _provisioned(state: State, identifier: str, region: str, now: datetime) -> M
     return _owned(state, found.serving(now))
 
 
-def _imported(state: State, identifier: str, region: str, now: datetime) -> Mind | None:
+def _imported(state: State, identifier: str, region: str, now: datetime) -> ModelBehaviour | None:
     found = state.table(ImportedModel).get(identifier)
-    return Mind(found.arn) if found is not None and found.region == region else None
+    return ModelBehaviour(found.arn) if found is not None and found.region == region else None
 
 
-def _owned(state: State, arn: str) -> Mind:
+def _owned(state: State, arn: str) -> ModelBehaviour:
     """The custom model, or the foundation model that capacity was bought for."""
     own = state.table(CustomModel).get(arn)
-    return Mind(arn) if own is None else _trained(own)
+    return ModelBehaviour(arn) if own is None else _trained(own)
 
 
-def _trained(model: CustomModel) -> Mind:
+def _trained(model: CustomModel) -> ModelBehaviour:
     data = model.details.get("trainingDataConfig") or {}
     learnt_otherwise = model.customization_type in ("DISTILLATION", "REINFORCEMENT_FINE_TUNING")
-    return Mind(model.arn, str(data.get("s3Uri", "")), teaches=learnt_otherwise)
+    return ModelBehaviour(model.arn, str(data.get("s3Uri", "")), teaches=learnt_otherwise)
 
 
-def _named(identifier: str, region: str) -> Mind:
+def _named(identifier: str, region: str) -> ModelBehaviour:
     """A foundation model, by its id or by a profile."""
     profile = find_profile(identifier)
     if profile is not None:
@@ -98,7 +98,7 @@ def _named(identifier: str, region: str) -> Mind:
     if bare in other_teachers:
         if not through_profile:
             raise invalid(_wants_more(identifier))
-        return Mind(bare, teaches=True)
+        return ModelBehaviour(bare, teaches=True)
     found = find_foundation(bare if through_profile else identifier, region)
     if found is None or found.trainable:
         raise not_found(unknown_model)
@@ -108,8 +108,8 @@ def _named(identifier: str, region: str) -> Mind:
     return _foundation(found)
 
 
-def _foundation(found: Foundation) -> Mind:
-    return Mind(found.model_id, teaches=found.offering.training_id is None)
+def _foundation(found: Foundation) -> ModelBehaviour:
+    return ModelBehaviour(found.model_id, teaches=found.offering.training_id is None)
 
 
 def _wants_more(identifier: str) -> str:

@@ -1,8 +1,8 @@
 """What an emulated model says: synthetic, but the same for the same question, and shaped like the real thing.
 
     custom model   the answer of the training row whose prompt is nearest to the question
-    teacher        a Strudel pattern when the question is about Strudel
-    other models   a short general text
+    teacher        the answer of a domain that covers the question: a pattern for one about Strudel
+    other models   a short neutral text
 
 Tokens are estimated at four characters each, the figure the catalogue uses for Amazon Nova; no tokenizer
 is involved.
@@ -10,34 +10,18 @@ is involved.
 
 from __future__ import annotations
 
-import hashlib
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from polytune.emulator._patterns import palettes, voices, write_pattern
 from polytune.emulator.bedrock.world import ObjectStore
+from polytune.emulator.domains.interface import DOMAINS, DomainQuestion, EmulatedDomain, neutral_text
 from polytune.errors import PolytuneError
 from polytune.evaluation.nearest import Nearest
 from polytune.formats.interface import FORMATS, Conversation, Format
 
 chars_per_token = 4
-shown_words = 8
-marked = re.compile(r"\b(STYLE|COMPLEXITY):\s*(\w+)")
-word = re.compile(r"[a-z]+")
-openings = (
-    "This is about: {topic}.",
-    "A few words on: {topic}.",
-    "The request in short: {topic}.",
-    "On the subject of: {topic}.",
-)
-middles = (
-    "There are several ways to go about it, and the simplest is usually a good start.",
-    "It helps to begin small, listen to the result and change one thing at a time.",
-    "The details depend on taste; a plain version shows best what is missing.",
-)
 
 Ending = Literal["end_turn", "max_tokens", "stop_sequence"]
 
@@ -74,7 +58,7 @@ class Completion:
 
 
 @dataclass(frozen=True)
-class Mind:
+class ModelBehaviour:
     """What stands behind the name of a model."""
 
     model: str
@@ -82,7 +66,7 @@ class Mind:
     training: str = ""
     """The S3 URI of the rows it was trained on; '' for a model that saw none."""
     teaches: bool = False
-    """Whether it is large enough to know Strudel by itself."""
+    """Whether it is large enough to know domains, such as Strudel, without having been trained on them."""
 
 
 class Speaker:
@@ -91,26 +75,35 @@ class Speaker:
     def __init__(self, objects: ObjectStore | None) -> None:
         self._objects = objects
         self._learnt: dict[str, Nearest | None] = {}
+        self._domains: list[EmulatedDomain] | None = None
 
-    def answer(self, mind: Mind, question: Question) -> Completion:
+    def answer(self, behaviour: ModelBehaviour, question: Question) -> Completion:
         """What that model says to that question."""
-        text, ending = _ended(self._text(mind, question), question)
+        text, ending = _ended(self._text(behaviour, question), question)
         return Completion(text, ending, question.tokens, tokens_in(text))
 
-    def _text(self, mind: Mind, question: Question) -> str:
-        learnt = self._nearest(mind) if mind.training else None
+    def _text(self, behaviour: ModelBehaviour, question: Question) -> str:
+        learnt = self._nearest(behaviour) if behaviour.training else None
         if learnt is not None:
             return learnt.answer(question.prompt)
-        seed = "\0".join((mind.model, question.system, question.prompt))
-        if mind.teaches and "strudel" in f"{question.system}{question.prompt}".lower():
-            return _pattern(seed, question)
-        return _general(seed, question)
+        seed = "\0".join((behaviour.model, question.system, question.prompt))
+        domain = self._domain(question) if behaviour.teaches else None
+        if domain is not None:
+            return domain.answer(seed, DomainQuestion(question.system, question.prompt))
+        return neutral_text(seed, question.prompt)
 
-    def _nearest(self, mind: Mind) -> Nearest | None:
-        if mind.model not in self._learnt:
-            pairs = list(self._pairs(mind.training))
-            self._learnt[mind.model] = Nearest(pairs) if pairs else None
-        return self._learnt[mind.model]
+    def _domain(self, question: Question) -> EmulatedDomain | None:
+        """The first domain that covers the question."""
+        if self._domains is None:
+            self._domains = [DOMAINS.load(name)() for name in DOMAINS.names()]
+        text = f"{question.system}{question.prompt}"
+        return next((domain for domain in self._domains if domain.covers(text)), None)
+
+    def _nearest(self, behaviour: ModelBehaviour) -> Nearest | None:
+        if behaviour.model not in self._learnt:
+            pairs = list(self._pairs(behaviour.training))
+            self._learnt[behaviour.model] = Nearest(pairs) if pairs else None
+        return self._learnt[behaviour.model]
 
     def _pairs(self, uri: str) -> Iterator[tuple[str, str]]:
         if self._objects is None:
@@ -155,19 +148,3 @@ def _ended(text: str, question: Question) -> tuple[str, Ending]:
     if question.max_tokens is not None and tokens_in(text) > question.max_tokens:
         text, ending = text[: question.max_tokens * chars_per_token], "max_tokens"
     return text, ending
-
-
-def _pattern(seed: str, question: Question) -> str:
-    """A piece in the style that the system prompt states, or the first that the prompt names."""
-    stated = {kind: value.lower() for kind, value in marked.findall(question.system)}
-    words = word.findall(question.prompt.lower())
-    style = stated.get("STYLE") or next((w for w in words if w in palettes), None)
-    complexity = stated.get("COMPLEXITY") or next((w for w in words if w in voices), "medium")
-    return write_pattern(seed, style, complexity, None)
-
-
-def _general(seed: str, question: Question) -> str:
-    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
-    number, opening = divmod(number, len(openings))
-    topic = " ".join(question.prompt.split()[:shown_words]).rstrip(".,:;!?")
-    return f"{openings[opening].format(topic=topic)} {middles[number % len(middles)]}"

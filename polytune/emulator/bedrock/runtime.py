@@ -85,9 +85,9 @@ class Runtime(Area):
         return self._said(call, bodies.converse(call.members))
 
     def _said(self, call: Call, question: Question) -> Completion:
-        mind = invoked(self._state, call.text("modelId"), call.region, call.now)
+        behaviour = invoked(self._state, call.text("modelId"), call.region, call.now)
         self._spend(call)
-        return self._speaker.answer(mind, question)
+        return self._speaker.answer(behaviour, question)
 
     def _spend(self, call: Call) -> None:
         """The call counts against the model's limit. Raises EmulatedError when it is used up."""

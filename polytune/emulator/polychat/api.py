@@ -16,13 +16,15 @@ from typing import Literal
 
 import msgspec
 
-from polytune.emulator._patterns import write_pattern
+from polytune.emulator.domains.interface import DomainQuestion, answer_in
 from polytune.emulator.polychat.replies import code_of, reply_kinds
 from polytune.emulator.polychat.request import PatternRequest, judge
 from polytune.emulator.polychat.script import Fault
 
-generate_path = "/apps/strudel/generate"
-feedback_path = "/apps/strudel/feedback"
+app = "strudel"
+"""The app of Polychat that makes patterns, and the domain that answers for it here."""
+generate_path = f"/apps/{app}/generate"
+feedback_path = f"/apps/{app}/feedback"
 token = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 key_or_jwt = re.compile(r"ak_.+|[^.]+\.[^.]+\.[^.]+")
 csrf_types = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "")
@@ -228,7 +230,8 @@ class PolychatApi:
             return fault.text
         if fault is not None and fault.kind == "repeat":
             return self._last_code
-        code = write_pattern(f"{key}#{self._drawn[key]}", wanted.style, wanted.complexity, wanted.tempo)
+        question = DomainQuestion(prompt=wanted.prompt, fields=wanted.fields)
+        code = answer_in(app, f"{key}#{self._drawn[key]}", question)
         kind = fault.kind if fault is not None else "plain"
         return code_of(kind, code) if kind in reply_kinds else code
 

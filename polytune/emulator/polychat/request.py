@@ -27,6 +27,16 @@ class PatternRequest(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     options: dict[str, object] | None = None
 
+    @property
+    def fields(self) -> dict[str, str | float]:
+        """What it says besides the prompt about the pattern it asks for."""
+        fields: dict[str, str | float] = {"complexity": self.complexity}
+        if self.style is not None:
+            fields["style"] = self.style
+        if self.tempo is not None:
+            fields["tempo"] = self.tempo
+        return fields
+
 
 @dataclass(frozen=True)
 class Judged:

@@ -23,7 +23,7 @@ from polytune.graders._child import Judge, Launch
 from polytune.graders.interface import Case, Grader, GraderSpec, Identity, Verdict
 from polytune.settings import Settings
 from polytune.spec.model import Items
-from polytune.strudel.bundle import Bundle, bundle_in, bundle_path, description_path
+from polytune.strudel.bundle import Bundle, build_bundle, bundle_in, bundle_path, description_path
 from polytune.strudel.checker import Checked, check, checker_version
 from polytune.strudel.vocabulary import sounds
 
@@ -57,6 +57,7 @@ class StrudelGrader(Grader):
     """Asks Strudel's engine, or the Python checker where there is none."""
 
     Spec = StrudelSpec
+    needs_building = True
 
     def __init__(self, spec: GraderSpec, folder: Path, settings: Settings) -> None:
         assert isinstance(spec, StrudelSpec)
@@ -83,6 +84,17 @@ class StrudelGrader(Grader):
             facts={"bundle": bundle.digest, "versions": bundle.versions, "judge": judge_version},
             watched=watched,
         )
+
+    @classmethod
+    def built(cls, cache_folder: Path) -> Path | None:
+        """The engine's bundle, when it is complete."""
+        bundle = bundle_in(cache_folder)
+        return bundle.path if bundle else None
+
+    @classmethod
+    def build(cls, cache_folder: Path) -> Path:
+        """A fresh bundle of the engine; takes about ten seconds."""
+        return build_bundle(cache_folder)
 
     async def judge(self, case: Case) -> Verdict:
         """Whether the answer is a pattern that sounds; the reason says where it stopped being one."""
@@ -122,7 +134,7 @@ def _engine(spec: StrudelSpec, settings: Settings) -> Bundle | None:
 def _launch(spec: StrudelSpec, bundle: Bundle, folder: Path) -> Launch:
     options = ("--cycles", spec.cycles, "--timeout", spec.timeout_seconds, "--memory", spec.memory_mb)
     known = (f"--sound={name}" for name in spec.sounds)
-    words = (sys.executable, "-m", "polytune.strudel.host", bundle.path, *options, *known)
+    words = (sys.executable, "-m", "polytune.strudel.engine", bundle.path, *options, *known)
     return Launch(
         command=tuple(map(str, words)),
         folder=folder,

@@ -1,4 +1,4 @@
-"""Strudel pieces for a stand-in to answer with: small, valid, and the same for the same seed.
+"""Strudel patterns for emulated models to answer with: small, valid, and the same for the same seed.
 
 stack(
   s("bd*4, ~ cp ~ cp, hh*8").bank("RolandTR909"),
@@ -9,7 +9,13 @@ stack(
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
+
+from polytune.emulator.domains.interface import DomainQuestion, EmulatedDomain
+
+marked = re.compile(r"\b(STYLE|COMPLEXITY):\s*(\w+)")
+word = re.compile(r"[a-z]+")
 
 
 @dataclass(frozen=True)
@@ -84,10 +90,32 @@ voices = {"simple": 1, "medium": 2, "complex": 4}
 """How many melodic voices stand beside the drums."""
 
 
-def write_pattern(seed: str, style: str | None, complexity: str, tempo: float | None) -> str:
-    """One Strudel expression; equal arguments give equal code, other seeds almost always other code."""
-    palette = palettes.get(style or "", plain)
-    dice = _Dice(seed)
+class StrudelDomain(EmulatedDomain):
+    """Answers questions about Strudel with patterns."""
+
+    def covers(self, text: str) -> bool:
+        """Whether the text mentions Strudel."""
+        return "strudel" in text.lower()
+
+    def answer(self, seed: str, question: DomainQuestion) -> str:
+        """A pattern in the style of the fields; without any, of the system prompt or the first one named."""
+        if fields := question.fields:
+            style, complexity = str(fields.get("style", "")), str(fields.get("complexity", ""))
+            return write_pattern(seed, style, complexity, float(fields.get("tempo", 0)))
+        stated = {kind: value.lower() for kind, value in marked.findall(question.system)}
+        words = word.findall(question.prompt.lower())
+        style = stated.get("STYLE") or next((w for w in words if w in palettes), "")
+        complexity = stated.get("COMPLEXITY") or next((w for w in words if w in voices), "medium")
+        return write_pattern(seed, style, complexity)
+
+
+def write_pattern(seed: str, style: str = "", complexity: str = "medium", tempo: float = 0) -> str:
+    """One Strudel expression; equal arguments give equal code, other seeds almost always other code.
+
+    An unknown style is taken for house; without a `tempo` the style chooses one, in beats a minute.
+    """
+    palette = palettes.get(style, plain)
+    dice = _SeededChoice(seed)
     bank = f'.bank("{palette.bank}")' if palette.bank else ""
     written = [f's("{dice.pick(palette.drums)}"){bank}{dice.pick(effects)}']
     root, scale = dice.pick(roots), dice.pick(palette.scales).replace(" ", ":")
@@ -102,7 +130,7 @@ def write_pattern(seed: str, style: str | None, complexity: str, tempo: float | 
     return f"stack(\n  {body}\n).cpm({beats}/4)"
 
 
-class _Dice:
+class _SeededChoice:
     """Numbers from a seed, the same on every machine."""
 
     def __init__(self, seed: str) -> None:

@@ -1,19 +1,101 @@
-"""A grammar of Strudel pieces: one expression, one voice per line, tempo last.
+"""A teacher that composes Strudel pieces from a grammar, offline: no language model is involved.
 
-stack(
-  s("bd*4, ~ cp ~ cp, [~ hh]*4").bank("RolandTR909"),
-  n("0 [0 3] ~ 4").scale("C:minor").trans(-12).s("sawtooth").lpf(500)
-).cpm(128/4)
+It is for rehearsals, tests and the quickstart. The answer depends on the request and the draw alone. The
+composer follows the variables `style`, `complexity`, `tempo`, `key`, `kit`, `instruments` and `mood` (also
+as `bpm`, `scale`, `instrument`), and chooses where one is missing or unknown. It reads no prompt.
+
+A piece is one expression, one voice per line, tempo last:
+
+    stack(
+      s("bd*4, ~ cp ~ cp, [~ hh]*4").bank("RolandTR909"),
+      n("0 [0 3] ~ 4").scale("C:minor").trans(-12).s("sawtooth").lpf(500)
+    ).cpm(128/4)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, TypeVar
 
-from polytune.strudel.composer_styles import Form, Style
-from polytune.strudel.composer_words import Sound
-from polytune.strudel.dice import Dice
+import msgspec
+
+from polytune.fingerprint import fingerprint
+from polytune.settings import Settings
+from polytune.strudel.composer_words import (
+    STYLES,
+    Form,
+    Sound,
+    Style,
+    find_instruments,
+    find_kit,
+    find_mood,
+    find_scale,
+    find_tempo,
+)
+from polytune.teachers.interface import Answer, Request, Teacher, TeacherSpec, Usage
+
+characters_per_token = 4
+complexities = ("simple", "medium", "complex")
+
+
+class ComposerSpec(TeacherSpec):
+    """Composes answers offline from a grammar; no language model, no cost."""
+
+    dialect: Literal["strudel"] = "strudel"
+    """The language it composes in."""
+    grammar: Literal[1] = 1
+    """The version of its grammar: the same request keeps the same answer as long as this stays."""
+
+
+class Composer(Teacher):
+    """Answers at once, from a grammar."""
+
+    Spec: ClassVar[type[TeacherSpec]] = ComposerSpec
+    label: ClassVar[str] = "composed offline from a grammar, no language model"
+
+    def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
+        super().__init__(spec, files, settings)
+        self._seed = fingerprint("polytune.composer.v1", spec.model_dump(mode="json"))
+
+    async def answer(self, request: Request, draw: int) -> Answer:
+        """A piece that fits the request's variables; another one for each draw."""
+        question = {"seed": self._seed, "request": msgspec.to_builtins(request), "draw": draw}
+        dice = Dice(fingerprint("polytune.composer.v1", question))
+        text = compose(_brief(request.variables, dice), dice)
+        asked = len(request.system) + len(request.prompt)
+        return Answer(text=text, usage=Usage(input_tokens=_tokens(asked), output_tokens=_tokens(len(text))))
+
+
+def _brief(variables: Mapping[str, str | int | float], dice: Dice) -> Brief:
+    words = {name.lower(): str(value) for name, value in variables.items()}
+    style = STYLES[_known(words.get("style", ""), tuple(STYLES), dice)]
+    scale = find_scale(words.get("key", words.get("scale", "")))
+    kit = find_kit(words.get("kit", ""))
+    return Brief(
+        style=style,
+        complexity=_known(words.get("complexity", ""), complexities, dice),
+        tempo=find_tempo(words.get("tempo", words.get("bpm", ""))) or str(dice.pick(style.tempos)),
+        scale=scale or find_scale(dice.pick(style.keys)),
+        bank=kit or dice.pick(style.banks),
+        mood=find_mood(words.get("mood", "")),
+        instruments=tuple(find_instruments(words.get("instruments", words.get("instrument", "")))),
+        drummed=bool(kit),
+        keyed=bool(scale),
+    )
+
+
+def _known(word: str, known: tuple[str, ...], dice: Dice) -> str:
+    """The word if it is one of the known ones, else one of them by chance."""
+    plain = word.lower().replace("-", "").replace(" ", "")
+    return plain if plain in known else dice.pick(known)
+
+
+def _tokens(characters: int) -> int:
+    return -(-characters // characters_per_token)
+
 
 melodic = ("bass", "pad", "chords", "lead")
 evolutions = {
@@ -156,3 +238,38 @@ def _texture(brief: Brief, dice: Dice) -> str:
 
 def _hits(pattern: str, bank: str) -> str:
     return f's("{pattern}").bank("{bank}")' if bank else f's("{pattern}")'
+
+
+T = TypeVar("T")
+
+
+class Dice:
+    """An endless sequence of choices; two dice with one seed choose alike."""
+
+    def __init__(self, seed: str) -> None:
+        self._numbers = _numbers(seed.encode())
+
+    def below(self, sides: int) -> int:
+        """A number from 0 to sides - 1."""
+        return next(self._numbers) % sides
+
+    def pick(self, options: Sequence[T]) -> T:
+        """One of the options."""
+        return options[self.below(len(options))]
+
+    def some(self, options: Sequence[T], amount: int) -> list[T]:
+        """Up to `amount` different options, in their own order."""
+        left = list(range(len(options)))
+        while len(left) > amount:
+            left.pop(self.below(len(left)))
+        return [options[index] for index in left]
+
+
+def _numbers(seed: bytes) -> Iterator[int]:
+    """32-bit numbers from SHA-256 of the seed and a counter."""
+    block = 0
+    while True:
+        digest = hashlib.sha256(seed + block.to_bytes(4, "big")).digest()
+        for start in range(0, len(digest), 4):
+            yield int.from_bytes(digest[start : start + 4], "big")
+        block += 1
