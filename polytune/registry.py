@@ -3,6 +3,7 @@
     teacher: {kind: replay}    ->  polytune/teachers/replay.py, the one subclass of Teacher in it
     platform: {kind: bedrock}  ->  polytune/platforms/bedrock/platform.py, the one subclass of Platform
 
+A kind that was removed leaves its reason in `RETIRED`, in the folder's `__init__.py`.
 Other packages add members through the entry-point group `polytune.<family>`, and so do polytune's own
 domains: `polytune/strudel/` registers a grader and a teacher in pyproject.toml. A member is imported when
 it is named, never before, so start-up does not grow with the number of parts.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, distributions
@@ -28,8 +29,10 @@ T = TypeVar("T")
 class UnknownMember(UsageError):
     """No member of the family has this name."""
 
-    def __init__(self, noun: str, name: str, known: Sequence[str]) -> None:
-        super().__init__(f"unknown {noun} '{name}'.{did_you_mean(name, known)}")
+    def __init__(self, noun: str, name: str, known: Sequence[str], retired: str = "") -> None:
+        """`retired`: why a member of that name was removed, and what to use instead; '' if there was none."""
+        what = f"{noun} '{name}' is retired: {retired}" if retired else f"unknown {noun} '{name}'."
+        super().__init__(what if retired else f"{what}{did_you_mean(name, known)}")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Family(Generic[T]):
     def unknown(self, name: str) -> str:
         """What is wrong with a name that no member has; '' for a known one."""
         names = self.names()
-        return "" if name in names else str(UnknownMember(self.noun, name, names))
+        return "" if name in names else str(self._unknown(name))
 
     def checked(self, name: str) -> str:
         """The name itself, for a field that takes one. Raises ValueError for an unknown one."""
@@ -73,7 +76,7 @@ class Family(Generic[T]):
         if name in third_party:
             return self._checked(third_party[name].load(), name)
         if name not in self.names():
-            raise UnknownMember(self.noun, name, self.names())
+            raise self._unknown(name)
         return self._only_subclass(self.module(name))
 
     def module(self, name: str) -> ModuleType:
@@ -87,6 +90,12 @@ class Family(Generic[T]):
             singular = self.name.rpartition(".")[2].removesuffix("s")
             module = importlib.import_module(f"{module.__name__}.{singular}")
         return module
+
+    def _unknown(self, name: str) -> UnknownMember:
+        """The error for a name that no member has; the package's `RETIRED` gives the reason for a removed one."""
+        package = importlib.import_module(f"polytune.{self.name}")
+        retired: Mapping[str, str] = getattr(package, "RETIRED", {})
+        return UnknownMember(self.noun, name, self.names(), retired.get(name, ""))
 
     def _third_party(self) -> dict[str, EntryPoint]:
         installed = _entry_points(tuple(sys.path))

@@ -7,6 +7,7 @@ the chance that any two different ones are taken for equal is 3 in 100 million.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import repeat
@@ -116,3 +117,22 @@ class RowTable(HashTable):
         for key, row in zip(before, rows, strict=True):
             if key:
                 self._first_rows[self.find(key)] = row
+
+
+class Repeats:
+    """How often each of many texts occurred, in about twelve bytes for each different one."""
+
+    def __init__(self) -> None:
+        self._seen = HashTable()
+        self._again: Counter[str] = Counter()
+        """Only of texts that occurred more than once."""
+
+    def before(self, text: str) -> int:
+        """How often the text occurred before; this occurrence is counted."""
+        key = stable_hash(text.encode())
+        slot = self._seen.find(key)
+        if not self._seen.slots[slot]:
+            self._seen.fill(slot, key, 1)
+            return 0
+        self._again[text] += 1
+        return self._again[text]

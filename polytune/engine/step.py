@@ -127,6 +127,7 @@ class Step(ABC):
 
     def __init__(self, spec: model.Spec, files: Mapping[str, Path], scope: Scope) -> None:
         """`files` holds the absolute path of each `InputFile` of the spec, by dotted field name."""
+        self.spec = spec
         self.files = files
         self.scope = scope
 

@@ -21,10 +21,10 @@ from polytune.base_models.interface import (
     name_of,
 )
 from polytune.engine.artifacts import Artifact, Facts
-from polytune.engine.jobs import Look
-from polytune.engine.step import Estimate, Outcome, Progress, Scope, Work
+from polytune.engine.step import Estimate, Outcome, Scope, Work
 from polytune.platforms import interface as platforms
 from polytune.spec.model import FieldProblem, JsonObject, Spec
+from polytune.steps._platform import PlatformStep
 
 Auto = Literal["auto"]
 Count = Annotated[int, Field(ge=1)] | Auto | None
@@ -32,11 +32,6 @@ Steps = Annotated[int, Field(ge=0)] | Auto | None
 Rate = Annotated[float, Field(gt=0, lt=10)] | Auto | None
 
 Known = Mapping[str, Hyperparameter]
-
-
-def label_of(scope: Scope, step: str) -> platforms.Label:
-    """What names and tags of a job say."""
-    return platforms.Label(project=scope.project, experiment=scope.experiment, step=step)
 
 
 def stated(spec: Spec, words: tuple[str, ...]) -> dict[str, Number | str]:
@@ -139,25 +134,17 @@ def short_name(base_model: str) -> str:
     return name_of(base_model) if base_model.startswith("arn:") else base_model
 
 
-async def customized(
-    work: Work, platform: platforms.Platform, ask: platforms.Customization, facts: Facts
-) -> Outcome:
+async def customized(step: PlatformStep, work: Work, ask: platforms.Customization, facts: Facts) -> Outcome:
     """The custom model of a job that is submitted or found, awaited, and collected."""
     uris = work.inputs["dataset"].facts["uris"] if "dataset" in work.inputs else {}
-    driver, request = platform.customization(ask, uris)
-    job = await work.jobs.finish(driver, request, lambda look: report(work, look))
-    collected = await asyncio.to_thread(platform.collect, job, work.folder)
+    job = await step.finished(step.platform.customization(ask, uris), work)
+    collected = await asyncio.to_thread(step.platform.collect, job, work.folder)
     return Outcome(
         files=collected.files,
         facts={**collected.facts, **facts},
         metrics=collected.metrics,
         resources=collected.resources,
     )
-
-
-def report(work: Work, look: Look) -> None:
-    """The live line of a job."""
-    work.report(Progress(done=look.done, total=1.0, note=look.message))
 
 
 def schema_rules(words: tuple[str, ...], kind: Customization) -> list[JsonObject]:

@@ -13,7 +13,7 @@ no attempt in it is paid twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -23,7 +23,8 @@ from polytune.asking.client import Job, Reception, Respondent
 from polytune.asking.failures import Failure, Kind
 from polytune.asking.gauge import Gauge
 from polytune.asking.reply import Reply
-from polytune.data.samples import Value
+from polytune.data.lineage import Derivation, LinkedSample, Said
+from polytune.data.samples import Sample, Value
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.budget import Cost
 from polytune.errors import StepFailed
@@ -328,4 +329,38 @@ class Places(Reception[Attempt]):
         return (
             f"{missing:,} of {self.gauge.total:,} samples are missing: {parts}. "
             f"One reason: {said[0]}. What was answered is safe. {remedy}."
+        )
+
+
+def answers_in(samples: Iterable[bytes]) -> Iterator[StoredAnswer]:
+    """The answers that a samples file holds, to rebuild a lost memory from."""
+    for line in samples:
+        sample = msgspec.json.decode(line, type=LinkedSample)
+        yield _stored(sample, sample.answer)
+        for each in sample.follow_ups or ():
+            yield _stored(each, each.answer)
+        if sample.derivation:
+            yield _stored(sample.derivation, sample.derivation.answer)
+
+
+def _stored(paid: Sample | Said | Derivation, text: str) -> StoredAnswer:
+    """An answer that one line of a samples file holds."""
+    answer = {"text": text, "usage": msgspec.to_builtins(paid.usage), "price_usd": paid.price_usd}
+    return StoredAnswer(
+        ask=Ask(paid.request, paid.draw),
+        body=msgspec.json.encode(answer),
+        tokens=paid.usage.input_tokens + paid.usage.output_tokens,
+        price_usd=paid.price_usd,
+    )
+
+
+def rejects_in(rejects: Iterable[bytes]) -> Iterator[StoredAnswer]:
+    """The answers that a rejects file holds."""
+    for line in rejects:
+        reject = msgspec.json.decode(line, type=Rejected)
+        yield StoredAnswer(
+            ask=Ask(reject.request, reject.draw),
+            body=reject.body.encode(),
+            tokens=reject.tokens,
+            price_usd=reject.price_usd,
         )

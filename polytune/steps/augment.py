@@ -32,9 +32,8 @@ from polytune.graders.interface import Case, Grader, GraderSpec, Identity, Verdi
 from polytune.prompts.derivation import Child, Derivations, derived, fault
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem, Items, Member, MemberSpec, Spec
-from polytune.steps._remembering import answers_in
 from polytune.steps._teachers import estimate_of, identity_of, teacher_of
-from polytune.steps._verifying import Attempt, Judge, Places, Rules, TeacherRespondent
+from polytune.steps._verifying import Attempt, Judge, Places, Rules, TeacherRespondent, answers_in
 from polytune.teachers.interface import Answer, Request, RequestDigests
 
 samples_name = "samples.jsonl"
@@ -121,12 +120,12 @@ class Augment(Step):
 
     version = 1
     Spec = AugmentSpec
+    spec: AugmentSpec
     consumes: ClassVar = {"samples": Port(("Samples",))}
     produces = "Samples"
 
     def __init__(self, spec: AugmentSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
-        self.spec = spec
         self.teacher = teacher_of(spec.teacher, files, scope)
         self.ways = Derivations(spec.paraphrase, spec.evolve, spec.share, spec.instructions)
         self.rules = Rules("redraw", spec.max_redraws, 0, spec.shortfall)

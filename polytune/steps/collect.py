@@ -7,12 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import lcm
 from pathlib import Path
+from random import Random
 from typing import IO, Annotated, ClassVar
 
 import msgspec
 from pydantic import Field
 
+from polytune.data.hashes import Repeats
 from polytune.data.samples import Sample, SampleTeacher, SampleUsage, encode_sample
 from polytune.engine.artifacts import Facts
 from polytune.engine.progress import Progress
@@ -22,8 +26,6 @@ from polytune.files import published
 from polytune.fingerprint import fingerprint
 from polytune.sources.interface import SOURCES, BadRecord, PassedOver, Record, Source, SourceSpec
 from polytune.spec.model import FieldProblem, Inherited, Items, Member, MemberSpec, Spec
-from polytune.steps._mixing import Mixture
-from polytune.steps._repeats import Repeats
 
 samples_name = "samples.jsonl"
 unusable_name = "unusable.jsonl"
@@ -92,12 +94,12 @@ class Collect(Step):
 
     version = 1
     Spec = CollectSpec
+    spec: CollectSpec
     consumes: ClassVar = {}
     produces = "Samples"
 
     def __init__(self, spec: CollectSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
-        self.spec = spec
         self.specs = _source_specs(spec)
         self.names = _names(self.specs)
         self.sources = [_source(each, number, files, scope) for number, each in enumerate(self.specs)]
@@ -265,6 +267,47 @@ class Collection:
             origin=Origin(name, record.file, record.line),
             rating=record.rating,
         )
+
+
+class Mixture:
+    """Which source gives the next record, in an order that keeps to the weights from the first record on.
+
+    The quota method (Balinski and Young, 1975): among the sources that are not above their exact share, the
+    next is the one whose share the next record would fill first. So every beginning of the mixture holds
+    each source within one record of its share, and a mixture of more records begins with that of fewer.
+    """
+
+    def __init__(self, weights: Sequence[float] | None, sources: int, seed: int) -> None:
+        """Without weights the sources take turns. The seed decides who is first among equals."""
+        self.ends_early = weights is not None
+        """Whether the mixture ends with the first source that has no more."""
+        exact = [Fraction(str(weight)) for weight in weights or [1.0] * sources]
+        scale = lcm(*(weight.denominator for weight in exact))
+        self._weights = [int(weight * scale) for weight in exact]
+        whole = lcm(*self._weights)
+        self._distances = [whole // weight for weight in self._weights]
+        """How far apart two records of a source are, in parts that are the same for all."""
+        self._left = list(range(sources))
+        self._rank = list(range(sources))
+        Random(f"polytune.mixture.v1:{seed}").shuffle(self._rank)
+        self._taken = [0] * sources
+
+    def next(self, has_more: Callable[[int], bool]) -> int | None:
+        """The source of the next record, which is asked for whether it has one; None when it is over."""
+        while self._left:
+            source = self._due()
+            if has_more(source):
+                self._taken[source] += 1
+                return source
+            self._left = [] if self.ends_early else [each for each in self._left if each != source]
+            self._taken = [0] * len(self._taken)
+        return None
+
+    def _due(self) -> int:
+        whole = sum(self._weights[each] for each in self._left)
+        place = 1 + sum(self._taken[each] for each in self._left)
+        due = [each for each in self._left if self._taken[each] * whole < place * self._weights[each]]
+        return min(due, key=lambda each: ((self._taken[each] + 1) * self._distances[each], self._rank[each]))
 
 
 def _too_long(record: Record) -> BadRecord:

@@ -21,14 +21,13 @@ from pydantic import AfterValidator, Field
 
 from polytune.data.format.format import Split, provenance_name, split_names
 from polytune.data.format.splits import Placer, Shares
-from polytune.data.hashes import RowTable, bare, stable_hash
+from polytune.data.hashes import Repeats, RowTable, bare, stable_hash
 from polytune.data.lines import blocks
 from polytune.engine.step import Outcome, Scope, Step, Work
 from polytune.files import published
 from polytune.formats.interface import FORMATS, Conversation, Format, unreadable
 from polytune.spec.model import CatalogueName, FieldProblem, Inherited, InputFile, Spec
 from polytune.steps import _media as media
-from polytune.steps._repeats import Repeats
 
 listing_scheme = "listing:"
 
@@ -89,12 +88,12 @@ class Dataset(Step):
 
     version = 1
     Spec = DatasetSpec
+    spec: DatasetSpec
     consumes: ClassVar = {}
     produces = "Dataset"
 
     def __init__(self, spec: DatasetSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
-        self.spec = spec
         self.media = (scope.folder / spec.media).resolve() if spec.media is not None else None
 
     def missing(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -13,18 +12,18 @@ from polytune.base_models.interface import BASE_MODELS
 from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
-from polytune.engine.step import Estimate, Outcome, Port, Scope, Step, Work
+from polytune.engine.step import Estimate, Outcome, Port, Work
 from polytune.errors import StepFailed
-from polytune.platforms.interface import Deploying, open_platform
-from polytune.spec.model import FieldProblem, Inherited, Member, MemberSpec, Spec
-from polytune.steps import _customizing as customizing
+from polytune.platforms.interface import Deploying
+from polytune.spec.model import FieldProblem
+from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 seconds_per_unit = {"m": 60, "h": 3600, "d": 86_400}
 hours_per_month = 730
 Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]*[mhd]$")]
 
 
-class DeploySpec(Spec):
+class DeploySpec(PlatformStepSpec):
     """Deploys the custom model, for a limited time if `ttl` or `idle_after` says so."""
 
     kind: Literal["on_demand", "provisioned"] = "on_demand"
@@ -39,8 +38,6 @@ class DeploySpec(Spec):
     """How long the deployment may live: minutes, hours or days, as in `7d`; `polytune reap` ends it."""
     idle_after: Duration | None = None
     """How long it may stay unasked before `polytune reap` ends it."""
-    platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
-    """Where to deploy."""
 
     def problems(self) -> list[FieldProblem]:
         """Settings of the other kind."""
@@ -54,32 +51,20 @@ class DeploySpec(Spec):
         ]
 
 
-class Deploy(Step):
+class Deploy(PlatformStep):
     """A deployment of a custom model."""
 
     version = 1
     Spec = DeploySpec
+    spec: DeploySpec
     consumes: ClassVar = {"model": Port(("CustomModel",))}
     produces = "Deployment"
-
-    def __init__(self, spec: DeploySpec, files: Mapping[str, Path], scope: Scope) -> None:
-        super().__init__(spec, files, scope)
-        self.spec = spec
-        self.platform = open_platform(spec.platform, scope.root, scope.settings)
 
     def missing(self) -> str:
         """Local models answer by themselves."""
         if "deployment" not in self.platform.offers:
             return f"platform {self.platform.name} answers without a deployment; remove the step"
-        return self.platform.missing()
-
-    def unready(self) -> str:
-        """What the platform lacks outside this machine."""
-        return self.platform.unready()
-
-    def exists(self, uri: str) -> bool:
-        """Whether the deployment is still there."""
-        return self.platform.exists(uri)
+        return super().missing()
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Nothing while idle on demand; by the hour, from now until it is torn down, when provisioned."""
@@ -128,10 +113,9 @@ class Deploy(Step):
             commitment=spec.commitment,
             ttl_seconds=seconds_of(spec.ttl),
             idle_seconds=seconds_of(spec.idle_after),
-            label=customizing.label_of(self.scope, "deploy"),
+            label=self.label("deploy"),
         )
-        driver, request = self.platform.deploying(ask)
-        job = await work.jobs.finish(driver, request, lambda look: customizing.report(work, look))
+        job = await self.finished(self.platform.deploying(ask), work)
         deployed = await asyncio.to_thread(self.platform.deployed, job)
         return Outcome(
             facts={**model.facts, "model_digest": model.digest, **deployed.facts},

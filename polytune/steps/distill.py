@@ -17,11 +17,12 @@ from polytune.base_models.interface import (
 from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
-from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Scope, Step, Work
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Work
 from polytune.errors import StepFailed
-from polytune.platforms.interface import Customization, Logs, Teaching, open_platform
-from polytune.spec.model import CatalogueName, FieldProblem, Inherited, Member, MemberSpec, Spec
+from polytune.platforms.interface import Customization, Logs, Teaching
+from polytune.spec.model import CatalogueName, FieldProblem, Spec
 from polytune.steps import _customizing as customizing
+from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 synthesized_rows = 15_000
 """Bedrock may make up to so many prompt-response pairs out of the prompts (model-distillation.html)."""
@@ -57,7 +58,7 @@ class LogsSpec(Spec):
         return [FieldProblem("match", what)] if many else []
 
 
-class DistillSpec(Spec):
+class DistillSpec(PlatformStepSpec):
     """Lets a teacher model of the platform answer prompts and trains the student on them.
 
     The prompts are the dataset's (its answers stay as examples), or come from invocation logs.
@@ -71,8 +72,6 @@ class DistillSpec(Spec):
     """Longest answer of the teacher."""
     logs: LogsSpec | None = None
     """Invocation logs instead of an uploaded dataset."""
-    platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
-    """Where to distill."""
 
     def problems(self) -> list[FieldProblem]:
         """A pair that the platform does not offer."""
@@ -85,21 +84,18 @@ class DistillSpec(Spec):
         return [FieldProblem("teacher_model", what)]
 
 
-class Distill(Step):
+class Distill(PlatformStep):
     """A custom model made by distillation."""
 
     version = 1
     Spec = DistillSpec
+    spec: DistillSpec
+    offer = "distillation"
     consumes: ClassVar = {
         "dataset": Port(("RemoteDataset",), optional=True),
         "model": Port(("CustomModel",), optional=True, explicit=True),
     }
     produces = "CustomModel"
-
-    def __init__(self, spec: DistillSpec, files: Mapping[str, Path], scope: Scope) -> None:
-        super().__init__(spec, files, scope)
-        self.spec = spec
-        self.platform = open_platform(spec.platform, scope.root, scope.settings)
 
     def key_facts(self) -> KeyFacts:
         """The ids of student and teacher, and what the environment decides."""
@@ -109,18 +105,6 @@ class Distill(Step):
         around = self.platform.key_facts()
         ids = {"training_id": student.training_id, "teacher_id": teacher.inference_id}
         return KeyFacts({**ids, **around.facts}, environment=around.environment)
-
-    def missing(self) -> str:
-        """What the platform lacks."""
-        return self.platform.lacks("distillation")
-
-    def unready(self) -> str:
-        """What the platform lacks outside this machine."""
-        return self.platform.unready()
-
-    def exists(self, uri: str) -> bool:
-        """Whether the custom model is still there."""
-        return self.platform.exists(uri)
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """The teacher's answers and the student's training, for the rows given up to all that may be made."""
@@ -168,7 +152,7 @@ class Distill(Step):
             base_model=name,
             starts_from=customizing.starting_point(spec.base_model, work.inputs.get("model")),
             layout=dataset.facts["layout"] if dataset else "",
-            label=customizing.label_of(self.scope, "distill"),
+            label=self.label("distill"),
             teaching=Teaching(teacher_model=spec.teacher_model, max_response_tokens=spec.max_response_tokens),
             logs=spec.logs.asked() if spec.logs else None,
         )
@@ -178,4 +162,4 @@ class Distill(Step):
             "base_model": name,
             "platform": spec.platform.kind,
         }
-        return await customizing.customized(work, self.platform, ask, facts)
+        return await customizing.customized(self, work, ask, facts)

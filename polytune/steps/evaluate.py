@@ -103,6 +103,7 @@ class Evaluate(Step):
 
     version = 1
     Spec = EvaluateSpec
+    spec: EvaluateSpec
     consumes: ClassVar = {
         "model": Port(("Deployment", "CustomModel")),
         "dataset": Port(("CheckedDataset",)),
@@ -111,7 +112,6 @@ class Evaluate(Step):
 
     def __init__(self, spec: EvaluateSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
-        self.spec = spec
         self.platform = open_platform(spec.platform, scope.root, scope.settings)
         self.judges = _judges(spec.graders, scope)
         self.inference = Inference(max_tokens=spec.max_tokens, temperature=spec.temperature, seed=spec.seed)

@@ -10,23 +10,15 @@ from pydantic import AfterValidator
 
 from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, name_of
 from polytune.engine.artifacts import Artifact
-from polytune.engine.step import KeyFacts, Outcome, Port, Scope, Step, Work
+from polytune.engine.step import KeyFacts, Outcome, Port, Scope, Work
 from polytune.errors import PolytuneError
 from polytune.exporters.interface import EXPORTERS, Exporter, ModelConfig, catalogued, option_problems
 from polytune.files import write_whole
-from polytune.platforms.interface import open_platform
-from polytune.spec.model import (
-    CatalogueName,
-    FieldProblem,
-    Inherited,
-    JsonObject,
-    Member,
-    MemberSpec,
-    Spec,
-)
+from polytune.spec.model import CatalogueName, FieldProblem, JsonObject
+from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 
-class ExportSpec(Spec):
+class ExportSpec(PlatformStepSpec):
     """Writes how an application uses the model."""
 
     to: Annotated[str, CatalogueName("exporters"), AfterValidator(EXPORTERS.checked)] = "json"
@@ -35,8 +27,6 @@ class ExportSpec(Spec):
     """What the kind of configuration lets one choose, as in `{shape: model_definition}` of polychat_ts."""
     path: str | None = None
     """Where to put it, relative to the workspace; default `exports/<experiment><extension>`."""
-    platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
-    """Where the model answers."""
 
     def problems(self) -> list[FieldProblem]:
         """Options that the exporter does not have, and a path that leads out of the workspace."""
@@ -52,27 +42,30 @@ class ExportSpec(Spec):
         return [_schema_rule(name) for name in EXPORTERS.names()]
 
 
-class Export(Step):
+class Export(PlatformStep):
     """A model configuration: one file, in the run and at its place in the workspace."""
 
     version = 1
     Spec = ExportSpec
+    spec: ExportSpec
     consumes: ClassVar = {"model": Port(("Deployment", "CustomModel"))}
     produces = "ModelConfig"
 
     def __init__(self, spec: ExportSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
-        self.spec = spec
-        self.platform = open_platform(spec.platform, scope.root, scope.settings)
         self.exporter: Exporter = EXPORTERS.load(spec.to)(spec.options)
 
     def key_facts(self) -> KeyFacts:
         """The names of experiment and project are in the file, so they are in the key."""
         return KeyFacts({"name": self.scope.experiment, "project": self.scope.project})
 
-    def missing(self) -> str:
-        """What the platform lacks on this machine."""
-        return self.platform.missing()
+    def unready(self) -> str:
+        """'': the configuration is written from what the model's own step recorded."""
+        return ""
+
+    def exists(self, uri: str) -> bool:
+        """True: whether the model is still there is asked of the step that made it."""
+        return True
 
     async def run(self, work: Work) -> Outcome:
         """Renders the configuration."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -13,7 +12,7 @@ from pydantic import AfterValidator, Field
 from polytune.data.dedupe.duplicates import default_threshold, lowest_threshold
 from polytune.data.format.format import FormatOptions, FormatReport, format_samples, provenance_name
 from polytune.engine.artifacts import Artifact
-from polytune.engine.step import Outcome, Port, Scope, Step, Work
+from polytune.engine.step import Outcome, Port, Step, Work
 from polytune.formats.interface import FORMATS
 from polytune.spec.model import CatalogueName, FieldProblem, Inherited, Spec
 
@@ -85,12 +84,9 @@ class FormatStep(Step):
 
     version = 1
     Spec = FormatSpec
+    spec: FormatSpec
     consumes: ClassVar = {"samples": Port(("Samples",))}
     produces = "Dataset"
-
-    def __init__(self, spec: FormatSpec, files: Mapping[str, Path], scope: Scope) -> None:
-        super().__init__(spec, files, scope)
-        self.spec = spec
 
     async def run(self, work: Work) -> Outcome:
         """Streams the samples once."""

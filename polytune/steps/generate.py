@@ -32,7 +32,6 @@ from polytune.prompts.seeds import SeedsSpec
 from polytune.spec.model import FieldProblem, Inherited, InputFile, Items, Member, MemberSpec, Spec
 from polytune.steps._batching import rounds_of
 from polytune.steps._questions import Plan, Question, Questions
-from polytune.steps._remembering import answers_in, rejects_in
 from polytune.steps._teachers import estimate_of, identity_of, teacher_of, usd_for
 from polytune.steps._verifying import (
     Attempt,
@@ -41,6 +40,8 @@ from polytune.steps._verifying import (
     Rejected,
     Rules,
     TeacherRespondent,
+    answers_in,
+    rejects_in,
     turns_known,
 )
 from polytune.teachers.interface import (
@@ -138,12 +139,12 @@ class Generate(Step):
 
     version = 1
     Spec = GenerateSpec
+    spec: GenerateSpec
     consumes: ClassVar = {}
     produces = "Samples"
 
     def __init__(self, spec: PlainGenerateSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
-        self.spec = spec
         self.teacher = teacher_of(spec.teacher, files, scope)
         self.graders = _graders(spec)
         self.rules = _rules(spec)

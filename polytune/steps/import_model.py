@@ -12,18 +12,19 @@ import msgspec
 from polytune.data import importable
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
-from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Scope, Step, Work
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Work
 from polytune.errors import DataError, StepFailed
 from polytune.files import digest_of
-from polytune.platforms.interface import Importing, open_platform
-from polytune.spec.model import FieldProblem, Inherited, Member, MemberSpec, Spec
+from polytune.platforms.interface import Importing
+from polytune.spec.model import FieldProblem, Inherited
 from polytune.steps import _customizing as customizing
+from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 taken = (".safetensors", ".json", ".model", ".jinja", ".txt")
 """Files of a model folder that are uploaded, by their endings."""
 
 
-class ImportModelSpec(Spec):
+class ImportModelSpec(PlatformStepSpec):
     """Imports a model folder; without `folder`, the model that `from:` names."""
 
     folder: str | None = None
@@ -32,8 +33,6 @@ class ImportModelSpec(Spec):
     """The catalogue's name for what the folder was made from, for prices and export; '' is fine."""
     system: str = ""
     """The system prompt that a model from a folder was trained with."""
-    platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
-    """Where to import."""
     project: Annotated[str, Inherited()] = "default"
     """The first part of every stored name."""
 
@@ -49,30 +48,15 @@ class _Config(msgspec.Struct):
     max_position_embeddings: int = 0
 
 
-class ImportModel(Step):
+class ImportModel(PlatformStep):
     """A custom model that answers without a deployment."""
 
     version = 1
     Spec = ImportModelSpec
+    spec: ImportModelSpec
+    offer = "import"
     consumes: ClassVar = {"model": Port(("CustomModel",), optional=True, explicit=True)}
     produces = "CustomModel"
-
-    def __init__(self, spec: ImportModelSpec, files: Mapping[str, Path], scope: Scope) -> None:
-        super().__init__(spec, files, scope)
-        self.spec = spec
-        self.platform = open_platform(spec.platform, scope.root, scope.settings)
-
-    def missing(self) -> str:
-        """What the platform lacks."""
-        return self.platform.lacks("import")
-
-    def unready(self) -> str:
-        """What the platform lacks outside this machine."""
-        return self.platform.unready()
-
-    def exists(self, uri: str) -> bool:
-        """Whether the imported model is still there."""
-        return self.platform.exists(uri)
 
     def key_facts(self) -> KeyFacts:
         """The folder's files, and what the environment decides. Raises DataError when there is no folder."""
@@ -92,10 +76,8 @@ class ImportModel(Step):
         files = self._folder_files() if self.spec.folder is not None else _model_files(work)
         await asyncio.to_thread(_check, files)
         uri = await self.platform.store_folder(self.spec.project, files)
-        driver, request = self.platform.importing(
-            Importing(uri=uri, label=customizing.label_of(self.scope, "import"))
-        )
-        job = await work.jobs.finish(driver, request, lambda look: customizing.report(work, look))
+        importing = self.platform.importing(Importing(uri=uri, label=self.label("import")))
+        job = await self.finished(importing, work)
         done = await asyncio.to_thread(self.platform.imported, job)
         source = work.inputs["model"].facts if "model" in work.inputs else {}
         facts = {

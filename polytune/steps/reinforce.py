@@ -14,20 +14,18 @@ from pydantic import AfterValidator, Field
 from polytune.base_models.interface import Number, checked_base_model, find_base_model
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, Facts
-from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Scope, Step, Work
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Work
 from polytune.errors import StepFailed
-from polytune.platforms.interface import Customization, open_platform
+from polytune.platforms.interface import Customization
 from polytune.spec.model import (
     CatalogueName,
     FieldProblem,
-    Inherited,
     InputFile,
     JsonObject,
-    Member,
-    MemberSpec,
     Spec,
 )
 from polytune.steps import _customizing as customizing
+from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 words = (
     "epochs",
@@ -67,7 +65,7 @@ class RewardSpec(Spec):
         return []
 
 
-class ReinforceSpec(Spec):
+class ReinforceSpec(PlatformStepSpec):
     """Reinforcement fine-tuning (GRPO) with a reward of your own."""
 
     base_model: Annotated[str, CatalogueName("base_models"), AfterValidator(checked_base_model)]
@@ -90,8 +88,6 @@ class ReinforceSpec(Spec):
     """How much the model thinks before it answers."""
     evaluation_interval: Annotated[int, Field(ge=1)] | None = None
     """Steps between two evaluations on the validation split."""
-    platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
-    """Where to train."""
 
     def problems(self) -> list[FieldProblem]:
         """A base model that cannot, or values outside its ranges."""
@@ -105,34 +101,19 @@ class ReinforceSpec(Spec):
         return customizing.schema_rules(words, "reinforcement_fine_tuning")
 
 
-class Reinforce(Step):
+class Reinforce(PlatformStep):
     """A custom model made by reinforcement fine-tuning."""
 
     version = 1
     Spec = ReinforceSpec
+    spec: ReinforceSpec
+    offer = "reinforcement_fine_tuning"
     consumes: ClassVar = {
         "dataset": Port(("RemoteDataset",)),
         "rows": Port(("CheckedDataset",)),
         "model": Port(("CustomModel",), optional=True, explicit=True),
     }
     produces = "CustomModel"
-
-    def __init__(self, spec: ReinforceSpec, files: Mapping[str, Path], scope: Scope) -> None:
-        super().__init__(spec, files, scope)
-        self.spec = spec
-        self.platform = open_platform(spec.platform, scope.root, scope.settings)
-
-    def missing(self) -> str:
-        """What the platform lacks."""
-        return self.platform.lacks("reinforcement_fine_tuning")
-
-    def unready(self) -> str:
-        """What the platform lacks outside this machine."""
-        return self.platform.unready()
-
-    def exists(self, uri: str) -> bool:
-        """Whether the custom model is still there."""
-        return self.platform.exists(uri)
 
     def key_facts(self) -> KeyFacts:
         """The hyperparameters in force, the base model's id, and what the environment decides."""
@@ -175,7 +156,7 @@ class Reinforce(Step):
             starts_from=customizing.starting_point(spec.base_model, work.inputs.get("model")),
             hyperparameters=self._hyperparameters(),
             layout=layout,
-            label=customizing.label_of(self.scope, "reinforce"),
+            label=self.label("reinforce"),
             grader=function,
         )
         facts = {
@@ -184,7 +165,7 @@ class Reinforce(Step):
             "base_model": name,
             "platform": spec.platform.kind,
         }
-        outcome = await customizing.customized(work, self.platform, ask, facts)
+        outcome = await customizing.customized(self, work, ask, facts)
         return Outcome(
             files=outcome.files,
             facts=outcome.facts,

@@ -17,14 +17,16 @@ from polytune.base_models.interface import (
     find_base_model,
     is_folder,
 )
-from polytune.data.estimates import training_estimate
+from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, Facts
-from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Scope, Step, Work
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Work
 from polytune.files import digest_of
-from polytune.platforms.interface import Customization, open_platform
-from polytune.spec.model import CatalogueName, FieldProblem, Inherited, JsonObject, Member, MemberSpec, Spec
+from polytune.platforms.interface import Customization
+from polytune.settings import Settings
+from polytune.spec.model import CatalogueName, FieldProblem, Inherited, JsonObject
 from polytune.steps import _customizing as customizing
+from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 words = (
     "epochs",
@@ -37,9 +39,12 @@ words = (
     "early_stopping_patience",
 )
 """The fields whose range and default depend on the base model."""
+price_unknown = "price unknown: no sourced training price for {}; POLYTUNE_PRICES may state one"
+token_error = 0.25
+"""Assumed relative error of a token count estimated from characters."""
 
 
-class TrainSpec(Spec):
+class TrainSpec(PlatformStepSpec):
     """Fine-tunes a base model; what is left out takes the base model's default."""
 
     base_model: Annotated[
@@ -67,8 +72,6 @@ class TrainSpec(Spec):
     """Local models only: adapters on every linear layer, or all weights."""
     lora_rank: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Local models with `method: lora` only: the adapters' rank."""
-    platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
-    """Where to train."""
     seed: Annotated[int, Inherited()] = 0
     """Initial weights and the order of rows."""
 
@@ -86,33 +89,18 @@ class TrainSpec(Spec):
         return customizing.schema_rules(words, "fine_tuning")
 
 
-class Train(Step):
+class Train(PlatformStep):
     """A custom model: its files where the platform gives them out, and what it takes to use it."""
 
     version = 1
     Spec = TrainSpec
+    spec: TrainSpec
+    offer = "fine_tuning"
     consumes: ClassVar = {
         "dataset": Port(("RemoteDataset",)),
         "model": Port(("CustomModel",), optional=True, explicit=True),
     }
     produces = "CustomModel"
-
-    def __init__(self, spec: TrainSpec, files: Mapping[str, Path], scope: Scope) -> None:
-        super().__init__(spec, files, scope)
-        self.spec = spec
-        self.platform = open_platform(spec.platform, scope.root, scope.settings)
-
-    def missing(self) -> str:
-        """What the platform lacks on this machine."""
-        return self.platform.lacks("fine_tuning")
-
-    def unready(self) -> str:
-        """What the platform lacks outside this machine."""
-        return self.platform.unready()
-
-    def exists(self, uri: str) -> bool:
-        """Whether the custom model is still there."""
-        return self.platform.exists(uri)
 
     def key_facts(self) -> KeyFacts:
         """The hyperparameters in force, the rules behind `auto`, and the base model's identity."""
@@ -162,7 +150,7 @@ class Train(Step):
             hyperparameters=self._hyperparameters(self._entry(), customizing.rows_of(dataset)),
             layout=dataset.facts["layout"],
             seed=spec.seed,
-            label=customizing.label_of(self.scope, "train"),
+            label=self.label("train"),
         )
         facts = {
             "layout": dataset.facts["layout"],
@@ -171,4 +159,28 @@ class Train(Step):
             "platform": spec.platform.kind,
             **({"base_path": os.path.relpath(folder, self.scope.root)} if folder else {}),
         }
-        return await customizing.customized(work, self.platform, ask, facts)
+        return await customizing.customized(self, work, ask, facts)
+
+
+def training_estimate(
+    entry: BaseModelEntry, tokens: int | None, epochs: float | None, settings: Settings
+) -> Estimate:
+    """Tokens times epochs times the price; with a note where a part of that is unknown.
+
+    Raises UsageError when the user's own file of prices is none.
+    """
+    trained = None if tokens is None or epochs is None else round(tokens * epochs)
+    prices = prices_of(entry, settings)
+    if prices is None:
+        return Estimate(tokens=trained, usd_low=0.0, usd_high=0.0, note="on this machine")
+    price = prices.training_usd_per_1k_tokens
+    if price is None:
+        return Estimate(tokens=trained, note=price_unknown.format(entry.name))
+    if trained is None:
+        return Estimate(note=f"${price:g} per 1,000 tokens and epoch; the dataset is not there yet")
+    usd = trained / 1000 * price
+    return Estimate(
+        tokens=trained,
+        usd_low=round(usd * (1 - token_error), 2),
+        usd_high=round(usd * (1 + token_error), 2),
+    )

@@ -13,14 +13,15 @@ import msgspec
 from polytune.base_models.interface import BASE_MODELS, Media
 from polytune.data.lines import blocks
 from polytune.engine.artifacts import Artifact
-from polytune.engine.step import KeyFacts, Outcome, Port, Scope, Step, Work
+from polytune.engine.step import KeyFacts, Outcome, Port, Work
 from polytune.errors import DataError
 from polytune.files import published, write_whole
 from polytune.fingerprint import canonical
 from polytune.formats.interface import FORMATS, MediaReference
-from polytune.platforms.interface import Medium, open_platform
-from polytune.spec.model import Inherited, Member, MemberSpec, Spec
+from polytune.platforms.interface import Medium
+from polytune.spec.model import Inherited
 from polytune.steps import _media as media
+from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 splits = ("train", "validation")
 """What a training job reads; the test split never leaves the workspace."""
@@ -29,11 +30,9 @@ shown_problems = 8
 stored_at_once = 8
 
 
-class UploadSpec(Spec):
+class UploadSpec(PlatformStepSpec):
     """Stores the dataset where the platform's training reads it."""
 
-    platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
-    """Where to store."""
     project: Annotated[str, Inherited()] = "default"
     """The first part of every stored name."""
 
@@ -53,34 +52,18 @@ class _Report(msgspec.Struct):
     base_model: str = ""
 
 
-class Upload(Step):
+class Upload(PlatformStep):
     """A remote dataset: `remote.json` with the URI of each split."""
 
     version = 1
     Spec = UploadSpec
+    spec: UploadSpec
     consumes: ClassVar = {"dataset": Port(("CheckedDataset",))}
     produces = "RemoteDataset"
-
-    def __init__(self, spec: UploadSpec, files: Mapping[str, Path], scope: Scope) -> None:
-        super().__init__(spec, files, scope)
-        self.spec = spec
-        self.platform = open_platform(spec.platform, scope.root, scope.settings)
-
-    def missing(self) -> str:
-        """What the platform lacks on this machine."""
-        return self.platform.missing()
 
     def key_facts(self) -> KeyFacts:
         """Where the environment says to store."""
         return self.platform.key_facts()
-
-    def unready(self) -> str:
-        """What the platform lacks outside this machine."""
-        return self.platform.unready()
-
-    def exists(self, uri: str) -> bool:
-        """Whether the stored file is still there."""
-        return self.platform.exists(uri)
 
     async def run(self, work: Work) -> Outcome:
         """Looks at every file that rows name, then sends what is not there yet.

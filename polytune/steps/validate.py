@@ -19,7 +19,7 @@ from polytune.base_models.interface import (
 from polytune.data.validate.report import CheckReport, render, to_json
 from polytune.data.validate.validate import check_dataset
 from polytune.engine.artifacts import Artifact, Facts
-from polytune.engine.step import KeyFacts, Outcome, Port, Scope, Step, Work
+from polytune.engine.step import KeyFacts, Outcome, Port, Step, Work
 from polytune.errors import DataError
 from polytune.files import write_whole
 from polytune.fingerprint import fingerprint
@@ -59,12 +59,9 @@ class Validate(Step):
 
     version = 1
     Spec = ValidateSpec
+    spec: ValidateSpec
     consumes: ClassVar = {"dataset": Port(("Dataset",))}
     produces = "CheckedDataset"
-
-    def __init__(self, spec: ValidateSpec, files: Mapping[str, Path], scope: Scope) -> None:
-        super().__init__(spec, files, scope)
-        self.spec = spec
 
     def key_facts(self) -> KeyFacts:
         """The base model's facts that rules are made of."""

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from polytune.base_models.interface import BASE_MODELS
-from polytune.data.estimates import training_estimate
 from polytune.data.prices import prices_of
 from polytune.errors import UsageError
 from polytune.settings import Settings
+from polytune.steps.train import training_estimate
 
 
 def settings(tmp_path: Path, text: str) -> Settings:

@@ -249,10 +249,7 @@ class Placer(TextStep):
     """A text that is also put where a person wants it; with another promise, one that breaks it."""
 
     Spec: ClassVar[type[Spec]] = PlacerSpec
-
-    def __init__(self, spec: PlacerSpec, files: Mapping[str, Path], scope: Scope) -> None:
-        super().__init__(spec, files, scope)
-        self.spec = spec
+    spec: PlacerSpec
 
     async def run(self, work: Work) -> Outcome:
         """A folder of files is kept too."""
@@ -318,11 +315,8 @@ class Far(TextStep):
     """A text made by a child process that outlives this one; each start is a line in `children.log`."""
 
     Spec: ClassVar[type[Spec]] = FarSpec
+    spec: FarSpec
     consumes: ClassVar[Mapping[str, Port]] = {"text": Port(("Text",), optional=True)}
-
-    def __init__(self, spec: FarSpec, files: Mapping[str, Path], scope: Scope) -> None:
-        super().__init__(spec, files, scope)
-        self.spec = spec
 
     def missing(self) -> str:
         """Something, while a file called `unplugged` lies in the workspace."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polytune.steps._mixing import Mixture
+from polytune.steps.collect import Mixture
 
 weights = st.lists(st.integers(1, 30).map(lambda n: n / 10), min_size=1, max_size=5)
 seeds = st.integers(0, 1000)

@@ -1,0 +1,57 @@
+"""The base of steps that work on a platform: the choice in the spec, the checks before a run, and the job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from polytune.engine.jobbook import JobRow
+from polytune.engine.jobs import Look
+from polytune.engine.step import Progress, Scope, Step, Work
+from polytune.platforms.interface import Job, Label, Offer, open_platform
+from polytune.spec.model import Inherited, Member, MemberSpec, Spec
+
+
+class PlatformStepSpec(Spec):
+    """The spec of a step that works on a platform."""
+
+    platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
+    """The platform that the step uses."""
+
+
+class PlatformStep(Step):
+    """A step that works on the platform that its spec names."""
+
+    spec: PlatformStepSpec
+    offer: ClassVar[Offer | None] = None
+    """What the platform must be able to do; None when every platform can."""
+
+    def __init__(self, spec: PlatformStepSpec, files: Mapping[str, Path], scope: Scope) -> None:
+        super().__init__(spec, files, scope)
+        self.platform = open_platform(spec.platform, scope.root, scope.settings)
+
+    def missing(self) -> str:
+        """What the platform lacks on this machine."""
+        return self.platform.missing() if self.offer is None else self.platform.lacks(self.offer)
+
+    def unready(self) -> str:
+        """What the platform lacks outside this machine."""
+        return self.platform.unready()
+
+    def exists(self, uri: str) -> bool:
+        """Whether the platform still has the resource."""
+        return self.platform.exists(uri)
+
+    def label(self, step: str) -> Label:
+        """What the names and tags of this step's remote resources say."""
+        return Label(project=self.scope.project, experiment=self.scope.experiment, step=step)
+
+    async def finished(self, job: Job, work: Work) -> JobRow:
+        """The job after it completed; it is submitted, or found if it was submitted before."""
+        driver, request = job
+
+        def report(look: Look) -> None:
+            work.report(Progress(done=look.done, total=1.0, note=look.message))
+
+        return await work.jobs.finish(driver, request, report)
