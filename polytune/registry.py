@@ -31,8 +31,10 @@ class UnknownMember(UsageError):
 
     def __init__(self, noun: str, name: str, known: Sequence[str], retired: str = "") -> None:
         """`retired`: why a member of that name was removed, and what to use instead; '' if there was none."""
-        what = f"{noun} '{name}' is retired: {retired}" if retired else f"unknown {noun} '{name}'."
-        super().__init__(what if retired else f"{what}{did_you_mean(name, known)}")
+        nearest = did_you_mean(name, known)
+        super().__init__(
+            f"{noun} '{name}' is retired: {retired}" if retired else f"unknown {noun} '{name}'.{nearest}"
+        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Family(Generic[T]):
         return module
 
     def _unknown(self, name: str) -> UnknownMember:
-        """The error for a name that no member has; the package's `RETIRED` gives the reason for a removed one."""
+        """The error for a name that no member has; with the reason for a removed one."""
         package = importlib.import_module(f"polytune.{self.name}")
         retired: Mapping[str, str] = getattr(package, "RETIRED", {})
         return UnknownMember(self.noun, name, self.names(), retired.get(name, ""))

@@ -1,1 +1,9 @@
 """Step kinds: one file each, named as in YAML."""
+
+RETIRED = {
+    "continued_pre_training": (
+        "Bedrock offered continued pre-training for Titan Text Express and Lite only, and both are gone."
+        " Use `train`, which fine-tunes"
+    )
+}
+"""Kinds that were removed, each with the reason and what to use instead."""
