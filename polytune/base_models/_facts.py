@@ -243,7 +243,7 @@ class BaseModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Everything polytune knows of one base model."""
 
     name: str
-    """The name in YAML: the file's name, with dashes."""
+    """The name in YAML: its file's with dashes, or its key in the table that it is a row of."""
     title: str
     """What tables call it."""
     platforms: Mapping[str, Offering]
