@@ -51,11 +51,6 @@ class Hyperparameter(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     """The words it may be, for what is no number."""
 
-    @property
-    def accepts_auto(self) -> bool:
-        """Whether the API chooses a value when asked to."""
-        return bool(self.auto)
-
     def holds(self, value: Number | str) -> bool:
         """Whether the API takes the value."""
         if isinstance(value, str):
