@@ -23,8 +23,7 @@ from polytune.asking.client import Job, Reception, Respondent
 from polytune.asking.failures import Failure, Kind
 from polytune.asking.gauge import Gauge
 from polytune.asking.reply import Reply
-from polytune.data.samples import Derivation, LinkedSample, SampledFollowUp
-from polytune.data.samples import Sample, Value
+from polytune.data.samples import Derivation, LinkedSample, Sample, SampledFollowUp, Value
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.budget import Cost
 from polytune.errors import StepFailed
