@@ -25,6 +25,11 @@ class PolytuneError(Exception):
 
     exit_code = 1
 
+    @property
+    def transient(self) -> bool:
+        """Whether the same call may work later without anybody doing anything."""
+        return False
+
 
 class UsageError(PolytuneError):
     """The command asks for a run, step or file that does not exist."""

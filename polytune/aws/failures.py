@@ -49,11 +49,6 @@ class AwsFailure(PolytuneError):
         self.status = status
         self.said = said
 
-    @property
-    def transient(self) -> bool:
-        """Whether the same call may work later without anybody doing anything."""
-        return False
-
 
 class NeedsCredentials(AwsFailure):
     """Missing, wrong or expired credentials: pause, and go on once somebody signed in."""

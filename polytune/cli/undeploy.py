@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 import msgspec
 
-from polytune.cli import _account as account
+from polytune.cli import _platforms as platforms
 from polytune.cli import options
-from polytune.lazy import part
+from polytune.cli._platforms import PlatformChoice
+from polytune.platforms.management import find_among
 
 
 @click.command("undeploy")
-@click.argument("deployment", metavar="ARN_OR_NAME")
-@account.yes_option
-@account.region_option
-@options.workspace
+@click.argument("deployment", metavar="ID_OR_NAME")
+@platforms.yes_option
+@platforms.platform_options
 @options.as_json
-def command(deployment: str, yes: bool, region: str | None, workspace: Path | None, as_json: bool) -> None:
+def command(
+    deployment: str,
+    yes: bool,
+    choice: PlatformChoice,
+    as_json: bool,
+) -> None:
     """Delete a deployment or provisioned throughput; its model stays, and can be deployed again."""
-    settings = account.settings_of(workspace)
-    access = account.access_to(settings, account.region_of(settings, region, deployment))
-    shelf = part("platforms.bedrock.resources")
-    inventory = shelf.Inventory(access)
-    remote = inventory.find(deployment, shelf.deployment_kinds)
-    shelf.check_removable(remote)
-    account.agreed(f"Delete {remote.name} ({remote.arn})? What asks it will fail.", yes)
-    inventory.delete(remote)
+    asked = choice.owners(deployment)
+    home, found = find_among(asked, lambda each: each.find_deployment(deployment))
+    home.check_removable(found)
+    platforms.agreed(f"Delete {found.name} ({found.id})? Requests to it will fail.", yes)
+    home.undeploy(found)
     click.echo(
-        msgspec.json.encode({"deleted": remote.arn})
+        msgspec.json.encode({"deleted": found.id})
         if as_json
-        else f"{remote.name} is deleted; its model {remote.model} stays, and its storage is billed"
+        else f"{found.name} is deleted; its model {found.model} stays, and its storage is billed"
     )

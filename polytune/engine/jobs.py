@@ -64,7 +64,7 @@ class Driver(ABC):
         """
 
     @abstractmethod
-    def detached(self, handle: str) -> str:
+    def detached(self, token: str, handle: str) -> str:
         """How to stop a job that is left running, as one command."""
 
 
@@ -112,7 +112,7 @@ class Jobs:
         try:
             look = await self._awaited(driver, job, seen)
         except asyncio.CancelledError:
-            self.detached(driver.detached(job.handle))
+            self.detached(driver.detached(job.token, job.handle))
             raise
         job = self.book.record(msgspec.structs.replace(job, state=look.state, message=look.message))
         if job.state is JobState.COMPLETED:

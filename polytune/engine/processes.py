@@ -17,8 +17,11 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from signal import SIGKILL, SIGTERM
 
 import msgspec
 
@@ -33,6 +36,8 @@ announcing = ("/bin/sh", "-c", 'echo $$ > group && exec "$@"', "sh")
 """Runs the words after it as this very process, once its id is written down: a runner that was killed
 right after the start has left nothing else to know the child by."""
 group_looks, group_pause_seconds = 100, 0.02
+stop_looks, stop_pause_seconds = 100, 0.05
+"""How long a child may take to end after a signal before it is killed."""
 
 
 class ProcessResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,18 +96,60 @@ class ProcessDriver(Driver):
         """Completed or failed if the child said so; lost if it is gone without a word."""
         folder = self.folder(token)
         _reap(handle)
-        alive = holder(folder / "lock") is not None
+        running = alive(folder)
         result = _result(folder / "result.json")
         if result is not None:
             state = JobState.COMPLETED if result.status == "completed" else JobState.FAILED
             return Look(state=state, message=result.message, done=1.0)
-        if not alive:
+        if not running:
             return Look(state=JobState.LOST, message=_last_words(folder))
         return _progress(folder / "progress.jsonl")
 
-    def detached(self, handle: str) -> str:
+    def detached(self, token: str, handle: str) -> str:
         """The command that ends the child and everything it started."""
-        return f"kill -s TERM -- -{handle}"
+        return f"polytune job stop {token}"
+
+
+def alive(folder: Path) -> bool:
+    """Whether the job of that folder has a child at work, or its end is not recorded yet."""
+    return holder(folder / "lock") is not None
+
+
+def stop(folder: Path) -> bool:
+    """The child of a job and everything it started have ended, and the job says that it was stopped.
+
+    False when nothing was running. The lock is what tells that the process group is still the job's own:
+    a group's number may belong to somebody else once its processes have ended.
+    """
+    group = _written(folder / "group")
+    if not group or not alive(folder):
+        return False
+    for signal in (SIGTERM, SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal)
+        if _ends(folder):
+            break
+    if not (folder / "result.json").exists():
+        stopped = ProcessResult(status="stopped", message="stopped by `polytune job stop`")
+        write_whole(folder / "result.json", msgspec.json.encode(stopped))
+    return True
+
+
+def _written(path: Path) -> int:
+    """The process group in a file; 0 when none is written there."""
+    try:
+        return int(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def _ends(folder: Path) -> bool:
+    """Whether the child lets go of its lock within a few seconds."""
+    for _ in range(stop_looks):
+        if not alive(folder):
+            return True
+        time.sleep(stop_pause_seconds)
+    return False
 
 
 async def _recorded_group(path: Path) -> str:

@@ -6,7 +6,7 @@ A step declares the artifact types it consumes and the one it produces; the grap
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -23,7 +23,7 @@ from polytune.registry import Family
 from polytune.settings import Settings
 from polytune.spec import model
 
-__all__ = ["STEPS", "Estimate", "Outcome", "Port", "Progress", "Scope", "Step", "Work"]
+__all__ = ["STEPS", "Estimate", "Outcome", "Port", "Progress", "Requirement", "Scope", "Step", "Work"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,13 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a reader should know, such as which price is missing and how to state it."""
     consent: str = ""
     """What must be agreed to besides the price, such as a cost by the hour that goes on after the run."""
+
+
+class Requirement(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a step will ask of a platform, known before it runs; subclasses say what."""
+
+    platform: str
+    """The platform's name."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,10 @@ class Step(ABC):
     def exists(self, uri: str) -> bool:
         """Whether something remote that an earlier outcome stood for is still there."""
         return True
+
+    def requirements(self) -> Sequence[Requirement]:
+        """What a run of this step asks of platforms, for whoever checks rights before it."""
+        return ()
 
     @abstractmethod
     async def run(self, work: Work) -> Outcome:

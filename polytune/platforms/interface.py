@@ -19,7 +19,7 @@ from polytune.base_models.interface import Media
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.jobbook import JobRow
 from polytune.engine.jobs import Driver
-from polytune.engine.step import KeyFacts
+from polytune.engine.step import KeyFacts, Requirement
 from polytune.errors import Unavailable
 from polytune.openable import Openable
 from polytune.registry import Family
@@ -29,12 +29,61 @@ from polytune.spec.model import MemberSpec
 Offer = Literal["fine_tuning", "distillation", "reinforcement_fine_tuning", "import", "deployment"]
 """What a platform may be able to do with models."""
 
+DeploymentKind = Literal["on_demand", "provisioned"]
+Commitment = Literal["none", "one_month", "six_months"]
+CustomizationKind = Literal["fine_tuning", "distillation", "reinforcement_fine_tuning"]
+
 Job = tuple[Driver, Facts]
 """Where a job runs, and the request in that driver's terms."""
 
 
 class PlatformSpec(MemberSpec):
     """Where data is stored and models are trained, deployed and invoked."""
+
+
+class PlatformRequirement(Requirement, frozen=True, kw_only=True):
+    """Something that a step asks of the platform that its spec states; by itself: to store and read data."""
+
+    spec: PlatformSpec
+
+
+class CustomizationRequirement(PlatformRequirement, frozen=True, kw_only=True):
+    """A base model is customized, by a job that reads the data and writes its results."""
+
+    kind: CustomizationKind
+    base_model: str
+    """As the file names it."""
+    teacher_model: str = ""
+    """A name of the catalogue; '' for none."""
+    grader_function: str = ""
+    """The ARN of a function that rewards answers; '' when polytune deploys the file of a reinforcement."""
+    grader_role: str = ""
+    """The ARN of the role that such a function runs with."""
+    logs: str = ""
+    """Where the invocation logs lie that are training data; '' for none."""
+
+
+class ImportRequirement(PlatformRequirement, frozen=True, kw_only=True):
+    """A model that was trained elsewhere is imported, by a job that reads its files."""
+
+
+class DeploymentRequirement(PlatformRequirement, frozen=True, kw_only=True):
+    """A custom model is deployed."""
+
+    kind: DeploymentKind
+    name: str = ""
+    """The stable name; '' for none."""
+
+
+class InvocationRequirement(PlatformRequirement, frozen=True, kw_only=True):
+    """Models of the platform are asked by this machine."""
+
+
+class TeacherRequirement(Requirement, frozen=True, kw_only=True):
+    """A teacher answers on the platform, whatever platform the step itself works on."""
+
+    batches: bool = False
+    """Whether it also answers in batch jobs."""
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +129,7 @@ class Logs(msgspec.Struct, frozen=True, kw_only=True):
 class Customization(msgspec.Struct, frozen=True, kw_only=True):
     """What a training step asks of a platform."""
 
-    kind: Literal["fine_tuning", "distillation", "reinforcement_fine_tuning"] = "fine_tuning"
+    kind: CustomizationKind = "fine_tuning"
     base_model: str
     """A name of the catalogue, or the absolute path of a Hugging Face directory."""
     starts_from: str = ""
@@ -111,14 +160,14 @@ class Importing(msgspec.Struct, frozen=True, kw_only=True):
 class Deploying(msgspec.Struct, frozen=True, kw_only=True):
     """How a custom model shall answer."""
 
-    kind: Literal["on_demand", "provisioned"]
+    kind: DeploymentKind
     name: str
     """A stable name behind which models may change; '' makes a new one for each model."""
     model: Facts
     """The custom model's facts."""
     units: int = 1
     """Model units, when provisioned."""
-    commitment: Literal["none", "one_month", "six_months"] = "none"
+    commitment: Commitment = "none"
     ttl_seconds: int = 0
     """How long it may live; 0 for ever."""
     idle_seconds: int = 0
@@ -196,9 +245,12 @@ class Platform(ABC):
     name: ClassVar[str]
     offers: ClassVar[frozenset[Offer]]
     """What it can do with models; the steps for anything else say so before a run."""
+    answers_free: ClassVar[bool] = False
+    """Whether nothing is charged for answers."""
 
     def __init__(self, spec: PlatformSpec, root: Path, settings: Settings) -> None:
         """`root` is the workspace."""
+        self.spec = spec
         self.root = root
         self.settings = settings
 
@@ -285,7 +337,7 @@ class Platform(ABC):
         return True
 
 
-PLATFORMS: Family[Platform] = Family("platforms", "platform", Platform)
+PLATFORMS: Family[Platform] = Family("platforms", "platform", Platform, besides=("management",))
 
 
 def open_platform(spec: MemberSpec, root: Path, settings: Settings) -> Platform:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 from polytune.engine.jobbook import JobRow
 from polytune.engine.jobs import Look
-from polytune.engine.step import Progress, Scope, Step, Work
-from polytune.platforms.interface import Job, Label, Offer, open_platform
+from polytune.engine.step import Progress, Requirement, Scope, Step, Work
+from polytune.platforms.interface import Job, Label, Offer, PlatformRequirement, open_platform
 from polytune.spec.model import Inherited, Member, MemberSpec, Spec
 
 
@@ -42,6 +42,10 @@ class PlatformStep(Step):
     def exists(self, uri: str) -> bool:
         """Whether the platform still has the resource."""
         return self.platform.exists(uri)
+
+    def requirements(self) -> Sequence[Requirement]:
+        """That the platform can store and read data; a step that asks for more says so instead."""
+        return [PlatformRequirement(platform=self.platform.name, spec=self.platform.spec)]
 
     def label(self, step: str) -> Label:
         """What the names and tags of this step's remote resources say."""

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from polytune.engine.step import Estimate, Scope
+from polytune.engine.step import Estimate, Requirement, Scope
 from polytune.files import digest_of
 from polytune.fingerprint import Json
+from polytune.platforms.interface import TeacherRequirement
 from polytune.spec.model import MemberSpec
 from polytune.spec.resolved import secret_references, spec_json
-from polytune.teachers.interface import TEACHERS, Teacher, TeacherSpec, characters_per_token
+from polytune.teachers.interface import TEACHERS, BatchTeacher, Teacher, TeacherSpec, characters_per_token
 
 assumed_output_tokens = (150, 600)
 """Range for estimates before any answer of this teacher is known: the original toolkit assumed 500."""
@@ -22,6 +23,13 @@ def teacher_of(stated: MemberSpec, files: Mapping[str, Path], scope: Scope) -> T
     assert isinstance(stated, TeacherSpec)
     own = {name.removeprefix("teacher."): path for name, path in files.items() if name.startswith("teacher.")}
     return TEACHERS.load(stated.kind)(stated, own, scope.settings)
+
+
+def teacher_requirements(teacher: Teacher) -> list[Requirement]:
+    """What a teacher that answers on a platform asks of it."""
+    if not teacher.platform:
+        return []
+    return [TeacherRequirement(platform=teacher.platform, batches=isinstance(teacher, BatchTeacher))]
 
 
 def identity_of(stated: MemberSpec, files: Mapping[str, Path], not_asked: frozenset[str]) -> Json:

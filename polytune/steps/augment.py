@@ -6,7 +6,7 @@ samples --derive--> prompts --answer--> samples and their children, each child b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count, islice
@@ -20,18 +20,19 @@ from polytune.asking.client import Client, Job
 from polytune.asking.endpoint import endpoint_called
 from polytune.asking.gauge import Gauge
 from polytune.asking.patience import patience_in
+from polytune.data.lineage import Derivation, LinkedSample
 from polytune.data.lines import blocks
-from polytune.data.samples import Derivation, LinkedSample, SampleTeacher, SampleUsage, encode_sample
+from polytune.data.samples import SampleTeacher, SampleUsage, encode_sample
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact
 from polytune.engine.ledger import Usage
-from polytune.engine.step import Estimate, Outcome, Port, Scope, Step, Work
+from polytune.engine.step import Estimate, Outcome, Port, Requirement, Scope, Step, Work
 from polytune.files import published
 from polytune.graders.interface import Case, Grader, GraderSpec, Identity, Verdict
 from polytune.prompts.derivation import Child, Derivations, derived, fault
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem, Items, Member, MemberSpec, Spec
-from polytune.steps._teachers import estimate_of, identity_of, teacher_of
+from polytune.steps._teachers import estimate_of, identity_of, teacher_of, teacher_requirements
 from polytune.steps._verifying import Attempt, Judge, Places, Rules, TeacherRespondent, answers_in
 from polytune.teachers.interface import Answer, Request, RequestDigests
 
@@ -204,6 +205,10 @@ class Augment(Step):
         return self.teacher.parse(stored.body, attempt.request).text
 
     # asking
+
+    def requirements(self) -> Sequence[Requirement]:
+        """What the teacher needs."""
+        return teacher_requirements(self.teacher)
 
     async def run(self, work: Work) -> Outcome:
         """Derives every prompt, answers the evolved ones, and writes parents and children."""

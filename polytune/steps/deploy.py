@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -12,9 +12,9 @@ from polytune.base_models.interface import BASE_MODELS
 from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
-from polytune.engine.step import Estimate, Outcome, Port, Work
+from polytune.engine.step import Estimate, Outcome, Port, Requirement, Work
 from polytune.errors import StepFailed
-from polytune.platforms.interface import Deploying
+from polytune.platforms.interface import Deploying, DeploymentRequirement
 from polytune.spec.model import FieldProblem
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
@@ -98,6 +98,17 @@ class Deploy(PlatformStep):
             return Estimate(note=monthly, consent=monthly)
         usd = round(hourly * seconds_of(self.spec.ttl) / 3600, 2)
         return Estimate(usd_low=usd, usd_high=usd, note=monthly, consent=monthly)
+
+    def requirements(self) -> Sequence[Requirement]:
+        """A deployment."""
+        return [
+            DeploymentRequirement(
+                platform=self.platform.name,
+                spec=self.platform.spec,
+                kind=self.spec.kind,
+                name=self.spec.name or "",
+            )
+        ]
 
     async def run(self, work: Work) -> Outcome:
         """Submits the deployment or finds it, and waits until it answers."""

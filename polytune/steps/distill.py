@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -17,9 +17,9 @@ from polytune.base_models.interface import (
 from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
-from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Work
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
 from polytune.errors import StepFailed
-from polytune.platforms.interface import Customization, Logs, Teaching
+from polytune.platforms.interface import Customization, CustomizationRequirement, Logs, Teaching
 from polytune.spec.model import CatalogueName, FieldProblem, Spec
 from polytune.steps import _customizing as customizing
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
@@ -136,6 +136,19 @@ class Distill(PlatformStep):
             usd_high=round((high * (written + trained) + tokens * trained) / 1000, 2),
             note=f"Bedrock may make up to {synthesized_rows:,} pairs out of the prompts",
         )
+
+    def requirements(self) -> Sequence[Requirement]:
+        """A distillation job, which asks the teacher and may read logs."""
+        return [
+            CustomizationRequirement(
+                platform=self.platform.name,
+                spec=self.platform.spec,
+                kind="distillation",
+                base_model=self.spec.base_model,
+                teacher_model=self.spec.teacher_model,
+                logs=self.spec.logs.uri if self.spec.logs else "",
+            )
+        ]
 
     async def run(self, work: Work) -> Outcome:
         """Submits the job or finds the one that is already there, waits for it, and collects."""

@@ -16,7 +16,7 @@ from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.budget import Cost, no_cost
 from polytune.engine.ledger import Usage
-from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Progress, Scope, Step, Work
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Progress, Requirement, Scope, Step, Work
 from polytune.errors import StepFailed
 from polytune.evaluation.exchanges import Exchange, read_exchanges
 from polytune.evaluation.nearest import Nearest
@@ -25,7 +25,14 @@ from polytune.files import write_whole
 from polytune.fingerprint import fingerprint
 from polytune.formats.interface import FORMATS
 from polytune.graders.interface import GRADERS, Case, Grader, GraderSpec, Identity, Verdict
-from polytune.platforms.interface import Inference, Invoked, Question, Reply, open_platform
+from polytune.platforms.interface import (
+    Inference,
+    InvocationRequirement,
+    Invoked,
+    Question,
+    Reply,
+    open_platform,
+)
 from polytune.spec.model import Inherited, Items, Member, MemberSpec, Spec
 
 models = ("base", "custom")
@@ -136,8 +143,12 @@ class Evaluate(Step):
         dataset = inputs.get("dataset")
         rows = dataset.files["test.jsonl"].records if dataset and "test.jsonl" in dataset.files else None
         asked = None if rows is None else len(models) * min(rows, self.spec.limit or rows)
-        free = 0.0 if self.spec.platform.kind == "local" else None
+        free = 0.0 if self.platform.answers_free else None
         return Estimate(requests=asked, usd_low=free, usd_high=free, note="base and custom model")
+
+    def requirements(self) -> Sequence[Requirement]:
+        """The models are asked."""
+        return [InvocationRequirement(platform=self.platform.name, spec=self.platform.spec)]
 
     async def run(self, work: Work) -> Outcome:
         """Answers what memory does not hold, judges everything, writes both files."""

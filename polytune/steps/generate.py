@@ -17,17 +17,11 @@ from polytune.asking.client import Client, Job
 from polytune.asking.endpoint import endpoint_called
 from polytune.asking.gauge import Gauge
 from polytune.asking.patience import patience_in
-from polytune.data.samples import (
-    LinkedSample,
-    Sample,
-    SampledFollowUp,
-    SampleTeacher,
-    SampleUsage,
-    encode_sample,
-)
+from polytune.data.lineage import LinkedSample, Said
+from polytune.data.samples import Sample, SampleTeacher, SampleUsage, encode_sample
 from polytune.engine.answers import AnswerMemory, StoredAnswer
 from polytune.engine.artifacts import Artifact
-from polytune.engine.step import Estimate, KeyFacts, Outcome, Scope, Step, Work
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Requirement, Scope, Step, Work
 from polytune.files import digest_of, published
 from polytune.fingerprint import Json
 from polytune.graders.interface import GRADERS, GraderSpec, Identity
@@ -38,7 +32,7 @@ from polytune.prompts.seeds import SeedsSpec
 from polytune.spec.model import FieldProblem, Inherited, InputFile, Items, Member, MemberSpec, Spec
 from polytune.steps._batching import rounds_of
 from polytune.steps._questions import Plan, Question, Questions
-from polytune.steps._teachers import estimate_of, identity_of, teacher_of, usd_for
+from polytune.steps._teachers import estimate_of, identity_of, teacher_of, teacher_requirements, usd_for
 from polytune.steps._verifying import (
     Attempt,
     Judge,
@@ -214,6 +208,10 @@ class Generate(Step):
         planned = self.questions.planned()
         return coverage(self.spec.planned_matrix(), (sample.cell for sample in planned))
 
+    def requirements(self) -> Sequence[Requirement]:
+        """What the teacher needs."""
+        return teacher_requirements(self.teacher)
+
     async def run(self, work: Work) -> Outcome:
         """Asks what memory does not hold, then writes every sample from memory."""
         gauge = Gauge(self.spec.count, work.report)
@@ -360,13 +358,13 @@ class Generate(Step):
             talk = places.conversations.get(index)
             yield self._sample(question, stored, self._said(answers, talk) if talk else ())
 
-    def _said(self, answers: AnswerMemory, talk: Attempt) -> Iterator[SampledFollowUp]:
+    def _said(self, answers: AnswerMemory, talk: Attempt) -> Iterator[Said]:
         """What came before the last answer of a conversation."""
         for repair, ask in zip(talk.said, talk.asks, strict=True):
             stored = answers.get(ask)
             assert stored is not None, "what was taken was stored before"
             usage = self.teacher.parse(stored.body, talk.request).usage
-            yield SampledFollowUp(
+            yield Said(
                 answer=repair.answer,
                 prompt=repair.error,
                 request=ask.request,
@@ -375,9 +373,7 @@ class Generate(Step):
                 price_usd=stored.price_usd,
             )
 
-    def _sample(
-        self, question: Question, stored: StoredAnswer, said: Iterable[SampledFollowUp] = ()
-    ) -> Sample:
+    def _sample(self, question: Question, stored: StoredAnswer, said: Iterable[Said] = ()) -> Sample:
         answer = self.teacher.parse(stored.body, question.request)
         return LinkedSample(
             id=question.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -12,10 +12,10 @@ import msgspec
 from polytune.data import importable
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
-from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Work
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
 from polytune.errors import DataError, StepFailed
 from polytune.files import digest_of
-from polytune.platforms.interface import Importing
+from polytune.platforms.interface import Importing, ImportRequirement
 from polytune.spec.model import FieldProblem, Inherited
 from polytune.steps import _customizing as customizing
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
@@ -70,6 +70,10 @@ class ImportModel(PlatformStep):
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """AWS bills an imported model by the minute that it serves; no rate has a source."""
         return Estimate(note="price unknown: an imported model is billed by model units while it answers")
+
+    def requirements(self) -> Sequence[Requirement]:
+        """An import job."""
+        return [ImportRequirement(platform=self.platform.name, spec=self.platform.spec)]
 
     async def run(self, work: Work) -> Outcome:
         """Checks the files, stores them, submits the job or finds it, and waits for it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -14,9 +14,9 @@ from pydantic import AfterValidator, Field
 from polytune.base_models.interface import Number, checked_base_model, find_base_model
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, Facts
-from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Work
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
 from polytune.errors import StepFailed
-from polytune.platforms.interface import Customization
+from polytune.platforms.interface import Customization, CustomizationRequirement
 from polytune.spec.model import (
     CatalogueName,
     FieldProblem,
@@ -132,6 +132,20 @@ class Reinforce(PlatformStep):
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """No price of reinforcement fine-tuning has a source."""
         return Estimate(note="price unknown: no sourced price for reinforcement fine-tuning; Lambda is extra")
+
+    def requirements(self) -> Sequence[Requirement]:
+        """A reinforcement job, which calls the function that rewards."""
+        reward = self.spec.reward
+        return [
+            CustomizationRequirement(
+                platform=self.platform.name,
+                spec=self.platform.spec,
+                kind="reinforcement_fine_tuning",
+                base_model=self.spec.base_model,
+                grader_function=reward.function_arn or "",
+                grader_role=reward.function_role_arn,
+            )
+        ]
 
     async def run(self, work: Work) -> Outcome:
         """Tries and deploys the grader if it is a file, then trains."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -20,9 +20,9 @@ from polytune.base_models.interface import (
 from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, Facts
-from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Work
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
 from polytune.files import digest_of
-from polytune.platforms.interface import Customization
+from polytune.platforms.interface import Customization, CustomizationRequirement
 from polytune.settings import Settings
 from polytune.spec.model import CatalogueName, FieldProblem, Inherited, JsonObject
 from polytune.steps import _customizing as customizing
@@ -137,6 +137,17 @@ class Train(PlatformStep):
         passes = epochs if isinstance(epochs, int | float) else None
         estimate = training_estimate(entry, tokens, passes, self.scope.settings)
         return customizing.with_end_of_life(estimate, entry)
+
+    def requirements(self) -> Sequence[Requirement]:
+        """A fine-tuning job."""
+        return [
+            CustomizationRequirement(
+                platform=self.platform.name,
+                spec=self.platform.spec,
+                kind="fine_tuning",
+                base_model=self.spec.base_model,
+            )
+        ]
 
     async def run(self, work: Work) -> Outcome:
         """Submits the job or finds the one that is already there, waits for it, and collects."""

@@ -135,7 +135,7 @@ class BatchDriver(Driver):
         done = stage.processed / stage.total if stage.total else 0.0
         return Look(state=JobState.SUBMITTED, message=stage.word, done=done)
 
-    def detached(self, handle: str) -> str:
+    def detached(self, token: str, handle: str) -> str:
         """The command that stops it."""
         return f"polytune job stop {handle}"
 

@@ -148,6 +148,7 @@ _body = msgspec.json.Decoder(_Body)
 class ConverseTeacher(Teacher):
     """Asks one model on Bedrock."""
 
+    platform: ClassVar[str] = "bedrock"
     not_asked: ClassVar[frozenset[str]] = frozenset({"kind", "region", "assume_role_arn", "price"})
     may_fail: ClassVar[bool] = True
 

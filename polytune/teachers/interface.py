@@ -122,6 +122,8 @@ class Teacher(Openable, ABC):
     """Whether it can be asked a later turn of a conversation, and not single questions only."""
     may_fail: ClassVar[bool] = False
     """Whether `flaw` ever finds something."""
+    platform: ClassVar[str] = ""
+    """The platform in whose account it answers, with rights that the account must give; '' for none."""
 
     def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
         """`files` holds the absolute path of each `InputFile` field, by field name."""

@@ -160,13 +160,15 @@ def test_rights_that_the_role_lacks_are_named(space: Space, role: str) -> None:
 
 
 def test_nothing_else_is_looked_at_without_credentials(space: Space) -> None:
-    """The identity is the problem, and no check guesses."""
+    """The identity is the problem, and no check guesses; another platform is checked all the same."""
     write_variables(space.folder, {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nowhere"})
 
     done = space.run("doctor", "--json")
 
     assert (done.code, problems(done)) == (1, {"identity"})
-    assert list(lines(done)) == [".env", "region", "identity"]
+    assert list(lines(done)) == [".env", "region", "identity", "local libraries", "local device"]
+    narrowed = space.run("doctor", "--platform", "bedrock", "--json")
+    assert list(lines(narrowed)) == [".env", "region", "identity"]
 
 
 def test_what_nobody_may_look_at_is_unknown_not_wrong(space: Space, role: str) -> None:
@@ -240,7 +242,8 @@ def test_an_experiment_without_bedrock_needs_no_account(made: Space) -> None:
 
     assert done.code == 0, done.err
     assert "identity" not in lines(done)
-    assert lines(done)["account"]["found"] == "no step works on Bedrock: none is needed"
+    assert lines(done)["bedrock"]["found"] == "no step of the experiment works on it"
+    assert lines(done)["local libraries"]["state"] == "ok"
 
 
 def test_options_that_the_file_states_are_refused(made: Space) -> None:

@@ -90,10 +90,10 @@ def test_a_kind_of_job_that_cannot_be_listed_does_not_hide_the_others(space: Spa
     assert "bedrock:ListModelImportJobs" in listed.err
 
 
-def test_the_local_list_asks_no_network(tmp_path: Path) -> None:
-    """`--local` shows the ledger's jobs in a workspace that has no credentials at all."""
+def test_the_ledger_s_list_asks_no_network(tmp_path: Path) -> None:
+    """`--ledger` shows the ledger's jobs in a workspace that has no credentials at all."""
     recorded(tmp_path, "abc-1", "arn:aws:bedrock:us-east-1:123456789012:model-customization-job/x/abc")
-    words = [sys.executable, "-m", "polytune", "job", "list", "--local", "--json"]
+    words = [sys.executable, "-m", "polytune", "job", "list", "--ledger", "--json"]
 
     done = subprocess.run(
         words,
@@ -107,14 +107,14 @@ def test_the_local_list_asks_no_network(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert '"token":"abc-1"' in done.stdout
-    assert invoked("job", "list", "--local", "--status", "lost", "--workspace", str(tmp_path)).out == ""
+    assert invoked("job", "list", "--ledger", "--status", "lost", "--workspace", str(tmp_path)).out == ""
 
 
-def test_local_goes_with_nothing_that_asks_the_account(space: Space) -> None:
-    """`--local --all` is refused with the reason."""
-    done = space.run("job", "list", "--local", "--all")
+def test_the_ledger_s_list_goes_with_nothing_that_asks_the_account(space: Space) -> None:
+    """`--ledger --all` is refused with the reason."""
+    done = space.run("job", "list", "--ledger", "--all")
 
-    assert (done.code, "--local shows what the ledger knows" in done.err) == (2, True)
+    assert (done.code, "--ledger asks no platform" in done.err) == (2, True)
 
 
 def test_the_status_of_anybody_s_job(space: Space) -> None:

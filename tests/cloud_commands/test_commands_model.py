@@ -35,7 +35,7 @@ def test_the_list_is_live_where_there_are_credentials(space: Space) -> None:
     assert by_name["nova-lite"]["live"] == "customized here"
     assert by_name["llama-3-3-70b"]["live"] == "only invoked here"
     assert by_name["tiny-llama"]["live"] == ""
-    assert "ListFoundationModels tells of us-east-1" in listed.err
+    assert "the models that us-east-1 has now" in listed.err
 
 
 def test_without_credentials_the_catalogue_is_shown_and_says_so(tmp_path: Path) -> None:

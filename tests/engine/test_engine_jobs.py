@@ -55,7 +55,7 @@ class Cloud(Driver):
         end = self.ends[min(number, len(self.ends) - 1)]
         return Look(state=end, message=f"{end} for a reason", done=1.0)
 
-    def detached(self, handle: str) -> str:
+    def detached(self, token: str, handle: str) -> str:
         """How to stop it."""
         return f"cloud stop {handle}"
 

@@ -18,7 +18,7 @@ from polytune.engine.artifacts import Facts
 from polytune.engine.jobbook import JobState
 from polytune.engine.jobs import Look
 from polytune.engine.locks import holder
-from polytune.engine.processes import ProcessDriver
+from polytune.engine.processes import ProcessDriver, stop
 from tests.engine.engine_bench import eventually, is_alive
 from tests.engine.engine_kinds import child_script, out_name
 
@@ -188,14 +188,33 @@ def test_a_second_submit_after_the_child_ended_starts_nothing(place: Place) -> N
     assert len(place.started()) == 1
 
 
-def test_how_to_stop_a_child_stops_it(place: Place) -> None:
-    """The command that is told after a detach ends the child and its group."""
+def test_a_stopped_child_is_gone_and_says_so(place: Place) -> None:
+    """Its group has ended, the job has failed with that reason, and stopping it once more does nothing."""
     handle = place.submit("waits")
     eventually(lambda: bool(place.started()), "the child to start")
 
-    subprocess.run(["/bin/sh", "-c", place.driver.detached(handle)], check=True)
+    (child,) = place.started()
 
-    assert place.awaited(handle).state is JobState.LOST
+    assert place.driver.detached("t-1", handle) == "polytune job stop t-1"
+    assert stop(place.jobs / "t-1")
+    assert not is_alive(child)
+    assert place.look(handle) == Look(
+        state=JobState.FAILED, message="stopped by `polytune job stop`", done=1.0
+    )
+    assert not stop(place.jobs / "t-1")
+
+
+def test_a_group_that_is_not_the_job_s_any_more_is_left_alone(place: Place) -> None:
+    """A number in the job's file means nothing once the job's lock is free."""
+    handle = place.submit()
+    place.awaited(handle)
+    eventually(lambda: holder(place.jobs / "t-1" / "lock") is None, "the lock to be free")
+    with subprocess.Popen(["/bin/sleep", "60"], start_new_session=True) as other:
+        (place.jobs / "t-1" / "group").write_text(str(other.pid))
+
+        assert not stop(place.jobs / "t-1")
+        assert other.poll() is None
+        other.kill()
 
 
 @pytest.mark.parametrize("whole_group", [False, True], ids=["the runner", "its group"])

@@ -1,105 +1,92 @@
-"""`polytune job list`: customization, import and batch jobs of the account, or what the ledger knows."""
+"""`polytune job list`: the jobs of every platform, or what the ledger knows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 import msgspec
 
-from polytune.aws.failures import AwsFailure
-from polytune.cli import _account as account
+from polytune.cli import _platforms as platforms
 from polytune.cli import options
-from polytune.cli._table import table
-from polytune.cli.job import _text as words
+from polytune.cli._platforms import PlatformChoice
+from polytune.cli._table import moment, table
+from polytune.cli.job.status import job_json, status_words
 from polytune.engine.jobbook import JobBook, JobRow, JobState
-from polytune.errors import UsageError, did_you_mean
-from polytune.platforms.bedrock.resources import Inventory, Kind, Remote, batch, customization, model_import
-from polytune.wiring import Desk
+from polytune.errors import PolytuneError, Unavailable, UsageError, did_you_mean
+from polytune.platforms.management import ManagedJob, Management
 
-remote_states = (
-    "InProgress",
-    "Completed",
-    "Failed",
-    "Stopping",
-    "Stopped",
-    "Submitted",
-    "Validating",
-    "Scheduled",
-    "PartiallyCompleted",
-    "Expired",
-)
-"""Of all three kinds, by the API's enums (botocore's `bedrock` model, 2023-04-20)."""
 long_ago = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @click.command("list")
-@click.option("--local", is_flag=True, help="What the ledger knows; asks no network.")
+@click.option("--ledger", "--local", "ledger_only", is_flag=True, help="What the ledger knows; asks nobody.")
 @click.option("--status", metavar="STATUS", help="Only jobs of this status, such as InProgress or Failed.")
-@click.option("--all", "everything", is_flag=True, help="Every job of the account, not only polytune's.")
-@account.region_option
-@options.workspace
+@click.option("--all", "everything", is_flag=True, help="Every job, not only polytune's.")
+@platforms.platform_options
 @options.as_json
+@click.pass_context
 def command(
-    local: bool,
+    ctx: click.Context,
+    /,
+    ledger_only: bool,
     status: str | None,
     everything: bool,
-    region: str | None,
-    workspace: Path | None,
+    choice: PlatformChoice,
     as_json: bool,
 ) -> None:
-    """List customization, import and batch jobs, latest first.
+    """List training, import and batch jobs of every platform, latest first.
 
-    polytune's own jobs are known by the end of their names, and by the ledger.
+    polytune's own jobs are known by the end of their names, and by the ledger. A platform that cannot be
+    asked is named on standard error; the exit code is 1 if it was set up here.
     """
-    if local and (everything or region):
-        raise UsageError("--local shows what the ledger knows; --all and --region ask the account")
-    desk = Desk.open(None, workspace)
-    if local:
-        _local(_jobs(desk), _checked(status, [str(state) for state in JobState]), as_json)
+    desk = choice.desk()
+    if ledger_only:
+        if everything or choice.region or choice.platform:
+            raise UsageError("--ledger asks no platform; it goes with none of --all, --platform, --region")
+        _ledger(JobBook(desk.ledger).all_jobs(), _checked(status, [*map(str, JobState)]), as_json)
         return
-    wanted = _checked(status, remote_states)
-    settings = desk.settings
-    inventory = Inventory(account.access_to(settings, account.region_of(settings, region)))
-    known = {job.handle for job in _jobs(desk)}
-    found = [each for each in _found(inventory) if wanted in ("", each.status.lower())]
-    shown = [each for each in found if everything or each.named_by_polytune or each.arn in known]
+    asked = choice.managements(desk)
+    wanted = _checked(status, list(dict.fromkeys(each for one in asked for each in one.statuses)))
+    listed, failed = _listed(asked)
+    found = [each for each in listed if wanted in ("", each.status.lower())]
+    shown = [each for each in found if everything or each.own]
     shown.sort(key=lambda each: each.created or long_ago, reverse=True)
-    if as_json:
-        click.echo(msgspec.json.encode([words.as_json(each) for each in shown]))
-        return
-    rows = [
-        [each.name, each.kind, words.status_words(each), words.moment(each.created), each.arn]
-        for each in shown
-    ]
-    click.echo("\n".join(table(rows)) or "no jobs", err=not rows)
-    if len(found) > len(shown):
+    _show(shown, as_json)
+    if not as_json and len(found) > len(shown):
         click.echo(f"{len(found) - len(shown)} more are not polytune's: --all lists them", err=True)
+    ctx.exit(1 if failed else 0)
 
 
-def _found(inventory: Inventory) -> list[Remote]:
-    """Every job; a kind that may not be listed is said and left out, unless it is the first."""
-    found = list(inventory.all(customization))
-    for kind in (model_import, batch):
-        found += _besides(inventory, kind)
-    return found
+def _listed(asked: Sequence[Management]) -> tuple[list[ManagedJob], bool]:
+    """Every job, and whether a platform that is set up here could not be asked."""
+    found: list[ManagedJob] = []
+    failed = False
+    for each in asked:
+        try:
+            listing = each.jobs()
+        except PolytuneError as failure:
+            if len(asked) == 1 or isinstance(failure, UsageError):
+                raise
+            click.echo(f"{each.name} could not be asked: {failure}", err=True)
+            failed |= not isinstance(failure, Unavailable)
+            continue
+        found += listing.jobs
+        for gap in listing.gaps:
+            click.echo(gap, err=True)
+    return found, failed
 
 
-def _besides(inventory: Inventory, kind: Kind) -> list[Remote]:
-    try:
-        return list(inventory.all(kind))
-    except AwsFailure as failure:
-        click.echo(f"{kind.word} jobs could not be listed: {failure}", err=True)
-        return []
+def _show(jobs: Sequence[ManagedJob], as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode([job_json(each) for each in jobs]))
+        return
+    rows = [[each.name, each.kind, status_words(each), moment(each.created), each.id] for each in jobs]
+    click.echo("\n".join(table(rows)) or "no jobs", err=not rows)
 
 
-def _jobs(desk: Desk) -> list[JobRow]:
-    return JobBook(desk.ledger).all_jobs()
-
-
-def _local(jobs: Sequence[JobRow], wanted: str, as_json: bool) -> None:
+def _ledger(jobs: Sequence[JobRow], wanted: str, as_json: bool) -> None:
     shown = [job for job in jobs if wanted in ("", str(job.state))]
     shown.sort(key=lambda job: job.changed_at, reverse=True)
     if as_json:

@@ -1,48 +1,81 @@
-"""`polytune job status`: one look at one job."""
+"""`polytune job status`: one look at one job; and how every command shows a job."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 import click
 import msgspec
 
-from polytune.aws.objects import Objects
-from polytune.cli import _account as account
+from polytune.cli import _platforms as platforms
 from polytune.cli import options
-from polytune.cli.job import _text as words
+from polytune.cli._chart import Series, chart
+from polytune.cli._platforms import PlatformChoice
+from polytune.cli._table import moment
 from polytune.errors import PolytuneError
-from polytune.platforms.bedrock.curves import Curves, read_curves
-from polytune.platforms.bedrock.resources import Inventory, Remote, customization
+from polytune.platforms.management import Curves, ManagedJob, Management, find_among
 
 
 @click.command("status")
-@click.argument("job", metavar="ARN_OR_NAME")
-@account.region_option
-@options.workspace
+@click.argument("job", metavar="ID_OR_NAME")
+@platforms.platform_options
 @options.as_json
-def command(job: str, region: str | None, workspace: Path | None, as_json: bool) -> None:
-    """Show how a job stands: a customization, an import, a batch, or a deployment that is being made."""
-    settings = account.settings_of(workspace)
-    handle = words.handle_of(job, workspace)
-    access = account.access_to(settings, account.region_of(settings, region, handle))
-    remote = Inventory(access).find(handle)
-    curves = _curves(Objects(access), remote)
+def command(job: str, choice: PlatformChoice, as_json: bool) -> None:
+    """Show how a job stands: training, an import, a batch, or a deployment that is being made."""
+    asked = choice.owners(job)
+    home, found = find_among(asked, lambda each: each.find_job(job))
+    curves = _curves(home, found)
     if as_json:
-        click.echo(msgspec.json.encode(words.as_json(remote, curves)))
+        click.echo(msgspec.json.encode(job_json(found, curves)))
         return
-    click.echo("\n".join(words.lines(remote)))
-    drawn = words.curve_lines(curves, sys.stdout.encoding)
+    click.echo("\n".join(lines(home, found)))
+    drawn = curve_lines(curves, sys.stdout.encoding)
     if drawn:
         click.echo("\n".join(["", *drawn]))
 
 
-def _curves(objects: Objects, remote: Remote) -> Curves:
-    if remote.kind != customization.word:
-        return Curves()
+def _curves(home: Management, job: ManagedJob) -> Curves:
     try:
-        return read_curves(objects, remote.details)
+        return home.curves(job)
     except PolytuneError as failure:
         click.echo(f"the curves could not be read: {failure}", err=True)
         return Curves()
+
+
+def status_words(job: ManagedJob) -> str:
+    """`InProgress: validation Completed, training NotStarted`"""
+    stages = ", ".join(f"{stage} {status}" for stage, status in job.stages.items())
+    return f"{job.status}: {stages}" if stages and not job.final else job.status
+
+
+def lines(home: Management, job: ManagedJob) -> Iterator[str]:
+    """Everything worth knowing of a job, line by line."""
+    yield f"{job.name}   {job.kind}   {job.status}"
+    yield f"  {'id':<16}{job.id}"
+    for stage, status in job.stages.items():
+        yield f"  {stage:<16}{status}"
+    ended = f"   ended {moment(job.ended)}" if job.ended else ""
+    yield f"  {'created':<16}{moment(job.created)}{ended}"
+    for label, value in home.facts(job):
+        yield f"  {label:<16}{value}"
+    if why := home.why(job):
+        yield f"  {'why':<16}{why}"
+
+
+def curve_lines(curves: Curves, encoding: str) -> list[str]:
+    """The job's curves as a small chart; none where it has written none."""
+    drawn = chart([Series(curve.name, curve.points) for curve in curves.curves], encoding)
+    if drawn and curves.synthetic:
+        drawn.append("  SYNTHETIC: an emulator made these figures up; no model was trained")
+    return drawn
+
+
+def job_json(job: ManagedJob, curves: Curves | None = None) -> dict[str, Any]:
+    """What `--json` prints of a job."""
+    shown: dict[str, Any] = platforms.with_arn(msgspec.to_builtins(job))
+    if curves is not None and curves.curves:
+        shown["curves"] = {curve.name: [list(point) for point in curve.points] for curve in curves.curves}
+        shown["synthetic"] = curves.synthetic
+    return shown

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 import msgspec
 
-from polytune.cli import _account as account
+from polytune.cli import _platforms as platforms
 from polytune.cli import options
-from polytune.cli.job import _text as words
-from polytune.platforms.bedrock.resources import Inventory, check_stoppable
+from polytune.cli._platforms import PlatformChoice
+from polytune.cli.job.status import job_json, status_words
+from polytune.platforms.management import find_among
 
 
 @click.command("stop")
-@click.argument("job", metavar="ARN_OR_NAME")
-@account.yes_option
-@account.region_option
-@options.workspace
+@click.argument("job", metavar="ID_OR_NAME")
+@platforms.yes_option
+@platforms.platform_options
 @options.as_json
-def command(job: str, yes: bool, region: str | None, workspace: Path | None, as_json: bool) -> None:
-    """Stop a customization or batch job; what it has done so far is billed."""
-    settings = account.settings_of(workspace)
-    handle = words.handle_of(job, workspace)
-    inventory = Inventory(account.access_to(settings, account.region_of(settings, region, handle)))
-    remote = inventory.find(handle)
-    check_stoppable(remote)
-    billed = remote.what.billed
-    account.agreed(
-        f"Stop {remote.name} ({words.status_words(remote)})? {billed[0].upper()}{billed[1:]}.", yes
-    )
-    inventory.stop(remote)
-    after = inventory.read(remote.what, remote.arn)
+def command(job: str, yes: bool, choice: PlatformChoice, as_json: bool) -> None:
+    """Stop a training or batch job; what a cloud has done so far is billed."""
+    asked = choice.owners(job)
+    home, found = find_among(asked, lambda each: each.find_job(job))
+    cost = home.cost_of_stopping(found)
+    platforms.agreed(f"Stop {found.name} ({status_words(found)})? {cost[0].upper()}{cost[1:]}.", yes)
+    after = home.stop(found)
     if as_json:
-        click.echo(msgspec.json.encode(words.as_json(after)))
+        click.echo(msgspec.json.encode(job_json(after)))
     else:
-        click.echo(f"{after.name}   {after.status}   {billed}")
+        click.echo(f"{after.name}   {after.status}   {cost}")

@@ -1,29 +1,25 @@
-"""Whom `model test` and `model compare` ask: any name of a model on Bedrock, or the model of a run.
+"""Whom `model test` and `model compare` ask: any name of a model on a platform, or the model of a run.
 
-nova-lite · an AWS id · an ARN · a deployment's or model's name · a run's id · an experiment's name
+nova-lite · a platform's id, such as an ARN · a deployment's or model's name · a run's id · an experiment
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from polytune.base_models.interface import BASE_MODELS
-from polytune.cli import _account as account
+from polytune.cli._platforms import owners
 from polytune.engine.artifacts import Artifact
 from polytune.engine.compiled import CompiledStep
 from polytune.engine.ledger import RunRow
 from polytune.engine.manifest import Manifest
 from polytune.errors import UsageError
-from polytune.platforms.bedrock.converse import Answer, Talk
-from polytune.platforms.bedrock.models import Models
-from polytune.platforms.bedrock.resources import Inventory
-from polytune.platforms.interface import Inference, Invoked, Platform, Question
+from polytune.platforms.interface import Inference, Platform
+from polytune.platforms.management import InvokerClient, Management, ModelClient, find_among
 from polytune.wiring import Desk
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -48,22 +44,12 @@ def inference_of(drawn: Mapping[str, Any]) -> Inference:
     return Inference(max_tokens=drawn["max_tokens"], temperature=drawn["temperature"], seed=0)
 
 
-class Speaker(Protocol):
-    """Answers questions."""
-
-    def ask(self, question: Question) -> Answer:
-        """The whole answer."""
-
-    def stream(self, question: Question) -> Iterator[str | Answer]:
-        """The answer in pieces, then its figures."""
-
-
 @dataclass(frozen=True)
 class Asked:
     """A model that can be asked, and how it wants to be."""
 
     name: str
-    speaker: Speaker
+    client: ModelClient
     system: str = ""
     """The system prompt it was trained with, where a run tells."""
 
@@ -78,67 +64,33 @@ class RunModel:
     platform: Platform
 
 
-@dataclass
-class LocalSpeaker:
-    """A model of this machine, which answers whole."""
-
-    model: RunModel
-    inference: Inference
-
-    def ask(self, question: Question) -> Answer:
-        """The whole answer. Raises StepFailed."""
-        return asyncio.run(self._asked(question))
-
-    def stream(self, question: Question) -> Iterator[str | Answer]:
-        """The whole answer as one piece."""
-        answer = self.ask(question)
-        yield answer.text
-        yield answer
-
-    async def _asked(self, question: Question) -> Answer:
-        invoker = self.model.platform.invoker(Invoked(self.model.artifact, base=False), self.inference)
-        async with invoker:
-            began = time.monotonic()
-            reply = (await invoker.ask([question]))[0]
-            seconds = round(time.monotonic() - began, 4)
-        return Answer(
-            text=reply.text,
-            input_tokens=reply.input_tokens,
-            output_tokens=reply.output_tokens,
-            seconds=seconds,
-            usd=reply.price_usd,
-        )
-
-
 @dataclass(frozen=True)
 class Asking:
     """How models are looked up and asked."""
 
     desk: Desk
-    region: str | None
+    platforms: Sequence[Management]
     inference: Inference
 
     def model(self, name: str) -> Asked:
         """The model of that name. Raises UsageError when there is none, or when it cannot be asked yet."""
-        found = None if _is_aws(name) else run_model(self.desk, name)
+        found = None if self._names_no_run(name) else run_model(self.desk, name)
         if found is None:
-            return Asked(name, self._talk(name))
-        facts = found.artifact.facts
-        system = str(facts.get("system") or "")
-        if found.platform.name != "bedrock":
-            return Asked(name, LocalSpeaker(found, self.inference), system)
-        uri = found.platform.address(found.artifact)
-        return Asked(name, self._talk(uri), system)
+            asked = owners(self.platforms, name)
+            return Asked(name, find_among(asked, lambda each: each.client(name, self.inference))[1])
+        system = str(found.artifact.facts.get("system") or "")
+        return Asked(name, self._client_of(found), system)
 
-    def _talk(self, name: str) -> Talk:
-        settings = self.desk.settings
-        access = account.access_to(settings, account.region_of(settings, self.region, name))
-        answering = Models(Inventory(access), settings).answering(name)
-        return Talk(access, answering.target, self.inference)
+    def _names_no_run(self, name: str) -> bool:
+        """Whether the name is a platform's identifier, or a base model's name or id."""
+        return any(each.owns(name) for each in self.platforms) or name in BASE_MODELS.names() or "." in name
 
-
-def _is_aws(name: str) -> bool:
-    return name.startswith("arn:") or name in BASE_MODELS.names() or "." in name
+    def _client_of(self, found: RunModel) -> ModelClient:
+        """Through the platform's management; through its invoker where it has none, or another was named."""
+        for each in self.platforms:
+            if each.name == found.platform.name:
+                return each.client_of(found.platform, found.artifact, self.inference)
+        return InvokerClient(found.platform, found.artifact, self.inference)
 
 
 def run_model(desk: Desk, name: str) -> RunModel | None:

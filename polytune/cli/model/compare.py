@@ -1,11 +1,19 @@
-"""`polytune model compare`: two models, the same questions, answers and figures side by side."""
+"""`polytune model compare`: two models, the same questions, answers and figures side by side.
+
+The questions are a file of prompts, one a line: plain text, or JSON of any layout that holds one.
+
+A solo techno beat                                    text
+"A solo techno beat"                                  a JSON string
+{"prompt": "...", "system": "..."}                    also question, instruction, input
+{"messages": [...]}                                   a training row, with or without its answer
+"""
 
 from __future__ import annotations
 
 import shutil
 import statistics
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
 from pathlib import Path
@@ -14,25 +22,26 @@ from typing import Any
 import click
 import msgspec
 
-from polytune.cli import _account as account
+from polytune.cli import _platforms as platforms
 from polytune.cli import options
+from polytune.cli._platforms import PlatformChoice
 from polytune.cli._table import table
-from polytune.cli.model._prompts import read_prompts
 from polytune.cli.model._target import Asked, Asking, inference_of, inference_options
-from polytune.errors import PolytuneError
-from polytune.platforms.bedrock.converse import Answer
+from polytune.data.lines import blocks
+from polytune.data.reading import BadRow, prompt_keys, row_of
+from polytune.errors import DataError, PolytuneError
 from polytune.platforms.interface import Question
-from polytune.wiring import Desk
+from polytune.platforms.management import MeasuredAnswer
 
 at_once = 4
 """Questions on their way together, so that a custom model's few requests a minute are not used up at once."""
 gap = "  |  "
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class ModelReply(msgspec.Struct, frozen=True, kw_only=True):
     """One model's answer, or why there is none."""
 
-    answer: Answer | None = None
+    answer: MeasuredAnswer | None = None
     failure: str = ""
 
 
@@ -42,8 +51,8 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     prompt: str
     system: str
-    base: Reply
-    custom: Reply
+    base: ModelReply
+    custom: ModelReply
 
 
 @click.command("compare")
@@ -58,16 +67,25 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 )
 @click.option("--system", metavar="TEXT", help="Default: the row's, else the run's model's, for both models.")
 @inference_options
-@account.region_option
-@options.workspace
+@platforms.platform_options
 @options.as_json
 @click.pass_context
-def command(ctx: click.Context, /, base: str, custom: str, prompts: Path, as_json: bool, **said: Any) -> None:
+def command(
+    ctx: click.Context,
+    /,
+    base: str,
+    custom: str,
+    prompts: Path,
+    as_json: bool,
+    choice: PlatformChoice,
+    **said: Any,
+) -> None:
     """Ask BASE and CUSTOM every prompt of a file.
 
     Both are named as in `polytune model test`. Exits with 1 when an answer is missing.
     """
-    asking = Asking(Desk.open(None, said["workspace"]), said["region"], inference_of(said))
+    desk = choice.desk()
+    asking = Asking(desk, choice.managements(desk), inference_of(said))
     rows = read_prompts(prompts)
     pair = (asking.model(base), asking.model(custom))
     trained_with = next((asked.system for asked in reversed(pair) if asked.system), "")
@@ -88,12 +106,12 @@ def command(ctx: click.Context, /, base: str, custom: str, prompts: Path, as_jso
     ctx.exit(1 if any(each.base.failure or each.custom.failure for each in compared) else 0)
 
 
-def _replies(asked: Asked, questions: Sequence[Question]) -> list[Reply]:
-    def reply(question: Question) -> Reply:
+def _replies(asked: Asked, questions: Sequence[Question]) -> list[ModelReply]:
+    def reply(question: Question) -> ModelReply:
         try:
-            return Reply(answer=asked.speaker.ask(question))
+            return ModelReply(answer=asked.client.ask(question))
         except PolytuneError as failure:
-            return Reply(failure=str(failure))
+            return ModelReply(failure=str(failure))
 
     with ThreadPoolExecutor(at_once) as threads:
         return list(threads.map(reply, questions))
@@ -115,7 +133,7 @@ def _beside(left: Sequence[str], right: Sequence[str], width: int) -> Iterator[s
         yield f"{one:<{width}}{gap}{other}".rstrip()
 
 
-def _wrapped(name: str, reply: Reply, width: int) -> list[str]:
+def _wrapped(name: str, reply: ModelReply, width: int) -> list[str]:
     text = reply.answer.text if reply.answer else f"no answer: {reply.failure}"
     lines = [textwrap.shorten(name, width, placeholder="..."), _figures(reply)]
     for line in text.splitlines() or [""]:
@@ -123,7 +141,7 @@ def _wrapped(name: str, reply: Reply, width: int) -> list[str]:
     return lines
 
 
-def _figures(reply: Reply) -> str:
+def _figures(reply: ModelReply) -> str:
     if reply.answer is None:
         return "-"
     answer = reply.answer
@@ -143,3 +161,59 @@ def _sums(base: str, custom: str, compared: Sequence[Compared]) -> Iterator[list
             f"{statistics.median(answer.seconds for answer in answers):.2f}" if answers else "-",
             f"{sum(known):.6f}" if answers and len(known) == len(prices) else "unknown",
         ]
+
+
+class FilePrompt(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the file."""
+
+    line: int
+    system: str
+    """'' where the line states none."""
+    prompt: str
+
+
+def read_prompts(path: Path) -> list[FilePrompt]:
+    """Every prompt of the file, blank lines left out. Raises DataError with the place of a bad line."""
+    lines = ((block.first + place, line) for block in blocks(path) for place, line in enumerate(block.lines))
+    found = [_prompt(path, number, line.strip()) for number, line in lines if line.strip()]
+    if not found:
+        raise DataError(f"{path}: holds no prompts")
+    return found
+
+
+def _prompt(path: Path, number: int, line: bytes) -> FilePrompt:
+    if line[:1] not in (b'"', b"{"):
+        return FilePrompt(line=number, system="", prompt=_decoded(path, number, line))
+    try:
+        value = msgspec.json.decode(line)
+    except msgspec.DecodeError as error:
+        raise DataError(f"{path}:{number}: not JSON: {error}") from error
+    if isinstance(value, str):
+        return FilePrompt(line=number, system="", prompt=value)
+    row = row_of(line, number)
+    if not isinstance(row, BadRow):
+        return FilePrompt(line=number, system=row.system, prompt=row.prompt)
+    return _asked_only(path, number, value, row)
+
+
+def _decoded(path: Path, number: int, line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}:{number}: byte {error.start + 1} is not UTF-8") from error
+
+
+def _asked_only(path: Path, number: int, value: Mapping[str, Any], row: BadRow) -> FilePrompt:
+    """A line without an answer: given one, it reads as any training row."""
+    messages = value.get("messages")
+    if isinstance(messages, list) and messages:
+        content = [{"text": "-"}] if isinstance(messages[-1].get("content"), list) else "-"
+        whole = {**value, "messages": [*messages, {"role": "assistant", "content": content}]}
+    elif any(isinstance(value.get(key), str) for key in prompt_keys):
+        whole = {**value, "completion": "-"}
+    else:
+        raise DataError(f"{path}:{number}: {row.path or 'the line'}: {row.reason}. {row.fix}")
+    read = row_of(msgspec.json.encode(whole), number)
+    if isinstance(read, BadRow):
+        raise DataError(f"{path}:{number}: {read.path or 'the line'}: {read.reason}. {read.fix}")
+    return FilePrompt(line=number, system=read.system, prompt=read.prompt)

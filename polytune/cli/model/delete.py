@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 import msgspec
 
-from polytune.cli import _account as account
+from polytune.cli import _platforms as platforms
 from polytune.cli import options
-from polytune.platforms.bedrock.models import Models
-from polytune.platforms.bedrock.resources import Inventory
+from polytune.cli._platforms import PlatformChoice
+from polytune.platforms.management import find_among
 
 
 @click.command("delete")
-@click.argument("model", metavar="ARN_OR_NAME")
-@account.yes_option
-@account.region_option
-@options.workspace
+@click.argument("model", metavar="ID_OR_NAME")
+@platforms.yes_option
+@platforms.platform_options
 @options.as_json
-def command(model: str, yes: bool, region: str | None, workspace: Path | None, as_json: bool) -> None:
+def command(model: str, yes: bool, choice: PlatformChoice, as_json: bool) -> None:
     """Delete a custom or imported model, which cannot be undone.
 
     A model that a deployment uses is not deleted.
     """
-    settings = account.settings_of(workspace)
-    access = account.access_to(settings, account.region_of(settings, region, model))
-    models = Models(Inventory(access), settings)
-    found = models.find(model)
-    models.check_unused(found)
-    account.agreed(f"Delete {found.name} ({found.arn}) for ever? Training it again is paid again.", yes)
-    models.delete(found)
-    click.echo(msgspec.json.encode({"deleted": found.arn}) if as_json else f"{found.name} is deleted")
+    asked = choice.owners(model)
+    home, found = find_among(asked, lambda each: each.find_model(model))
+    home.check_unused(found)
+    platforms.agreed(f"Delete {found.name} ({found.id})? Training it again costs the same again.", yes)
+    home.delete_model(found)
+    click.echo(msgspec.json.encode({"deleted": found.id}) if as_json else f"{found.name} is deleted")

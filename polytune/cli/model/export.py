@@ -8,15 +8,15 @@ from typing import Any
 import click
 import msgspec
 
-from polytune.cli import _account as account
+from polytune.base_models.interface import BASE_MODELS, BaseModelEntry
+from polytune.cli import _platforms as platforms
 from polytune.cli import options
+from polytune.cli._platforms import PlatformChoice
 from polytune.cli.model._target import RunModel, run_model
 from polytune.errors import UsageError
 from polytune.exporters.interface import EXPORTERS, ModelConfig, catalogued, option_problems
 from polytune.files import write_whole
-from polytune.platforms.bedrock import models as models
-from polytune.platforms.bedrock.resources import Inventory
-from polytune.wiring import Desk
+from polytune.platforms.management import AnsweringModel, Management, find_among
 
 
 @click.command("export")
@@ -30,19 +30,25 @@ from polytune.wiring import Desk
 )
 @click.option("--name", metavar="NAME", help="What the application calls it. Default: the experiment's name.")
 @click.option("--system", metavar="TEXT", help="The system prompt. Default: what the run trained with.")
-@account.region_option
-@options.workspace
+@platforms.platform_options
 @options.as_json
-def command(model: str, kind: str, output: Path | None, as_json: bool, **said: Any) -> None:
+def command(
+    model: str, kind: str, output: Path | None, as_json: bool, choice: PlatformChoice, **said: Any
+) -> None:
     """Write the configuration of the model that a run (its id, or an experiment) made.
 
     MODEL may also be a deployment, an imported or a custom model by ARN or name. Context, prices and
     capabilities come from the base model's catalogue entry.
     """
     chosen = _options(kind, said["chosen"])
-    desk = Desk.open(None, said["workspace"])
-    found = None if model.startswith("arn:") else run_model(desk, model)
-    config = _of_run(found) if found else _of_account(desk, model, said["region"])
+    desk = choice.desk()
+    asked = choice.managements(desk)
+    found = None if any(each.owns(model) for each in asked) else run_model(desk, model)
+    if found:
+        config = _of_run(found)
+    else:
+        home, answering = find_among(platforms.owners(asked, model), lambda each: each.answering(model))
+        config = _of_platform(home, answering, model)
     given = {field: said[field] for field in ("name", "system") if said[field] is not None}
     config = msgspec.structs.replace(config, **given)
     text = EXPORTERS.load(kind)(chosen).render(config)
@@ -87,25 +93,26 @@ def _of_run(found: RunModel) -> ModelConfig:
         parameters=facts.get("parameters"),
         digest=found.artifact.digest,
     )
-    entry = models.entry_of(config.base_model)
+    entry = _entry(config.base_model)
     return catalogued(config, entry) if entry else config
 
 
-def _of_account(desk: Desk, name: str, region: str | None) -> ModelConfig:
-    access = account.access_to(desk.settings, account.region_of(desk.settings, region, name))
-    inventory = Inventory(access)
-    answering = models.Models(inventory, desk.settings).answering(name)
-    if not answering.custom:
+def _of_platform(home: Management, found: AnsweringModel, name: str) -> ModelConfig:
+    if not found.custom:
         raise UsageError(f"{name} is a base model: there is nothing of yours to export")
-    entry = models.entry_of(answering.base)
+    entry = _entry(found.base)
     config = ModelConfig(
-        name=models.Models(inventory, desk.settings).find(answering.model_arn).name,
-        uri=answering.target.model_id,
-        platform="bedrock",
-        region=access.region,
-        deployment_kind=answering.kind or None,
-        base_model=answering.base,
+        name=found.name,
+        uri=found.id,
+        platform=home.name,
+        region=found.region or None,
+        deployment_kind=found.deployment_kind or None,
+        base_model=found.base,
         layout=entry.formats[0] if entry else "",
         system="",
     )
     return catalogued(config, entry) if entry else config
+
+
+def _entry(name: str) -> BaseModelEntry | None:
+    return BASE_MODELS.get(name) if name in BASE_MODELS.names() else None

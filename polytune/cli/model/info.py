@@ -10,34 +10,37 @@ import click
 import msgspec
 
 from polytune.base_models.interface import BaseModelEntry, Hyperparameter, Limits, Offering, find_base_model
-from polytune.cli import _account as account
+from polytune.cli import _platforms as platforms
 from polytune.cli import options
+from polytune.cli._platforms import PlatformChoice
 from polytune.cli._table import table
 from polytune.data.prices import prices_of
-from polytune.lazy import part
 
 unknown = "unknown"
 
 
 @click.command("info")
 @click.argument("name")
-@click.option("--live-prices", is_flag=True, help="Ask the AWS Price List API; needs credentials.")
-@account.region_option
-@options.workspace
+@click.option("--live-prices", is_flag=True, help="Ask the platform's price list; needs credentials.")
+@platforms.platform_options
 @options.as_json
-def command(name: str, live_prices: bool, region: str | None, workspace: Path | None, as_json: bool) -> None:
+def command(
+    name: str,
+    live_prices: bool,
+    choice: PlatformChoice,
+    as_json: bool,
+) -> None:
     """Show what is known of the base model NAME: a short name, an AWS id, an ARN, or a folder.
 
     Every fact is dated and says where it was read; a fact that nobody states is unknown.
     """
-    settings = account.settings_of(workspace)
+    desk = choice.desk()
     entry = find_base_model(name, Path.cwd())
-    prices = msgspec.to_builtins(prices_of(entry, settings)) if entry.prices else {}
-    looked_up = {}
-    family = next((each.price_family for each in entry.platforms.values() if each.price_family), None)
-    if live_prices and family:
-        access = account.access_to(settings, account.region_of(settings, region))
-        looked_up = part("aws.pricing").live_prices(access, family)
+    prices = msgspec.to_builtins(prices_of(entry, desk.settings)) if entry.prices else {}
+    looked_up: dict[str, float] = {}
+    if live_prices:
+        for each in choice.managements(desk):
+            looked_up |= each.live_prices(entry)
         if not looked_up:
             click.echo("the price list could not be asked, or does not have this model", err=True)
     prices |= looked_up

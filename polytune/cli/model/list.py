@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from polytune.aws.failures import AwsFailure
 from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, Customization
-from polytune.cli import _account as account
+from polytune.cli import _platforms as platforms
 from polytune.cli import options
-from polytune.cli._table import table
-from polytune.cli.job._text import moment
-from polytune.errors import UsageError
-from polytune.platforms.bedrock.models import Model, Models
-from polytune.platforms.bedrock.resources import Inventory
-
-attempts = 2
-"""Tries at the live list, which is only a check: the catalogue is there anyway."""
+from polytune.cli._platforms import PlatformChoice
+from polytune.cli._table import moment, table
+from polytune.errors import PolytuneError, Unavailable, UsageError
+from polytune.platforms.management import ManagedModel, Management, OfferedModels
 
 customized, invoked, absent = "customized here", "only invoked here", "not here"
 
 
 @dataclass(frozen=True)
-class Live:
-    """What ListFoundationModels told."""
+class LivePlatforms:
+    """What platforms said they have, by their names; only those that have more to say than the catalogue."""
 
-    region: str
-    customizations: dict[str, tuple[str, ...]]
-    """By model id; empty for one that cannot be customized."""
-    failure: str = ""
-    """Why nobody could be asked."""
+    offered: Mapping[str, OfferedModels]
 
     def presence(self, entry: BaseModelEntry) -> str:
-        """What the region has of the model; '' for a local one, or when nobody could be asked."""
-        if self.failure or "bedrock" not in entry.platforms:
+        """What its platforms have of the model now; '' when nobody said."""
+        known = [each for name, each in self.offered.items() if name in entry.platforms]
+        told = [each.customizations[one] for each in known for one in entry.ids if one in each.customizations]
+        if all(each.failure for each in known):
             return ""
-        found = [self.customizations[each] for each in entry.ids if each in self.customizations]
-        return customized if any(found) else invoked if found else absent
+        return customized if any(told) else invoked if told else absent
 
 
 @click.command("list")
@@ -54,11 +45,13 @@ class Live:
     help="Those that take reinforcement fine-tuning.",
 )
 @click.option("--custom", is_flag=True, help="The account's own models instead: customized and imported.")
-@account.region_option
-@options.workspace
+@platforms.platform_options
 @options.as_json
 def command(
-    kinds: Customization | None, custom: bool, region: str | None, workspace: Path | None, as_json: bool
+    kinds: Customization | None,
+    custom: bool,
+    choice: PlatformChoice,
+    as_json: bool,
 ) -> None:
     """List base models: live when there are credentials, else as the catalogue has them.
 
@@ -67,12 +60,12 @@ def command(
     """
     if custom and kinds:
         raise UsageError("--custom lists your own models; it goes with none of the other choices")
-    settings = account.settings_of(workspace)
-    access = account.access_to(settings, account.region_of(settings, region))
+    asked = choice.managements()
     if custom:
-        _own(Models(Inventory(access), settings).owned(), as_json)
+        _own(asked, as_json)
         return
-    live = _live(Inventory(access, attempts=attempts))
+    found = {each.name: offered for each in asked if (offered := each.offered_models()) is not None}
+    live = LivePlatforms(found)
     entries = [BASE_MODELS.get(name) for name in BASE_MODELS.names()]
     chosen = [entry for entry in entries if kinds is None or kinds in entry.customizations]
     others = _others(live, entries, kinds)
@@ -83,32 +76,25 @@ def command(
     click.echo("\n".join(table(rows)))
     for name, types in others.items():
         click.echo(f"{name}   {', '.join(types)}   not in the catalogue: polytune cannot train it yet")
-    click.echo(_source(live), err=True)
-
-
-def _live(inventory: Inventory) -> Live:
-    region = inventory.access.region
-    try:
-        found = inventory.bedrock.call("ListFoundationModels", {})["modelSummaries"]
-    except AwsFailure as failure:
-        return Live(region, {}, str(failure))
-    return Live(region, {one["modelId"]: tuple(one.get("customizationsSupported") or ()) for one in found})
+    for each in live.offered.values():
+        click.echo(_source(each), err=True)
 
 
 def _others(
-    live: Live, entries: Sequence[BaseModelEntry], kind: Customization | None
+    live: LivePlatforms, entries: Sequence[BaseModelEntry], kind: Customization | None
 ) -> dict[str, tuple[str, ...]]:
-    """Models that the region customizes and no entry describes."""
+    """Models that a platform customizes and no entry describes."""
     known = {each for entry in entries for each in entry.ids}
     wanted = kind.upper() if kind else ""
     return {
         name: types
-        for name, types in live.customizations.items()
+        for offered in live.offered.values()
+        for name, types in offered.customizations.items()
         if types and name not in known and (not wanted or wanted in types)
     }
 
 
-def _row(entry: BaseModelEntry, live: Live) -> list[str]:
+def _row(entry: BaseModelEntry, live: LivePlatforms) -> list[str]:
     types = ", ".join(each.replace("_", " ") for each in entry.customizations) or "teacher only"
     where = "; ".join(", ".join(each.regions) or "this machine" for each in entry.platforms.values())
     if entry.customizations and all(each.untrained_because for each in entry.platforms.values()):
@@ -116,7 +102,7 @@ def _row(entry: BaseModelEntry, live: Live) -> list[str]:
     return [entry.name, entry.title, types, where, live.presence(entry)]
 
 
-def _pairs(entries: Sequence[BaseModelEntry], live: Live) -> Iterator[list[str]]:
+def _pairs(entries: Sequence[BaseModelEntry], live: LivePlatforms) -> Iterator[list[str]]:
     for student in entries:
         for name in student.teachers:
             teacher = BASE_MODELS.get(name)
@@ -125,22 +111,23 @@ def _pairs(entries: Sequence[BaseModelEntry], live: Live) -> Iterator[list[str]]
             yield [f"{name} teaches", student.name, student.offering.training_id or "", told]
 
 
-def _source(live: Live) -> str:
-    if live.failure:
-        return f"from the catalogue only; the region could not be asked: {live.failure}"
-    return f"the catalogue, held against what ListFoundationModels tells of {live.region}"
+def _source(offered: OfferedModels) -> str:
+    if offered.failure:
+        return f"from the catalogue only; the region could not be asked: {offered.failure}"
+    return f"the catalogue, checked against the models that {offered.region} has now"
 
 
 def _as_json(
     entries: Sequence[BaseModelEntry],
     others: dict[str, tuple[str, ...]],
-    live: Live,
+    live: LivePlatforms,
     kind: Customization | None,
 ) -> dict[str, Any]:
+    first = next(iter(live.offered.values()), None)
     shown: dict[str, Any] = {
-        "source": "catalogue" if live.failure else "live",
-        "region": live.region,
-        "failure": live.failure,
+        "source": "live" if first and not first.failure else "catalogue",
+        "region": first.region if first else "",
+        "failure": first.failure if first else "",
         "models": [
             {
                 "name": entry.name,
@@ -162,12 +149,20 @@ def _as_json(
     return shown
 
 
-def _own(models: Sequence[Model], as_json: bool) -> None:
+def _own(asked: Sequence[Management], as_json: bool) -> None:
+    found: list[ManagedModel] = []
+    for each in asked:
+        try:
+            found += each.models()
+        except PolytuneError as failure:
+            if len(asked) == 1 or not isinstance(failure, Unavailable):
+                raise
+            click.echo(f"{each.name} could not be asked: {failure}", err=True)
     if as_json:
-        click.echo(msgspec.json.encode(models))
+        click.echo(msgspec.json.encode([platforms.with_arn(msgspec.to_builtins(each)) for each in found]))
         return
     rows = [
-        [each.name, each.kind, each.base or each.base_arn, each.status, moment(each.created), each.arn]
-        for each in models
+        [each.name, each.kind, each.base or each.base_id, each.status, moment(each.created), each.id]
+        for each in found
     ]
     click.echo("\n".join(table(rows)) or "no custom or imported models", err=not rows)

@@ -6,26 +6,31 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from polytune.aws.access import Access
 from polytune.aws.failures import AwsFailure, Missing, NeedsCredentials
 from polytune.aws.functions import Function, deploy
 from polytune.aws.objects import Objects
 from polytune.aws.places import content_uri
-from polytune.base_models.interface import BaseModelEntry, Prices, find_base_model
-from polytune.data.prices import prices_of
+from polytune.aws.pricing import live_prices
+from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, Prices, find_base_model
+from polytune.data.prices import price_list, prices_of
 from polytune.engine.artifacts import Facts
 from polytune.engine.clock import clock_at
 from polytune.engine.jobbook import JobRow
 from polytune.errors import StepFailed
-from polytune.files import digest_of
+from polytune.files import digest_of, write_whole
 from polytune.fingerprint import fingerprint
 from polytune.platforms.bedrock import requests as requests
 from polytune.platforms.bedrock import results as results
 from polytune.platforms.bedrock import rewards as rewards
+from polytune.platforms.bedrock.converse import ConverseInvoker, base_target, custom_target
 from polytune.platforms.bedrock.drivers import (
     BedrockDriver,
     CustomizationDriver,
@@ -35,9 +40,7 @@ from polytune.platforms.bedrock.drivers import (
     Waiting,
 )
 from polytune.platforms.bedrock.failures import calling
-from polytune.platforms.bedrock.invoker import ConverseInvoker, base_target, custom_target
 from polytune.platforms.bedrock.media import problems as media_problems
-from polytune.platforms.bedrock.prices import refresh
 from polytune.platforms.bedrock.requests import platform_name
 from polytune.platforms.interface import (
     Collected,
@@ -82,7 +85,7 @@ class Account:
 
     def refresh_prices(self) -> None:
         """AWS's price list is not older than a day, if it can be asked."""
-        refresh(self.access, self.settings)
+        refresh_price_list(self.access, self.settings)
 
     # data
 
@@ -253,6 +256,8 @@ class Account:
         return self.access.service("bedrock").call(operation, members)
 
 
+price_list_seconds = 24 * 3600
+"""How old the kept price list may be, which all workspaces share."""
 serving = "#serving="
 """Between a deployment with a stable name and the model that a result needs it to serve."""
 looks = {
@@ -271,3 +276,21 @@ def _teacher_id(teacher: BaseModelEntry | None) -> str:
     offering = teacher.on(platform_name)
     by_id = "on_demand" in offering.teacher_invocation or offering.profile_id is None
     return offering.inference_id if by_id else str(offering.profile_id)
+
+
+def refresh_price_list(access: Access, settings: Settings) -> None:
+    """The kept list is not older than a day, unless AWS cannot be asked: then nothing changes."""
+    path = price_list(settings)
+    if path.is_file() and time.time() - path.stat().st_mtime < price_list_seconds:
+        return
+    found: dict[str, dict[str, float]] = {}
+    for name in BASE_MODELS.names():
+        entry = BASE_MODELS.get(name)
+        offering = entry.platforms.get(platform_name)
+        if offering and offering.price_family and access.region in offering.regions:
+            prices = live_prices(access, offering.price_family)
+            if not prices and not found:
+                return
+            found[name] = prices
+    if any(found.values()):
+        write_whole(path, msgspec.json.encode({name: prices for name, prices in found.items() if prices}))

@@ -1,4 +1,4 @@
-"""Deploys a model of the account by hand, under a stable name: the same wish twice is one deployment.
+"""Deploys a model of the account by hand, under a stable name: the same request twice makes one.
 
 The name is the model's own unless one is given. What has the name already is adopted when it serves the
 model, and on demand it can be given the model when it serves another one.
@@ -11,17 +11,24 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
 
 from polytune.aws.naming import longest_name, tags_of
 from polytune.base_models.interface import Prices
 from polytune.data.prices import prices_of
 from polytune.errors import UsageError
 from polytune.platforms.bedrock import requests as requests
-from polytune.platforms.bedrock.models import Model, entry_of
+from polytune.platforms.bedrock.models import entry_of
 from polytune.platforms.bedrock.requests import platform_name
-from polytune.platforms.bedrock.resources import Inventory, Remote, deployment, polytunes, provisioned
-from polytune.platforms.interface import Deploying, Label
+from polytune.platforms.bedrock.resources import (
+    Inventory,
+    Kind,
+    deployment,
+    kind_named,
+    polytunes,
+    provisioned,
+)
+from polytune.platforms.interface import Deploying, DeploymentKind, Label
+from polytune.platforms.management import DeploymentRequest, ManagedJob, ManagedModel
 from polytune.settings import Settings
 
 by_hand = "by-hand"
@@ -31,20 +38,26 @@ name_pattern = re.compile(rf"([0-9a-zA-Z][_-]?){{1,{longest_name}}}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What shall be deployed, and how."""
+class ModelDeployment:
+    """A deployment that somebody asked for, and the model that was found for it."""
 
-    model: Model
-    kind: Literal["on_demand", "provisioned"]
-    name: str
-    """'' for the model's own."""
-    units: int = 1
-    commitment: Literal["none", "one_month", "six_months"] = "none"
-    ttl_seconds: int = 0
-    idle_seconds: int = 0
+    request: DeploymentRequest
+    model: ManagedModel
+
+    @property
+    def kind(self) -> DeploymentKind:
+        """Billed by the token, or by the hour."""
+        return self.request.kind
+
+    @property
+    def name(self) -> str:
+        """The stable name, in the characters that deployments take."""
+        plain = re.sub(r"[^0-9a-zA-Z]*([-_])[^0-9a-zA-Z]*|[^0-9a-zA-Z]+", "-", self.model.name)
+        return self.request.name or plain[:longest_name].strip("-")
 
     def problem(self) -> str:
-        """Why it cannot be; '' when it can."""
+        """Why it cannot be made; '' when it can."""
+        request = self.request
         if self.model.kind == "imported":
             return f"{self.model.name} is an imported model, which answers without a deployment"
         if self.model.status not in ("", "Active"):
@@ -54,10 +67,10 @@ class Wish:
         if entry and routes and self.kind not in routes:
             other = routes[0]
             return f"a custom {entry.name} cannot be deployed {self.kind}; use --kind {other}"
-        if self.kind == "on_demand" and (self.units != 1 or self.commitment != "none"):
+        if self.kind == "on_demand" and (request.units != 1 or request.commitment != "none"):
             return "--units and --commitment are for --kind provisioned"
-        if self.name and not name_pattern.fullmatch(self.name):
-            return f"--name {self.name}: letters and digits with single - or _ between them, at most 63"
+        if request.name and not name_pattern.fullmatch(request.name):
+            return f"--name {request.name}: letters and digits with single - or _ between them, at most 63"
         return ""
 
 
@@ -67,98 +80,94 @@ class Deployer:
 
     inventory: Inventory
 
-    def existing(self, wish: Wish) -> Remote | None:
-        """What has the wish's name already; None for nothing.
+    def existing(self, wanted: ModelDeployment) -> ManagedJob | None:
+        """What has the name already; None for nothing.
 
         Raises UsageError when it is bought capacity for another model, or of another size.
         """
-        kind = deployment if wish.kind == "on_demand" else provisioned
-        found = next((each for each in self._named(wish, kind) if not each.ended_badly), None)
-        if found is None or wish.kind == "on_demand":
+        kind = deployment if wanted.kind == "on_demand" else provisioned
+        found = next((each for each in self._named(wanted, kind) if not each.failed), None)
+        if found is None or wanted.kind == "on_demand":
             return found
-        if found.model != wish.model.arn or found.details.get("modelUnits") != wish.units:
+        if found.model != wanted.model.id or found.details.get("modelUnits") != wanted.request.units:
             raise UsageError(
                 f"{found.name} exists already: {found.details.get('modelUnits')} units of {found.model}."
                 " Give another --name"
             )
         return found
 
-    def _named(self, wish: Wish, kind: Any) -> list[Remote]:
-        name = _name(wish)
+    def _named(self, wanted: ModelDeployment, kind: Kind) -> list[ManagedJob]:
+        name = wanted.name
         return [each for each in self.inventory.all(kind, nameContains=name) if each.name == name]
 
-    def deploy(self, wish: Wish, existing: Remote | None, now: datetime) -> Remote:
-        """The deployment is on its way, or was there; it carries the wish's lease, counted from `now`."""
+    def deploy(self, wanted: ModelDeployment, existing: ManagedJob | None, now: datetime) -> ManagedJob:
+        """The deployment is on its way, or was there; its lease counts from `now`."""
         token = str(uuid.uuid4())
-        label = self._label(wish)
-        request = requests.deploying(_asked(wish, label), now)
+        label = self._label(wanted)
+        request = requests.deploying(_asked(wanted, label), now)
         tags = tags_of(requests.label_facts(label), token, **request["lease"])
         if existing is not None:
-            return self._changed(existing, wish, tags)
+            return self._changed(existing, wanted, tags)
         whole = {**request["members"], "tags": tags, "clientRequestToken": token}
-        if wish.kind == "on_demand":
-            created = {**whole, "modelDeploymentName": _name(wish)}
+        if wanted.kind == "on_demand":
+            created = {**whole, "modelDeploymentName": wanted.name}
             arn = self.inventory.bedrock.call("CreateCustomModelDeployment", created)[deployment.arn]
             return self.inventory.read(deployment, arn)
-        bought = {**whole, "provisionedModelName": _name(wish)}
+        bought = {**whole, "provisionedModelName": wanted.name}
         arn = self.inventory.bedrock.call("CreateProvisionedModelThroughput", bought)[provisioned.arn]
         return self.inventory.read(provisioned, arn)
 
-    def _changed(self, existing: Remote, wish: Wish, tags: list[dict[str, str]]) -> Remote:
+    def _changed(
+        self, existing: ManagedJob, wanted: ModelDeployment, tags: list[dict[str, str]]
+    ) -> ManagedJob:
         bedrock = self.inventory.bedrock
-        if existing.model != wish.model.arn:
-            update = {deployment.identifier: existing.arn, "modelArn": wish.model.arn}
+        if existing.model != wanted.model.id:
+            update = {deployment.identifier: existing.id, "modelArn": wanted.model.id}
             bedrock.call("UpdateCustomModelDeployment", update)
-        before = polytunes(self.inventory.tags(existing.arn))
+        before = polytunes(self.inventory.tags(existing.id))
         kept = [tag for tag in tags if tag["key"].startswith(("polytune:expires", "polytune:idle"))]
         changed = tags if not before else kept
         if changed:
-            bedrock.call("TagResource", {"resourceARN": existing.arn, "tags": changed})
-        return self.inventory.read(existing.what, existing.arn)
+            bedrock.call("TagResource", {"resourceARN": existing.id, "tags": changed})
+        return self.inventory.read(kind_named(existing.kind), existing.id)
 
-    def _label(self, wish: Wish) -> Label:
+    def _label(self, wanted: ModelDeployment) -> Label:
         """Whose model it is, as far as its own tags tell."""
-        tags = polytunes(self.inventory.tags(wish.model.arn))
-        experiment = tags.get("experiment") or wish.model.name
+        tags = polytunes(self.inventory.tags(wanted.model.id))
+        experiment = tags.get("experiment") or wanted.model.name
         return Label(project=tags.get("project", ""), experiment=experiment, step=by_hand)
 
 
-def _name(wish: Wish) -> str:
-    """The stable name, in the characters that deployments take."""
-    plain = re.sub(r"[^0-9a-zA-Z]*([-_])[^0-9a-zA-Z]*|[^0-9a-zA-Z]+", "-", wish.model.name)
-    return wish.name or plain[:longest_name].strip("-")
-
-
-def _asked(wish: Wish, label: Label) -> Deploying:
+def _asked(wanted: ModelDeployment, label: Label) -> Deploying:
     return Deploying(
-        kind=wish.kind,
-        name=wish.name,
-        model={"model_arn": wish.model.arn},
-        units=wish.units,
-        commitment=wish.commitment,
-        ttl_seconds=wish.ttl_seconds,
-        idle_seconds=wish.idle_seconds,
+        kind=wanted.kind,
+        name=wanted.request.name,
+        model={"model_arn": wanted.model.id},
+        units=wanted.request.units,
+        commitment=wanted.request.commitment,
+        ttl_seconds=wanted.request.ttl_seconds,
+        idle_seconds=wanted.request.idle_seconds,
         label=label,
     )
 
 
-def price_words(wish: Wish, settings: Settings, live: Mapping[str, float]) -> str:
-    """What a provisioned wish costs, in words; `live` are looked-up prices, which win."""
-    hourly = _hourly(wish, settings, live)
+def price_words(wanted: ModelDeployment, settings: Settings, live: Mapping[str, float]) -> str:
+    """What provisioned throughput costs, in words; `live` are looked-up prices, which win."""
+    hourly = _hourly(wanted, settings, live)
     if hourly is None:
         told = "billed by the hour until it is deleted, at a price that is unknown"
     else:
         month = hourly * hours_per_month
         told = f"${hourly:,.2f} an hour, ${month:,.0f} a month, until it is deleted"
-    if wish.commitment != "none":
-        told += f"; the {wish.commitment.replace('_', ' ')} commitment cannot be ended early"
+    if wanted.request.commitment != "none":
+        told += f"; the {wanted.request.commitment.replace('_', ' ')} commitment cannot be ended early"
     return told
 
 
-def _hourly(wish: Wish, settings: Settings, live: Mapping[str, float]) -> float | None:
-    entry = entry_of(wish.model.base)
+def _hourly(wanted: ModelDeployment, settings: Settings, live: Mapping[str, float]) -> float | None:
+    entry = entry_of(wanted.model.base)
     known = (prices_of(entry, settings) if entry else None) or Prices()
     by_month = "provisioned_usd_per_hour_one_month"
-    field = {"none": "provisioned_usd_per_hour", "one_month": by_month}.get(wish.commitment)
+    field = {"none": "provisioned_usd_per_hour", "one_month": by_month}.get(wanted.request.commitment)
     price = live.get(field, getattr(known, field)) if field else None
-    return None if price is None else price * wish.units
+    return None if price is None else price * wanted.request.units

@@ -9,9 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from polytune.aws import iam
 from polytune.aws.access import Access, Identity
@@ -20,7 +18,7 @@ from polytune.aws.objects import Objects
 from polytune.aws.policies import bedrock, service_policy
 from polytune.errors import PolytuneError
 from polytune.platforms.bedrock.requests import platform_name
-from polytune.platforms.bedrock.requirements import Training, Wants
+from polytune.platforms.bedrock.requirements import AccountRequirements, RequiredTraining
 from polytune.platforms.bedrock.resources import (
     Inventory,
     customization,
@@ -28,8 +26,8 @@ from polytune.platforms.bedrock.resources import (
     model_import,
     polytunes,
 )
+from polytune.platforms.management import PreflightCheck, ok, unchecked, wrong
 
-State = Literal["ok", "problem", "unknown"]
 seen_quotas = (
     ("jobs that wait or train", 10),
     ("custom models", 100),
@@ -38,38 +36,14 @@ seen_quotas = (
 """As two accounts with real jobs had them in 2026; all are adjustable."""
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the doctor's."""
-
-    what: str
-    state: State
-    found: str
-    fix: str = ""
-
-
-def ok(what: str, found: str) -> Check:
-    """Nothing to do."""
-    return Check(what=what, state="ok", found=found)
-
-
-def wrong(what: str, found: str, fix: str) -> Check:
-    """A run would fail here."""
-    return Check(what=what, state="problem", found=found, fix=fix)
-
-
-def unseen(what: str, failure: AwsFailure) -> Check:
-    """The caller may not look, or nobody answers."""
-    return Check(what=what, state="unknown", found=f"could not be looked at: {failure}")
-
-
 @dataclass(frozen=True)
-class Examination:
-    """Examines one account for what is wanted of it."""
+class AccountExamination:
+    """Examines one account for what an experiment needs of it."""
 
     access: Access
-    wants: Wants
+    needed: AccountRequirements
 
-    def checks(self) -> Iterator[Check]:
+    def checks(self) -> Iterator[PreflightCheck]:
         """Every check, in the order in which a run would meet the problem."""
         try:
             identity = self.access.identity()
@@ -77,7 +51,7 @@ class Examination:
             yield wrong("identity", str(failure), "Sign in, then ask again: nothing else was looked at")
             return
         yield ok("identity", f"{identity.arn} in account {identity.account}")
-        for name in dict.fromkeys((self.wants.places.bucket, self.wants.places.output_bucket)):
+        for name in dict.fromkeys((self.needed.places.bucket, self.needed.places.output_bucket)):
             yield from self._bucket(name)
         yield from self._role(identity)
         yield from self._key()
@@ -88,7 +62,7 @@ class Examination:
 
     # storage
 
-    def _bucket(self, name: str) -> Iterator[Check]:
+    def _bucket(self, name: str) -> Iterator[PreflightCheck]:
         what = f"bucket {name}".strip()
         if not name:
             fix = "Set platform.bucket, or BEDROCK_TRAINING_BUCKET in .env"
@@ -97,19 +71,21 @@ class Examination:
         try:
             region = Objects(self.access).bucket_region(name)
         except Missing:
-            yield wrong(what, "does not exist", f"Make it in {self.wants.places.region}, or name another one")
+            yield wrong(
+                what, "does not exist", f"Make it in {self.needed.places.region}, or name another one"
+            )
             return
         except AwsFailure as failure:
-            yield unseen(what, failure)
+            yield unchecked(what, failure)
             return
-        if region != self.wants.places.region:
+        if region != self.needed.places.region:
             fix = f"Bedrock reads only buckets of its own region: set platform.region to {region}, or take a"
-            yield wrong(what, f"is in {region}", f"{fix} bucket in {self.wants.places.region}")
+            yield wrong(what, f"is in {region}", f"{fix} bucket in {self.needed.places.region}")
             return
         yield ok(what, f"exists in {region}")
         yield from self._bucket_policy(name)
 
-    def _bucket_policy(self, name: str) -> Iterator[Check]:
+    def _bucket_policy(self, name: str) -> Iterator[PreflightCheck]:
         """A bucket policy that denies everybody, whatever the roles allow."""
         what = f"policy of bucket {name}"
         try:
@@ -118,9 +94,9 @@ class Examination:
             return
         except AwsFailure as failure:
             if failure.code != "NoSuchBucketPolicy":
-                yield unseen(what, failure)
+                yield unchecked(what, failure)
             return
-        place = f"arn:aws:s3:::{name}/{self.wants.places.prefix}/*"
+        place = f"arn:aws:s3:::{name}/{self.needed.places.prefix}/*"
         open_to_all = replace(_everything, resources=(place,))
         statements = (open_to_all, *_statements(document))
         blocked = [
@@ -133,8 +109,8 @@ class Examination:
 
     # rights
 
-    def _role(self, identity: Identity) -> Iterator[Check]:
-        arn = self.wants.places.role_arn
+    def _role(self, identity: Identity) -> Iterator[PreflightCheck]:
+        arn = self.needed.places.role_arn
         if not arn:
             fix = (
                 "Set platform.role_arn, or BEDROCK_ROLE_ARN in .env; `polytune iam FILE` prints its policies"
@@ -147,7 +123,7 @@ class Examination:
             yield wrong("service role", f"{arn} does not exist", "`polytune iam FILE` prints what to make")
             return
         except AwsFailure as failure:
-            yield unseen("service role", failure)
+            yield unchecked("service role", failure)
             return
         except PolytuneError as failure:
             yield wrong("service role", str(failure), "Correct platform.role_arn or BEDROCK_ROLE_ARN")
@@ -166,9 +142,9 @@ class Examination:
             yield wrong("service role", f"{role.name} does not trust {bedrock}", fix)
         yield self._rights(role, identity.account)
 
-    def _rights(self, role: iam.RoleFacts, account: str) -> Check:
+    def _rights(self, role: iam.RoleFacts, account: str) -> PreflightCheck:
         """Whether the role's policies allow all that the jobs need."""
-        needed = service_policy(self.wants.policy_facts(account))["Statement"]
+        needed = service_policy(self.needed.policy_facts(account))["Statement"]
         lacking = [
             f"{action} on {resource}"
             for statement in needed
@@ -181,8 +157,8 @@ class Examination:
         shown = ", ".join(lacking[:4]) + (f" and {len(lacking) - 4} more" if len(lacking) > 4 else "")
         return wrong("service role's rights", f"lacks {shown}", "`polytune iam FILE` prints the whole policy")
 
-    def _key(self) -> Iterator[Check]:
-        arn = self.wants.places.kms_key_arn
+    def _key(self) -> Iterator[PreflightCheck]:
+        arn = self.needed.places.kms_key_arn
         if not arn:
             return
         try:
@@ -190,7 +166,7 @@ class Examination:
         except Missing:
             yield wrong("KMS key", f"{arn} does not exist", "Correct platform.kms_key_arn")
         except AwsFailure as failure:
-            yield unseen("KMS key", failure)
+            yield unchecked("KMS key", failure)
         else:
             state = str(key.get("KeyState") or "")
             if state == "Enabled":
@@ -200,24 +176,24 @@ class Examination:
 
     # models
 
-    def _models(self) -> Iterator[Check]:
+    def _models(self) -> Iterator[PreflightCheck]:
         try:
             found = self.access.service("bedrock").call("ListFoundationModels", {})["modelSummaries"]
         except AwsFailure as failure:
-            yield unseen("base models", failure)
+            yield unchecked("base models", failure)
             return
         live = {str(one["modelId"]): one for one in found}
-        for training in self.wants.trainings:
+        for training in self.needed.trainings:
             yield self._trainable(training, live)
             if training.teacher is not None:
                 yield _there(f"teacher {training.teacher.name}", training.teacher.ids, live)
 
-    def _trainable(self, training: Training, live: Mapping[str, Any]) -> Check:
+    def _trainable(self, training: RequiredTraining, live: Mapping[str, Any]) -> PreflightCheck:
         entry = training.entry
         what = f"base model of {training.step}"
         if entry is None:
             return ok(what, training.base_model)
-        region = self.wants.places.region
+        region = self.needed.places.region
         regions = entry.on(platform_name).regions
         if region not in regions:
             fix = f"Set platform.region to {' or '.join(regions)}, with a bucket there"
@@ -226,8 +202,8 @@ class Examination:
             return wrong(what, f"{entry.name} ended on {entry.end_of_life}", "Choose another base model")
         return _there(what, entry.ids, live)
 
-    def _functions(self, identity: Identity) -> Iterator[Check]:
-        for arn in self.wants.functions:
+    def _functions(self, identity: Identity) -> Iterator[PreflightCheck]:
+        for arn in self.needed.functions:
             if "{" in arn:
                 continue
             what = f"grader {arn.rpartition(':')[2]}"
@@ -238,20 +214,20 @@ class Examination:
                     what, f"{arn} does not exist in {identity.account}", "Correct reward.function_arn"
                 )
             except AwsFailure as failure:
-                yield unseen(what, failure)
+                yield unchecked(what, failure)
             else:
                 yield ok(what, "exists")
 
     # quotas and names
 
-    def _quotas(self) -> Iterator[Check]:
+    def _quotas(self) -> Iterator[PreflightCheck]:
         inventory = Inventory(self.access)
         try:
             running = sum(1 for job in inventory.all(customization) if not job.final)
             models = sum(1 for _ in inventory.bedrock.pages("ListCustomModels", {}, "modelSummaries"))
             deployments = list(inventory.all(deployment))
         except AwsFailure as failure:
-            yield unseen("quotas", failure)
+            yield unchecked("quotas", failure)
             return
         used = (running, models, len(deployments))
         told = ", ".join(
@@ -263,38 +239,38 @@ class Examination:
             yield wrong("quotas", f"{told} (usual values)", fix)
         else:
             yield ok("quotas", f"{told} (usual values; adjustable)")
-        if self.wants.imports:
+        if self.needed.imports:
             yield from self._imports(inventory)
 
-    def _imports(self, inventory: Inventory) -> Iterator[Check]:
+    def _imports(self, inventory: Inventory) -> Iterator[PreflightCheck]:
         try:
             running = [job.name for job in inventory.all(model_import) if not job.final]
         except AwsFailure as failure:
-            yield unseen("imports", failure)
+            yield unchecked("imports", failure)
             return
         yield ok("imports", f"{len(running)} on their way" if running else "none on its way")
 
-    def _names(self) -> Iterator[Check]:
+    def _names(self) -> Iterator[PreflightCheck]:
         """Jobs and models have names of their own; only a stable deployment can meet somebody else's."""
         inventory = Inventory(self.access)
-        for wanted in self.wants.deployments:
+        for wanted in self.needed.deployments:
             if not wanted.name:
                 continue
             what = f"name {wanted.name}"
             try:
                 found = inventory.read(deployment, wanted.name)
-                tags = polytunes(inventory.tags(found.arn))
+                tags = polytunes(inventory.tags(found.id))
             except Missing:
                 yield ok(what, "is free")
             except AwsFailure as failure:
-                yield unseen(what, failure)
+                yield unchecked(what, failure)
             else:
                 if tags:
                     yield ok(
                         what, f"is a deployment of {tags.get('experiment') or 'polytune'}'s, to be updated"
                     )
                 else:
-                    taken = f"is taken by {found.arn}, which polytune did not make and would update"
+                    taken = f"is taken by {found.id}, which polytune did not make and would update"
                     yield wrong(what, taken, f"Choose another name for the step {wanted.step}")
 
 
@@ -326,12 +302,12 @@ def _only_for(role: iam.RoleFacts, account: str) -> str:
     return ""
 
 
-def _there(what: str, ids: tuple[str, ...], live: Mapping[str, Any]) -> Check:
+def _there(what: str, ids: tuple[str, ...], live: Mapping[str, Any]) -> PreflightCheck:
     found = next((each for each in ids if each in live), None)
     if found is None:
         fix = "Ask for access in the Bedrock console, or choose another region"
         return wrong(what, f"{ids[0]} is not among the region's models", fix)
     status = str((live[found].get("modelLifecycle") or {}).get("status") or "ACTIVE")
     if status != "ACTIVE":
-        return Check(what=what, state="ok", found=f"{found} is there, but {status}: it will end")
+        return PreflightCheck(what=what, state="ok", found=f"{found} is there, but {status}: it will end")
     return ok(what, f"{found} is there")

@@ -120,7 +120,7 @@ class BedrockDriver(Driver):
     def judged(self, found: Mapping[str, Any], now: float) -> Look:
         """What the answer of `get` says; `now` in seconds since 1970."""
 
-    def detached(self, handle: str) -> str:
+    def detached(self, token: str, handle: str) -> str:
         """The command that stops it."""
         return f"polytune {self.api.stop} {handle}"
 

@@ -10,31 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-import msgspec
-
 from polytune.aws.usage import invocations_since
 from polytune.platforms.bedrock.deploy import by_hand
-from polytune.platforms.bedrock.resources import Inventory, Remote, polytunes
+from polytune.platforms.bedrock.resources import Inventory, polytunes
+from polytune.platforms.management import LeasedDeployment, ManagedJob
 
 State = Literal["expired", "idle", "leased", "kept"]
-
-
-class Leased(msgspec.Struct, frozen=True, kw_only=True):
-    """One deployment of polytune's, and what its tags come to now."""
-
-    remote: Remote
-    tags: dict[str, str]
-    """polytune's own, without their prefix."""
-    state: State
-    """`expired` and `idle` may be torn down; `leased` has a lease that still runs, `kept` has none."""
-    why: str
-    orphan: bool
-    """Whether a run made it and no run of the ledger refers to it."""
-
-    @property
-    def due(self) -> bool:
-        """Whether its lease is over."""
-        return self.state in ("expired", "idle")
 
 
 @dataclass(frozen=True)
@@ -47,35 +28,35 @@ class Leases:
     known: Collection[str]
     """ARNs of deployments that the ledger's runs refer to."""
 
-    def all(self) -> list[Leased]:
+    def all(self) -> list[LeasedDeployment]:
         """Every deployment with polytune's tags. Raises AwsFailure."""
         found = []
-        for remote in self.inventory.deployments():
-            tags = polytunes(self.inventory.tags(remote.arn))
+        for job in self.inventory.deployments():
+            tags = polytunes(self.inventory.tags(job.id))
             if tags:
-                found.append(self._leased(remote, tags))
+                found.append(self._leased(job, tags))
         return found
 
-    def _leased(self, remote: Remote, tags: dict[str, str]) -> Leased:
-        state, why = self._expired(tags) or self._idle(remote, tags) or self._standing(tags)
-        orphan = remote.arn not in self.known and tags.get("step") != by_hand
-        return Leased(remote=remote, tags=tags, state=state, why=why, orphan=orphan)
+    def _leased(self, job: ManagedJob, tags: dict[str, str]) -> LeasedDeployment:
+        state, why = self._expired(tags) or self._idle(job, tags) or self._standing(tags)
+        orphan = job.id not in self.known and tags.get("step") != by_hand
+        return LeasedDeployment(job=job, tags=tags, state=state, why=why, orphan=orphan)
 
     def _expired(self, tags: dict[str, str]) -> tuple[State, str] | None:
         end = _moment(tags.get("expires-at", ""))
         return ("expired", f"since {end:%Y-%m-%d %H:%MZ}") if end and end <= self.now else None
 
-    def _idle(self, remote: Remote, tags: dict[str, str]) -> tuple[State, str] | None:
+    def _idle(self, job: ManagedJob, tags: dict[str, str]) -> tuple[State, str] | None:
         """How it stands with the time that it may stay unasked; None for one that may stay so for ever."""
         stated = tags.get("idle-seconds", "")
         allowed = int(stated) if stated.isdigit() else 0
         if not allowed:
             return None
         since, words = self.now - timedelta(seconds=allowed), _duration(allowed)
-        made = max(filter(None, (remote.created, remote.changed)), default=self.now)
+        made = max(filter(None, (job.created, job.changed)), default=self.now)
         if made > since:
             return "leased", f"younger than the {words} that it may stay unasked"
-        calls = invocations_since(self.inventory.access, remote.arn, since, self.now)
+        calls = invocations_since(self.inventory.access, job.id, since, self.now)
         if calls is None:
             return "leased", "CloudWatch does not tell whether it is asked"
         return ("leased", f"asked {calls} times in {words}") if calls else ("idle", f"not asked for {words}")

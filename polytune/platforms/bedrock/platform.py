@@ -96,10 +96,10 @@ class Bedrock(Platform):
     Spec = BedrockSpec
     name = "bedrock"
     offers = frozenset(("fine_tuning", "distillation", "reinforcement_fine_tuning", "import", "deployment"))
+    spec: BedrockSpec
 
     def __init__(self, spec: BedrockSpec, root: Path, settings: Settings) -> None:
         super().__init__(spec, root, settings)
-        self.spec = spec
         self.places = places_of(spec, settings)
 
     @cached_property

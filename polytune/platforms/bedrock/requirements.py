@@ -1,36 +1,35 @@
-"""What an experiment wants of an account: read off its compiled steps, before anything is asked of AWS."""
+"""What an experiment needs of an AWS account: its steps' requirements, in the terms of IAM."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from polytune.aws.policies import Facts as PolicyFacts
 from polytune.aws.policies import Job
-from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, Customization, custom_model_arn
-from polytune.engine.compiled import Compiled, CompiledStep
+from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, custom_model_arn
+from polytune.engine.step import Requirement
 from polytune.platforms.bedrock.models import entry_of
 from polytune.platforms.bedrock.requests import Places, platform_name
+from polytune.platforms.interface import (
+    CustomizationKind,
+    CustomizationRequirement,
+    DeploymentRequirement,
+    ImportRequirement,
+    InvocationRequirement,
+    TeacherRequirement,
+)
 
-customizing: Mapping[str, Customization] = {
-    "train": "fine_tuning",
-    "distill": "distillation",
-    "reinforce": "reinforcement_fine_tuning",
-}
-"""Step kinds, and the customization each asks for."""
-converse_teachers = ("bedrock", "bedrock_batch")
-"""Teachers that are asked in the account, the second one's last few questions included."""
-asking = ("deploy", "evaluate")
-"""Step kinds whose caller also deploys or invokes."""
+own_functions = "arn:{partition}:lambda:{region}:{account}:function:polytune-reward-*"
+"""How polytune names the functions it deploys, up to the digest of their code."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class RequiredTraining:
     """One customization job."""
 
     step: str
-    kind: Customization
+    kind: CustomizationKind
     base_model: str
     """As the file names it."""
     entry: BaseModelEntry | None
@@ -38,7 +37,7 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deployed:
+class RequiredDeployment:
     """One deployment step."""
 
     step: str
@@ -48,17 +47,17 @@ class Deployed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wants:
-    """What one experiment, or the command line, wants."""
+class AccountRequirements:
+    """What one experiment, or the command line, needs."""
 
     project: str
     places: Places
     assume_role_arn: str = ""
-    trainings: tuple[Training, ...] = ()
+    trainings: tuple[RequiredTraining, ...] = ()
     imports: bool = False
     batches: bool = False
     """Whether a teacher answers in batch jobs."""
-    deployments: tuple[Deployed, ...] = ()
+    deployments: tuple[RequiredDeployment, ...] = ()
     invokes: bool = False
     """Whether the caller asks models."""
     function_role_arn: str = ""
@@ -97,62 +96,50 @@ class Wants:
         )
 
 
-own_functions = "arn:{partition}:lambda:{region}:{account}:function:polytune-reward-*"
-
-
-def wants_of(compiled: Compiled, places: Places, assume_role_arn: str) -> Wants:
-    """What the steps of an experiment on Bedrock want."""
-    steps = [step for step in compiled.steps if _kind(step) == "bedrock"]
-    teachers = {_kind(step, "teacher") for step in compiled.steps}
-    return Wants(
-        project=compiled.project,
+def requirements_of(
+    project: str,
+    places: Places,
+    assume_role_arn: str,
+    requirements: Sequence[tuple[str, Requirement]],
+) -> AccountRequirements:
+    """What an experiment needs, from what each of its steps (by id) asks of the platform."""
+    asked = [each for _, each in requirements]
+    customizations = [each for each in asked if isinstance(each, CustomizationRequirement)]
+    rewarded = [each for each in customizations if each.kind == "reinforcement_fine_tuning"]
+    teachers = [each for each in asked if isinstance(each, TeacherRequirement)]
+    invokes = (InvocationRequirement, DeploymentRequirement, TeacherRequirement)
+    return AccountRequirements(
+        project=project,
         places=places,
         assume_role_arn=assume_role_arn,
-        trainings=tuple(_training(step) for step in steps if step.kind in customizing),
-        imports=any(step.kind == "import_model" for step in steps),
-        deployments=tuple(_deployed(step) for step in steps if step.kind == "deploy"),
-        batches="bedrock_batch" in teachers,
-        invokes=any(step.kind in asking for step in steps) or bool(teachers & set(converse_teachers)),
-        functions=tuple(_functions(steps)),
-        function_role_arn=next((_function_role(step) for step in steps if _function_role(step)), ""),
-        logs=tuple(step.spec["logs"]["uri"] for step in steps if step.spec.get("logs")),
+        trainings=tuple(
+            _training(step, each) for step, each in requirements if isinstance(each, CustomizationRequirement)
+        ),
+        imports=any(isinstance(each, ImportRequirement) for each in asked),
+        batches=any(each.batches for each in teachers),
+        deployments=tuple(
+            RequiredDeployment(step=step, kind=each.kind, name=each.name)
+            for step, each in requirements
+            if isinstance(each, DeploymentRequirement)
+        ),
+        invokes=any(isinstance(each, invokes) for each in asked),
+        function_role_arn=next((each.grader_role for each in rewarded if each.grader_role), ""),
+        functions=tuple(each.grader_function or own_functions for each in rewarded),
+        logs=tuple(each.logs for each in customizations if each.logs),
     )
 
 
-def _function_role(step: CompiledStep) -> str:
-    reward: Any = step.spec.get("reward")
-    return str(reward.get("function_role_arn") or "") if isinstance(reward, Mapping) else ""
-
-
-def _kind(step: CompiledStep, family: str = "platform") -> str:
-    """The kind of the step's platform, or of another member that it states."""
-    member: Any = step.spec.get(family)
-    return str(member.get("kind")) if isinstance(member, Mapping) else ""
-
-
-def _training(step: CompiledStep) -> Training:
-    named = str(step.spec["base_model"])
-    teacher = step.spec.get("teacher_model")
-    return Training(
-        step=step.id,
-        kind=customizing[step.kind],
-        base_model=custom_model_arn(named) or named,
-        entry=entry_of(named),
-        teacher=BASE_MODELS.get(str(teacher)) if teacher else None,
+def _training(step: str, asked: CustomizationRequirement) -> RequiredTraining:
+    return RequiredTraining(
+        step=step,
+        kind=asked.kind,
+        base_model=custom_model_arn(asked.base_model) or asked.base_model,
+        entry=entry_of(asked.base_model),
+        teacher=BASE_MODELS.get(asked.teacher_model) if asked.teacher_model else None,
     )
 
 
-def _deployed(step: CompiledStep) -> Deployed:
-    return Deployed(step=step.id, kind=str(step.spec["kind"]), name=str(step.spec.get("name") or ""))
-
-
-def _functions(steps: Sequence[CompiledStep]) -> Iterator[str]:
-    for step in steps:
-        if step.kind == "reinforce":
-            yield str(step.spec["reward"].get("function_arn") or own_functions)
-
-
-def _teachers(trainings: Sequence[Training]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _teachers(trainings: Sequence[RequiredTraining]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The ids of models and of profiles that distillation jobs invoke."""
     found = [each.teacher.on(platform_name) for each in trainings if each.teacher]
     direct = [one for one in found if "on_demand" in one.teacher_invocation or one.profile_id is None]

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from polytune.aws.access import Access
 from polytune.aws.failures import Missing
 from polytune.aws.naming import key_digits, tag_prefix
 from polytune.aws.service import Service
 from polytune.aws.shapes import RequestRefused
 from polytune.engine.artifacts import Facts
+from polytune.engine.jobbook import JobState
 from polytune.errors import UsageError
 from polytune.platforms.bedrock.drivers import stages
+from polytune.platforms.bedrock.requests import platform_name
+from polytune.platforms.management import ManagedJob
 
 made_by_polytune = re.compile(rf".+-[0-9a-f]{{{key_digits}}}-[1-9][0-9]*")
 """The end of every name that a run gives: digits of the step's key, and the attempt."""
@@ -122,68 +123,37 @@ deployment_kinds = (deployment, provisioned)
 kinds = (*job_kinds, *deployment_kinds)
 
 
-class Remote(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing of an account as it stood when it was read."""
-
-    kind: str
-    arn: str
-    name: str
-    status: str
-    stages: dict[str, str]
-    """Of a customization job: the status of each stage."""
-    created: datetime | None
-    changed: datetime | None
-    ended: datetime | None
-    model: str
-    """The ARN of the model it made, or serves; of a batch what it asks. '' when there is none yet."""
-    message: str
-    """Why it failed, as AWS says it."""
-    details: Facts
-    """Everything that AWS told."""
-
-    @property
-    def what(self) -> Kind:
-        """How the API calls its parts."""
-        return next(kind for kind in kinds if kind.word == self.kind)
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether it has ended as it should."""
-        return self.status == self.what.good
-
-    @property
-    def ended_badly(self) -> bool:
-        """Whether it has ended otherwise."""
-        return self.status in self.what.bad
-
-    @property
-    def final(self) -> bool:
-        """Whether no further look will show anything else."""
-        return self.succeeded or self.ended_badly
-
-    @property
-    def named_by_polytune(self) -> bool:
-        """Whether its name ends as the names of runs' jobs do."""
-        return made_by_polytune.fullmatch(self.name) is not None
+def kind_named(word: str) -> Kind:
+    """How the API calls the parts of what polytune calls so."""
+    return next(kind for kind in kinds if kind.word == word)
 
 
-def described(kind: Kind, found: Mapping[str, Any]) -> Remote:
-    """A Remote out of what Get or List told."""
+def described(kind: Kind, found: Mapping[str, Any]) -> ManagedJob:
+    """A job or a deployment, from the answer of Get or List."""
     details = found.get("statusDetails") or {}
-    told = {name: details[member].get("status", "") for name, member in stages if details.get(member)}
-    return Remote(
+    name, status = _first(found, kind.names), _status(found)
+    return ManagedJob(
+        platform=platform_name,
         kind=kind.word,
-        arn=str(found[kind.arn]),
-        name=_first(found, kind.names),
-        status=_status(found),
-        stages=told,
+        id=str(found[kind.arn]),
+        name=name,
+        status=status,
+        state=_state(kind, status),
+        stages={each: details[member].get("status", "") for each, member in stages if details.get(member)},
         created=_moment(found, *kind.created),
         changed=_moment(found, "lastModifiedTime", "lastUpdatedAt"),
         ended=_moment(found, "endTime"),
         model=_first(found, kind.models),
         message=_first(found, ("failureMessage", "message")),
-        details={name: value for name, value in found.items() if name != "ResponseMetadata"},
+        details={member: value for member, value in found.items() if member != "ResponseMetadata"},
+        own=made_by_polytune.fullmatch(name) is not None,
     )
+
+
+def _state(kind: Kind, status: str) -> JobState:
+    if status in kind.bad:
+        return JobState.FAILED
+    return JobState.COMPLETED if status == kind.good else JobState.SUBMITTED
 
 
 def _status(found: Mapping[str, Any]) -> str:
@@ -221,21 +191,21 @@ class Inventory:
         """The control plane."""
         return self.access.service("bedrock", attempts=self.attempts)
 
-    def all(self, kind: Kind, **filters: str) -> Iterator[Remote]:
+    def all(self, kind: Kind, **filters: str) -> Iterator[ManagedJob]:
         """Everything of a kind, in the service's order."""
         for found in self.bedrock.pages(kind.listing, filters, kind.items):
             yield described(kind, found)
 
-    def deployments(self, model_arn: str = "") -> list[Remote]:
+    def deployments(self, model_arn: str = "") -> list[ManagedJob]:
         """Everything through which custom models answer; or through which one does."""
         filters = {"modelArnEquals": model_arn} if model_arn else {}
-        return [remote for kind in deployment_kinds for remote in self.all(kind, **filters)]
+        return [each for kind in deployment_kinds for each in self.all(kind, **filters)]
 
-    def read(self, kind: Kind, identifier: str) -> Remote:
+    def read(self, kind: Kind, identifier: str) -> ManagedJob:
         """The thing as it stands. Raises Missing when it does not exist."""
         return described(kind, self.bedrock.call(kind.get, {kind.identifier: identifier}))
 
-    def find(self, name: str, among: tuple[Kind, ...] = kinds) -> Remote:
+    def find(self, name: str, among: tuple[Kind, ...] = kinds) -> ManagedJob:
         """The thing of that ARN or name. Raises UsageError when there is none of those kinds."""
         kind = kind_of(name)
         if name.startswith("arn:") and kind not in among:
@@ -246,7 +216,7 @@ class Inventory:
                 return found
         raise UsageError(f"no {_listed(among)} '{name}' in {self.access.region}")
 
-    def _found(self, kind: Kind, name: str) -> Remote | None:
+    def _found(self, kind: Kind, name: str) -> ManagedJob | None:
         try:
             if kind.named or name.startswith("arn:"):
                 return self.read(kind, name)
@@ -262,35 +232,36 @@ class Inventory:
             return {}
         return {str(tag["key"]): str(tag["value"]) for tag in found}
 
-    def stop(self, remote: Remote) -> None:
+    def stop(self, job: ManagedJob) -> None:
         """The job is stopping. Raises UsageError for what cannot be stopped, or has ended."""
-        check_stoppable(remote)
-        self.bedrock.call(remote.what.stop, {"jobIdentifier": remote.arn})
+        check_stoppable(job)
+        self.bedrock.call(kind_named(job.kind).stop, {"jobIdentifier": job.id})
 
-    def delete(self, remote: Remote) -> None:
+    def delete(self, job: ManagedJob) -> None:
         """The deployment is gone; its model stays."""
-        self.bedrock.call(remote.what.delete, {remote.what.identifier: remote.arn})
+        kind = kind_named(job.kind)
+        self.bedrock.call(kind.delete, {kind.identifier: job.id})
 
 
-def check_stoppable(remote: Remote) -> None:
+def check_stoppable(job: ManagedJob) -> None:
     """Returns for a job that can be stopped. Raises UsageError, with what can be done instead."""
-    if remote.kind == model_import.word:
+    if job.kind == model_import.word:
         raise UsageError(
-            f"{remote.name}: AWS has no way to stop an import; `polytune model delete` removes what it made"
+            f"{job.name}: AWS has no way to stop an import; `polytune model delete` removes what it made"
         )
-    if not remote.what.stop:
-        raise UsageError(f"{remote.name} is a deployment: `polytune undeploy {remote.arn}` ends it")
-    if remote.final or remote.status == "Stopping":
-        raise UsageError(f"{remote.name} is {remote.status}: there is nothing to stop")
+    if not kind_named(job.kind).stop:
+        raise UsageError(f"{job.name} is a deployment: `polytune undeploy {job.id}` ends it")
+    if job.final or job.status == "Stopping":
+        raise UsageError(f"{job.name} is {job.status}: there is nothing to stop")
 
 
-def check_removable(remote: Remote) -> None:
+def check_removable(job: ManagedJob) -> None:
     """Returns for a deployment that AWS deletes now. Raises UsageError with what stands against it."""
-    until = _moment(remote.details, "commitmentExpirationTime")
+    until = _moment(job.details, "commitmentExpirationTime")
     if until and until > datetime.now(UTC):
-        raise UsageError(f"{remote.name} is committed until {until:%Y-%m-%d}; AWS deletes it only then")
-    if remote.status in ("Creating", "Updating"):
-        raise UsageError(f"{remote.name} is being made or changed; AWS deletes it only after that. Try again")
+        raise UsageError(f"{job.name} is committed until {until:%Y-%m-%d}; AWS deletes it only then")
+    if job.status in ("Creating", "Updating"):
+        raise UsageError(f"{job.name} is being made or changed; AWS deletes it only after that. Try again")
 
 
 def polytunes(tags: Mapping[str, str]) -> dict[str, str]:
@@ -303,3 +274,44 @@ def polytunes(tags: Mapping[str, str]) -> dict[str, str]:
 def _listed(among: tuple[Kind, ...]) -> str:
     words = [kind.resource.replace("-", " ") for kind in among]
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+shown_details = (
+    ("base model", "baseModelArn"),
+    ("model", "outputModelArn"),
+    ("model", "importedModelArn"),
+    ("model", "modelArn"),
+    ("model", "modelId"),
+    ("type", "customizationType"),
+    ("role", "roleArn"),
+    ("units", "modelUnits"),
+    ("committed until", "commitmentExpirationTime"),
+)
+
+
+def facts_of(details: Facts) -> Iterator[tuple[str, str]]:
+    """What is worth showing of what AWS told of a job or a deployment: label and value."""
+    for label, member in shown_details:
+        if details.get(member):
+            yield label, str(details[member])
+    for label, member in (("data", "trainingDataConfig"), ("output", "outputDataConfig")):
+        if (details.get(member) or {}).get("s3Uri"):
+            yield label, str(details[member]["s3Uri"])
+    if details.get("hyperParameters"):
+        values = sorted(details["hyperParameters"].items())
+        yield "in force", ", ".join(f"{name} {value}" for name, value in values)
+    if (details.get("trainingMetrics") or {}).get("trainingLoss") is not None:
+        yield "training loss", f"{details['trainingMetrics']['trainingLoss']:.4g}"
+    for validator in details.get("validationMetrics") or ():
+        if validator.get("validationLoss") is not None:
+            yield "validation loss", f"{validator['validationLoss']:.4g}"
+    yield from _records(details)
+
+
+def _records(details: Facts) -> Iterator[tuple[str, str]]:
+    """Of a batch job: how many records it has, and how many are done."""
+    counts = [
+        (word, details.get(f"{word}RecordCount")) for word in ("total", "processed", "success", "error")
+    ]
+    if counts[0][1] is not None:
+        yield "records", ", ".join(f"{count} {word}" for word, count in counts if count is not None)

@@ -67,10 +67,11 @@ class Local(Platform):
     Spec = LocalSpec
     name = "local"
     offers = frozenset(("fine_tuning",))
+    answers_free = True
+    spec: LocalSpec
 
     def __init__(self, spec: LocalSpec, root: Path, settings: Settings) -> None:
         super().__init__(spec, root, settings)
-        self.spec = spec
         self.workspace = Workspace(root)
 
     def missing(self) -> str:

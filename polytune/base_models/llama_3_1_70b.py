@@ -1,0 +1,48 @@
+"""Meta Llama 3.1 70B Instruct: text, trained on prompts and completions; a teacher of smaller ones."""
+
+from __future__ import annotations
+
+from polytune.base_models import _bedrock, _llama
+from polytune.base_models.interface import BaseModelEntry, Offering, Prices, Reserved, Source
+
+LLAMA_3_1_70B = BaseModelEntry(
+    name="llama-3-1-70b",
+    title="Meta Llama 3.1 70B Instruct",
+    platforms={
+        "bedrock": Offering(
+            training_api="bedrock",
+            training_id="meta.llama3-1-70b-instruct-v1:0:128k",
+            inference_id="meta.llama3-1-70b-instruct-v1:0",
+            profile_id="us.meta.llama3-1-70b-instruct-v1:0",
+            regions=("us-west-2",),
+            file_names=_bedrock.file_names,
+            teacher_invocation=("on_demand", "profile"),
+            deployments=("provisioned",),
+        ),
+    },
+    customizations=("fine_tuning", "distillation"),
+    refused=_bedrock.no_continued_pre_training,
+    formats=("prompt-completion",),
+    other_formats={"distillation": _llama.conversation},
+    blocks=(),
+    stricter=_llama.stricter,
+    limits=_llama.limits(),
+    other_limits={"distillation": _llama.distillation_limits},
+    hyperparameters=_llama.hyperparameters(),
+    reserved=Reserved(),
+    teachers=("llama-3-1-405b",),
+    context_tokens=128_000,
+    max_output_tokens=4096,
+    capabilities=("system_prompt", "streaming", "tools", "document_input"),
+    end_of_life="2027-03-30",
+    prices=Prices(
+        input_usd_per_1k_tokens=0.00072,
+        output_usd_per_1k_tokens=0.00072,
+        storage_usd_per_month=_bedrock.storage_usd_per_month,
+    ),
+    sources=(
+        *_llama.sources(),
+        _bedrock.distillation_source,
+        Source(_bedrock.teacher_table, _bedrock.read, ("teachers", "teacher_invocation", "customizations")),
+    ),
+)

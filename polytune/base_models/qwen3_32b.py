@@ -1,0 +1,37 @@
+"""Qwen3 32B: trained by reinforcement through the OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+from polytune.base_models import _bedrock, _open_weight
+from polytune.base_models.interface import BaseModelEntry, Offering, Prices, Reserved
+
+QWEN3_32B = BaseModelEntry(
+    name="qwen3-32b",
+    title="Qwen3 32B",
+    platforms={
+        "bedrock": Offering(
+            training_api="openai_compatible",
+            untrained_because=_open_weight.untrained_because,
+            training_id="qwen.qwen3-32b",
+            inference_id="qwen.qwen3-32b-v1:0",
+            regions=("us-west-2",),
+            file_names=_bedrock.file_names,
+        ),
+    },
+    customizations=("reinforcement_fine_tuning",),
+    refused=_open_weight.refused,
+    formats=(),
+    other_formats=_open_weight.formats,
+    blocks=("tools",),
+    limits=None,
+    other_limits=_open_weight.limits,
+    hyperparameters=None,
+    reinforcement=_open_weight.reinforcement(),
+    reserved=Reserved(),
+    teachers=(),
+    context_tokens=32_768,
+    max_output_tokens=8192,
+    capabilities=("tools", "reasoning"),
+    prices=Prices(input_usd_per_1k_tokens=0.00015, output_usd_per_1k_tokens=0.0006),
+    sources=_open_weight.sources(),
+)

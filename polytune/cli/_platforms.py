@@ -1,0 +1,95 @@
+"""Which platforms a command asks: the one that `--platform` names, that owns an identifier, else all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from polytune.cli.options import workspace as workspace_option
+from polytune.engine.compiled import Compiled
+from polytune.errors import UsageError
+from polytune.platforms.management import MANAGEMENTS, Management, PlatformUse, uses_of
+from polytune.wiring import Desk
+
+region_option = click.option(
+    "--region",
+    metavar="NAME",
+    help="Default: the region in the identifier, else the platform's usual one (Bedrock: AWS_REGION).",
+)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+platform_option = click.option(
+    "--platform", metavar="NAME", help="Ask only this platform. Default: every platform."
+)
+
+
+@dataclass(frozen=True)
+class PlatformChoice:
+    """What the options of `platform_options` said."""
+
+    platform: str | None = None
+    region: str | None = None
+    workspace: Path | None = None
+
+    def desk(self, near: Path | None = None) -> Desk:
+        """The workspace around a file or the current folder, or the one named."""
+        return Desk.open(near, self.workspace)
+
+    def managements(self, desk: Desk | None = None) -> list[Management]:
+        """Every platform, or the one named. Raises UnknownMember with the nearest name."""
+        desk = desk or self.desk()
+        names = [self.platform] if self.platform else MANAGEMENTS.names()
+        made = [MANAGEMENTS.load(name) for name in names]
+        return [each(desk.workspace, desk.settings, desk.ledger, self.region or "") for each in made]
+
+    def owners(self, identifier: str) -> Sequence[Management]:
+        """The platforms that may have what the identifier means."""
+        return owners(self.managements(), identifier)
+
+
+def platform_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say which platforms to ask, and where; the command takes them as `choice`."""
+
+    @wraps(command)
+    def chosen(
+        *arguments: Any, platform: str | None, region: str | None, workspace: Path | None, **rest: Any
+    ) -> Any:
+        return command(*arguments, choice=PlatformChoice(platform, region, workspace), **rest)
+
+    for option in (workspace_option, region_option, platform_option):
+        chosen = option(chosen)
+    return chosen
+
+
+def owners(platforms: Sequence[Management], identifier: str) -> Sequence[Management]:
+    """The platforms that own the identifier, by its shape; all of them when none does."""
+    return [each for each in platforms if each.owns(identifier)] or platforms
+
+
+def agreed(question: str, yes: bool) -> None:
+    """Somebody said yes. Raises UsageError when nobody is there to ask, Exit when they said no."""
+    if yes:
+        return
+    try:
+        said = click.confirm(question, err=True)
+    except click.Abort:
+        raise UsageError(f"{question} Nobody answered, nothing was done; --yes answers yes") from None
+    if not said:
+        click.echo("nothing was done", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def uses(desk: Desk, compiled: Compiled) -> dict[str, PlatformUse]:
+    """What an experiment asks of each platform that a step of it works on, by the platform's name."""
+    factory = desk.step_factory(compiled)
+    asked = [(step.id, factory.step(step).requirements()) for step in compiled.steps]
+    return uses_of(compiled.project, asked)
+
+
+def with_arn(shown: dict[str, Any]) -> dict[str, Any]:
+    """What `--json` prints of a job or a model; `arn` is what programs read before ids of other platforms."""
+    return shown | {"arn": shown["id"]} if shown["id"].startswith("arn:") else shown

@@ -1,0 +1,102 @@
+"""Watches one job to its end, whoever started it and whatever goes wrong meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from polytune.engine.clock import Clock
+from polytune.errors import PolytuneError
+from polytune.platforms._managed import Curves, JobObservation, ManagedJob
+
+longest_pause_seconds = 300.0
+"""Between two looks at a job, however many have failed."""
+
+
+class Watchable(Protocol):
+    """The part of a platform's management that watching needs."""
+
+    def look(self, job: ManagedJob) -> ManagedJob | None:
+        """The job as it is now; None when it does not exist any more."""
+
+    def curves(self, job: ManagedJob) -> Curves:
+        """The curves that a training has written so far."""
+
+    def reopen(self) -> None:
+        """Settings and credentials are read again before the next call."""
+
+
+W = TypeVar("W", bound=Watchable)
+
+
+@dataclass(frozen=True)
+class Watching(Generic[W]):
+    """How to look.
+
+    A look that fails says nothing about the job: the next one comes later, after a pause that doubles up to
+    five minutes. After a failure credentials are read again.
+    """
+
+    clock: Clock
+    pause_seconds: float
+
+    async def found(
+        self, find: Callable[[], tuple[W, ManagedJob]], told: Callable[[str, float], None]
+    ) -> tuple[W, ManagedJob]:
+        """The platform and its job, through failures that may pass by themselves; others are raised.
+
+        `told` is called with each of those failures and the seconds until the next try.
+        """
+        troubles = 0
+        while True:
+            try:
+                return await asyncio.to_thread(find)
+            except PolytuneError as failure:
+                if not failure.transient:
+                    raise
+                troubles += 1
+                pause = longer(self.pause_seconds, troubles)
+                told(str(failure), pause)
+                await self.clock.sleep(pause)
+
+    async def observations(self, platform: W, job: ManagedJob) -> AsyncIterator[JobObservation]:
+        """One observation a look, the last one when the job has ended or is gone."""
+        last = JobObservation(job=job)
+        troubles = 0
+        while True:
+            seen = await asyncio.to_thread(_observed, platform, last)
+            troubles = troubles + 1 if seen.trouble else 0
+            over = seen.gone or (seen.job.final and not seen.trouble)
+            pause = 0.0 if over else longer(self.pause_seconds, troubles)
+            yield msgspec.structs.replace(seen, next_look_seconds=pause)
+            if over:
+                return
+            last = seen
+            await self.clock.sleep(pause)
+
+
+def _observed(platform: Watchable, last: JobObservation) -> JobObservation:
+    """The next observation; never raises what a platform, the network or a wrong `.env` can cause."""
+    try:
+        found = platform.look(last.job)
+    except (PolytuneError, OSError) as failure:
+        platform.reopen()
+        return msgspec.structs.replace(last, trouble=str(failure))
+    if found is None:
+        return msgspec.structs.replace(last, gone=True, trouble="")
+    try:
+        curves = platform.curves(found)
+    except PolytuneError:
+        curves = last.curves  # a bucket that may not be read, for example: the status is still worth showing
+    return JobObservation(job=found, curves=curves)
+
+
+def longer(pause: float, troubles: int) -> float:
+    """The pause after so many failed looks in a row, in seconds."""
+    if not troubles:
+        return pause
+    return max(pause, min(pause * 2.0 ** min(troubles, 30), longest_pause_seconds))
