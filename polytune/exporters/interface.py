@@ -8,15 +8,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
 from polytune.base_models.interface import BaseModelEntry
 from polytune.errors import did_you_mean
-from polytune.exporters._prices import per_million
+from polytune.exporters._values import per_million
 from polytune.registry import Family
 from polytune.spec.model import FieldProblem
+
+Invocation = Literal["folder", "imported_model", "deployment"]
+"""What an application has to ask: a folder that somebody serves, or a model of Bedrock by its ARN."""
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +68,13 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One model unit of provisioned throughput without commitment, which replaces the prices per token."""
     digest: str = ""
     """SHA-256 of the model artifact."""
+
+    @property
+    def invocation(self) -> Invocation:
+        """How `uri` is invoked, which its form tells: no platform's name decides what is written."""
+        if not self.uri.startswith("arn:"):
+            return "folder"
+        return "imported_model" if ":imported-model/" in self.uri else "deployment"
 
 
 def catalogued(config: ModelConfig, entry: BaseModelEntry) -> ModelConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from polytune.exporters._literals import json_file
+from polytune.exporters._values import json_file
 from polytune.exporters.interface import Exporter, ModelConfig
 
 

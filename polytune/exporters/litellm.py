@@ -19,8 +19,7 @@ from __future__ import annotations
 import msgspec
 import yaml
 
-from polytune.exporters._literals import literal
-from polytune.exporters._prices import per_token
+from polytune.exporters._values import literal, per_token
 from polytune.exporters.interface import Exporter, ModelConfig
 from polytune.spec.model import JsonObject
 
@@ -55,12 +54,12 @@ class LiteLLMExporter(Exporter):
 
 
 def _call(config: ModelConfig) -> JsonObject:
-    if config.platform != "bedrock":
+    if config.invocation == "folder":
         return {
             "model": f"hosted_vllm/{config.name}",
             "api_base": "os.environ/HOSTED_VLLM_API_BASE",
         }
-    route = "openai" if ":imported-model/" in config.uri else "converse"
+    route = "openai" if config.invocation == "imported_model" else "converse"
     region = {"aws_region_name": config.region} if config.region else {}
     return {"model": f"bedrock/{route}/{config.uri}", **region}
 

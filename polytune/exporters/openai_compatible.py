@@ -12,7 +12,7 @@ fine-tuning-openai-apis.html, read 2026-11-21.
 
 from __future__ import annotations
 
-from polytune.exporters._literals import json_file
+from polytune.exporters._values import json_file
 from polytune.exporters.interface import Exporter, ModelConfig
 
 bedrock_address = "https://bedrock-mantle.{region}.api.aws/v1"
@@ -43,13 +43,13 @@ class OpenAICompatibleExporter(Exporter):
 
 def _obstacle(config: ModelConfig) -> str:
     """Why no OpenAI-compatible endpoint answers for the model; '' when one does."""
-    if config.platform != "bedrock":
+    if config.invocation == "folder":
         return (
             f"polytune starts no server on platform {config.platform}: serve the folder that `model` names "
             "with an OpenAI-compatible server and state its address here"
         )
     instead = "use Converse with this `model`, or a proxy: `export: {to: litellm}`"
-    if ":imported-model/" in config.uri:
+    if config.invocation == "imported_model":
         return (
             f"Bedrock answers for imported models through InvokeModel, not under an OpenAI address; {instead}"
         )

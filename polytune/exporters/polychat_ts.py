@@ -18,8 +18,7 @@ import re
 
 import msgspec
 
-from polytune.exporters._literals import literal
-from polytune.exporters._prices import per_thousand
+from polytune.exporters._values import literal, per_thousand
 from polytune.exporters.interface import Exporter, ModelConfig
 from polytune.spec.model import JsonObject
 
@@ -132,7 +131,7 @@ def _abilities(config: ModelConfig) -> JsonObject:
 
 def _operations(config: ModelConfig) -> JsonObject:
     """How Polychat's Bedrock provider asks: Converse, whose requests carry temperature and top P."""
-    if config.platform != "bedrock":
+    if config.invocation == "folder":
         return {}
     if config.outputs and "text" not in config.outputs:
         return {"bedrockApiOperation": "invoke"}

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from polytune.exporters._literals import literal
+from polytune.exporters._values import literal
 from polytune.exporters.interface import Exporter, ModelConfig
 
 
