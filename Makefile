@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
-EXTRAS := local,rehearsal,dedupe,huggingface,dev
+# All but `semantic`, whose packages are large and which no test needs.
+EXTRAS := local,rehearsal,dedupe,lint,huggingface,dev
+COMMA := ,
 
 .PHONY: quickstart test check wheel pythons strudel schema bench lock test-newest test-oldest venv clean
 
@@ -57,7 +59,7 @@ LOCKED := .venv-tools/requirements
 lock: .venv-tools/bin/uv
 	@cat requirements.lock requirements-torch.lock > $(LOCKED)
 	.venv-tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --no-annotate --all-extras $(UPGRADE) pyproject.toml -o $(LOCKED)
+	  --no-emit-find-links --no-header --no-annotate $(addprefix --extra ,$(subst $(COMMA), ,$(EXTRAS))) $(UPGRADE) pyproject.toml -o $(LOCKED)
 	awk '/^[a-z0-9]/ {keep = $$0 !~ /^(torch==|triton==|nvidia-|cuda-)/} keep' $(LOCKED) > requirements.lock
 	sed -n 's/^\(torch==[^ ]*\).*/\1/p' $(LOCKED) > requirements-torch.lock
 

@@ -20,7 +20,7 @@ from polytune.engine.artifacts import Facts, KeyRecord, changes
 from polytune.engine.comparand import Side, SideStep, run_folder_to_root
 from polytune.engine.textdiff import TextDifference, compare_files
 
-identity_fields = ("name", "description", "tags")
+identity_fields = ("name", "description", "licence", "tags")
 """What tells experiments apart rather than decides what they make."""
 groups = ("spec", "inputs", "files", "version", "facts", "format")
 """The parts of a key record, the most telling first."""

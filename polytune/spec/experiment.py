@@ -47,6 +47,8 @@ class Experiment(Spec):
     an `@`, the values that tell one variant of a matrix from the others."""
     description: str = ""
     """What the experiment is for, in a sentence or two."""
+    licence: str = ""
+    """The licence of the data that the experiment makes, in your words; `polytune data card` prints it."""
     project: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=63)] | None = None
     """The project that the experiment belongs to; its prompts are `prompts/<project>.yaml` unless stated."""
     extends: Annotated[str, Field(min_length=1)] | None = None

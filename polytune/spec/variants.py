@@ -22,7 +22,7 @@ from polytune.errors import Problem
 from polytune.spec.interpolate import Interpolation
 from polytune.spec.located import Node, Parts, at, children, problem, split
 
-top_level_axes = frozenset({"seed", "platform", "project", "budget", "description", "tags"})
+top_level_axes = frozenset({"seed", "platform", "project", "budget", "description", "licence", "tags"})
 fixed_keys = frozenset({"name", "extends", "matrix", "steps"})
 most_variants = 1000
 longest_name = 200

@@ -235,7 +235,7 @@ PERSONAL = [
     Case("Card?", "It is 4539 5787 6362 1486."),
     Case("Card?", "It is 4111111111111111, thanks"),
     Case("Card?", "Amex 3782 822463 10005"),
-    Case("Number?", "SSN 219-09-9999"),
+    Case("Number?", "SSN 321-54-9876"),
 ]
 NOT_PERSONAL = [
     Case("Remote?", "git clone git@github.com:org/project.git"),

@@ -59,7 +59,8 @@ def test_lint_prints_what_programs_read(tmp_path: Path) -> None:
     found = json.loads(result.stdout)
 
     assert result.exit_code == 1
-    assert set(found) == {"rows", "findings"}
+    assert set(found) == {"rows", "findings", "not_checked"}
+    assert found["not_checked"] == {}
     assert found["rows"] == 5
     assert [(each["line"], each["rule"], each["severity"], each["path"]) for each in found["findings"]] == [
         (1, "format-contradiction", "error", "messages[1].content"),
@@ -169,7 +170,6 @@ def test_rules_are_listed(tmp_path: Path) -> None:
         (("stats", "row.jsonl"), r"row\.jsonl: no such file\. Did you mean 'rows\.jsonl'"),
         (("head", "."), r"\.: is a folder; name a file in it"),
         (("statz", "rows.jsonl"), "data: no command 'statz'. Did you mean 'stats'"),
-        (("card", "rows.jsonl", "--licence", "x"), "--licence x: write TEACHER=TERMS"),
         (
             ("dedupe", "rows.jsonl", "--threshold", "0.1"),
             "threshold 0.1: near-duplicates need one from 0.5 to 1",
@@ -301,25 +301,25 @@ def test_diff_matches_rows_across_layouts(tmp_path: Path) -> None:
 
 
 def test_a_card_says_who_wrote_the_rows_and_what_is_wrong(tmp_path: Path) -> None:
-    """Teachers with their terms, counts, cells and lint in Markdown; stated terms come first."""
+    """Licence as stated, teachers, counts, cells and lint in Markdown."""
     lines = write(tmp_path / "s", [sample(1)]).read_text().splitlines()
     path = file(
         tmp_path, *lines, pair("a", "b", model="claude-4-5-sonnet"), pair("c", "d", model="x1"), *BROKEN
     )
 
-    page = data("card", path, "--licence", "x1=CC0 | public").stdout
+    page = data("card", path, "--licence", "CC0-1.0").stdout
 
     assert page.startswith("# rows.jsonl\n")
-    assert "| composed offline | 1 | none needed |" in page
-    assert "| claude-4-5-sonnet | 1 | Anthropic Commercial Terms |" in page
-    assert r"| x1 | 1 | CC0 \| public |" in page
+    assert "\nLicence: CC0-1.0.\n" in page
+    assert "| composed offline | 1 |" in page
+    assert "| claude-4-5-sonnet | 1 |" in page
     assert "| complexity=simple, style=techno | 1 |" in page
     assert "| format-contradiction | error | 1 |" in page
     assert "No run near this file says how it was made." in page
 
 
 def test_a_card_says_how_to_make_a_runs_file_again(tmp_path: Path) -> None:
-    """A file in a run's folder: the commit, the command, and the teacher that its samples had."""
+    """A file in a run's folder: commit, command, and the licence and teacher that the run states."""
     step = StepReport(
         kind="generate", output=Artifact(type="Samples", files={}, facts={"teacher": "claude-4-5-sonnet"})
     )
@@ -328,7 +328,7 @@ def test_a_card_says_how_to_make_a_runs_file_again(tmp_path: Path) -> None:
         experiment="strudel",
         status="done",
         path="experiments/strudel.yaml",
-        spec={},
+        spec={"licence": "our contract with Anthropic"},
         origins={},
         overrides=("steps.generate.count=50",),
         polytune="0.1",
@@ -346,7 +346,8 @@ def test_a_card_says_how_to_make_a_runs_file_again(tmp_path: Path) -> None:
 
     page = data("card", path).stdout
 
-    assert "| claude-4-5-sonnet | not stated | Anthropic Commercial Terms |" in page
+    assert "| claude-4-5-sonnet | not stated |" in page
+    assert "\nLicence: our contract with Anthropic.\n" in page
     assert "Run 20261121T120000 of strudel, polytune 0.1 with changes that were not committed." in page
     assert (
         "git checkout abc123\npolytune run experiments/strudel.yaml --set steps.generate.count=50\n" in page
@@ -360,6 +361,7 @@ def test_a_card_goes_to_a_file_or_a_program(tmp_path: Path) -> None:
     result = data("card", path, "--out", out)
 
     assert (result.stdout, result.stderr) == ("", f"written to {out}\n")
+    assert "\nLicence: not stated.\n" in out.read_text()
     assert "The rows do not say who wrote them." in out.read_text()
     assert "No findings." in out.read_text()
     assert said("card", path)["summary"]["rows"] == 1

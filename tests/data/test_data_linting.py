@@ -15,7 +15,7 @@ from polytune.data.first_seen import Firsts, RowHashes
 from polytune.data.lint.lint import Found, Lint
 from polytune.data.lint.rules._demands import demand
 from polytune.data.lint.rules.interface import RULES, LintOptions
-from polytune.data.lint.rules.language_drift import language_of
+from polytune.data.lint.rules.language_drift import drift
 from polytune.data.lint.rules.personal_data import is_card, is_phone, is_security_number
 from polytune.errors import DataError
 from polytune.registry import UnknownMember
@@ -230,26 +230,25 @@ def test_telephone_and_security_numbers_have_rules() -> None:
     assert not is_phone("+00 0000 0000")
     assert is_phone("415-555-2671")
     assert not is_phone("115-555-2671")
-    assert is_security_number("219-09-9999")
+    assert is_security_number("321-54-9876")
     assert not is_security_number("666-09-9999")
 
 
 @pytest.mark.parametrize(
-    ("text", "language"),
+    ("asked", "answered", "languages"),
     [
-        ("The cat is on the mat and it has been there for hours.", "English"),
-        ("Die Katze ist auf der Matte und sie ist nicht von hier.", "German"),
-        ("Кошка сидит на коврике уже несколько часов.", "Russian or another language in Cyrillic"),
-        ("猫はマットの上に座っています。とても静かです。", "Japanese"),
-        ("这只猫坐在垫子上已经好几个小时了。", "Chinese"),
-        ('stack(s("bd*4"), note("c a f e").s("sawtooth"))', ""),
-        ("Paris", ""),
-        ("", ""),
+        ("Wo ist die Katze heute Morgen?", "The cat is on the mat and has been for hours.", ("de", "en")),
+        ("The cat is on the mat, is it not?", "猫はマットの上に座っています。とても静かです。", ("en", "ja")),
+        ("Where is the cat this morning?", 'stack(s("bd*4"), note("c a f e").s("sawtooth"))', None),
+        ("Wo ist die Katze heute Morgen?", "Paris", None),
+        ("Where is the cat this morning?", "", None),
     ],
 )
-def test_languages_are_told_apart_or_left_open(text: str, language: str) -> None:
-    """By script, by common words, or not at all."""
-    assert language_of(text) == language
+def test_languages_are_told_apart_or_left_open(
+    asked: str, answered: str, languages: tuple[str, str] | None
+) -> None:
+    """Two languages are named only where both are clear."""
+    assert drift(asked, answered) == languages
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 4)), max_size=200))

@@ -14,11 +14,14 @@ top = Path(__file__).parents[2]
 project = tomllib.loads((top / "pyproject.toml").read_text("utf-8"))
 lock_text = (top / "requirements.lock").read_text("utf-8")
 torch_text = (top / "requirements-torch.lock").read_text("utf-8")
+extras = project["project"]["optional-dependencies"]
+never_installed = ("semantic",)
+"""Extras with large packages that neither the quickstart nor the tests need."""
 wanted = sorted(
     {
         *project["build-system"]["requires"],
         *project["project"]["dependencies"],
-        *(one for extra in project["project"]["optional-dependencies"].values() for one in extra),
+        *(one for name, extra in extras.items() if name not in never_installed for one in extra),
     }
 )
 never_locked = ("torch", "triton", "nvidia-", "cuda-")

@@ -105,7 +105,8 @@ def _print_json(lint: Any) -> None:
     click.echo('{"findings":[', nl=False)
     for number, found in enumerate(lint):
         click.echo(("," if number else "") + msgspec.json.encode(finding_fields(found)).decode(), nl=False)
-    click.echo(f'],"rows":{lint.rows}}}')
+    unchecked = msgspec.json.encode(lint.unchecked).decode()
+    click.echo(f'],"rows":{lint.rows},"not_checked":{unchecked}}}')
 
 
 def _print_text(lint: Any, file: Path) -> None:
@@ -118,6 +119,8 @@ def _print_text(lint: Any, file: Path) -> None:
             ids.setdefault((finding.rule, finding.line), found.row)
     for group in tally.groups():
         click.echo("\n".join(_group(group, ids)))
+    for rule, what in lint.unchecked.items():
+        click.echo(f"not checked: {rule}: {what}")
     click.echo(_verdict(lint))
 
 

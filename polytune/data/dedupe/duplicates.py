@@ -22,7 +22,7 @@ from polytune.errors import Unavailable, UsageError
 Kind = Literal["exact", "near"]
 default_threshold = 0.7
 lowest_threshold = 0.5
-install = "Install it: pip install 'polytune[dedupe]'."
+install = "Run `pip install rensa`."
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Alike:
 
                 signatures = Signatures()
             except ModuleNotFoundError as error:
-                raise Unavailable(f"near-duplicates are found with {error.name}. {install}") from error
+                raise Unavailable(f"finding near-duplicates needs {error.name}. {install}") from error
         firsts: dict[bytes, int] = {}
         self._first: list[int] = []
         """For each text the first that equals it, case and whitespace aside: itself, if no earlier does."""

@@ -1,6 +1,8 @@
-"""Texts of one meaning, by the angle between their embeddings; for a report, never for dropping unseen.
+"""Texts of one meaning, by the angle between their embeddings; for a report, never for dropping rows unseen.
 
-What is near depends on the corpus: rows made from one template are near each other whatever they say.
+The embeddings are those of a sentence-transformers model that the user names. What counts as near depends on
+the model and the corpus: rows made from one template are near each other whatever they say. For the same
+reason no recall is stated here: it was not measured.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ from polytune.errors import DataError, Unavailable
 texts_at_a_time = 512
 most_texts = 50_000
 """Every text is compared with every other."""
-advice = "Use --kind near, or install it: pip install sentence-transformers."
+advice = "Run `pip install sentence-transformers`, or use --kind near."
 
 
-class Meant(msgspec.Struct, frozen=True, kw_only=True):
+class SameMeaning(msgspec.Struct, frozen=True, kw_only=True):
     """Two rows of one meaning."""
 
     line: int
@@ -33,7 +35,7 @@ class Meant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Embedder(ABC):
-    """Gives texts a place in space."""
+    """Turns texts into vectors."""
 
     @abstractmethod
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
@@ -41,10 +43,10 @@ class Embedder(ABC):
 
 
 class SentenceEmbedder(Embedder):
-    """A model of sentence-transformers that lies on this machine."""
+    """A sentence-transformers model in a local folder."""
 
     def __init__(self, folder: str | None) -> None:
-        """Raises Unavailable without the package, DataError when the folder holds no such model."""
+        """Raises Unavailable without the package, DataError when there is no such folder."""
         package = _package("sentence_transformers")
         if folder is None or not Path(folder).is_dir():
             stated = f"{folder}: no such folder." if folder else "--kind semantic needs --model."
@@ -56,7 +58,7 @@ class SentenceEmbedder(Embedder):
         return vectors
 
 
-def alike(texts: Sequence[str], embedder: Embedder, threshold: float) -> list[Meant]:
+def alike(texts: Sequence[str], embedder: Embedder, threshold: float) -> list[SameMeaning]:
     """Each text whose meaning an earlier one has, with the nearest of those, in order; empty ones left out.
 
     Raises DataError for more than `most_texts` texts, Unavailable without numpy.
@@ -78,7 +80,9 @@ def alike(texts: Sequence[str], embedder: Embedder, threshold: float) -> list[Me
             nearest = int(before.argmax()) if len(before) else -1
             if nearest >= 0 and before[nearest] >= threshold:
                 likeness = round(float(before[nearest]), 4)
-                found.append(Meant(line=lines[start + place], of_line=lines[nearest], likeness=likeness))
+                found.append(
+                    SameMeaning(line=lines[start + place], of_line=lines[nearest], likeness=likeness)
+                )
     return found
 
 
@@ -86,4 +90,4 @@ def _package(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise Unavailable(f"meanings are compared with {name}, which is not installed. {advice}") from error
+        raise Unavailable(f"comparing meanings needs {name}. {advice}") from error

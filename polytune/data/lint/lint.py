@@ -99,6 +99,11 @@ class Lint:
         self.errors = 0
         self.warnings = 0
 
+    @property
+    def unchecked(self) -> dict[str, str]:
+        """By rule, what is not checked because this machine lacks a package, and how to install it."""
+        return {rule.name: what for rule in self.rules if (what := rule.unchecked())}
+
     def __iter__(self) -> Iterator[Found]:
         """Every finding, in line order. Raises DataError when the file cannot be read."""
         linting = Linting(self.rules, self.options)

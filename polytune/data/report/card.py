@@ -1,4 +1,4 @@
-"""A dataset card: what a file holds, who wrote it and under which terms, its lint, how to make it again."""
+"""A dataset card: what a file holds, its licence, who wrote it, its lint, and how to make it again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from polytune.data.licences import read, terms_of, unknown
 from polytune.data.lint.lint import Lint
 from polytune.data.lint.rules.interface import LintOptions
 from polytune.data.report.summary import Distribution, FileSummary, summarise
@@ -20,18 +19,15 @@ from polytune.files import digest_of
 folders_up = 4
 
 
-class Teacher(msgspec.Struct, frozen=True, kw_only=True):
+class CardTeacher(msgspec.Struct, frozen=True, kw_only=True):
     """Who wrote answers."""
 
     label: str
     rows: int
     """0 where the rows do not say which are whose."""
-    licence: str
-    note: str = ""
-    where: str = ""
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class CardOrigin(msgspec.Struct, frozen=True, kw_only=True):
     """The run that made the file."""
 
     experiment: str
@@ -48,17 +44,23 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
     title: str
     sha256: str
+    licence: str
+    """As the user or the experiment states it; '' when nobody does."""
     summary: FileSummary
-    teachers: tuple[Teacher, ...]
+    teachers: tuple[CardTeacher, ...]
     errors: int
     warnings: int
     findings: tuple[FindingGroup, ...]
-    origin: Origin | None
-    """None for a file that no run near it has made."""
+    unchecked: dict[str, str]
+    """By lint rule, what was not checked on this machine, and how to install what it needs."""
+    origin: CardOrigin | None
+    """None for a file that is in no run's folder."""
 
 
-def card_of(path: Path, counter: TokenCounter, options: LintOptions, licences: Mapping[str, str]) -> Card:
-    """The file has been read three times: figures, lint, digest. `licences` are by teacher's label.
+def card_of(path: Path, counter: TokenCounter, options: LintOptions, licence: str = "") -> Card:
+    """The card of a file, which is read three times: figures, lint, digest.
+
+    Without a licence, that of the experiment whose run made the file counts.
 
     Raises DataError when the file cannot be read.
     """
@@ -70,33 +72,24 @@ def card_of(path: Path, counter: TokenCounter, options: LintOptions, licences: M
     return Card(
         title=path.name,
         sha256=digest_of(path),
+        licence=licence or (str(manifest.spec.get("licence", "")) if manifest else ""),
         summary=summary,
-        teachers=_teachers(summary, manifest, licences),
+        teachers=_teachers(summary, manifest),
         errors=lint.errors,
         warnings=lint.warnings,
         findings=tally.groups(),
+        unchecked=lint.unchecked,
         origin=_origin(manifest) if manifest else None,
     )
 
 
-def _teachers(
-    summary: FileSummary, manifest: Manifest | None, licences: Mapping[str, str]
-) -> tuple[Teacher, ...]:
+def _teachers(summary: FileSummary, manifest: Manifest | None) -> tuple[CardTeacher, ...]:
     rows = dict(summary.teachers)
     if not rows and manifest is not None:
         outputs = [report.output for report in manifest.steps.values() if report.output is not None]
         labels = [str(output.facts["teacher"]) for output in outputs if output.facts.get("teacher")]
         rows = dict.fromkeys(labels, 0)
-    return tuple(_teacher(label, count, licences) for label, count in rows.items())
-
-
-def _teacher(label: str, rows: int, licences: Mapping[str, str]) -> Teacher:
-    if label in licences:
-        return Teacher(label=label, rows=rows, licence=licences[label])
-    terms = terms_of(label)
-    if terms is None:
-        return Teacher(label=label, rows=rows, licence=unknown)
-    return Teacher(label=label, rows=rows, licence=terms.name, note=terms.note, where=terms.where)
+    return tuple(CardTeacher(label=label, rows=count) for label, count in rows.items())
 
 
 def _manifest_near(path: Path) -> Manifest | None:
@@ -110,10 +103,10 @@ def _manifest_near(path: Path) -> Manifest | None:
     return None
 
 
-def _origin(manifest: Manifest) -> Origin:
+def _origin(manifest: Manifest) -> CardOrigin:
     changes = "".join(f" --set {change}" for change in manifest.overrides)
     checkout = (f"git checkout {manifest.git.commit}",) if manifest.git.commit else ()
-    return Origin(
+    return CardOrigin(
         experiment=manifest.experiment,
         run=manifest.run_id,
         commands=(*checkout, f"polytune run {manifest.path}{changes}"),
@@ -130,6 +123,8 @@ def markdown(card: Card) -> str:
         f"# {card.title}",
         "",
         f"{summary.rows:,} rows, {summary.bytes / 1e6:,.2f} MB, SHA-256 `{card.sha256}`.",
+        "",
+        f"Licence: {' '.join(card.licence.split()) or 'not stated'}.",
         "",
         *_counts(summary),
         *_who(card),
@@ -167,12 +162,8 @@ def _spread(figures: Distribution) -> str:
 def _who(card: Card) -> list[str]:
     if not card.teachers:
         return ["## Teachers", "", "The rows do not say who wrote them.", ""]
-    rows = [
-        (each.label, f"{each.rows:,}" if each.rows else "not stated", each.licence, each.note, each.where)
-        for each in card.teachers
-    ]
-    said = f"Terms as polytune knew them on {read}, for orientation only; the terms themselves count."
-    return ["## Teachers", "", *_table(("teacher", "rows", "terms", "in short", "where"), rows), said, ""]
+    rows = [(each.label, f"{each.rows:,}" if each.rows else "not stated") for each in card.teachers]
+    return ["## Teachers", "", *_table(("teacher", "rows"), rows)]
 
 
 def _tables(title: str, name: str, counts: Mapping[str, int]) -> list[str]:
@@ -186,14 +177,16 @@ def _tables(title: str, name: str, counts: Mapping[str, int]) -> list[str]:
 
 
 def _lint(card: Card) -> list[str]:
+    unchecked = [f"Not checked: {rule}: {what}" for rule, what in card.unchecked.items()]
     if not card.findings:
-        return ["## Lint", "", "No findings.", ""]
+        return ["## Lint", "", "No findings.", "", *unchecked, ""]
     rows = [
         (group.rule, group.severity, f"{group.count:,}", str(group.examples[0]), group.fix)
         for group in card.findings
     ]
     verdict = f"{card.errors:,} errors, {card.warnings:,} warnings."
-    return ["## Lint", "", verdict, "", *_table(("rule", "severity", "rows", "for example", "fix"), rows)]
+    table = _table(("rule", "severity", "rows", "for example", "fix"), rows)
+    return ["## Lint", "", verdict, "", *table, *unchecked, ""]
 
 
 def _again(card: Card) -> list[str]:

@@ -123,6 +123,10 @@ class Rule(ABC):
     def __init__(self, options: LintOptions) -> None:
         self.options = options
 
+    def unchecked(self) -> str:
+        """What the rule cannot check on this machine, with the command that installs what it needs; or ''."""
+        return ""
+
     @abstractmethod
     def look(self, page: Page) -> Iterator[Finding]:
         """What is wrong with rows of the page, each by itself."""
