@@ -17,7 +17,6 @@ from polytune.aws.failures import (
     explain,
     explained,
 )
-from polytune.aws.remedies import REMEDIES
 from polytune.aws.wordings import remedy_for
 
 models = botocore.session.Session()
@@ -31,14 +30,28 @@ def client_error(code: str, said: str = "", status: int = 400, operation: str = 
 
 
 @pytest.mark.parametrize("service", services)
-def test_every_error_shape_of_the_model_has_a_remedy(service: str) -> None:
-    """Nothing that the service's model calls an error is unknown."""
+def test_every_error_shape_of_the_model_ends_with_a_remedy(service: str) -> None:
+    """An error that the model has gained since is explained like any other: place, words, remedy."""
     shapes = models.get_service_model(service).error_shapes
 
-    unknown = [shape.error_code for shape in shapes if shape.error_code not in REMEDIES]
+    for shape in shapes:
+        failure = explain(client_error(shape.error_code, "It broke", 400), service, "CreateThing")
+
+        told = f"{service} CreateThing: {shape.error_code}: It broke. "
+        assert str(failure).startswith(told)
+        assert str(failure).removeprefix(told).endswith(".")
 
     assert len(shapes) > 9
-    assert unknown == []
+
+
+def test_a_code_that_nobody_knows_gets_the_general_remedy() -> None:
+    """Without a status that says more, it is refused, not retried, and its message is what to go by."""
+    failure = explain(client_error("BrandNewException", "The frob is off", 400), "sts", "AssumeThing")
+
+    assert type(failure) is AwsFailure
+    assert not failure.transient
+    assert str(failure).startswith("sts CreateThing: BrandNewException: The frob is off. ")
+    assert len(str(failure)) > len("sts CreateThing: BrandNewException: The frob is off. ")
 
 
 @pytest.mark.parametrize("service", ["bedrock", "bedrock-runtime"])

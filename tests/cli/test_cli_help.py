@@ -47,7 +47,7 @@ def test_every_command_has_help(command: str, polytune: Polytune, tmp_path: Path
     done = polytune(tmp_path, command, "--help")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"Usage: polytune {command}")
+    assert f"polytune {command}" in done.stdout.splitlines()[0]
     assert "--help" in done.stdout
 
 

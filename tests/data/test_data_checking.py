@@ -14,6 +14,7 @@ from polytune.data.validate.report import CheckReport, examples_kept
 from polytune.data.validate.validate import check_dataset
 from polytune.errors import DataError
 from tests.data.data_samples import LAYOUT, balanced, checked, row, rows, sample, train, write
+from tests.foreign import THEIRS, with_their_words
 
 
 def told(report: CheckReport) -> list[str]:
@@ -47,7 +48,7 @@ ANSWERED = f"{NINTH}: messages[1].content[0].text"
 
 GALLERY: list[tuple[str | bytes, list[str]]] = [
     (b"", ["error blank-line train.jsonl:9: the line is empty"]),
-    (b"{", ["error not-json train.jsonl:9: not JSON: Input data was truncated"]),
+    (b"{", [f"error not-json train.jsonl:9: not JSON: {THEIRS}"]),
     (b"\0\0", ["error nul-byte train.jsonl:9: the line holds a NUL byte"]),
     (b"\xfe", ["error not-utf8 train.jsonl:9: byte 1 of the line is not UTF-8"]),
     (row("a", "b") + "\r", ["warning carriage-return train.jsonl:9: the line ends in CR LF"]),
@@ -124,7 +125,8 @@ def test_a_bad_line_is_found_in_its_place(tmp_path: Path, line: str | bytes, exp
     """After eight good rows, the ninth line gets exactly these findings."""
     report = checked(train(tmp_path, line))
 
-    assert told(report) == expected
+    found = "\n".join(told(report))
+    assert found == with_their_words("\n".join(expected), found)
     assert report.passed == (not any(text.startswith("error") for text in expected))
 
 

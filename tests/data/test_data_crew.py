@@ -127,9 +127,7 @@ def test_the_first_bad_line_is_named_whoever_met_it(tmp_path: Path, size: int, l
     path = tmp_path / "samples.jsonl"
     path.write_bytes(b"\n".join([*lines, late]))
 
-    with pytest.raises(
-        DataError, match=r"samples\.jsonl:1501: not a sample: .*missing required field `cell`"
-    ):
+    with pytest.raises(DataError, match=r"samples\.jsonl:1501: not a sample: .*cell"):
         format_samples(path, tmp_path / "out", FormatOptions(), workers=size)
     assert list((tmp_path / "out").iterdir()) == []
 

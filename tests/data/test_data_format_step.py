@@ -81,5 +81,5 @@ def test_clusters_and_near_duplicates_are_a_choice(space: Path) -> None:
 )
 def test_other_words_are_refused(spec: dict[str, Any]) -> None:
     """Kinds that do not exist and thresholds that cannot be met are no spec."""
-    with pytest.raises(ValueError, match="Input should be"):
+    with pytest.raises(ValueError, match=next(iter(spec))):
         FormatSpec.model_validate(spec)

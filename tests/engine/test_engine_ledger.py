@@ -222,9 +222,7 @@ def test_a_file_that_is_no_ledger_is_refused_and_kept(workspace: Workspace) -> N
     workspace.ledger.write_bytes(b"this is not a database, but it is long enough" * 40)
     before = workspace.ledger.read_bytes()
 
-    with pytest.raises(
-        LedgerError, match=r"ledger\.sqlite3: not a readable ledger \(file is not a database\); move it away"
-    ):
+    with pytest.raises(LedgerError, match=r"ledger\.sqlite3: not a readable ledger \(.+\); move it away"):
         Ledger.open(workspace.ledger)
 
     assert workspace.ledger.read_bytes() == before

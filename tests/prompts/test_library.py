@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from polytune.errors import SpecError, StepFailed
 from polytune.prompts.library import Library, load_library
 from polytune.prompts.model import Value
+from tests.foreign import THEIRS, with_their_words
 
 axes = {"style": ("techno", "house"), "complexity": ("simple", "complex")}
 good = """\
@@ -105,9 +106,7 @@ def test_unfit_values_fail_by_name(tmp_path: Path) -> None:
     """A template that fails for values that were not tried at first stops the step and says which."""
     library = _load(tmp_path, "templates: ['{{ 10 // number }}']\nslots: {number: [1, 0]}\n", {})
 
-    with pytest.raises(
-        StepFailed, match=r"^p\.yaml: template 1 cannot be rendered with number=0: integer div"
-    ):
+    with pytest.raises(StepFailed, match=r"^p\.yaml: template 1 cannot be rendered with number=0: "):
         library.render({}, 0, {"number": 0})
 
 
@@ -242,15 +241,12 @@ templates:
 slots: {n: [1]}
 """,
         [
-            "p.yaml:2:5: templates[0]: template 1 cannot be rendered: 'int object' has no attribute 'a'",
-            "p.yaml:3:5: templates[1]: template 2 cannot be rendered: integer division or modulo by zero",
+            f"p.yaml:2:5: templates[0]: template 1 cannot be rendered: {THEIRS}",
+            f"p.yaml:3:5: templates[1]: template 2 cannot be rendered: {THEIRS}",
             "p.yaml:4:5: templates[2]: template 3 renders to nothing",
-            "p.yaml:5:5: templates[3]: template 4 cannot be rendered: no loader for this environment"
-            " specified",
-            "p.yaml:6:5: templates[4]: template 5 cannot be rendered: access to attribute '__class__' of"
-            " 'int' object is unsafe.",
-            "p.yaml:7:5: templates[5]: template 6 cannot be rendered: can only concatenate"
-            ' str (not "int") to str',
+            f"p.yaml:5:5: templates[3]: template 4 cannot be rendered: {THEIRS}",
+            f"p.yaml:6:5: templates[4]: template 5 cannot be rendered: {THEIRS}",
+            f"p.yaml:7:5: templates[5]: template 6 cannot be rendered: {THEIRS}",
         ],
     ),
 }
@@ -264,7 +260,8 @@ def test_every_problem_is_told_at_once_at_its_place(tmp_path: Path, name: str) -
     with pytest.raises(SpecError, match=r"^p\.yaml:") as caught:
         _load(tmp_path, text)
 
-    assert str(caught.value).splitlines() == expected
+    told = str(caught.value)
+    assert told == with_their_words("\n".join(expected), told)
 
 
 def test_absent_file_is_named(tmp_path: Path) -> None:

@@ -151,9 +151,9 @@ def test_an_axis_may_be_written_in_several_ways(stated: Any, expected: list[Any]
     [
         ({"values": [1, 2], "weights": [3]}, "has 2 values and 1 weights; each value has one weight"),
         ({"values": [1, 2]}, "write `values` and `weights` side by side"),
-        ({"a": 0, "b": 1}, "greater than 0"),
-        ({}, "at least 1 item"),
-        ("warm", "valid tuple"),
+        ({"a": 0, "b": 1}, "type=greater_than"),
+        ({}, "type=too_short"),
+        ("warm", "type=tuple_type"),
     ],
 )
 def test_a_wrong_axis_is_refused(stated: Any, says: str) -> None:

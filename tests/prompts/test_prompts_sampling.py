@@ -16,6 +16,7 @@ from polytune.fingerprint import Json, fingerprint
 from polytune.prompts.distributions import Distribution
 from polytune.prompts.library import load_library
 from polytune.prompts.seeds import read_seeds
+from tests.foreign import THEIRS, with_their_words
 from tests.prompts.prompt_files import library, planned, seed_set
 
 styles = {"style": ("techno", "house")}
@@ -175,7 +176,7 @@ seed_files: dict[str, tuple[str, str, list[str]]] = {
         "s.jsonl",
         '{"a": }\n[1]\n{"a": {}}\n{"a-b": 1}\n{"id": "x"}\n{"id": "x"}\n{"a": true}\n',
         [
-            "s.jsonl:1:1: not JSON: JSON is malformed: invalid character (byte 6)",
+            f"s.jsonl:1:1: not JSON: {THEIRS}",
             's.jsonl:2:1: a row is a JSON object, such as {"topic": "rain"}',
             "s.jsonl:3:1: a: must be a text or a number",
             "s.jsonl:4:1: the column 'a-b' cannot be used in a template; letters, digits and _ can",
@@ -201,7 +202,8 @@ def test_seed_files_are_read_or_refused(tmp_path: Path, name: str) -> None:
     if problems:
         with pytest.raises(SpecError, match=file) as caught:
             read_seeds(tmp_path / file, file)
-        assert str(caught.value).splitlines() == problems
+        told = str(caught.value)
+        assert told == with_their_words("\n".join(problems), told)
     else:
         first, second = read_seeds(tmp_path / file, file).rows
         assert (first.id, str(first.values["n"])) == ("r", "2")
@@ -342,8 +344,7 @@ examples: [{prompt: a, answer: b, when: {style: [house, x]}}]
     "a later turn": (
         "templates:\n  - [a, '{{ b', '{{ x }}']\n  - [a, '{{ x }}']\n",
         [
-            "p.yaml:2:9: templates[0][1]: template 1: unexpected end of template,"
-            " expected 'end of print statement'.",
+            f"p.yaml:2:9: templates[0][1]: template 1: {THEIRS}",
             "p.yaml:3:13: templates[1]: template 2 uses 'x', which is no slot and no axis. Known: style.",
         ],
     ),
@@ -366,7 +367,8 @@ def test_every_problem_is_told_at_its_place(tmp_path: Path, name: str) -> None:
     with pytest.raises(SpecError, match=r"^p\.yaml:") as caught:
         load_library(tmp_path / "p.yaml", styles, shown="p.yaml")
 
-    assert str(caught.value).splitlines() == expected
+    told = str(caught.value)
+    assert told == with_their_words("\n".join(expected), told)
 
 
 def test_plans_that_use_nothing_new_are_as_they_were() -> None:

@@ -105,8 +105,8 @@ def test_every_bad_line_is_reported_by_number(tmp_path: Path) -> None:
 
     told = str(caught.value).replace(f"{path}:", "").splitlines()
     assert [line.partition(":")[0] for line in told] == ["3", "4", "5", "6", "7", "8"]
-    assert told[1] == "4: is no recorded answer: Object contains unknown field `promt`"
-    assert told[2] == "5: is no recorded answer: Expected `str`, got `int` - at `$.answer`"
+    assert re.match("4: is no recorded answer: .*promt", told[1])
+    assert re.match("5: is no recorded answer: .*answer", told[2])
     assert told[3] == "6: draw 0 of this prompt is recorded already"
     assert told[4] == "7: draw must be 0 or more, not -1"
 

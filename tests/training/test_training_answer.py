@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -104,7 +105,7 @@ def test_a_line_that_is_no_batch(program: Program) -> None:
 
     assert reply.id is None
     assert reply.error is not None
-    assert "question batch: Object missing required field `prompt`" in reply.error
+    assert re.search("question batch: .*prompt", reply.error)
     assert len(program.ask(6, QUESTIONS).answers) == 3
 
 

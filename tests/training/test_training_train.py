@@ -244,7 +244,7 @@ def test_an_impossible_request(tmp_path: Path) -> None:
     (tmp_path / "request.json").write_text(json.dumps(request))
 
     assert main([str(tmp_path)]) == 1
-    assert "request.json: Expected `int` >= 1 - at `$.epochs`" in failure(_result(tmp_path))
+    assert re.search(r"request\.json: .*epochs", failure(_result(tmp_path)))
 
 
 def test_a_request_survives_being_written(tiny: TrainRequest, tmp_path: Path) -> None:
