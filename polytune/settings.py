@@ -88,6 +88,20 @@ def _number(values: Mapping[str, str], name: str, default: float) -> float:
     return number
 
 
+def number_above_zero(environment: Mapping[str, str], name: str) -> float | None:
+    """The number in a variable; None when it is not set. Raises UsageError when it is not above 0."""
+    text = environment.get(name, "")
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise UsageError(f"{name}: '{text}' is not a number above 0")
+    return number
+
+
 def _word(values: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
     text = values.get(name) or known[0]
     if text not in known:

@@ -23,10 +23,10 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from polytune.asking.endpoint import Endpoint
-from polytune.asking.failures import Failure, Kind
+from polytune.asking.failures import Failure, FailureKind
 from polytune.asking.gauge import Gauge
-from polytune.asking.patience import Patience
 from polytune.asking.reply import Reply
+from polytune.asking.retries import QuestionRetries, RetryLimits
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.budget import Budget, Cost, no_cost
 from polytune.errors import Paused, PolytuneError, StepFailed
@@ -72,7 +72,10 @@ class Reception(ABC, Generic[Q]):
 
     @abstractmethod
     async def landed(self, job: Job[Q], answer: StoredAnswer) -> Job[Q] | None:
-        """The answer is durable; what is asked next in its place, or None when all is well."""
+        """The answer is durable; what is asked next in its place, or None when all is well.
+
+        Of a batch, `answer` is the first one; the others are in memory beside it.
+        """
 
     @abstractmethod
     async def given_up(self, job: Job[Q], failure: Failure) -> Job[Q] | None:
@@ -84,13 +87,14 @@ class Reception(ABC, Generic[Q]):
 
 @dataclass
 class _Trial(Generic[Q]):
-    """A job on its way, with its failed attempts."""
+    """A job in flight, with its failed attempts."""
 
     job: Job[Q]
     most: Cost = no_cost
     expected: float = 0.0
-    attempts: int = 0
     started: float = 0.0
+    retries: QuestionRetries | None = None
+    """None until an attempt fails."""
 
 
 class Client(Generic[Q]):
@@ -103,14 +107,14 @@ class Client(Generic[Q]):
         memory: AnswerMemory,
         budget: Budget,
         gauge: Gauge,
-        patience: Patience,
+        limits: RetryLimits,
     ) -> None:
         self.respondent = respondent
         self.endpoint = endpoint
         self.memory = memory
         self.budget = budget
         self.gauge = gauge
-        self.patience = patience
+        self.limits = limits
         self._jobs: Iterator[Job[Q]] = iter(())
         self._reception: Reception[Q]
         self._later: list[tuple[float, int, _Trial[Q]]] = []
@@ -299,7 +303,7 @@ class Client(Generic[Q]):
         try:
             reply = await self.respondent.reply(trial.job.question)
             used = reply.tokens.all
-            cost = Cost(usd=reply.price_usd, tokens=used)
+            cost = Cost(usd=reply.price_usd, tokens=used, requests=len(reply.parts) or 1)
             self.endpoint.answered(time.monotonic() - began)
         except Failure as failure:
             cost = trial.most if failure.maybe_billed else no_cost
@@ -325,12 +329,13 @@ class Client(Generic[Q]):
         self._send_all()
 
     async def _land(self, job: Job[Q], reply: Reply) -> None:
-        answer = StoredAnswer(
-            ask=job.ask, body=reply.body, price_usd=reply.price_usd, tokens=reply.tokens.all
-        )
-        await self.memory.put(answer)
-        self.gauge.answered(reply.price_usd, reply.tokens)
-        await self._receive(job, answer)
+        parts = reply.parts or (reply,)
+        # All answers of a batch share one transaction: half a batch would have to be asked again whole.
+        answers = [_stored(job.ask, place, part) for place, part in enumerate(parts)]
+        await self.memory.put(*answers)
+        for part in parts:
+            self.gauge.answered(part.price_usd, part.tokens)
+        await self._receive(job, answers[0])
 
     async def _receive(self, job: Job[Q], answer: StoredAnswer) -> None:
         follow = await self._reception.landed(job, answer)
@@ -346,7 +351,7 @@ class Client(Generic[Q]):
         circuit = self.endpoint.circuit
         if failure.kind.down:
             circuit.failed()
-        elif failure.kind is Kind.OVERLOADED:
+        elif failure.kind is FailureKind.OVERLOADED:
             circuit.alive()
             return self.endpoint.concurrency.refused(failure.retry_after)
         else:
@@ -355,17 +360,15 @@ class Client(Generic[Q]):
 
     async def _failed(self, trial: _Trial[Q], failure: Failure) -> None:
         """The question is asked again later, or another in its place; or it is time to stop."""
-        if failure.kind is Kind.QUOTA:
+        if failure.kind is FailureKind.QUOTA:
             raise Paused(str(failure)) from failure
         if failure.kind.fatal:
             raise failure
-        if failure.retry_after is not None and failure.retry_after > self.patience.silence:
+        if failure.retry_after is not None and failure.retry_after > self.limits.silence_seconds:
             asked_for = f"{self.endpoint.name} asks to be left alone for {failure.retry_after:,.0f} s"
             raise Paused(f"{asked_for}: {failure}") from failure
         self._give_up_if_silent(failure)
-        if not (failure.kind.down and self.endpoint.circuit.open):
-            trial.attempts += 1
-        pause = self.patience.pause(failure, max(1, trial.attempts), time.monotonic() - trial.started)
+        pause = await self._pause(trial, failure)
         if pause is not None:
             self._ask_later(trial, pause)
             return
@@ -377,11 +380,26 @@ class Client(Generic[Q]):
         if follow is not None:
             self._ask_later(_Trial(follow), 0.0)
 
+    async def _pause(self, trial: _Trial[Q], failure: Failure) -> float | None:
+        """Seconds until the question is asked again; None when it is given up."""
+        if trial.retries is None:
+            trial.retries = QuestionRetries(self.limits, trial.started)
+        # While the circuit is open the endpoint is to blame: that uses up none of the question's attempts.
+        if failure.kind.down and self.endpoint.circuit.open:
+            return 0.0 if trial.retries.has_time() else None
+        return await trial.retries.after(failure)
+
     def _give_up_if_silent(self, failure: Failure) -> None:
         seconds, answered = self.endpoint.failing_seconds(), self.endpoint.has_answered
-        if self.patience.is_over(failure, seconds, answered=answered):
+        if self.limits.gives_up_endpoint(failure, seconds, answered=answered):
             silent = f"{self.endpoint.name} has not answered for {seconds:.0f} s"
             raise Paused(f"{silent}; the last attempt ended so: {failure}") from failure
 
     def _ask_later(self, trial: _Trial[Q], seconds: float) -> None:
         heapq.heappush(self._later, (time.monotonic() + seconds, next(self._order), trial))
+
+
+def _stored(ask: Ask, place: int, reply: Reply) -> StoredAnswer:
+    """The reply as it is remembered; `place` is where it stands in a batch, 0 for a question of its own."""
+    own = Ask(ask.request, ask.draw + place) if place else ask
+    return StoredAnswer(ask=own, body=reply.body, price_usd=reply.price_usd, tokens=reply.tokens.all)

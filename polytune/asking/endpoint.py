@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from polytune.asking.circuit import Circuit
 from polytune.asking.concurrency import Concurrency
 from polytune.asking.limits import Limiter, Limits
-from polytune.asking.numbers import number_above_zero
+from polytune.settings import number_above_zero
 
 
 @dataclass

@@ -21,7 +21,7 @@ from polytune.errors import StepFailed
 excerpt_characters = 300
 
 
-class Kind(StrEnum):
+class FailureKind(StrEnum):
     """The classes of failures; each has one policy."""
 
     OVERLOADED = "overloaded"
@@ -36,12 +36,12 @@ class Kind(StrEnum):
     @property
     def fatal(self) -> bool:
         """Whether no other question would fare better."""
-        return self in (Kind.QUOTA, Kind.DENIED, Kind.MISTAKEN)
+        return self in (FailureKind.QUOTA, FailureKind.DENIED, FailureKind.MISTAKEN)
 
     @property
     def down(self) -> bool:
         """Whether it suggests that the endpoint as a whole does not work."""
-        return self in (Kind.BROKEN, Kind.UNREACHABLE, Kind.LOST)
+        return self in (FailureKind.BROKEN, FailureKind.UNREACHABLE, FailureKind.LOST)
 
 
 class Failure(StepFailed):
@@ -49,7 +49,7 @@ class Failure(StepFailed):
 
     def __init__(
         self,
-        kind: Kind,
+        kind: FailureKind,
         message: str,
         *,
         status: int | None = None,
@@ -63,7 +63,7 @@ class Failure(StepFailed):
         self.retry_after = retry_after
         self.body = body
 
-    def as_kind(self, kind: Kind, hint: str = "") -> Failure:
+    def as_kind(self, kind: FailureKind, hint: str = "") -> Failure:
         """The same failure, known to be of another kind; the hint is put behind its message."""
         message = f"{self}; {hint}" if hint else str(self)
         return Failure(kind, message, status=self.status, retry_after=self.retry_after, body=self.body)
@@ -71,22 +71,22 @@ class Failure(StepFailed):
     @property
     def maybe_billed(self) -> bool:
         """Whether the endpoint may have worked and billed although nothing came back."""
-        return self.kind is Kind.LOST
+        return self.kind is FailureKind.LOST
 
 
-def kind_of_status(status: int) -> Kind:
+def kind_of_status(status: int) -> FailureKind:
     """The kind of an HTTP status that says nothing more by its body."""
     if status in (429, 503, 529):
-        return Kind.OVERLOADED
+        return FailureKind.OVERLOADED
     if status in (401, 403):
-        return Kind.DENIED
+        return FailureKind.DENIED
     if status == 402:
-        return Kind.QUOTA
+        return FailureKind.QUOTA
     if status in (404, 405) or 300 <= status < 400:
-        return Kind.MISTAKEN
+        return FailureKind.MISTAKEN
     if status == 408 or status >= 500:
-        return Kind.BROKEN
-    return Kind.UNFIT
+        return FailureKind.BROKEN
+    return FailureKind.UNFIT
 
 
 def pause_asked_for(header: str | None, now: datetime | None = None) -> float | None:

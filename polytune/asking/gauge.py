@@ -10,7 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 
-from polytune.asking.failures import Kind
+from polytune.asking.failures import FailureKind
 from polytune.asking.limits import Clock
 from polytune.asking.reply import Tokens
 from polytune.engine.ledger import Usage
@@ -27,13 +27,15 @@ class Gauge:
         self.total = total
         self.report = report
         self.clock = clock
+        self.subject = ""
+        """What the line begins with, such as which of several models is asked."""
         self.reused = 0
         """Answers that were remembered."""
         self.done = 0
         """Samples that are settled: answered and accepted, or given up."""
         self.answers = 0
         self.rejected = 0
-        self.failures: Counter[Kind] = Counter()
+        self.failures: Counter[FailureKind] = Counter()
         self.input_tokens = 0
         self.output_tokens = 0
         self.usd: float | None = 0.0
@@ -56,7 +58,7 @@ class Gauge:
         self.done += 1
         self.tell()
 
-    def failed(self, kind: Kind) -> None:
+    def failed(self, kind: FailureKind) -> None:
         """One attempt brought no answer."""
         self.failures[kind] += 1
         self.tell()
@@ -84,6 +86,8 @@ class Gauge:
         )
 
     def _parts(self, now: float) -> Iterator[str]:
+        if self.subject:
+            yield self.subject
         if self.reused:
             yield f"{self.reused:,} reused"
         rate = self._rate(now)

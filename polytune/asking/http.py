@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from polytune import __version__
-from polytune.asking.failures import Failure, Kind, excerpt, kind_of_status, pause_asked_for
+from polytune.asking.failures import Failure, FailureKind, excerpt, kind_of_status, pause_asked_for
 
 agent = f"polytune/{__version__}"
 
@@ -79,12 +79,14 @@ class Line:
                 if response.status == 200:
                     return Received(received, response.headers)
         except aiohttp.ClientConnectorError as error:
-            raise Failure(Kind.UNREACHABLE, f"{self.url}: no connection ({_reason(error)})") from error
+            raise Failure(FailureKind.UNREACHABLE, f"{self.url}: no connection ({_reason(error)})") from error
         except TimeoutError as error:
             seconds = f"{self.timeouts.attempt:g} s"
-            raise Failure(Kind.LOST, f"{self.url}: no answer within {seconds}") from error
+            raise Failure(FailureKind.LOST, f"{self.url}: no answer within {seconds}") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise Failure(Kind.LOST, f"{self.url}: the answer was cut off ({_reason(error)})") from error
+            raise Failure(
+                FailureKind.LOST, f"{self.url}: the answer was cut off ({_reason(error)})"
+            ) from error
         raise failure_of(self.url, response.status, response.headers, received)
 
 
@@ -97,7 +99,7 @@ def failure_of(url: str, status: int, headers: Mapping[str, str], body: bytes) -
     said = f": {excerpt(body)}" if body else ""
     kind = kind_of_status(status)
     if b"ThrottlingException" in body or "ThrottlingException" in headers.get("x-amzn-ErrorType", ""):
-        kind = Kind.OVERLOADED
+        kind = FailureKind.OVERLOADED
     return Failure(kind, f"{url} answered {status}{said}", status=status, retry_after=asked_for, body=body)
 
 

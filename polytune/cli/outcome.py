@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from polytune.engine.artifacts import Facts
 from polytune.engine.manifest import Manifest, StepReport, StepStatus
+from polytune.evaluation.results import base, custom, nearest, results_in
+from polytune.evaluation.significance import Comparison
+
+titles = {base: "base model", custom: "custom model", nearest: "nearest training answer"}
+"""Answerers in the order of the table."""
 
 
 def outcome_lines(manifest: Manifest) -> list[str]:
@@ -61,35 +66,33 @@ def _step_line(name: str, report: StepReport) -> str:
     return "   ".join(parts).rstrip()
 
 
-def evaluation_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
+def evaluation_lines(metrics: Facts) -> Iterator[str]:
     """The table of scores, with what a reader must know to read it rightly."""
-    for grader, result in metrics["graders"].items():
-        yield f"{grader} on the test split, judged by {result['judged_by']}"
-        for who, title in (
-            ("base", "base model"),
-            ("custom", "custom model"),
-            ("nearest", "nearest training answer"),
-        ):
-            score = result["scores"].get(who)
+    for grader, result in results_in(metrics).items():
+        yield f"{grader} on the test split, judged by {result.judged_by}"
+        for who, title in titles.items():
+            score = result.scores.get(who)
             if score is None:
                 continue
-            share = score["passed"] / score["n"] if score["n"] else 0.0
-            yield f"  {title:<26}{score['passed']:>5}/{score['n']:<5} {share:>5.0%}{_remark(who, metrics)}"
-        rival = "base" if result["custom_versus_base"] else "nearest"
-        yield f"  {_versus(rival, result[f'custom_versus_{rival}'])}"
+            share = score.passed / score.n if score.n else 0.0
+            yield f"  {title:<26}{score.passed:>5}/{score.n:<5} {share:>5.0%}{_remark(who, metrics)}"
+        if result.custom_versus_base is not None:
+            yield f"  {_versus(base, result.custom_versus_base)}"
+        else:
+            yield f"  {_versus(nearest, result.custom_versus_nearest)}"
 
 
-def _remark(who: str, metrics: Mapping[str, Any]) -> str:
-    if who == "base" and metrics["base_is_untrained"]:
+def _remark(who: str, metrics: Facts) -> str:
+    if who == base and metrics["base_is_untrained"]:
         return "   untrained weights: it fails by construction"
-    return "   the trivial rival: no model at all" if who == "nearest" else ""
+    return "   the trivial rival: no model at all" if who == nearest else ""
 
 
-def _versus(who: str, found: Mapping[str, Any]) -> str:
-    points, low, high = (100 * found[name] for name in ("difference", "low", "high"))
+def _versus(who: str, found: Comparison) -> str:
+    points, low, high = (100 * value for value in (found.difference, found.low, found.high))
     return (
         f"custom versus {who}: {points:+.0f} points, 95% interval {low:+.0f} to {high:+.0f},"
-        f" paired p {_p_value(found['p'])}, n = {found['n']}"
+        f" paired p {_p_value(found.p)}, n = {found.n}"
     )
 
 

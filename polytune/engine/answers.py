@@ -42,7 +42,7 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class _Pending:
-    answer: StoredAnswer
+    answers: tuple[StoredAnswer, ...]
     stored: asyncio.Future[None]
 
 
@@ -79,10 +79,10 @@ class AnswerMemory:
             for request, draw, body, price, tokens in rows
         ]
 
-    async def put(self, answer: StoredAnswer) -> None:
-        """The answer is durable when this returns."""
+    async def put(self, *answers: StoredAnswer) -> None:
+        """The answers are durable when this returns, in one transaction: all of them or none."""
         stored = asyncio.get_running_loop().create_future()
-        self._queue.append(_Pending(answer, stored))
+        self._queue.append(_Pending(answers, stored))
         self._arrived.set()
         await asyncio.shield(stored)
 
@@ -140,7 +140,7 @@ class AnswerMemory:
         """Why these are not stored; None when they are."""
         try:
             if pending:
-                self.store_now(item.answer for item in pending)
+                self.store_now(answer for item in pending for answer in item.answers)
         except sqlite3.Error as error:
             return LedgerError(f"an answer could not be stored: {error}")
         return None

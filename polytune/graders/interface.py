@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
+from polytune.evaluation.results import Verdict as Verdict
 from polytune.fingerprint import Json
 from polytune.openable import Openable
 from polytune.registry import Family
@@ -31,18 +32,6 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """The answer in the dataset; None when there is none."""
     variables: dict[str, str | int | float] = {}
     """The matrix cell and slot values behind the prompt."""
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a grader says of one answer."""
-
-    passed: bool
-    score: float
-    """From 0 (worst) to 1 (best); 1.0 or 0.0 when the grader only knows pass and fail."""
-    reason: str = ""
-    """Why it failed, in one line; '' when it passed."""
-    details: dict[str, str | int | float | bool] = {}
-    """Measured parts, such as the onsets counted."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):

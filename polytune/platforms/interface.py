@@ -194,7 +194,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class InvokedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What a model answered."""
 
     text: str
@@ -227,15 +227,22 @@ class Invoker(Openable, ABC):
     batch_size: ClassVar[int] = 1
     """Questions asked together. The answers of a batch may depend on its composition, so callers keep it."""
     batches_at_once: int = 1
-    """How many batches may be on their way together."""
+    """How many batches may be in flight together."""
+    endpoint: str = ""
+    """Whose rate limits the questions count against: the server and the model, as messages name them. ''
+    for a process of its own, which shares its limits with nobody."""
 
     def most_usd(self, question: Question) -> float:
         """What the answer costs at most; 0 where nothing is charged or no price is known."""
         return 0.0
 
     @abstractmethod
-    async def ask(self, questions: Sequence[Question]) -> list[Reply]:
-        """One reply to each question, in order. Raises StepFailed when the model cannot be asked."""
+    async def ask(self, questions: Sequence[Question]) -> list[InvokedAnswer]:
+        """One answer to each question, in order, from a single attempt.
+
+        Raises Failure (asking.failures) when another attempt may succeed: the caller decides when. Raises
+        StepFailed when the model cannot be asked at all, Paused when somebody has to act first.
+        """
 
 
 class Platform(ABC):

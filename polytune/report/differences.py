@@ -8,7 +8,8 @@ from polytune.engine.artifacts import Facts
 from polytune.engine.comparand import Side
 from polytune.engine.difference import StepDifference, Structure, differs
 from polytune.engine.manifest import StepReport
-from polytune.report.evaluations import evaluation_differences, is_evaluation
+from polytune.evaluation.results import is_evaluation
+from polytune.report.evaluations import evaluation_differences
 from polytune.report.rows import dataset_differences, dataset_type
 from polytune.report.shape import (
     AnswerCount,

@@ -8,43 +8,25 @@ from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 
-import msgspec
-
 from polytune.data.lines import blocks
-from polytune.engine.artifacts import Facts
 from polytune.engine.comparand import Side
 from polytune.engine.difference import StepDifference, differs
+from polytune.evaluation.results import (
+    EvaluatedPrompt,
+    GraderResult,
+    Score,
+    answers_name,
+    base,
+    custom,
+    evaluated_prompts,
+    results_in,
+)
 from polytune.evaluation.significance import compare, z_95
 from polytune.report.shape import CellChange, Direction, EvaluationDifference, Tally, Value
 
-answers_name = "answers.jsonl"
-leading_answerers = ("custom", "base")
+leading_answerers = (custom, base)
 least_shared = 0.5
 """Of the smaller test split: with fewer prompts in common, pairing would throw away most of the evidence."""
-
-
-class _Verdict(msgspec.Struct, frozen=True):
-    passed: bool
-
-
-class _Judged(msgspec.Struct, frozen=True):
-    verdicts: dict[str, _Verdict]
-
-
-class _Row(msgspec.Struct, frozen=True):
-    prompt: str
-    answers: dict[str, _Judged]
-    cell: dict[str, Value] = {}
-
-
-class _Score(msgspec.Struct, frozen=True):
-    passed: int
-    n: int
-
-
-class _Result(msgspec.Struct, frozen=True):
-    judged_by: str
-    scores: dict[str, _Score]
 
 
 @dataclass(frozen=True)
@@ -74,32 +56,26 @@ def evaluation_differences(old: Side, new: Side, step: StepDifference) -> Iterat
                 yield _difference((step.id, grader, answerer), judged_by, pair[0], pair[1])
 
 
-def is_evaluation(metrics: Facts) -> bool:
-    """Whether a step's metrics are pass rates by grader and answerer."""
-    return "graders" in metrics
-
-
-def _results(side: Side, step: str) -> dict[str, _Result]:
+def _results(side: Side, step: str) -> dict[str, GraderResult]:
     report = side.steps[step].report
     assert report is not None
-    return msgspec.convert(report.metrics["graders"], dict[str, _Result])
+    return results_in(report.metrics)
 
 
-def _answerers(before: _Result, after: _Result) -> list[str]:
+def _answerers(before: GraderResult, after: GraderResult) -> list[str]:
     both = before.scores.keys() & after.scores.keys()
     return [*(name for name in leading_answerers if name in both), *sorted(both - set(leading_answerers))]
 
 
-def _rows(side: Side, step: str) -> list[_Row]:
+def _rows(side: Side, step: str) -> list[EvaluatedPrompt]:
     """Every test prompt with its verdicts; none when the file is gone."""
     path: Path | None = side.output(step, answers_name)
     if path is None:
         return []
-    decoder = msgspec.json.Decoder(_Row)
-    return [decoder.decode(line) for block in blocks(path) for line in block.lines]
+    return list(evaluated_prompts(line for block in blocks(path) for line in block.lines))
 
 
-def _verdicts(rows: Sequence[_Row], grader: str, answerer: str, score: _Score) -> Verdicts:
+def _verdicts(rows: Sequence[EvaluatedPrompt], grader: str, answerer: str, score: Score) -> Verdicts:
     seen: Counter[str] = Counter()
     passed, cells = {}, {}
     for row in rows:

@@ -20,7 +20,7 @@ from typing import Literal
 import msgspec
 
 from polytune.asking.client import Job, Reception, Respondent
-from polytune.asking.failures import Failure, Kind
+from polytune.asking.failures import Failure, FailureKind
 from polytune.asking.gauge import Gauge
 from polytune.asking.reply import Reply
 from polytune.data.lineage import Derivation, LinkedSample, Said
@@ -244,7 +244,7 @@ class Places(Reception[Attempt]):
         """The place is refilled by asking once more, a limited number of times."""
         index = job.question.index
         self._refilled[index] = self._refilled.get(index, 0) + 1
-        if failure.kind is not Kind.UNFIT and self._refilled[index] <= refills:
+        if failure.kind is not FailureKind.UNFIT and self._refilled[index] <= refills:
             return job
         self.lost[index] = str(failure)
         self.gauge.settled()

@@ -19,7 +19,7 @@ from pydantic import Field
 from polytune.asking.client import Client, Job
 from polytune.asking.endpoint import endpoint_called
 from polytune.asking.gauge import Gauge
-from polytune.asking.patience import patience_in
+from polytune.asking.retries import retry_limits
 from polytune.data.lineage import Derivation, LinkedSample
 from polytune.data.lines import blocks
 from polytune.data.samples import SampleTeacher, SampleUsage, encode_sample
@@ -248,7 +248,7 @@ class Augment(Step):
             work.answers,
             work.budget,
             places.gauge,
-            patience_in(settings.environment),
+            retry_limits(settings.environment),
         )
         await client.ask_all(jobs, places)
         if places.gauge.total:

@@ -16,7 +16,7 @@ from pydantic import Field, ModelWrapValidatorHandler, model_validator
 from polytune.asking.client import Client, Job
 from polytune.asking.endpoint import endpoint_called
 from polytune.asking.gauge import Gauge
-from polytune.asking.patience import patience_in
+from polytune.asking.retries import retry_limits
 from polytune.data.lineage import LinkedSample, Said
 from polytune.data.samples import Sample, SampleTeacher, SampleUsage, encode_sample
 from polytune.engine.answers import AnswerMemory, StoredAnswer
@@ -275,7 +275,7 @@ class Generate(Step):
                 work.answers,
                 work.budget,
                 places.gauge,
-                patience_in(settings.environment),
+                retry_limits(settings.environment),
             )
             jobs = self._jobs(work.answers, places)
             if isinstance(self.teacher, BatchTeacher):

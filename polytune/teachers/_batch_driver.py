@@ -16,11 +16,11 @@ from polytune.aws.access import Access
 from polytune.aws.failures import AwsFailure, Missing, NameTaken, NeedsCredentials
 from polytune.aws.naming import tags_of, unique_name
 from polytune.aws.objects import Objects
+from polytune.aws.threads import in_thread
 from polytune.engine.artifacts import Facts
 from polytune.engine.jobbook import JobState
 from polytune.engine.jobs import Driver, Look
 from polytune.errors import Paused, StepFailed
-from polytune.teachers._threads import in_thread
 
 first_pause_seconds, longest_pause_seconds = 5.0, 60.0
 """Recorded jobs that failed validation did so 36 to 90 s after they were submitted."""

@@ -18,12 +18,13 @@ from pathlib import Path
 
 import msgspec
 
-from polytune.asking.failures import Failure, Kind
+from polytune.asking.failures import Failure, FailureKind
 from polytune.asking.reply import Reply
 from polytune.aws.access import Access
 from polytune.aws.failures import Missing
 from polytune.aws.objects import Objects
 from polytune.aws.places import content_uri
+from polytune.aws.threads import in_thread
 from polytune.engine.answers import Ask
 from polytune.engine.artifacts import Facts
 from polytune.engine.jobbook import JobRow, JobState
@@ -34,7 +35,6 @@ from polytune.settings import Settings
 from polytune.teachers._batch_driver import BatchDriver, Stage, calling
 from polytune.teachers._batch_records import Chunk, groups, id_of, ids_in, results_in
 from polytune.teachers._batch_terms import Terms, members_of
-from polytune.teachers._threads import in_thread
 from polytune.teachers.interface import BatchDesk, BatchProgress, BatchQuestion
 
 kind = "batch inference"
@@ -79,7 +79,9 @@ class Batches:
             raise
         self._settle(chunks)
         for ask in self._left:
-            self.desk.failed(ask, Failure(Kind.BROKEN, "the batch job ended before it came to this record"))
+            self.desk.failed(
+                ask, Failure(FailureKind.BROKEN, "the batch job ended before it came to this record")
+            )
 
     def _settle(self, chunks: Sequence[Chunk]) -> None:
         """The jobs are over; of those that go on without this run, the cost stays set aside."""

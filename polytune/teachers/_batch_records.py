@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from polytune.asking.failures import Failure, Kind, kind_of_status
+from polytune.asking.failures import Failure, FailureKind, kind_of_status
 from polytune.engine.answers import Ask
 from polytune.engine.budget import Cost
 from polytune.errors import StepFailed
@@ -177,7 +177,7 @@ def _failure(found: _Result) -> Failure | None:
         return None
     error = found.error or _Error(errorMessage="the record has neither an answer nor an error")
     kind = kind_of_status(error.errorCode)
-    kind = Kind.UNFIT if kind is Kind.UNFIT else Kind.BROKEN
+    kind = FailureKind.UNFIT if kind is FailureKind.UNFIT else FailureKind.BROKEN
     return Failure(kind, f"batch record: {error.errorCode}: {error.errorMessage}", status=error.errorCode)
 
 

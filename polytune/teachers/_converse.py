@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import msgspec
 from pydantic import AfterValidator, Field
@@ -20,7 +20,6 @@ from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, Offering
 from polytune.data.prices import prices_of
 from polytune.engine.budget import Cost
 from polytune.errors import DataError, PolytuneError
-from polytune.lazy import part
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem, Items, JsonObject, Spec
 from polytune.teachers._http import PriceSpec, Read, framing_tokens
@@ -33,6 +32,9 @@ from polytune.teachers.interface import (
     Usage,
     plain_answer,
 )
+
+if TYPE_CHECKING:
+    from polytune.asking.converse import ConverseConnection
 
 platform_name = "bedrock"
 """The platform whose ids these teachers call."""
@@ -157,7 +159,7 @@ class ConverseTeacher(Teacher):
         assert isinstance(spec, ConverseSpec)
         self.asking = spec
         self.entry = entry_of(spec.model)
-        self._line: Any = None
+        self._connection: ConverseConnection | None = None
 
     @property
     @abstractmethod
@@ -207,16 +209,21 @@ class ConverseTeacher(Teacher):
         return members
 
     async def __aenter__(self) -> Self:
-        spec = self.asking
-        line = part("teachers._converse_line").Line
-        self._line = line(self.model_id, spec.region, spec.assume_role_arn, self.settings)
+        # boto3 takes half a second to load: only a teacher that is really asked pays for it.
+        from polytune.asking.converse import ConverseConnection
+        from polytune.aws.access import Access
+
+        spec, environment = self.asking, self.settings.environment
+        access = Access(spec.region, assume_role_arn=spec.assume_role_arn, environment=environment)
+        self._connection = ConverseConnection(self.model_id, access)
         return self
 
     async def reply(self, request: Request, draw: int) -> Reply:
         """The answer as Converse gave it. Raises Failure, and Paused without credentials."""
-        assert self._line is not None, "the teacher is open"
-        body: bytes = await self._line.converse(self.asked(request))
-        return self.replied(body)
+        from polytune.asking.converse import kept_body
+
+        assert self._connection is not None, "the teacher is open"
+        return self.replied(kept_body(await self._connection.call(self.asked(request))))
 
     def replied(self, body: bytes, share: float = 1.0) -> Reply:
         """A body with what it cost: `share` of the price on demand."""

@@ -12,14 +12,13 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
-from polytune.asking.failures import Failure, Kind
+from polytune.asking.failures import Failure, FailureKind
 from polytune.asking.http import Line, Received, Timeouts, is_local
 from polytune.asking.limits import Limits
-from polytune.asking.numbers import number_above_zero
 from polytune.asking.reply import Reply, Tokens
 from polytune.engine.budget import Cost
 from polytune.errors import DataError
-from polytune.settings import Settings
+from polytune.settings import Settings, number_above_zero
 from polytune.spec.model import Spec
 from polytune.teachers.interface import (
     FREE,
@@ -171,11 +170,11 @@ class HttpTeacher(Teacher):
 
     def _told(self, failure: Failure) -> Failure:
         """The failure, with where its remedy lies."""
-        if failure.kind is not Kind.DENIED:
+        if failure.kind is not FailureKind.DENIED:
             return failure
         reference = self.key_reference
         hint = f"is the key in {secret_name(reference)} right?" if reference else "state teacher.api_key"
-        return failure.as_kind(Kind.DENIED, hint)
+        return failure.as_kind(FailureKind.DENIED, hint)
 
     async def answer(self, request: Request, draw: int) -> Answer:
         """An answer that is not stored. Raises Failure."""

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from pydantic import Field
 
-from polytune.asking.failures import Failure, Kind
+from polytune.asking.failures import Failure, FailureKind
 from polytune.asking.http import Received
 from polytune.asking.limits import Limits
 from polytune.settings import Settings
@@ -152,11 +152,11 @@ class Anthropic(HttpTeacher):
     def known(self, failure: Failure) -> Failure:
         """The failure with what its body says: no credit left, or no such model."""
         if b"credit balance is too low" in failure.body or b"billing_error" in failure.body:
-            return failure.as_kind(Kind.QUOTA)
+            return failure.as_kind(FailureKind.QUOTA)
         if b"overloaded_error" in failure.body:
-            return failure.as_kind(Kind.OVERLOADED)
+            return failure.as_kind(FailureKind.OVERLOADED)
         if failure.status == 404:
-            return failure.as_kind(Kind.MISTAKEN, f"is '{self.spec.model}' a model's id there?")
+            return failure.as_kind(FailureKind.MISTAKEN, f"is '{self.spec.model}' a model's id there?")
         return failure
 
     def limits(self, received: Received) -> Limits | None:

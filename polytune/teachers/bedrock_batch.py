@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 from pydantic import Field
 
 from polytune.aws.variables import Defaults
-from polytune.lazy import part
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem
 from polytune.teachers._batch_records import ChunkWriter, Sizes
@@ -152,10 +151,11 @@ class BedrockBatch(ConverseTeacher, BatchTeacher):
 
     async def answer_all(self, questions: Callable[[], Iterator[BatchQuestion]], desk: BatchDesk) -> int:
         """Jobs that hold some of the questions are finished first; then the others are submitted."""
+        from polytune.teachers._batch_jobs import Batches  # loads boto3
+
         with TemporaryDirectory(dir=desk.folder, prefix=".batch-") as folder:
-            make: Any = part("teachers._batch_jobs").Batches
             replied = partial(self.replied, share=batch_share)
-            batches = make(self.terms, self.settings, desk, Path(folder), replied)
+            batches = Batches(self.terms, self.settings, desk, Path(folder), replied)
             await batches.finish_open(questions)
             writer = self._writer(questions(), desk, Path(folder))
             sent = 0

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from pydantic import Field
 
-from polytune.asking.failures import Failure, Kind, kind_of_status
+from polytune.asking.failures import Failure, FailureKind, kind_of_status
 from polytune.asking.http import Received
 from polytune.asking.limits import Limits
 from polytune.settings import Settings
@@ -178,7 +178,7 @@ class OpenaiCompatible(HttpTeacher):
         error = _error(body)
         if error is not None:
             status = error.code if isinstance(error.code, int) else 502
-            kind = kind_of_status(status) if status >= 300 else Kind.BROKEN
+            kind = kind_of_status(status) if status >= 300 else FailureKind.BROKEN
             raise Failure(
                 kind, f"{self.url} answered 200 with error {error.code}: {error.message}", status=status
             )
@@ -203,10 +203,10 @@ class OpenaiCompatible(HttpTeacher):
     def known(self, failure: Failure) -> Failure:
         """The failure with what its body says: no quota left, or no such model."""
         if failure.status == 429 and any(word in failure.body for word in quota_words):
-            return failure.as_kind(Kind.QUOTA)
+            return failure.as_kind(FailureKind.QUOTA)
         if failure.status == 404 or b"model_not_found" in failure.body:
             hint = f"see {self.spec.url.rstrip('/')}/models for the models there"
-            return failure.as_kind(Kind.MISTAKEN, hint)
+            return failure.as_kind(FailureKind.MISTAKEN, hint)
         return failure
 
 

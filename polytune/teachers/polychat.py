@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from pydantic import Field
 
-from polytune.asking.failures import Failure, Kind
+from polytune.asking.failures import Failure, FailureKind
 from polytune.settings import Settings
 from polytune.spec.model import Secret
 from polytune.teachers._http import HttpTeacher, Read
@@ -159,13 +159,13 @@ class Polychat(HttpTeacher):
         if failure.status == 429:
             in_body = told.retryAfter if told is not None else None
             asked_for = failure.retry_after if in_body is None else in_body
-            kind = Kind.QUOTA if asked_for is None else Kind.OVERLOADED
+            kind = FailureKind.QUOTA if asked_for is None else FailureKind.OVERLOADED
             return Failure(kind, str(failure), status=429, retry_after=asked_for, body=failure.body)
         if failure.status == 400 and b"model is not available" in failure.body:
             hint = f"'{self.spec.model}' is no model key there; GET {self._server}/models lists them"
-            return failure.as_kind(Kind.MISTAKEN, hint)
+            return failure.as_kind(FailureKind.MISTAKEN, hint)
         if failure.status == 500 and b"Service configuration error" in failure.body:
-            return failure.as_kind(Kind.MISTAKEN)
+            return failure.as_kind(FailureKind.MISTAKEN)
         return failure
 
     def estimated_input(self, request: Request) -> int:

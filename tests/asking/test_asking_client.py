@@ -11,10 +11,10 @@ import pytest
 
 from polytune.asking.client import Client, Job, Reception, Respondent
 from polytune.asking.endpoint import endpoint_called
-from polytune.asking.failures import Failure, Kind
+from polytune.asking.failures import Failure, FailureKind
 from polytune.asking.gauge import Gauge
-from polytune.asking.patience import Patience
 from polytune.asking.reply import Reply, Tokens
+from polytune.asking.retries import RetryLimits
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.budget import Budget, BudgetLimits, Cost
 from polytune.engine.ledger import Ledger
@@ -191,7 +191,7 @@ def test_an_outage_is_waited_out(tmp_path: Path) -> None:
 
 
 def test_endless_refusals_end(tmp_path: Path) -> None:
-    """An endpoint that refuses for ever is given up after the patience; a pause beyond it ends at once."""
+    """An endpoint that refuses for ever is given up after its time; a pause beyond it ends at once."""
     with Stub(lambda seen: Fault(429, headers={"Retry-After": "0.1"})) as stub:
         shop = Shop(tmp_path, openai(stub.url), count=40, environment=impatient)
         with pytest.raises(Paused, match=r"has not answered for 1 s.*429"):
@@ -403,7 +403,7 @@ class Echo(Respondent[int]):
         """The number."""
         await asyncio.sleep(0.001)
         if time.monotonic() < self.until:
-            raise Failure(Kind.OVERLOADED, "busy", retry_after=0.05)
+            raise Failure(FailureKind.OVERLOADED, "busy", retry_after=0.05)
         return Reply(b"%d" % question, Tokens(1, 1))
 
     def at_most(self, question: int) -> Cost:
@@ -448,7 +448,7 @@ def test_questions_are_pulled_as_they_are_needed(ledger: Ledger) -> None:
         async with AnswerMemory(ledger, "x") as memory:
             endpoint = endpoint_called("echo", 8, {})
             gauge = Gauge(1000, lambda progress: None)
-            client = Client(Echo(refuses=0.5), endpoint, memory, Budget(BudgetLimits()), gauge, Patience())
+            client = Client(Echo(refuses=0.5), endpoint, memory, Budget(BudgetLimits()), gauge, RetryLimits())
             await client.ask_all(jobs(), reception)
 
     asyncio.run(go())

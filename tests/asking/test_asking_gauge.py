@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from polytune.asking.failures import Kind
+from polytune.asking.failures import FailureKind
 from polytune.asking.gauge import Gauge
 from polytune.asking.reply import Tokens
 from polytune.engine.progress import Progress
@@ -28,7 +28,7 @@ def test_the_line_tells_everything_that_is_going_on() -> None:
         clock.now += 0.02
         gauge.answered(0.002, Tokens(500, 200))
         gauge.settled()
-    gauge.failed(Kind.OVERLOADED)
+    gauge.failed(FailureKind.OVERLOADED)
     gauge.rejected = 3
     gauge.limited_by, gauge.retrying, gauge.next_retry = "limited by tokens/min", 12, clock.now + 3.2
     gauge.tell(now=True)

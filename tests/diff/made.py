@@ -16,6 +16,15 @@ from polytune.engine.ledger import Ledger, Usage
 from polytune.engine.manifest import Manifest, Source, StepCost, StepReport, StepStatus
 from polytune.engine.store import Store
 from polytune.engine.workspace import Workspace
+from polytune.evaluation.results import (
+    EvaluatedPrompt,
+    GraderResult,
+    JudgedAnswer,
+    Score,
+    Verdict,
+    evaluation_metrics,
+)
+from polytune.evaluation.significance import compare
 from tests.pipeline.program import Program
 
 prompts = """\
@@ -173,13 +182,15 @@ def report(
 def answers(verdicts: Mapping[str, bool], cells: Mapping[str, str] | None = None) -> str:
     """An `answers.jsonl` in which the custom model passes or fails each prompt."""
     rows = [
-        {
-            "line": number,
-            "prompt": prompt,
-            "reference": "",
-            "cell": {"style": (cells or {}).get(prompt, "any")},
-            "answers": {"custom": {"text": "", "verdicts": {"strudel": {"passed": passed, "score": 1.0}}}},
-        }
+        EvaluatedPrompt(
+            line=number,
+            prompt=prompt,
+            reference="",
+            cell={"style": (cells or {}).get(prompt, "any")},
+            answers={
+                "custom": JudgedAnswer(text="", verdicts={"strudel": Verdict(passed=passed, score=1.0)})
+            },
+        )
         for number, (prompt, passed) in enumerate(verdicts.items(), 1)
     ]
     return "".join(f"{msgspec.json.encode(row).decode()}\n" for row in rows)
@@ -187,5 +198,9 @@ def answers(verdicts: Mapping[str, bool], cells: Mapping[str, str] | None = None
 
 def scores(verdicts: Mapping[str, bool], judged_by: str = "checker 1") -> Facts:
     """An evaluation's metrics for those verdicts."""
-    score = {"passed": sum(verdicts.values()), "n": len(verdicts), "mean": 0.0}
-    return {"graders": {"strudel": {"judged_by": judged_by, "scores": {"custom": score}}}}
+    score = Score(passed=sum(verdicts.values()), n=len(verdicts), mean=0.0)
+    passed = list(verdicts.values())
+    result = GraderResult(
+        judged_by=judged_by, scores={"custom": score}, custom_versus_nearest=compare(passed, passed)
+    )
+    return evaluation_metrics({"strudel": result}, base_is_untrained=False)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from polytune.asking.failures import Failure, Kind
+from polytune.asking.failures import Failure, FailureKind
 from polytune.asking.limits import Limits
 from polytune.asking.reply import Reply
 from polytune.errors import DataError
@@ -118,24 +118,36 @@ def test_anthropic_sends_what_is_stated() -> None:
 @pytest.mark.parametrize(
     ("kind", "fault", "expected"),
     [
-        ("openai_compatible", Fault(429, '{"error": {"code": "insufficient_quota"}}'), Kind.QUOTA),
-        ("openai_compatible", Fault(429, '{"error": {"code": "rate_limit_exceeded"}}'), Kind.OVERLOADED),
-        ("openai_compatible", Fault(404, '{"error": {"code": "model_not_found"}}'), Kind.MISTAKEN),
-        ("openai_compatible", Fault(400, '{"error": {"code": "context_length_exceeded"}}'), Kind.UNFIT),
-        ("openai_compatible", Fault(401), Kind.DENIED),
-        ("openai_compatible", Fault(503), Kind.OVERLOADED),
-        ("openai_compatible", Fault(500), Kind.BROKEN),
-        ("openai_compatible", Fault(broken=True), Kind.LOST),
-        ("anthropic", Fault(529, '{"error": {"type": "overloaded_error"}}'), Kind.OVERLOADED),
-        ("anthropic", Fault(500, '{"error": {"type": "overloaded_error"}}'), Kind.OVERLOADED),
-        ("anthropic", Fault(400, '{"error": {"message": "Your credit balance is too low"}}'), Kind.QUOTA),
-        ("anthropic", Fault(400, '{"error": {"type": "invalid_request_error"}}'), Kind.UNFIT),
-        ("anthropic", Fault(413, '{"error": {"type": "request_too_large"}}'), Kind.UNFIT),
-        ("anthropic", Fault(404, '{"error": {"type": "not_found_error"}}'), Kind.MISTAKEN),
-        ("anthropic", Fault(403), Kind.DENIED),
+        ("openai_compatible", Fault(429, '{"error": {"code": "insufficient_quota"}}'), FailureKind.QUOTA),
+        (
+            "openai_compatible",
+            Fault(429, '{"error": {"code": "rate_limit_exceeded"}}'),
+            FailureKind.OVERLOADED,
+        ),
+        ("openai_compatible", Fault(404, '{"error": {"code": "model_not_found"}}'), FailureKind.MISTAKEN),
+        (
+            "openai_compatible",
+            Fault(400, '{"error": {"code": "context_length_exceeded"}}'),
+            FailureKind.UNFIT,
+        ),
+        ("openai_compatible", Fault(401), FailureKind.DENIED),
+        ("openai_compatible", Fault(503), FailureKind.OVERLOADED),
+        ("openai_compatible", Fault(500), FailureKind.BROKEN),
+        ("openai_compatible", Fault(broken=True), FailureKind.LOST),
+        ("anthropic", Fault(529, '{"error": {"type": "overloaded_error"}}'), FailureKind.OVERLOADED),
+        ("anthropic", Fault(500, '{"error": {"type": "overloaded_error"}}'), FailureKind.OVERLOADED),
+        (
+            "anthropic",
+            Fault(400, '{"error": {"message": "Your credit balance is too low"}}'),
+            FailureKind.QUOTA,
+        ),
+        ("anthropic", Fault(400, '{"error": {"type": "invalid_request_error"}}'), FailureKind.UNFIT),
+        ("anthropic", Fault(413, '{"error": {"type": "request_too_large"}}'), FailureKind.UNFIT),
+        ("anthropic", Fault(404, '{"error": {"type": "not_found_error"}}'), FailureKind.MISTAKEN),
+        ("anthropic", Fault(403), FailureKind.DENIED),
     ],
 )
-def test_failures_are_told_apart(kind: str, fault: Fault, expected: Kind) -> None:
+def test_failures_are_told_apart(kind: str, fault: Fault, expected: FailureKind) -> None:
     """Each refusal is the kind that its body and status say."""
     with Stub(lambda seen: fault) as stub, pytest.raises(Failure, match="127") as caught:
         asked(made(kind, stub.url))
@@ -149,7 +161,7 @@ def test_an_error_with_status_200_is_a_failure() -> None:
     with Stub(lambda seen: body) as stub, pytest.raises(Failure, match="upstream is busy") as caught:
         asked(made("openai_compatible", stub.url))
 
-    assert caught.value.kind is Kind.OVERLOADED
+    assert caught.value.kind is FailureKind.OVERLOADED
 
 
 def test_a_slow_answer_is_given_up() -> None:
@@ -158,7 +170,7 @@ def test_a_slow_answer_is_given_up() -> None:
     with Stub(seconds=1.0) as stub, pytest.raises(Failure, match=r"no answer within 0\.1 s") as caught:
         asked(made("openai_compatible", stub.url, environment))
 
-    assert caught.value.kind is Kind.LOST
+    assert caught.value.kind is FailureKind.LOST
 
 
 def test_nobody_listening_is_a_failure_of_its_own() -> None:

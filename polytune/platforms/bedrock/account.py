@@ -225,7 +225,7 @@ class Account:
         else:
             prices = self._prices(self._entry(str(facts["base_model"])))
             target = custom_target(str(facts["invocation_arn"]), prices)
-        return ConverseInvoker(self.access, target, inference, clock_at(self.settings.clock_url))
+        return ConverseInvoker(self.access, target, inference)
 
     def _entry(self, name: str) -> BaseModelEntry:
         return find_base_model(name, self.root)

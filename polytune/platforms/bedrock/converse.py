@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,20 +9,15 @@ from typing import Any
 
 import msgspec
 
+from polytune.asking.converse import ConverseConnection
 from polytune.aws.access import Access
-from polytune.aws.failures import AwsFailure
 from polytune.aws.service import Service
 from polytune.base_models.interface import Prices
-from polytune.engine.clock import Clock
-from polytune.platforms.bedrock.failures import calling
-from polytune.platforms.interface import Inference, Invoker, Question, Reply
+from polytune.platforms.interface import Inference, InvokedAnswer, Invoker, Question
 from polytune.platforms.management import MeasuredAnswer, ModelClient
 
 at_once = 8
 converse_read_timeout_seconds = 900
-patience_seconds = 1800.0
-"""Some custom models may be asked four times a minute only, and a new deployment may not be ready."""
-first_wait_seconds, longest_wait_seconds = 2.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -52,42 +46,30 @@ def custom_target(model_id: str, prices: Prices) -> Target:
 
 
 class ConverseInvoker(Invoker):
-    """Converse, with waiting for what passes: throttling, a model that is not ready yet."""
+    """One Converse request for each question. Whoever asks decides when to try again."""
 
-    def __init__(self, access: Access, target: Target, inference: Inference, clock: Clock) -> None:
-        self.access = access
+    def __init__(self, access: Access, target: Target, inference: Inference) -> None:
         self.target = target
         self.inference = inference
-        self.clock = clock
         self.batches_at_once = at_once
+        # The same words as a teacher's endpoint: both count against one quota.
+        self.endpoint = f"Bedrock {access.region} {target.model_id}"
+        self._connection = ConverseConnection(target.model_id, access)
 
     def most_usd(self, question: Question) -> float:
         """Every byte a token, and the longest answer."""
         read = len(question.system.encode()) + len(question.prompt.encode())
         return self.target.price_usd(read, self.inference.max_tokens) or 0.0
 
-    async def ask(self, questions: Sequence[Question]) -> list[Reply]:
-        """One reply to each question. Raises StepFailed, and Paused when waiting did not help."""
+    async def ask(self, questions: Sequence[Question]) -> list[InvokedAnswer]:
+        """One answer to each question. Raises Failure, and Paused without valid credentials."""
         return [await self._asked(question) for question in questions]
 
-    async def _asked(self, question: Question) -> Reply:
-        service = self.access.service("bedrock-runtime", read_timeout_seconds=converse_read_timeout_seconds)
-        members = request_members(self.target, self.inference, question)
-        waited, wait = 0.0, first_wait_seconds
-        while True:
-            with calling(f"Converse {self.target.model_id}"):
-                try:
-                    return self._reply(await asyncio.to_thread(service.call, "Converse", members))
-                except AwsFailure as failure:
-                    if not failure.transient or waited >= patience_seconds:
-                        raise
-            await self.clock.sleep(wait)
-            waited, wait = waited + wait, min(longest_wait_seconds, 2 * wait)
-
-    def _reply(self, answer: Mapping[str, Any]) -> Reply:
+    async def _asked(self, question: Question) -> InvokedAnswer:
+        answer = await self._connection.call(request_members(self.target, self.inference, question))
         usage = answer["usage"]
         read, written = usage["inputTokens"], usage["outputTokens"]
-        return Reply(
+        return InvokedAnswer(
             text=_text(answer),
             input_tokens=read,
             output_tokens=written,

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from polytune.errors import StepFailed
-from polytune.platforms.interface import Inference, Invoker, Question, Reply
+from polytune.platforms.interface import Inference, InvokedAnswer, Invoker, Question
 from polytune.settings import Settings
 from polytune.training import protocol
 
@@ -61,8 +61,8 @@ class ChildInvoker(Invoker):
         await self.child.wait()
         self.errors.close()
 
-    async def ask(self, questions: Sequence[Question]) -> list[Reply]:
-        """One reply to each question. Raises StepFailed when the program cannot answer."""
+    async def ask(self, questions: Sequence[Question]) -> list[InvokedAnswer]:
+        """One answer to each question. Raises StepFailed when the program cannot answer."""
         assert self.child.stdin is not None
         self.asked += 1
         asked = [protocol.Question(system=q.system, prompt=q.prompt) for q in questions]
@@ -72,7 +72,7 @@ class ChildInvoker(Invoker):
         if batch.error is not None:
             raise StepFailed(f"{self.model}: {batch.error}")
         return [
-            Reply(text=a.text, input_tokens=a.input_tokens, output_tokens=a.output_tokens)
+            InvokedAnswer(text=a.text, input_tokens=a.input_tokens, output_tokens=a.output_tokens)
             for a in batch.answers
         ]
 

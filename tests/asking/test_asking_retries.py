@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 
 from polytune.asking.circuit import Circuit, failures_to_open, first_pause_seconds
-from polytune.asking.failures import Failure, Kind, kind_of_status, pause_asked_for
+from polytune.asking.failures import Failure, FailureKind, kind_of_status, pause_asked_for
 from polytune.asking.http import failure_of, proxy_for
-from polytune.asking.patience import Patience, patience_in
+from polytune.asking.retries import QuestionRetries, RetryLimits, retry_limits
 from polytune.errors import UsageError
 
 now = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -46,24 +49,24 @@ def test_retry_after_is_read_in_seconds_or_as_a_date(header: str | None, seconds
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (429, Kind.OVERLOADED),
-        (503, Kind.OVERLOADED),
-        (529, Kind.OVERLOADED),
-        (500, Kind.BROKEN),
-        (502, Kind.BROKEN),
-        (504, Kind.BROKEN),
-        (408, Kind.BROKEN),
-        (400, Kind.UNFIT),
-        (413, Kind.UNFIT),
-        (422, Kind.UNFIT),
-        (401, Kind.DENIED),
-        (403, Kind.DENIED),
-        (402, Kind.QUOTA),
-        (404, Kind.MISTAKEN),
-        (302, Kind.MISTAKEN),
+        (429, FailureKind.OVERLOADED),
+        (503, FailureKind.OVERLOADED),
+        (529, FailureKind.OVERLOADED),
+        (500, FailureKind.BROKEN),
+        (502, FailureKind.BROKEN),
+        (504, FailureKind.BROKEN),
+        (408, FailureKind.BROKEN),
+        (400, FailureKind.UNFIT),
+        (413, FailureKind.UNFIT),
+        (422, FailureKind.UNFIT),
+        (401, FailureKind.DENIED),
+        (403, FailureKind.DENIED),
+        (402, FailureKind.QUOTA),
+        (404, FailureKind.MISTAKEN),
+        (302, FailureKind.MISTAKEN),
     ],
 )
-def test_statuses_have_kinds(status: int, kind: Kind) -> None:
+def test_statuses_have_kinds(status: int, kind: FailureKind) -> None:
     """Each HTTP status is one kind of failure."""
     assert kind_of_status(status) is kind
 
@@ -72,7 +75,7 @@ def test_throttling_is_overload_whatever_its_status() -> None:
     """An AWS ThrottlingException with status 400 means slower, not never."""
     failure = failure_of("u", 400, {"x-amzn-ErrorType": "ThrottlingException"}, b"{}")
 
-    assert failure.kind is Kind.OVERLOADED
+    assert failure.kind is FailureKind.OVERLOADED
 
 
 def test_a_failure_quotes_the_body_and_the_pause() -> None:
@@ -84,53 +87,72 @@ def test_a_failure_quotes_the_body_and_the_pause() -> None:
     assert (failure.status, failure.retry_after) == (503, 1.5)
 
 
+def pauses(
+    failures: Sequence[Failure], limits: RetryLimits, spent_seconds: float = 0.0
+) -> list[float | None]:
+    """What follows from each of one question's failures, its first attempt having begun so long ago."""
+
+    async def go() -> list[float | None]:
+        retries = QuestionRetries(limits, time.monotonic() - spent_seconds)
+        return [await retries.after(failure) for failure in failures]
+
+    return asyncio.run(go())
+
+
 def test_a_retry_never_comes_before_the_pause_asked_for() -> None:
     """Retry-After is kept to, with hardly more on top."""
-    for attempts in (1, 2, 9):
-        pause = Patience().pause(Failure(Kind.OVERLOADED, "busy", retry_after=7), attempts, 10.0)
+    busy = Failure(FailureKind.OVERLOADED, "busy", retry_after=7)
+
+    for pause in pauses([busy] * 9, RetryLimits(), 10.0):
         assert pause is not None
         assert 7 <= pause <= 7.2
 
 
 def test_pauses_grow_and_attempts_end() -> None:
     """A broken endpoint is asked six times at growing intervals; overload is asked on."""
-    broken, busy = Failure(Kind.BROKEN, "500"), Failure(Kind.OVERLOADED, "429")
-    pauses = [Patience().pause(broken, attempts, 1.0) for attempts in range(1, 8)]
+    broken, busy = Failure(FailureKind.BROKEN, "500"), Failure(FailureKind.OVERLOADED, "429")
 
-    assert [pause is None for pause in pauses] == [False] * 5 + [True] * 2
-    known = [pause for pause in pauses if pause is not None]
+    found = pauses([broken] * 6, RetryLimits())
+
+    assert [pause is None for pause in found] == [False] * 5 + [True]
+    known = [pause for pause in found if pause is not None]
     assert known[0] < 1.1
     assert 8 <= known[-1] <= 9
-    assert Patience().pause(busy, 40, 600.0) is not None
+    assert None not in pauses([busy] * 40, RetryLimits(), 600.0)
 
 
 def test_one_question_has_a_time_of_its_own() -> None:
     """However often it may be asked, a question ends when its time is over."""
-    assert Patience(question=60).pause(Failure(Kind.OVERLOADED, "429", retry_after=10), 3, 55.0) is None
+    busy = Failure(FailureKind.OVERLOADED, "429", retry_after=10)
+
+    assert pauses([busy], RetryLimits(question_seconds=60), 55.0) == [None]
+    assert None not in pauses([busy] * 3, RetryLimits(question_seconds=60), 45.0)
 
 
-@pytest.mark.parametrize("kind", [Kind.UNFIT, Kind.DENIED, Kind.QUOTA, Kind.MISTAKEN])
-def test_what_cannot_get_better_is_not_asked_again(kind: Kind) -> None:
+@pytest.mark.parametrize(
+    "kind", [FailureKind.UNFIT, FailureKind.DENIED, FailureKind.QUOTA, FailureKind.MISTAKEN]
+)
+def test_what_cannot_get_better_is_not_asked_again(kind: FailureKind) -> None:
     """Questions that are refused as such are asked once."""
-    assert Patience().pause(Failure(kind, "no"), 1, 0.0) is None
+    assert pauses([Failure(kind, "no")], RetryLimits()) == [None]
 
 
 def test_an_endpoint_that_never_answered_is_given_up_sooner() -> None:
     """A dead address is noticed within half a minute, an outage is waited out for ten."""
-    dead = Failure(Kind.UNREACHABLE, "no connection")
+    dead, limits = Failure(FailureKind.UNREACHABLE, "no connection"), RetryLimits()
 
-    assert Patience().is_over(dead, 31, answered=False)
-    assert not Patience().is_over(dead, 599, answered=True)
-    assert Patience().is_over(dead, 601, answered=True)
-    assert not Patience().is_over(Failure(Kind.OVERLOADED, "429"), 31, answered=False)
+    assert limits.gives_up_endpoint(dead, 31, answered=False)
+    assert not limits.gives_up_endpoint(dead, 599, answered=True)
+    assert limits.gives_up_endpoint(dead, 601, answered=True)
+    assert not limits.gives_up_endpoint(Failure(FailureKind.OVERLOADED, "429"), 31, answered=False)
 
 
-def test_patience_is_read_from_the_environment() -> None:
+def test_retry_limits_are_read_from_the_environment() -> None:
     """POLYTUNE_PATIENCE_SECONDS bounds both; nonsense is refused."""
-    assert patience_in({"POLYTUNE_PATIENCE_SECONDS": "5"}).first_answer == 5
-    assert patience_in({}) == Patience()
+    assert retry_limits({"POLYTUNE_PATIENCE_SECONDS": "5"}).first_answer_seconds == 5
+    assert retry_limits({}) == RetryLimits()
     with pytest.raises(UsageError, match="POLYTUNE_PATIENCE_SECONDS: 'long' is not a number above 0"):
-        patience_in({"POLYTUNE_PATIENCE_SECONDS": "long"})
+        retry_limits({"POLYTUNE_PATIENCE_SECONDS": "long"})
 
 
 def test_the_circuit_opens_tries_and_closes() -> None:

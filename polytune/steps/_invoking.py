@@ -1,0 +1,157 @@
+"""Asks a platform's model through `asking`, in fixed batches, and remembers every answer.
+
+The answers of a batch may depend on its composition. So a batch is asked whole or not at all, its digest is
+the request of all its answers, and the place of a question in the batch is the draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from polytune.asking.client import Client, Job, Reception, Respondent
+from polytune.asking.concurrency import Concurrency
+from polytune.asking.endpoint import Endpoint, endpoint_called
+from polytune.asking.failures import Failure, FailureKind
+from polytune.asking.gauge import Gauge
+from polytune.asking.limits import Limiter, Limits
+from polytune.asking.reply import Reply, Tokens
+from polytune.asking.retries import RetryLimits, retry_limits
+from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
+from polytune.engine.budget import Cost
+from polytune.engine.step import Work
+from polytune.errors import Paused, StepFailed
+from polytune.fingerprint import Json, fingerprint
+from polytune.platforms.interface import Inference, InvokedAnswer, Invoker, Question
+
+usual_limits = RetryLimits(question_seconds=1800.0, silence_seconds=1800.0)
+"""Some custom models take four requests a minute only, and a new deployment may not be ready at once."""
+characters_per_token = 4.0
+"""Of English text and code, for what is only expected."""
+
+
+@dataclass(frozen=True)
+class QuestionBatch:
+    """Questions that are asked together, and the name under which their answers are remembered."""
+
+    questions: tuple[Question, ...]
+    request: str
+
+    @property
+    def asks(self) -> list[Ask]:
+        """The name of each answer."""
+        return [Ask(self.request, place) for place in range(len(self.questions))]
+
+    def answers_in(self, memory: AnswerMemory) -> list[InvokedAnswer] | None:
+        """Every answer of the batch from memory; None unless all of them are there."""
+        stored = {found.ask: found.body for found in memory.find(self.asks)}
+        if len(stored) < len(self.questions):
+            return None
+        return [msgspec.json.decode(stored[ask], type=InvokedAnswer) for ask in self.asks]
+
+
+def batches_of(
+    questions: Sequence[Question], size: int, model: Mapping[str, Json]
+) -> Iterator[QuestionBatch]:
+    """The questions in order, so many together; `model` is everything else that decides their answers."""
+    for start in range(0, len(questions), size):
+        batch = tuple(questions[start : start + size])
+        texts: list[Json] = [[each.system, each.prompt] for each in batch]
+        yield QuestionBatch(batch, fingerprint("polytune.evaluation.v1", {**model, "batch": texts}))
+
+
+class InvokerRespondent(Respondent[QuestionBatch]):
+    """An invoker, as the client asks it."""
+
+    def __init__(self, invoker: Invoker, inference: Inference) -> None:
+        self.invoker = invoker
+        self.inference = inference
+
+    async def reply(self, question: QuestionBatch) -> Reply:
+        """The answers of the whole batch."""
+        answers = await self.invoker.ask(question.questions)
+        return Reply.of_batch([_reply(answer) for answer in answers])
+
+    def at_most(self, question: QuestionBatch) -> Cost:
+        """Every byte a token, and the longest answer to each question."""
+        read = sum(len(each.system.encode()) + len(each.prompt.encode()) for each in question.questions)
+        count = len(question.questions)
+        return Cost(
+            usd=sum(self.invoker.most_usd(each) for each in question.questions),
+            tokens=read + count * self.inference.max_tokens,
+            requests=count,
+        )
+
+    def expected_tokens(self, question: QuestionBatch) -> float:
+        """By length; answers are taken to be as long as they may be."""
+        characters = sum(len(each.system) + len(each.prompt) for each in question.questions)
+        return characters / characters_per_token + len(question.questions) * self.inference.max_tokens
+
+
+def _reply(answer: InvokedAnswer) -> Reply:
+    tokens = Tokens(answer.input_tokens, answer.output_tokens)
+    return Reply(msgspec.json.encode(answer), tokens, answer.price_usd)
+
+
+class EveryAnswer(Reception[QuestionBatch]):
+    """Counts answers as they come; a question without one ends the step, because a score needs them all."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self.gauge = gauge
+
+    async def landed(self, job: Job[QuestionBatch], answer: StoredAnswer) -> None:
+        """The answers of a batch are counted; what they say is read from memory later."""
+        for _ in job.question.questions:
+            self.gauge.settled()
+
+    async def given_up(self, job: Job[QuestionBatch], failure: Failure) -> None:
+        """Raises StepFailed when the question itself is refused, Paused when a later run may get through."""
+        if failure.kind is FailureKind.UNFIT:
+            raise StepFailed(str(failure)) from failure
+        raise Paused(str(failure)) from failure
+
+
+async def answers_of(
+    invoker: Invoker,
+    batches: Sequence[QuestionBatch],
+    inference: Inference,
+    work: Work,
+    gauge: Gauge,
+    environment: Mapping[str, str],
+) -> list[InvokedAnswer]:
+    """The answer to every question, in order: from memory, or asked now. The invoker is open only for that.
+
+    Raises what `Client.ask_all` raises.
+    """
+    missing = [batch for batch in batches if batch.answers_in(work.answers) is None]
+    known = sum(len(batch.questions) for batch in batches) - sum(len(each.questions) for each in missing)
+    gauge.reused += known
+    gauge.done += known
+    if missing:
+        async with invoker:
+            client = Client(
+                InvokerRespondent(invoker, inference),
+                _endpoint(invoker, environment),
+                work.answers,
+                work.budget,
+                gauge,
+                retry_limits(environment, usual_limits),
+            )
+            jobs = (Job(batch.asks[0], batch) for batch in missing)
+            await client.ask_all(jobs, EveryAnswer(gauge))
+    found: list[InvokedAnswer] = []
+    for batch in batches:
+        answers = batch.answers_in(work.answers)
+        assert answers is not None, "the client returns when every batch is stored"
+        found += answers
+    return found
+
+
+def _endpoint(invoker: Invoker, environment: Mapping[str, str]) -> Endpoint:
+    """The endpoint that others share, or one of its own for a process that only this step asks."""
+    at_once = invoker.batches_at_once
+    if invoker.endpoint:
+        return endpoint_called(invoker.endpoint, at_once, environment)
+    return Endpoint("the model", Limiter(Limits()), Concurrency(at_once))
