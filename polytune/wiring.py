@@ -32,7 +32,7 @@ unfinished = ("running", "stopped", "failed", "paused", "waiting")
 
 
 @dataclass(frozen=True)
-class Desk:
+class OpenWorkspace:
     """An open workspace."""
 
     workspace: Workspace
@@ -53,7 +53,7 @@ class Desk:
         creating: bool = False,
         rehearsal: bool = False,
         stage: parts.environment.Stage | None = None,
-    ) -> Desk:
+    ) -> OpenWorkspace:
         """The workspace of an experiment file (or of the current folder), with its ledger.
 
         Without `creating`, a workspace that has no ledger yet gets one in memory, and nothing is written.
@@ -131,26 +131,40 @@ class Desk:
 
     # runs
 
-    def run_row(self, name: str | None, *, open_only: bool = False) -> RunRow:
-        """The run of that id (or unique beginning), or an experiment's latest; None is the latest of all.
+    def latest_run(self, *, unfinished_only: bool = False) -> RunRow:
+        """The latest run of any experiment. Raises UsageError when there is none."""
+        for row in self.ledger.runs():
+            if not unfinished_only or row.status in unfinished:
+                return row
+        raise UsageError(
+            "no unfinished run here" if unfinished_only else "no run here yet: polytune run FILE"
+        )
 
-        Raises UsageError when there is none.
-        """
-        rows = self.ledger.runs()
-        if open_only and name is None:
-            rows = [row for row in rows if row.status in unfinished]
-        if name is None and rows:
-            return rows[0]
-        if name is None:
-            raise UsageError("no unfinished run here" if open_only else "no run here yet: polytune run FILE")
-        found = [row for row in rows if name in (row.experiment, row.run_id)]
-        found = found or [row for row in rows if row.run_id.startswith(name)]
-        if len(found) > 1 and found[0].experiment != name:
-            raise UsageError(f"'{name}' begins several runs: {', '.join(row.run_id for row in found[:5])}")
-        if not found:
+    def run(self, name: str) -> RunRow:
+        """The run that a name stands for, as in `find_run`. Raises UsageError when there is none."""
+        found = self.find_run(name)
+        if found is None:
+            rows = self.ledger.runs()
             known = [*{row.experiment: None for row in rows}, *(row.run_id for row in rows)]
             raise UsageError(f"no run or experiment '{name}' here.{did_you_mean(name, known[:20])}")
-        return found[0]
+        return found
+
+    def find_run(self, name: str) -> RunRow | None:
+        """The run of that id (or its beginning), or an experiment's latest; None when there is none.
+
+        Raises UsageError when several ids begin with the name.
+        """
+        rows = self.ledger.runs()
+        named = [row for row in rows if name in (row.experiment, row.run_id)]
+        if named:
+            return named[0]
+        begun = [row for row in rows if row.run_id.startswith(name)]
+        if len(begun) > 1:
+            listed = ", ".join(row.run_id for row in begun[:3]) + (", ..." if len(begun) > 3 else "")
+            raise UsageError(
+                f"{len(begun)} runs begin with '{name}': {listed}. Give more characters of the id"
+            )
+        return begun[0] if begun else None
 
     def manifest(self, row: RunRow) -> Manifest:
         """The manifest of a run."""
@@ -183,13 +197,13 @@ class Desk:
 
 
 @contextmanager
-def rehearsing(near: Path | None, override: Path | None, *, creating: bool) -> Iterator[Desk]:
+def rehearsing(near: Path | None, override: Path | None, *, creating: bool) -> Iterator[OpenWorkspace]:
     """The rehearsal part of a workspace, with servers on this machine in place of every paid service.
 
     They live inside the `with`. Raises Unavailable when the extra that brings them is not installed.
     """
     with parts.environment.performing() as stage:
-        yield Desk.open(near, override, creating=creating, stage=stage)
+        yield OpenWorkspace.open(near, override, creating=creating, stage=stage)
 
 
 def up_to_date(plan: Plan, latest: Manifest | None) -> bool:

@@ -22,7 +22,7 @@ from polytune.engine.progress import Progress
 from polytune.engine.step import Outcome, Work
 from polytune.errors import DataError
 from polytune.files import digest_of
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Made:
 class Bench:
     """Runs steps of one experiment, in order."""
 
-    desk: Desk
+    opened: OpenWorkspace
     compiled: Compiled
     folder: Path
     allowed_usd: float | None
@@ -57,10 +57,10 @@ class Bench:
 
     async def work(self, steps: Sequence[CompiledStep]) -> Made:
         """Every step has run, or the last one has refused the rows. Raises what the others raise."""
-        spent = self.desk.ledger.spent_usd(self.compiled.name)
+        spent = self.opened.ledger.spent_usd(self.compiled.name)
         listener = PlainLines(sys.stderr)
         usage, refusal = Usage(), ""
-        async with AnswerMemory(self.desk.ledger, self.compiled.name) as answers:
+        async with AnswerMemory(self.opened.ledger, self.compiled.name) as answers:
             for step in steps:
 
                 def tell(progress: Progress, step: CompiledStep = step) -> None:
@@ -76,7 +76,7 @@ class Bench:
                     root=self.folder,
                 )
                 try:
-                    outcome = await self.desk.step_factory(self.compiled).step(step).run(work)
+                    outcome = await self.opened.step_factory(self.compiled).step(step).run(work)
                 except DataError as error:
                     if step.produces != "CheckedDataset":
                         raise
@@ -94,10 +94,10 @@ class Bench:
         return folder
 
     def _jobs(self, step: CompiledStep) -> Jobs:
-        settings = self.desk.settings
+        settings = self.opened.settings
         patience = Patience(clock=clock_at(settings.clock_url), poll_seconds=settings.poll_seconds)
         return Jobs(
-            JobBook(self.desk.ledger),
+            JobBook(self.opened.ledger),
             f"preview-{step.id}",
             step.id,
             patience=patience,
@@ -106,7 +106,7 @@ class Bench:
         )
 
     def _left(self, spent_before: float) -> BudgetLimits:
-        ledger, allowed = self.desk.ledger, self.allowed_usd
+        ledger, allowed = self.opened.ledger, self.allowed_usd
         spent = ledger.spent(self.compiled.name)
         left = None if allowed is None else max(0.0, allowed - (spent.usd - spent_before))
         return self.compiled.budget.remaining(spent, left)

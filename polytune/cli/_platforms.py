@@ -14,7 +14,7 @@ from polytune.cli.options import workspace as workspace_option
 from polytune.engine.compiled import Compiled
 from polytune.errors import UsageError
 from polytune.platforms.management import MANAGEMENTS, Management, PlatformUse, uses_of
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 region_option = click.option(
     "--region",
@@ -35,16 +35,16 @@ class PlatformChoice:
     region: str | None = None
     workspace: Path | None = None
 
-    def desk(self, near: Path | None = None) -> Desk:
+    def opened(self, near: Path | None = None) -> OpenWorkspace:
         """The workspace around a file or the current folder, or the one named."""
-        return Desk.open(near, self.workspace)
+        return OpenWorkspace.open(near, self.workspace)
 
-    def managements(self, desk: Desk | None = None) -> list[Management]:
+    def managements(self, opened: OpenWorkspace | None = None) -> list[Management]:
         """Every platform, or the one named. Raises UnknownMember with the nearest name."""
-        desk = desk or self.desk()
+        opened = opened or self.opened()
         names = [self.platform] if self.platform else MANAGEMENTS.names()
         made = [MANAGEMENTS.load(name) for name in names]
-        return [each(desk.workspace, desk.settings, desk.ledger, self.region or "") for each in made]
+        return [each(opened.workspace, opened.settings, opened.ledger, self.region or "") for each in made]
 
     def owners(self, identifier: str) -> Sequence[Management]:
         """The platforms that may have what the identifier means."""
@@ -83,9 +83,9 @@ def agreed(question: str, yes: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def uses(desk: Desk, compiled: Compiled) -> dict[str, PlatformUse]:
+def uses(opened: OpenWorkspace, compiled: Compiled) -> dict[str, PlatformUse]:
     """What an experiment asks of each platform that a step of it works on, by the platform's name."""
-    factory = desk.step_factory(compiled)
+    factory = opened.step_factory(compiled)
     asked = [(step.id, factory.step(step).requirements()) for step in compiled.steps]
     return uses_of(compiled.project, asked)
 

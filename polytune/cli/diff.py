@@ -11,7 +11,6 @@ from polytune.cli import options
 from polytune.engine.comparand import Side, side_of_file, side_of_run
 from polytune.engine.compiled import Compiled
 from polytune.engine.difference import Structure, compare_sides
-from polytune.engine.ledger import RunRow
 from polytune.engine.manifest import read_manifest
 from polytune.engine.selection import Selection
 from polytune.engine.workspace import manifest_name
@@ -20,7 +19,7 @@ from polytune.report.differences import compare_figures
 from polytune.report.markdown import markdown_lines
 from polytune.report.shape import Difference, nothing
 from polytune.report.text import text_lines
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 different = 1
 file_endings = (".yaml", ".yml")
@@ -44,8 +43,8 @@ def command(ctx: click.Context, /, a: str, b: str, rows: int, workspace: Path | 
     an experiment file; FILE@VARIANT is one variant of a matrix. Exits with 0 when they are the same,
     with 1 when they differ.
     """
-    desks = _Desks(workspace, flags["rehearsal"])
-    old, new = desks.side(a), desks.side(b)
+    workspaces = _Workspaces(workspace, flags["rehearsal"])
+    old, new = workspaces.side(a), workspaces.side(b)
     structure = compare_sides(old, new)
     found = _figures(old, new, structure, rows) if structure.first else nothing(old, new, structure)
     if flags["as_json"]:
@@ -61,13 +60,13 @@ def _figures(old: Side, new: Side, structure: Structure, rows: int) -> Differenc
     return found
 
 
-class _Desks:
+class _Workspaces:
     """The workspaces that the two sides lie in, each opened once."""
 
     def __init__(self, override: Path | None, rehearsal: bool) -> None:
         self.override = override
         self.rehearsal = rehearsal
-        self._open: dict[Path, Desk] = {}
+        self._open: dict[Path, OpenWorkspace] = {}
 
     def side(self, name: str) -> Side:
         """The side of that name. Raises UsageError when there is none."""
@@ -81,20 +80,20 @@ class _Desks:
             return self._manifest(path / manifest_name)
         if path.is_file() or path.suffix == ".json":
             return self._manifest(path)
-        desk = self._near(None)
-        return side_of_run(desk.manifest(_row(desk, name)), desk.store)
+        opened = self._near(None)
+        return side_of_run(opened.manifest(opened.run(name)), opened.store)
 
-    def _near(self, path: Path | None) -> Desk:
-        desk = Desk.open(path, self.override, rehearsal=self.rehearsal)
-        return self._open.setdefault(desk.workspace.root, desk)
+    def _near(self, path: Path | None) -> OpenWorkspace:
+        opened = OpenWorkspace.open(path, self.override, rehearsal=self.rehearsal)
+        return self._open.setdefault(opened.workspace.root, opened)
 
     def _manifest(self, path: Path) -> Side:
         return side_of_run(read_manifest(path), self._near(path).store)
 
     def _file(self, path: Path, variant: str) -> Side:
-        desk = self._near(path)
-        compiled = _chosen(desk.compile(path, ()), path, variant)
-        return side_of_file(compiled, desk.planner(compiled, Selection()))
+        opened = self._near(path)
+        compiled = _chosen(opened.compile(path, ()), path, variant)
+        return side_of_file(compiled, opened.planner(compiled, Selection()))
 
 
 def _chosen(variants: tuple[Compiled, ...], path: Path, name: str) -> Compiled:
@@ -107,13 +106,3 @@ def _chosen(variants: tuple[Compiled, ...], path: Path, name: str) -> Compiled:
         hint = did_you_mean(name, known) if any(known) else " It has none."
         raise UsageError(f"{path}: {which}{hint}")
     return variants[known.index(name)]
-
-
-def _row(desk: Desk, name: str) -> RunRow:
-    """The run that the name stands for. Raises UsageError when it stands for none, or for several."""
-    rows = desk.ledger.runs()
-    begun = [row.run_id for row in rows if row.run_id.startswith(name)]
-    if len(begun) > 1 and all(row.experiment != name for row in rows):
-        listed = ", ".join(begun[:3]) + (", ..." if len(begun) > 3 else "")
-        raise UsageError(f"{len(begun)} runs begin with '{name}': {listed}. Write more of the one you mean")
-    return desk.run_row(name)

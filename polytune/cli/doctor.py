@@ -21,7 +21,7 @@ from polytune.platforms.management import (
     wrong,
 )
 from polytune.settings import read_dotenv
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 
 @click.command("doctor")
@@ -42,15 +42,15 @@ def command(
     """
     if file is not None and (said["bucket"] or said["role_arn"] or choice.region):
         raise UsageError("FILE says bucket, role and region; change them with --set platform.bucket=...")
-    desk = choice.desk(file)
-    asked = choice.managements(desk)
-    found = list(_variables(desk, asked))
+    opened = choice.opened(file)
+    asked = choice.managements(opened)
+    found = list(_variables(opened, asked))
     if file is None:
         stated = {"bucket": said["bucket"], "role_arn": said["role_arn"]}
         for each in asked:
             found += each.checks(None, stated)
     else:
-        found += _experiment(desk, file, said["overrides"], asked)
+        found += _experiment(opened, file, said["overrides"], asked)
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
@@ -59,16 +59,16 @@ def command(
 
 
 def _experiment(
-    desk: Desk, file: Path, overrides: tuple[str, ...], asked: Sequence[Management]
+    opened: OpenWorkspace, file: Path, overrides: tuple[str, ...], asked: Sequence[Management]
 ) -> Iterator[PreflightCheck]:
     """What each step lacks here, and what each platform that a step works on lacks."""
     examined: list[PlatformUse] = []
-    for compiled in desk.compile(file, overrides):
+    for compiled in opened.compile(file, overrides):
         for step in compiled.steps:
-            missing = desk.step_factory(compiled).missing(step)
+            missing = opened.step_factory(compiled).missing(step)
             if missing:
                 yield wrong(f"step {step.id}", missing, "Do what it says, then ask again")
-        used = platforms.uses(desk, compiled)
+        used = platforms.uses(opened, compiled)
         for each in asked:
             use = used.get(each.name)
             if use is not None and use not in examined:
@@ -79,9 +79,9 @@ def _experiment(
             yield ok(each.name, "no step of the experiment works on it")
 
 
-def _variables(desk: Desk, asked: Sequence[Management]) -> Iterator[PreflightCheck]:
+def _variables(opened: OpenWorkspace, asked: Sequence[Management]) -> Iterator[PreflightCheck]:
     """The variables that decide where calls go, and where they were set."""
-    path = desk.workspace.root / ".env"
+    path = opened.workspace.root / ".env"
     prefixes = ("POLYTUNE_", *(prefix for each in asked for prefix in each.variables))
     ours = sorted(name for name in read_dotenv(path) if name.startswith(prefixes))
     held = f"{path} sets {', '.join(ours)}" if ours else f"{path} sets nothing that polytune reads"

@@ -10,7 +10,7 @@ import msgspec
 
 from polytune.cli import options
 from polytune.engine.garbage import Collection, Kind, Removal, find_garbage, remove
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 titles = {
     Kind.RUN: "runs and their results",
@@ -37,25 +37,25 @@ units = ("bytes", "kB", "MB", "GB", "TB")
 @options.as_json
 def command(keep: int, yes: bool, workspace: Path | None, as_json: bool) -> None:
     """Remove what no kept run needs; answers are never removed."""
-    desk = Desk.open(None, workspace)
-    found = find_garbage(desk.workspace, desk.ledger, keep)
-    gone = remove(found, desk.workspace, desk.ledger) if yes else ()
+    opened = OpenWorkspace.open(None, workspace)
+    found = find_garbage(opened.workspace, opened.ledger, keep)
+    gone = remove(found, opened.workspace, opened.ledger) if yes else ()
     if as_json:
-        click.echo(msgspec.json.encode(_as_json(found, gone, desk, applied=yes)))
+        click.echo(msgspec.json.encode(_as_json(found, gone, opened, applied=yes)))
         return
-    click.echo("\n".join(_lines(found, desk)))
+    click.echo("\n".join(_lines(found, opened)))
     click.echo(_verdict(found, gone, applied=yes))
     if found.live:
         click.echo(f"being worked on, and with all it may need untouched: {', '.join(found.live)}", err=True)
 
 
-def _lines(found: Collection, desk: Desk) -> Iterator[str]:
+def _lines(found: Collection, opened: OpenWorkspace) -> Iterator[str]:
     for kind, title in titles.items():
         group = [removal for removal in found.removals if removal.kind is kind]
         if group:
             yield f"{title:<24}{len(group):>7,}   {size(sum(removal.bytes for removal in group))}"
         if kind is Kind.RUN:
-            yield from (f"  {desk.workspace.relative(r.path)}   {size(r.bytes)}" for r in group)
+            yield from (f"  {opened.workspace.relative(r.path)}   {size(r.bytes)}" for r in group)
     yield f"{'kept':<24}{found.kept_runs:>7,}   runs"
 
 
@@ -69,14 +69,16 @@ def _verdict(found: Collection, gone: Sequence[Removal], *, applied: bool) -> st
     return f"{size(sum(removal.bytes for removal in gone))} freed{rest}"
 
 
-def _as_json(found: Collection, gone: Sequence[Removal], desk: Desk, *, applied: bool) -> dict[str, object]:
+def _as_json(
+    found: Collection, gone: Sequence[Removal], opened: OpenWorkspace, *, applied: bool
+) -> dict[str, object]:
     return {
         "applied": applied,
         "kept_runs": found.kept_runs,
         "live": found.live,
         "bytes": sum(removal.bytes for removal in gone) if applied else found.bytes,
         "removals": [
-            {"kind": removal.kind, "path": desk.workspace.relative(removal.path), "bytes": removal.bytes}
+            {"kind": removal.kind, "path": opened.workspace.relative(removal.path), "bytes": removal.bytes}
             for removal in (gone if applied else found.removals)
         ],
     }

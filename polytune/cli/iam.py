@@ -10,7 +10,7 @@ import click
 from polytune.cli import _platforms as platforms
 from polytune.cli import options
 from polytune.errors import UsageError
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 formats = ("json", "terraform", "cloudformation")
 
@@ -34,10 +34,10 @@ def command(file: Path, form: str, account: str, as_json: bool, **said: Any) -> 
     """
     if as_json and form != "json":
         raise UsageError("--json is --format json; give one of them")
-    desk = Desk.open(file, said["workspace"])
-    asked = platforms.PlatformChoice(said["platform"]).managements(desk)
-    for compiled in options.variants(desk, file, said["overrides"], said["variant"]):
-        used = platforms.uses(desk, compiled)
+    opened = OpenWorkspace.open(file, said["workspace"])
+    asked = platforms.PlatformChoice(said["platform"]).managements(opened)
+    for compiled in options.variants(opened, file, said["overrides"], said["variant"]):
+        used = platforms.uses(opened, compiled)
         for each in asked:
             if each.name in used and (text := each.policies(used[each.name], form, account)) is not None:
                 click.echo(text, nl=False)

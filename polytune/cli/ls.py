@@ -9,7 +9,7 @@ import msgspec
 
 from polytune.cli import options
 from polytune.engine.ledger import RunRow
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 
 @click.command("ls")
@@ -22,22 +22,22 @@ def command(
     experiment: str | None, limit: int, workspace: Path | None, rehearsal: bool, as_json: bool
 ) -> None:
     """List runs, latest first; of one EXPERIMENT or of all."""
-    desk = Desk.open(None, workspace, rehearsal=rehearsal)
-    rows = desk.ledger.runs(experiment)[:limit]
+    opened = OpenWorkspace.open(None, workspace, rehearsal=rehearsal)
+    rows = opened.ledger.runs(experiment)[:limit]
     mark = "   rehearsal" if rehearsal else ""
     if as_json:
         click.echo(
-            msgspec.json.encode([{**msgspec.to_builtins(r), "live": bool(desk.live(r))} for r in rows])
+            msgspec.json.encode([{**msgspec.to_builtins(r), "live": bool(opened.live(r))} for r in rows])
         )
         return
     for row in rows:
-        click.echo(f"{row.run_id}   {status_of(desk, row):<12}{row.experiment}{mark}")
+        click.echo(f"{row.run_id}   {status_of(opened, row):<12}{row.experiment}{mark}")
     if not rows:
         click.echo("no runs here yet: polytune run FILE", err=True)
 
 
-def status_of(desk: Desk, row: RunRow) -> str:
+def status_of(opened: OpenWorkspace, row: RunRow) -> str:
     """The run's status; `interrupted` when it says running and nobody runs it."""
-    if row.status == "running" and not desk.live(row):
+    if row.status == "running" and not opened.live(row):
         return "interrupted"
     return row.status

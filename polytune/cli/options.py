@@ -12,7 +12,7 @@ import msgspec
 from polytune.engine.compiled import Compiled
 from polytune.engine.selection import Flags, Selection, select
 from polytune.errors import UsageError, did_you_mean
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,9 +57,11 @@ def selected(compiled: Compiled, flags: Flags) -> Selection:
     return select(compiled, **msgspec.structs.asdict(flags))
 
 
-def variants(desk: Desk, file: Path, changes: tuple[str, ...], name: str | None) -> tuple[Compiled, ...]:
+def variants(
+    opened: OpenWorkspace, file: Path, changes: tuple[str, ...], name: str | None
+) -> tuple[Compiled, ...]:
     """The file's variants, or the one that `--variant` names."""
-    found = desk.compile(file, changes)
+    found = opened.compile(file, changes)
     if name is None:
         return found
     chosen = tuple(each for each in found if name in (each.name, each.name.partition("@")[2]))

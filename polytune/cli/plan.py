@@ -11,7 +11,7 @@ import msgspec
 
 from polytune.cli import options
 from polytune.engine.plan import Plan, PlannedStep, State
-from polytune.wiring import Desk, up_to_date
+from polytune.wiring import OpenWorkspace, up_to_date
 
 work_to_do = 10
 
@@ -39,23 +39,23 @@ def command(
 
     Exits with 0 when nothing is to do and with 10 when something is.
     """
-    desk = Desk.open(file, workspace, rehearsal=flags["rehearsal"])
+    opened = OpenWorkspace.open(file, workspace, rehearsal=flags["rehearsal"])
     plans = []
-    for compiled in options.variants(desk, file, overrides, variant):
-        plan = desk.planner(compiled, options.selected(compiled, options.flags_of(flags))).plan(compiled)
-        estimates = {} if plan.idle else desk.estimates(plan)
+    for compiled in options.variants(opened, file, overrides, variant):
+        plan = opened.planner(compiled, options.selected(compiled, options.flags_of(flags))).plan(compiled)
+        estimates = {} if plan.idle else opened.estimates(plan)
         plans.append((plan, estimates))
     if as_json:
         click.echo(msgspec.json.encode([plan_json(plan, estimates) for plan, estimates in plans]))
     else:
         for plan, estimates in plans:
-            if desk.workspace.rehearsal:
+            if opened.workspace.rehearsal:
                 click.echo("REHEARSAL: compared with rehearsals only; losses and answers there are synthetic")
             click.echo(
-                "\n".join(plan_lines(plan, estimates, spent=desk.ledger.spent_usd(plan.compiled.name)))
+                "\n".join(plan_lines(plan, estimates, spent=opened.ledger.spent_usd(plan.compiled.name)))
             )
     done = all(
-        plan.idle and (up_to_date(plan, desk.latest(plan.compiled)) or flags["only"]) for plan, _ in plans
+        plan.idle and (up_to_date(plan, opened.latest(plan.compiled)) or flags["only"]) for plan, _ in plans
     )
     ctx.exit(0 if done else work_to_do)
 

@@ -20,13 +20,13 @@ from polytune.cli import options
 from polytune.cli._bench import Bench
 from polytune.cli._previewed import Previewed, preview_json, preview_lines, previewed
 from polytune.cli.plan import price_text
-from polytune.cli.run import consent, opened, refuse_blocked, refuse_unready
+from polytune.cli.run import consent, open_workspace, refuse_blocked, refuse_unready
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.selection import Flags, before
 from polytune.errors import UsageError
 from polytune.prompts.coverage import Coverage
 from polytune.steps.generate import Generate
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 fewest, most = 1, 20
 longest_walk = 200_000
@@ -53,10 +53,10 @@ def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: 
     The answers are remembered, so a later run does not pay for them again. Exits with 1 when a row has an
     error.
     """
-    with opened(file, workspace, creating=file.is_file(), rehearse=flags["rehearse"]) as desk:
+    with open_workspace(file, workspace, creating=file.is_file(), rehearse=flags["rehearse"]) as opened:
         shown = [
-            _previewed(desk, file, whole, flags)
-            for whole in options.variants(desk, file, flags["overrides"], flags["variant"])
+            _previewed(opened, file, whole, flags)
+            for whole in options.variants(opened, file, flags["overrides"], flags["variant"])
         ]
     if flags["as_json"]:
         click.echo(msgspec.json.encode([preview_json(each) for each in shown], order="deterministic"))
@@ -65,22 +65,22 @@ def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: 
     ctx.exit(1 if any(each.errors for each in shown) else 0)
 
 
-def _previewed(desk: Desk, file: Path, whole: Compiled, flags: dict[str, Any]) -> Previewed:
+def _previewed(opened: OpenWorkspace, file: Path, whole: Compiled, flags: dict[str, Any]) -> Previewed:
     """One experiment's preview. Raises what its steps raise."""
-    small = _small(desk, file, whole, flags)
+    small = _small(opened, file, whole, flags)
     steps = _path(small)
-    planner = desk.planner(small, options.selected(small, Flags(until=steps[-1].id)))
+    planner = opened.planner(small, options.selected(small, Flags(until=steps[-1].id)))
     plan = planner.plan(small)
     refuse_blocked(plan)
-    refuse_unready(desk, plan)
-    allowed = consent(plan, {} if plan.idle else desk.estimates(plan), desk, flags)
+    refuse_unready(opened, plan)
+    allowed = consent(plan, {} if plan.idle else opened.estimates(plan), opened, flags)
     with TemporaryDirectory(prefix="polytune-preview-") as folder:
-        bench = Bench(desk, small, Path(folder).resolve(), allowed)
+        bench = Bench(opened, small, Path(folder).resolve(), allowed)
         made = asyncio.run(bench.work(steps))
-        return previewed(whole, made, _rest(desk, whole), _covered(desk, whole))
+        return previewed(whole, made, _rest(opened, whole), _covered(opened, whole))
 
 
-def _small(desk: Desk, file: Path, whole: Compiled, flags: dict[str, Any]) -> Compiled:
+def _small(opened: OpenWorkspace, file: Path, whole: Compiled, flags: dict[str, Any]) -> Compiled:
     """The same experiment, asked for a few samples."""
     asking = [step for step in whole.steps if step.kind == asking_kind]
     if not asking:
@@ -90,7 +90,7 @@ def _small(desk: Desk, file: Path, whole: Compiled, flags: dict[str, Any]) -> Co
         changes.append(f"steps.{step.id}.count={min(flags['samples'], step.spec['count'])}")
         if step.spec.get("graders"):
             changes.append(f"steps.{step.id}.shortfall=0.99")
-    return next(each for each in desk.compile(file, changes) if each.name == whole.name)
+    return next(each for each in opened.compile(file, changes) if each.name == whole.name)
 
 
 def _path(compiled: Compiled) -> list[CompiledStep]:
@@ -105,20 +105,20 @@ def _path(compiled: Compiled) -> list[CompiledStep]:
     raise AssertionError("a generate step produces samples")
 
 
-def _covered(desk: Desk, whole: Compiled) -> Coverage | None:
+def _covered(opened: OpenWorkspace, whole: Compiled) -> Coverage | None:
     """What the whole plan covers of its matrix."""
     asking = next(step for step in whole.steps if step.kind == asking_kind)
     if asking.spec["count"] > longest_walk:
         return None
-    generate = desk.step_factory(whole).step(asking)
+    generate = opened.step_factory(whole).step(asking)
     assert isinstance(generate, Generate)
     return generate.planned_coverage()
 
 
-def _rest(desk: Desk, whole: Compiled) -> str:
+def _rest(opened: OpenWorkspace, whole: Compiled) -> str:
     """What the whole run still costs, in words."""
-    plan = desk.planner(whole, options.selected(whole, Flags())).plan(whole)
-    found = desk.estimates(plan)
+    plan = opened.planner(whole, options.selected(whole, Flags())).plan(whole)
+    found = opened.estimates(plan)
     words = []
     for step in whole.steps:
         estimate = found.get(step.id)

@@ -12,7 +12,7 @@ from polytune.cli import options
 from polytune.cli.run import (
     consent,
     open_session,
-    opened,
+    open_workspace,
     refuse_blocked,
     refuse_unready,
     show,
@@ -20,7 +20,7 @@ from polytune.cli.run import (
 from polytune.engine.manifest import Manifest
 from polytune.engine.selection import Flags
 from polytune.errors import Busy, Paused
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 still_waiting = Paused.exit_code
 """What `resume --detach` exits with while a job is on its way, so that a script can come again later."""
@@ -39,29 +39,29 @@ still_waiting = Paused.exit_code
 @click.pass_context
 def command(ctx: click.Context, /, run: str | None, workspace: Path | None, **flags: Any) -> None:
     """Continue the last unfinished run, or the one named by its id or experiment."""
-    with opened(None, workspace, creating=False, rehearse=flags["rehearse"]) as desk:
-        ctx.exit(resumed(desk, run, flags))
+    with open_workspace(None, workspace, creating=False, rehearse=flags["rehearse"]) as opened:
+        ctx.exit(resumed(opened, run, flags))
 
 
-def resumed(desk: Desk, run: str | None, flags: dict[str, Any]) -> int:
+def resumed(opened: OpenWorkspace, run: str | None, flags: dict[str, Any]) -> int:
     """The run goes on to its end; its exit code. Raises Busy when somebody works on it."""
-    row = desk.run_row(run, open_only=True)
-    manifest, compiled = desk.manifest(row), desk.recorded(row)
-    if live := desk.live(row):
+    row = opened.run(run) if run is not None else opened.latest_run(unfinished_only=True)
+    manifest, compiled = opened.manifest(row), opened.recorded(row)
+    if live := opened.live(row):
         raise Busy(f"{row.run_id} is being worked on by {live}")
-    planner = desk.planner(compiled, options.selected(compiled, remaining(manifest)))
+    planner = opened.planner(compiled, options.selected(compiled, remaining(manifest)))
     plan = planner.plan(compiled)
     if manifest.status == "done" and plan.idle:
         # A run killed after its last manifest, before the ledger learnt of its end, is set right here.
-        desk.ledger.record_run(msgspec.structs.replace(row, status="done"))
+        opened.ledger.record_run(msgspec.structs.replace(row, status="done"))
         click.echo(f"{row.run_id} is finished, nothing was run.", err=True)
         return show(manifest, as_json=flags["as_json"])
-    estimates = {} if plan.idle else desk.estimates(plan)
+    estimates = {} if plan.idle else opened.estimates(plan)
     refuse_blocked(plan)
-    refuse_unready(desk, plan)
-    allowed = consent(plan, estimates, desk, flags)
+    refuse_unready(opened, plan)
+    allowed = consent(plan, estimates, opened, flags)
     recorded = {"overrides": manifest.overrides, "chosen": manifest.flags}
-    with open_session(desk, planner, compiled, {**flags, **recorded}, allowed) as session:
+    with open_session(opened, planner, compiled, {**flags, **recorded}, allowed) as session:
         finished = session.resume(plan, manifest)
     code = show(finished, as_json=flags["as_json"])
     return still_waiting if finished.status == "waiting" else code

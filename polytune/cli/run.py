@@ -19,7 +19,7 @@ from polytune.engine.compiled import Compiled
 from polytune.engine.manifest import Manifest
 from polytune.engine.plan import Plan, Planner, State
 from polytune.errors import BudgetExceeded, Paused, UsageError
-from polytune.wiring import Desk, rehearsing, up_to_date
+from polytune.wiring import OpenWorkspace, rehearsing, up_to_date
 
 free_of_asking_usd = 0.0
 interrupted = 130
@@ -44,39 +44,41 @@ paused = Paused.exit_code
 @click.pass_context
 def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: Any) -> None:
     """Run an experiment; what is already done is not done again."""
-    with opened(file, workspace, creating=file.is_file(), rehearse=flags["rehearse"]) as desk:
+    with open_workspace(file, workspace, creating=file.is_file(), rehearse=flags["rehearse"]) as opened:
         codes = [
-            run_variant(desk, compiled, flags)
-            for compiled in options.variants(desk, file, flags["overrides"], flags["variant"])
+            run_variant(opened, compiled, flags)
+            for compiled in options.variants(opened, file, flags["overrides"], flags["variant"])
         ]
     ctx.exit(max(codes))
 
 
 @contextmanager
-def opened(near: Path | None, workspace: Path | None, *, creating: bool, rehearse: bool) -> Iterator[Desk]:
+def open_workspace(
+    near: Path | None, workspace: Path | None, *, creating: bool, rehearse: bool
+) -> Iterator[OpenWorkspace]:
     """The workspace, or its rehearsal part with the stand-ins at work."""
     if not rehearse:
-        yield Desk.open(near, workspace, creating=creating)
+        yield OpenWorkspace.open(near, workspace, creating=creating)
         return
-    with rehearsing(near, workspace, creating=creating) as desk:
+    with rehearsing(near, workspace, creating=creating) as opened:
         click.echo("rehearsal: stand-ins on this machine; losses, answers and prices are synthetic", err=True)
-        yield desk
+        yield opened
 
 
-def run_variant(desk: Desk, compiled: Compiled, flags: dict[str, Any]) -> int:
+def run_variant(opened: OpenWorkspace, compiled: Compiled, flags: dict[str, Any]) -> int:
     """Runs one experiment and shows its outcome; the exit code is returned."""
-    planner = desk.planner(compiled, options.selected(compiled, options.flags_of(flags)))
+    planner = opened.planner(compiled, options.selected(compiled, options.flags_of(flags)))
     plan = planner.plan(compiled)
-    latest = desk.latest(compiled)
+    latest = opened.latest(compiled)
     if latest is not None and up_to_date(plan, latest):
         click.echo(f"{compiled.name}: everything is up to date, nothing was run.", err=True)
         return show(latest, as_json=flags["as_json"])
-    estimates = {} if plan.idle else desk.estimates(plan)
+    estimates = {} if plan.idle else opened.estimates(plan)
     refuse_blocked(plan)
-    refuse_unready(desk, plan)
-    allowed = consent(plan, estimates, desk, flags)
+    refuse_unready(opened, plan)
+    allowed = consent(plan, estimates, opened, flags)
     chosen = options.flags_of(flags)
-    with open_session(desk, planner, compiled, {**flags, "chosen": chosen}, allowed) as session:
+    with open_session(opened, planner, compiled, {**flags, "chosen": chosen}, allowed) as session:
         manifest = session.start(plan, estimates)
     return show(manifest, as_json=flags["as_json"])
 
@@ -91,9 +93,9 @@ def refuse_blocked(plan: Plan) -> None:
         raise UsageError("\n".join(lines) + "\nNothing was run." + before)
 
 
-def refuse_unready(desk: Desk, plan: Plan) -> None:
+def refuse_unready(opened: OpenWorkspace, plan: Plan) -> None:
     """Raises UsageError when the outside world lacks what a step would need: asked before it starts."""
-    factory = desk.step_factory(plan.compiled)
+    factory = opened.step_factory(plan.compiled)
     works = [step.step for step in plan.steps if step.state in (State.RUN, State.MAYBE)]
     found = {str(factory.unready(step)): step.id for step in reversed(works)}
     found.pop("", None)
@@ -106,14 +108,16 @@ def _last_runnable(plan: Plan) -> str:
     return [step.step.id for step in plan.steps if step.state in (State.RUN, State.MAYBE)][-1]
 
 
-def consent(plan: Plan, estimates: dict[str, Any], desk: Desk, flags: dict[str, Any]) -> float | None:
+def consent(
+    plan: Plan, estimates: dict[str, Any], opened: OpenWorkspace, flags: dict[str, Any]
+) -> float | None:
     """What the run may spend; None is no limit. Asks on a terminal when it may cost something.
 
     Raises BudgetExceeded when even the low estimate is above what is allowed.
     """
     low = sum(e.usd_low or 0.0 for e in estimates.values())
     high = sum(e.usd_high or 0.0 for e in estimates.values())
-    allowed = _allowed(plan, desk, flags)
+    allowed = _allowed(plan, opened, flags)
     if allowed is not None and low > allowed:
         raise BudgetExceeded(
             f"{plan.compiled.name}: this run would cost at least ${low:.2f}, and ${allowed:.2f} is allowed."
@@ -123,7 +127,7 @@ def consent(plan: Plan, estimates: dict[str, Any], desk: Desk, flags: dict[str, 
         return allowed
     agree(plan, estimates, allowed, flags)
     if high > free_of_asking_usd and not flags["yes"]:
-        spent = desk.ledger.spent_usd(plan.compiled.name)
+        spent = opened.ledger.spent_usd(plan.compiled.name)
         click.echo("\n".join(plan_lines(plan, estimates, spent)), err=True)
         if not sys.stdin.isatty():
             raise UsageError(f"this run may cost up to ${high:.2f}: add --yes to agree without a terminal")
@@ -148,25 +152,25 @@ def agree(plan: Plan, estimates: dict[str, Any], allowed: float | None, flags: d
         click.confirm(f"{what}. Agree?", abort=True, err=True)
 
 
-def _allowed(plan: Plan, desk: Desk, flags: dict[str, Any]) -> float | None:
+def _allowed(plan: Plan, opened: OpenWorkspace, flags: dict[str, Any]) -> float | None:
     limits = [flags["max_usd"]] if flags["max_usd"] is not None else []
     if plan.compiled.budget.usd is not None:
-        limits.append(max(0.0, plan.compiled.budget.usd - desk.ledger.spent_usd(plan.compiled.name)))
+        limits.append(max(0.0, plan.compiled.budget.usd - opened.ledger.spent_usd(plan.compiled.name)))
     return min(limits, default=None)
 
 
 @contextmanager
 def open_session(
-    desk: Desk, planner: Planner, compiled: Compiled, flags: dict[str, Any], max_usd: float | None
+    opened: OpenWorkspace, planner: Planner, compiled: Compiled, flags: dict[str, Any], max_usd: float | None
 ) -> Iterator[parts.session.Session]:
     """A session whose events are shown on the terminal, which is left tidy afterwards."""
-    display = display_for(flags["log_format"] or desk.settings.log_format)
+    display = display_for(flags["log_format"] or opened.settings.log_format)
     try:
         yield parts.session.Session(
-            workspace=desk.workspace,
+            workspace=opened.workspace,
             planner=planner,
-            make_step=desk.step_factory(compiled).step,
-            settings=desk.settings,
+            make_step=opened.step_factory(compiled).step,
+            settings=opened.settings,
             listeners=[display],
             max_usd=max_usd,
             overrides=flags["overrides"],

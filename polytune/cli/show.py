@@ -13,7 +13,7 @@ from polytune.cli.outcome import evaluation_lines, outcome_lines
 from polytune.engine.artifacts import leaves
 from polytune.engine.manifest import Manifest, StepReport
 from polytune.errors import UsageError, did_you_mean
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 shown_files = 12
 
@@ -26,8 +26,8 @@ shown_files = 12
 @options.as_json
 def command(run: str, step: str | None, workspace: Path | None, rehearsal: bool, as_json: bool) -> None:
     """Show a RUN (an id or an experiment), or one of its STEPs."""
-    desk = Desk.open(None, workspace, rehearsal=rehearsal)
-    manifest = desk.manifest(desk.run_row(run))
+    opened = OpenWorkspace.open(None, workspace, rehearsal=rehearsal)
+    manifest = opened.manifest(opened.run(run))
     if step is not None and step not in manifest.steps:
         raise UsageError(f"{manifest.run_id}: no step '{step}'.{did_you_mean(step, list(manifest.order))}")
     if as_json:

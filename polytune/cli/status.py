@@ -13,7 +13,7 @@ from polytune.cli.ls import status_of
 from polytune.cli.outcome import rehearsal_mark
 from polytune.engine.jobbook import JobBook
 from polytune.engine.manifest import StepStatus
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 
 @click.command("status")
@@ -23,20 +23,20 @@ from polytune.wiring import Desk
 @options.as_json
 def command(run: str | None, workspace: Path | None, rehearsal: bool, as_json: bool) -> None:
     """Show how a RUN (an id, an experiment, or the latest) stands."""
-    desk = Desk.open(None, workspace, rehearsal=rehearsal)
-    row = desk.run_row(run)
-    manifest = desk.manifest(row)
+    opened = OpenWorkspace.open(None, workspace, rehearsal=rehearsal)
+    row = opened.run(run) if run is not None else opened.latest_run()
+    manifest = opened.manifest(row)
     steps = {name: str(manifest.steps[name].status) for name in manifest.order}
     jobs = [
         job
-        for job in JobBook(desk.ledger).open_jobs()
+        for job in JobBook(opened.ledger).open_jobs()
         if job.step.startswith(f"{row.experiment}/{row.run_id} ")
     ]
     found: dict[str, Any] = {
         "run_id": row.run_id,
         "experiment": row.experiment,
-        "status": status_of(desk, row),
-        "worked_on_by": desk.live(row),
+        "status": status_of(opened, row),
+        "worked_on_by": opened.live(row),
         "steps": steps,
         "jobs": [{"token": job.token, "step": job.step.split()[-1], "handle": job.handle} for job in jobs],
     }

@@ -12,7 +12,7 @@ from polytune.cli import options
 from polytune.engine.artifacts import leaves
 from polytune.engine.plan import PlannedStep
 from polytune.engine.selection import Selection, select
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 
 @click.command("why")
@@ -32,10 +32,10 @@ def command(
     **flags: bool,
 ) -> None:
     """Explain one step: its key, and what changed since the nearest earlier one."""
-    desk = Desk.open(file, workspace, rehearsal=flags["rehearsal"])
-    for compiled in options.variants(desk, file, overrides, variant):
+    opened = OpenWorkspace.open(file, workspace, rehearsal=flags["rehearsal"])
+    for compiled in options.variants(opened, file, overrides, variant):
         select(compiled, only=step)
-        planned = desk.planner(compiled, Selection()).plan(compiled).step(step)
+        planned = opened.planner(compiled, Selection()).plan(compiled).step(step)
         if flags["as_json"]:
             click.echo(msgspec.json.encode(_as_json(planned)))
         else:

@@ -19,7 +19,7 @@ from polytune.engine.manifest import Manifest, StepStatus
 from polytune.engine.plan import Plan, State
 from polytune.engine.selection import Selection, select
 from polytune.engine.session import Session
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 from tests.engine import engine_kinds
 from tests.engine.engine_kinds import asked_name, children_name, effects_name
 
@@ -98,26 +98,26 @@ class Bench:
 
     # in this process
 
-    def desk(self) -> Desk:
+    def opened(self) -> OpenWorkspace:
         """The open workspace."""
-        return Desk.open(self.root / "x.yaml", self.root, creating=True)
+        return OpenWorkspace.open(self.root / "x.yaml", self.root, creating=True)
 
     def plan(self, path: Path, **flags: str | Sequence[str]) -> Plan:
         """The plan of the only variant."""
-        desk = self.desk()
-        (compiled,) = desk.compile(path, ())
-        plan = desk.planner(compiled, _selection(compiled, flags)).plan(compiled)
-        desk.ledger.close()
+        opened = self.opened()
+        (compiled,) = opened.compile(path, ())
+        plan = opened.planner(compiled, _selection(compiled, flags)).plan(compiled)
+        opened.ledger.close()
         return plan
 
     def run(self, path: Path, **flags: str | Sequence[str]) -> Manifest:
         """A finished run of the only variant."""
-        desk = self.desk()
-        (compiled,) = desk.compile(path, ())
-        planner = desk.planner(compiled, _selection(compiled, flags))
-        session = Session(desk.workspace, planner, desk.step_factory(compiled).step, desk.settings, [])
+        opened = self.opened()
+        (compiled,) = opened.compile(path, ())
+        planner = opened.planner(compiled, _selection(compiled, flags))
+        session = Session(opened.workspace, planner, opened.step_factory(compiled).step, opened.settings, [])
         manifest = session.start(planner.plan(compiled), {})
-        desk.ledger.close()
+        opened.ledger.close()
         return manifest
 
     # as the program

@@ -136,13 +136,13 @@ def test_the_nearest_record_is_the_one_that_differs_least(bench: Bench) -> None:
 def test_a_file_that_is_gone_blocks_its_step(bench: Bench) -> None:
     """A recorded experiment whose file is gone cannot run there, nor what follows."""
     path = bench.experiment("x", chain())
-    desk = bench.desk()
-    (compiled,) = desk.compile(path, ())
+    opened = bench.opened()
+    (compiled,) = opened.compile(path, ())
     (bench.root / "a.txt").unlink()
 
-    plan = desk.planner(compiled, select(compiled)).plan(compiled)
+    plan = opened.planner(compiled, select(compiled)).plan(compiled)
 
-    desk.ledger.close()
+    opened.ledger.close()
     assert states(plan) == {"a": "blocked", "t": "blocked", "u": "blocked", "b": "run"}
     assert why(plan, "a") == ("a.txt: no such file, though a.path names it",)
     assert why(plan, "t") == ("waits for a",)
@@ -190,12 +190,12 @@ def test_a_job_on_its_way_is_attached_to(bench: Bench) -> None:
     path = bench.experiment("x", {"f": {"uses": "far"}})
     record = bench.plan(path).step("f").record
     assert record is not None
-    desk = bench.desk()
+    opened = bench.opened()
     job = JobRow(
         token="t-1", key=record.key, attempt=1, state=JobState.SUBMITTED, step="x/1 f", request={}, handle="1"
     )
-    JobBook(desk.ledger).record(job)
-    desk.ledger.close()
+    JobBook(opened.ledger).record(job)
+    opened.ledger.close()
 
     plan = bench.plan(path)
 

@@ -28,9 +28,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def compiled(bench: Bench, *overrides: str) -> Compiled:
     """The experiment, from memory where that is allowed."""
-    desk = bench.desk()
-    (found,) = desk.compile(bench.root / "x.yaml", overrides)
-    desk.ledger.close()
+    opened = bench.opened()
+    (found,) = opened.compile(bench.root / "x.yaml", overrides)
+    opened.ledger.close()
     return found
 
 

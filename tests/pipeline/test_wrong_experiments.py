@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from polytune.errors import SpecError
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 gallery = Path(__file__).with_name("wrong_experiments.yaml")
 good, *entries = yaml.safe_load_all(gallery.read_text(encoding="utf-8"))
@@ -26,9 +26,9 @@ def problems_in(folder: Path, entry: dict[str, Any]) -> list[str]:
         text = text.replace(old, new)
     (folder / "main.yaml").write_text(text, encoding="utf-8")
     with contextlib.chdir(folder):
-        desk = Desk.open(Path("main.yaml"), folder)
+        opened = OpenWorkspace.open(Path("main.yaml"), folder)
         try:
-            desk.compile(Path("main.yaml"), entry.get("set", ()))
+            opened.compile(Path("main.yaml"), entry.get("set", ()))
         except SpecError as error:
             return [str(problem).replace(str(folder), "HERE") for problem in error.problems]
     return []

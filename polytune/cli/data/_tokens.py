@@ -13,7 +13,7 @@ from polytune.data import tokens
 from polytune.data.reading import Row, read_rows
 from polytune.errors import PolytuneError
 from polytune.platforms.management import MANAGEMENTS
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 counted_rows = 48
 """Rows whose texts the platform counts; the rest of the file is estimated in proportion."""
@@ -33,11 +33,11 @@ def counter_for(entry: BaseModelEntry | None, file: Path, *, offline: bool) -> t
     here = tokens.counter_for(entry)
     if offline or entry is None or here.exact:
         return here
-    desk = Desk.open(None, None)
+    opened = OpenWorkspace.open(None, None)
     for name in entry.platforms:
         if name not in MANAGEMENTS.names():
             continue
-        (platform,) = PlatformChoice(name).managements(desk)
+        (platform,) = PlatformChoice(name).managements(opened)
         try:
             if (exact := platform.token_counter(entry)) is not None:
                 return tokens.CalibratedTokens(exact, _texts(file))

@@ -41,13 +41,13 @@ def command(
     polytune's own jobs are known by the end of their names, and by the ledger. A platform that cannot be
     asked is named on standard error; the exit code is 1 if it was set up here.
     """
-    desk = choice.desk()
+    opened = choice.opened()
     if ledger_only:
         if everything or choice.region or choice.platform:
             raise UsageError("--ledger asks no platform; it goes with none of --all, --platform, --region")
-        _ledger(JobBook(desk.ledger).all_jobs(), _checked(status, [*map(str, JobState)]), as_json)
+        _ledger(JobBook(opened.ledger).all_jobs(), _checked(status, [*map(str, JobState)]), as_json)
         return
-    asked = choice.managements(desk)
+    asked = choice.managements(opened)
     wanted = _checked(status, list(dict.fromkeys(each for one in asked for each in one.statuses)))
     listed, failed = _listed(asked)
     found = [each for each in listed if wanted in ("", each.status.lower())]

@@ -20,7 +20,7 @@ from polytune.engine.manifest import Manifest
 from polytune.errors import UsageError
 from polytune.platforms.interface import Inference, Platform
 from polytune.platforms.management import InvokerClient, Management, ModelClient, find_among
-from polytune.wiring import Desk
+from polytune.wiring import OpenWorkspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,13 +68,13 @@ class RunModel:
 class Asking:
     """How models are looked up and asked."""
 
-    desk: Desk
+    opened: OpenWorkspace
     platforms: Sequence[Management]
     inference: Inference
 
     def model(self, name: str) -> Asked:
         """The model of that name. Raises UsageError when there is none, or when it cannot be asked yet."""
-        found = None if self._names_no_run(name) else run_model(self.desk, name)
+        found = None if self._names_no_run(name) else run_model(self.opened, name)
         if found is None:
             asked = owners(self.platforms, name)
             return Asked(name, find_among(asked, lambda each: each.client(name, self.inference))[1])
@@ -93,22 +93,19 @@ class Asking:
         return InvokerClient(found.platform, found.artifact, self.inference)
 
 
-def run_model(desk: Desk, name: str) -> RunModel | None:
+def run_model(opened: OpenWorkspace, name: str) -> RunModel | None:
     """What the run of that id, or the latest of that experiment, made; None when no run has the name.
 
-    Raises UsageError when the run has made no model yet.
+    Raises UsageError when the run has made no model yet, or when several runs begin with the name.
     """
-    rows = desk.ledger.runs()
-    known = [row for row in rows if name in (row.run_id, row.experiment)]
-    known = known or [row for row in rows if len(name) > 3 and row.run_id.startswith(name)]
-    if not known:
+    row = opened.find_run(name)
+    if row is None:
         return None
-    row = known[0]
-    manifest, compiled = desk.manifest(row), desk.recorded(row)
+    manifest, compiled = opened.manifest(row), opened.recorded(row)
     for step in reversed(compiled.steps):
         artifact = _made(manifest, step)
         if artifact is not None:
-            made: Any = desk.step_factory(compiled).step(step)
+            made: Any = opened.step_factory(compiled).step(step)
             return RunModel(row, manifest, artifact, made.platform)
     raise UsageError(
         f"run {row.run_id} of {row.experiment} has made no model: `polytune status {row.run_id}`"

@@ -84,8 +84,8 @@ def command(
 
     Both are named as in `polytune model test`. Exits with 1 when an answer is missing.
     """
-    desk = choice.desk()
-    asking = Asking(desk, choice.managements(desk), inference_of(said))
+    opened = choice.opened()
+    asking = Asking(opened, choice.managements(opened), inference_of(said))
     rows = read_prompts(prompts)
     pair = (asking.model(base), asking.model(custom))
     trained_with = next((asked.system for asked in reversed(pair) if asked.system), "")

@@ -41,9 +41,9 @@ def command(
     capabilities come from the base model's catalogue entry.
     """
     chosen = _options(kind, said["chosen"])
-    desk = choice.desk()
-    asked = choice.managements(desk)
-    found = None if any(each.owns(model) for each in asked) else run_model(desk, model)
+    opened = choice.opened()
+    asked = choice.managements(opened)
+    found = None if any(each.owns(model) for each in asked) else run_model(opened, model)
     if found:
         config = _of_run(found)
     else:

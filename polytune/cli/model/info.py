@@ -34,12 +34,12 @@ def command(
 
     Every fact is dated and says where it was read; a fact that nobody states is unknown.
     """
-    desk = choice.desk()
+    opened = choice.opened()
     entry = find_base_model(name, Path.cwd())
-    prices = msgspec.to_builtins(prices_of(entry, desk.settings)) if entry.prices else {}
+    prices = msgspec.to_builtins(prices_of(entry, opened.settings)) if entry.prices else {}
     looked_up: dict[str, float] = {}
     if live_prices:
-        for each in choice.managements(desk):
+        for each in choice.managements(opened):
             looked_up |= each.live_prices(entry)
         if not looked_up:
             click.echo("the price list could not be asked, or does not have this model", err=True)

@@ -36,8 +36,8 @@ def command(
     MODEL is a base model (nova-lite, or its id), an ARN, the name of a deployment or model, a run's id or an
     experiment, whose custom model is then asked.
     """
-    desk = choice.desk()
-    asking = Asking(desk, choice.managements(desk), inference_of(drawn))
+    opened = choice.opened()
+    asking = Asking(opened, choice.managements(opened), inference_of(drawn))
     asked = asking.model(model)
     text = sys.stdin.read() if prompt == "-" else prompt
     question = Question(system=asked.system if system is None else system, prompt=text)
