@@ -16,7 +16,7 @@ import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, EntryPoints, distributions
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +25,9 @@ from typing import Generic, TypeVar
 from polytune.errors import UsageError, did_you_mean
 
 T = TypeVar("T")
+
+contracts = ("interface", "management")
+"""Files of a family's folder that say what its members are, and are no members."""
 
 
 class UnknownMember(UsageError):
@@ -54,8 +57,6 @@ class Family(Generic[T]):
     two families can share a folder. '' for the family's name in the singular; a member may then be a file."""
     group: str = ""
     """The last part of the entry-point group where it is not the folder's name."""
-    besides: tuple[str, ...] = ()
-    """Files of the folder that are no members, like `interface`."""
 
     def unknown(self, name: str) -> str:
         """What is wrong with a name that no member has; '' for a known one."""
@@ -70,22 +71,21 @@ class Family(Generic[T]):
 
     def names(self) -> list[str]:
         """Every member's name, sorted; imports none of them."""
-        package = importlib.import_module(f"polytune.{self.name}")
-        modules = (m.name for m in pkgutil.iter_modules(package.__path__))
-        built_in = {m for m in modules if m not in ("interface", *self.besides) and not m.startswith("_")}
+        built_in = set(_modules(self.name))
         if self.file:
+            package = importlib.import_module(f"polytune.{self.name}")
             folders = [Path(folder) for folder in package.__path__]
             built_in = {m for m in built_in if any((f / m / f"{self.file}.py").is_file() for f in folders)}
         if self.dashes:
             built_in = {name.replace("_", "-") for name in built_in}
-        return sorted(built_in | self._third_party().keys())
+        return sorted(built_in | _third_party(self.group or self.name).keys())
 
     def load(self, name: str) -> type[T]:
         """The class of the member called `name`.
 
         Raises UnknownMember, with the nearest name, when there is none.
         """
-        third_party = self._third_party()
+        third_party = _third_party(self.group or self.name)
         if name in third_party:
             return self._checked(third_party[name].load(), name)
         if name not in self.names():
@@ -110,11 +110,6 @@ class Family(Generic[T]):
         retired: Mapping[str, str] = getattr(package, "RETIRED", {})
         return UnknownMember(self.noun, name, self.names(), retired.get(name, ""))
 
-    def _third_party(self) -> dict[str, EntryPoint]:
-        installed = _entry_points(tuple(sys.path))
-        group = f"polytune.{self.group or self.name}"
-        return {point.name: point for point in installed.select(group=group)}
-
     def _only_subclass(self, module: ModuleType) -> type[T]:
         found = [
             value
@@ -134,15 +129,18 @@ class Family(Generic[T]):
         raise TypeError(f"entry point {name} of polytune.{self.name} is no {self.noun}")
 
 
-@cache
-def _entry_points(path: tuple[str, ...]) -> EntryPoints:
-    """Every entry point installed on the search path; reading them takes tens of milliseconds, so once."""
-    return EntryPoints(point for points in distributions() for point in points.entry_points)
-
-
 @dataclass(frozen=True)
 class Catalogue(Generic[T]):
-    """A family whose members are facts, not behaviour: each file holds one instance."""
+    """A family whose members are facts, not behaviour: frozen values of one type, found by name.
+
+    A file holds one entry, named after the file, or a table of near-identical ones, by their names:
+
+        tiny_llama.py   TINY_LLAMA = BaseModelEntry(...)                       ->  tiny-llama
+        llama.py        LLAMA = {"llama-3-1-8b": BaseModelEntry(...), ...}     ->  llama-3-1-8b, ...
+
+    Only a table knows its names, so asking for names imports every file once: they hold facts and import
+    nothing heavy. An entry point's name is an entry's name, and its value the entry.
+    """
 
     name: str
     noun: str
@@ -150,25 +148,74 @@ class Catalogue(Generic[T]):
 
     def unknown(self, name: str) -> str:
         """What is wrong with a name that no entry has; '' for a known one."""
-        return self._family().unknown(name)
+        names = self.names()
+        return "" if name in names else str(UnknownMember(self.noun, name, names))
 
     def checked(self, name: str) -> str:
         """The name itself, for a field that takes one. Raises ValueError for an unknown one."""
-        return self._family().checked(name)
+        if unknown := self.unknown(name):
+            raise ValueError(unknown)
+        return name
 
     def names(self) -> list[str]:
         """Every entry's name, written with dashes, sorted."""
-        return self._family().names()
+        return sorted(self._built_in.keys() | _third_party(self.name).keys())
 
     def get(self, name: str) -> T:
         """The entry called `name`. Raises UnknownMember, with the nearest name, when there is none."""
-        if name not in self.names():
+        if point := _third_party(self.name).get(name):
+            entry = point.load()
+            if not isinstance(entry, self.interface):
+                raise TypeError(f"entry point {name} of polytune.{self.name} is no {self.noun}")
+            return entry
+        if name not in self._built_in:
             raise UnknownMember(self.noun, name, self.names())
-        module = self._family().module(name)
-        found = [value for value in vars(module).values() if type(value) is self.interface]
+        return self._built_in[name]
+
+    @cached_property
+    def _built_in(self) -> Mapping[str, T]:
+        """Every entry by name. Raises TypeError for a file that holds none, and for a name stated twice."""
+        found: dict[str, T] = {}
+        for stem in _modules(self.name):
+            entries = self._entries(importlib.import_module(f"polytune.{self.name}.{stem}"))
+            if twice := found.keys() & entries.keys():
+                raise TypeError(f"polytune.{self.name}.{stem}: {', '.join(twice)} is in another file too")
+            found |= entries
+        return found
+
+    def _entries(self, module: ModuleType) -> Mapping[str, T]:
+        stem = module.__name__.rpartition(".")[2]
+        found: list[Mapping[str, T]] = []
+        for value in vars(module).values():
+            if isinstance(value, self.interface):
+                found.append({stem.replace("_", "-"): value})
+            elif (
+                isinstance(value, Mapping)
+                and value
+                and all(isinstance(v, self.interface) for v in value.values())
+            ):
+                found.append(value)
         if len(found) != 1:
-            raise TypeError(f"{module.__name__} must hold exactly one {self.interface.__name__}")
+            raise TypeError(
+                f"{module.__name__} must hold exactly one {self.interface.__name__}, or one table"
+            )
         return found[0]
 
-    def _family(self) -> Family[T]:
-        return Family(self.name, self.noun, self.interface, dashes=True)
+
+def _modules(family: str) -> list[str]:
+    """The files and folders of a family that are its members, by name."""
+    package = importlib.import_module(f"polytune.{family}")
+    names = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return [name for name in names if name not in contracts and not name.startswith("_")]
+
+
+def _third_party(family: str) -> dict[str, EntryPoint]:
+    """What other packages add to a family, by name."""
+    installed = _entry_points(tuple(sys.path))
+    return {point.name: point for point in installed.select(group=f"polytune.{family}")}
+
+
+@cache
+def _entry_points(path: tuple[str, ...]) -> EntryPoints:
+    """Every entry point installed on the search path; reading them takes tens of milliseconds, so once."""
+    return EntryPoints(point for points in distributions() for point in points.entry_points)

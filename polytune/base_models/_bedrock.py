@@ -15,6 +15,11 @@ teacher_table = f"{guide}/prequisites-model-distillation.html"
 on_demand = f"{guide}/deploy-custom-model-on-demand.html"
 provisioned = f"{guide}/prov-thru-supported.html"
 lifecycle = f"{guide}/model-lifecycle-legacy.html, as repeated in the review of awslabs/startups pull 304"
+nova_lifecycle_source = Source(
+    "api-evangelist/amazon-nova, lifecycle/amazon-nova-lifecycle.yml (repeats the lifecycle page)",
+    "2026-09-01",
+    ("end_of_life",),
+)
 converse_features = f"{guide}/conversation-inference-supported-models-features.html"
 litellm = "litellm 1.109.1 (PyPI), model_prices_and_context_window_backup.json"
 model_shapes = "botocore 1.43.11, service model bedrock 2023-04-20"

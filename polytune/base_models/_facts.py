@@ -51,11 +51,6 @@ class Hyperparameter(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     """The words it may be, for what is no number."""
 
-    @property
-    def accepts_auto(self) -> bool:
-        """Whether the API chooses a value when asked to."""
-        return bool(self.auto)
-
     def holds(self, value: Number | str) -> bool:
         """Whether the API takes the value."""
         if isinstance(value, str):
@@ -243,7 +238,7 @@ class BaseModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Everything polytune knows of one base model."""
 
     name: str
-    """The name in YAML: the file's name, with dashes."""
+    """The name in YAML: its file's with dashes, or its key in the table that it is a row of."""
     title: str
     """What tables call it."""
     platforms: Mapping[str, Offering]

@@ -1,7 +1,8 @@
 """What a base model is to polytune: dated, sourced facts, and nothing that acts.
 
-Add one by writing one file here that holds one `BaseModelEntry`; its name is the file's name, written
-with dashes. A fact that nobody stated is None, never a guess; `sources` says where each fact was read.
+Add one by writing one file here that holds one `BaseModelEntry`, whose name is the file's name, written
+with dashes; or add a row to the table of its near-identical relatives (`llama.py`). A fact that nobody
+stated is None, never a guess; `sources` says where each fact was read.
 
     nova-lite                                                          its name
     amazon.nova-lite-v1:0:300k, us.amazon.nova-lite-v1:0               any of its ids

@@ -25,9 +25,9 @@ NOVA_2_LITE = BaseModelEntry(
             inference_id="us.amazon.nova-2-lite-v1:0",
             profile_id="us.amazon.nova-2-lite-v1:0",
             other_ids=("amazon.nova-2-lite-v1:0", "global.amazon.nova-2-lite-v1:0"),
-            regions=("us-east-1",),
+            regions=_nova.regions,
             file_names=_bedrock.file_names,
-            deployments=("on_demand", "provisioned"),
+            deployments=_nova.routes,
             price_family="Nova2.0Lite",
         ),
     },
@@ -36,7 +36,7 @@ NOVA_2_LITE = BaseModelEntry(
         **_bedrock.no_continued_pre_training,
         "distillation": "AWS lists no teacher for it. Distill into nova-micro, nova-lite or nova-pro",
     },
-    formats=("bedrock-conversation-2024",),
+    formats=_nova.conversation,
     other_formats={"reinforcement_fine_tuning": ("bedrock-rft",)},
     blocks=("image", "video", "reasoningContent", "tools"),
     media=(
@@ -75,7 +75,7 @@ NOVA_2_LITE = BaseModelEntry(
             chars_per_token=4.0,
         )
     },
-    hyperparameters=_nova.hyperparameters(),
+    hyperparameters=_nova.hyperparameters,
     reinforcement={
         "epochs": count("epochCount", 1, 50, 1),
         "batch_size": count("batchSize", 16, 512, 128),
@@ -112,7 +112,7 @@ NOVA_2_LITE = BaseModelEntry(
         provisioned_usd_per_hour_one_month=55.00,
     ),
     sources=(
-        *_nova.training_sources(),
+        *_nova.training_sources,
         Source(
             f"{_bedrock.guide}/nova-2-sft-data-prep.html",
             _nova.read,
@@ -128,7 +128,7 @@ NOVA_2_LITE = BaseModelEntry(
         Source(f"{_bedrock.model_shapes}: RFTHyperParameters", _nova.read, ("reinforcement",)),
         Source("aws/nova-forge-sdk @a4d5b3d, rft_lora.json: defaults", "2026-05-14", ("reinforcement",)),
         Source(_bedrock.teacher_table + ": not listed", _nova.read, ("teachers", "refused")),
-        Source("inference profiles as used by a project with real jobs", "2026-08", ("inference_id",)),
+        _nova.profile_source,
         Source(_nova.price_list, "2026-08-02", ("prices",)),
     ),
 )

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
-from polytune.data.lines import LineBlock, blocks
+from polytune.data.lines import LineBlock
 from polytune.errors import DataError
-
-T = TypeVar("T")
 
 Value = str | int | float | bool
 
@@ -59,27 +55,54 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     request: str
     """The digest of the request that was answered."""
     draw: int = 0
-    """Which answer to that request this is, from 0."""
+    """Which answer to that request this is, counted from 0."""
     answer: str
     usage: SampleUsage = SampleUsage()
     price_usd: float | None = 0.0
     """What the answer cost; None when no price is known."""
 
 
+class SampledFollowUp(FollowUp, frozen=True, kw_only=True):
+    """A follow-up with the request behind its answer, tokens and price."""
+
+    request: str
+    """The digest of the request that was answered."""
+    draw: int = 0
+    usage: SampleUsage = SampleUsage()
+    price_usd: float | None = 0.0
+
+
+class Derivation(msgspec.Struct, frozen=True, kw_only=True):
+    """How a derived prompt was made: it is the answer to a request of its own."""
+
+    how: str
+    """`paraphrase` or `evolve`."""
+    request: str
+    draw: int = 0
+    answer: str
+    """The raw answer: the prompt, perhaps with text around it."""
+    usage: SampleUsage = SampleUsage()
+    price_usd: float | None = 0.0
+
+
+class LinkedSample(Sample, frozen=True, kw_only=True):
+    """A sample with its links; a line of `samples.jsonl` has only those that it needs."""
+
+    seed: str | msgspec.UnsetType = msgspec.UNSET
+    """The seed that it was generated from: samples of one seed belong on one side of a split."""
+    parent: str | msgspec.UnsetType = msgspec.UNSET
+    """The id of the sample that its prompt was derived from."""
+    derivation: Derivation | msgspec.UnsetType = msgspec.UNSET
+    follow_ups: tuple[SampledFollowUp, ...] | msgspec.UnsetType = msgspec.UNSET
+    """What came between its prompt and its last answer."""
+
+
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Sample)
 
 
 def encode_sample(sample: Sample) -> bytes:
     """The sample's line, without a newline."""
     return _encoder.encode(sample)
-
-
-def read_samples(path: Path) -> Iterator[Sample]:
-    """Every sample of a file, in order. Raises DataError at the first line that is none."""
-    for block in blocks(path):
-        for number, line in enumerate(block.lines, block.first):
-            yield _decoded(_decoder, line, path, number)
 
 
 class SampleRow(msgspec.Struct, frozen=True, gc=False):
@@ -106,15 +129,11 @@ def rows_of(block: LineBlock, path: Path) -> list[SampleRow]:
         return _row_decoder.decode_lines(block.raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         for number, line in enumerate(block.lines, block.first):
-            _decoded(_row_decoder, line, path, number)
+            try:
+                _row_decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+                raise _no_sample(path, number, wrong) from wrong
         raise _no_sample(path, block.first, error) from error
-
-
-def _decoded(decoder: msgspec.json.Decoder[T], line: bytes, path: Path, number: int) -> T:
-    try:
-        return decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _no_sample(path, number, error) from error
 
 
 def _no_sample(path: Path, number: int, error: Exception) -> DataError:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from polytune.base_models.interface import BaseModelEntry
 from polytune.errors import DataError
-from polytune.lazy import part
 
 fewest_to_calibrate = 8
 tokenizer_file = "tokenizer.json"
@@ -121,6 +120,31 @@ class CalibratedTokens(TokenCounter):
         return [math.ceil(self.scale * self._estimate.amount(text)) for text in texts]
 
 
+class LocalTokens(TokenCounter):
+    """The tokenizer of a model on this machine."""
+
+    exact = True
+    error = ""
+
+    def __init__(self, path: Path) -> None:
+        """Raises DataError when the file is no tokenizer, ModuleNotFoundError without `tokenizers`."""
+        # Imported here: the package belongs to the local extra.
+        from tokenizers import Tokenizer  # noqa: PLC0415
+
+        try:
+            self._tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:
+            raise DataError(
+                f"{path}: not a tokenizer: {error}. Give a Hugging Face tokenizer.json."
+            ) from error
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [len(each.ids) for each in encoded]
+
+
 def counter_for(entry: BaseModelEntry | None) -> TokenCounter:
     """The best counter on this machine for a base model; the estimate when the model is open or remote.
 
@@ -139,8 +163,6 @@ def tokenizer_at(path: Path) -> TokenCounter:
     Raises DataError when the file is no tokenizer.
     """
     try:
-        reading = part("data.localtokens")
+        return LocalTokens(path)
     except ModuleNotFoundError:
         return EstimatedTokens()
-    counter: TokenCounter = reading.LocalTokens(path)
-    return counter

@@ -1,28 +1,31 @@
-"""The blocks of a file, each through one function; those of large files by worker processes.
+"""Applies a function to each block of a file; for large files in a pool of worker processes.
 
     file --spans--> worker --results--.
          `-spans--> worker --results--+--> the caller, in file order
 
-A worker is told where to read and reads for itself. Each is given a few spans at a time, so memory does
+A worker is told where to read and reads for itself. Only a few spans are out at a time, so memory does
 not grow with the file. The results are the same with any number of workers, and with none; values of
-`hash` in them differ from crew to crew and agree within one.
+`hash` in them differ from run to run and agree within one.
 """
 
 from __future__ import annotations
 
+import gc
 import os
-import pickle
 import secrets
-import subprocess
-import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeVar, cast
+from typing import Protocol, Self, TypeVar
 
-from polytune.data.lines import LineBlock, Span, blocks, spans
+from polytune.data.lines import LineBlock, Span, block_at, blocks, spans
 from polytune.errors import DataError, StepFailed
 
 Result = TypeVar("Result")
@@ -31,140 +34,126 @@ Result_co = TypeVar("Result_co", covariant=True)
 fewest_bytes = 64 << 20
 """Below this, starting workers takes as long as they save (measured with two processors, 2026-11)."""
 most_workers = 4
-"""With more of them the caller is the one who cannot keep up."""
+"""With more workers the calling process is the bottleneck."""
 spans_ahead = 3
-"""How many spans a worker is given at a time."""
-pipe_bytes = 1 << 20
+"""How many spans per worker are submitted before the oldest result is taken."""
+
+_seeding = threading.Lock()
 
 
 class BlockFunction(Protocol[Result_co]):
-    """Looks at nothing but the block and what it was made with; it is pickled, and so is its result."""
+    """Depends on nothing but the block and its own fields; it is pickled, and so is its result."""
 
     def __call__(self, block: LineBlock) -> Result_co:
-        """What the block comes to. Raises DataError."""
+        """The result for the block. Raises DataError."""
 
 
 def workers_for(files: Iterable[Path]) -> int:
-    """How many workers pay for themselves: none where there is little to read, or one processor only."""
+    """How many workers are worth starting: none for small files, or on a single processor."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     size = sum(path.stat().st_size for path in files if path.exists())
     return min(processors, most_workers) if processors > 1 and size >= fewest_bytes else 0
 
 
-class Crew:
-    """So many workers for as long as the context lasts; with none, the calling process does their work."""
+class WorkerPool:
+    """A number of worker processes for as long as the context lasts; with 0 the caller does the work."""
 
     def __init__(self, workers: int) -> None:
         self._size = workers
-        self.workers: list[Worker] = []
+        self._executor: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
-        seed = secrets.randbits(32)
-        self.workers = [Worker(seed) for _ in range(self._size)]
+        if self._size:
+            _share_hash_seed()
+            # spawn, not fork: the calling process has threads, and a fork copies their locks as they are.
+            self._executor = ProcessPoolExecutor(self._size, get_context("spawn"), _prepare_worker)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for worker in self.workers:
-            worker.end()
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
 
     def results(self, path: Path, function: BlockFunction[Result]) -> Iterator[Result]:
-        """What the function makes of each block of the file, in order; to be taken to the end.
+        """The function's result for each block of the file, in order.
 
         Raises what the function raises, and DataError when the file cannot be read: in the place of
-        that block's result, as without workers.
+        that block's result, as without workers. Raises StepFailed when a worker dies.
         """
-        if not self.workers:
+        if self._executor is None:
             return map(function, blocks(path))
-        return cast(Iterator[Result], self._ordered(path, function))
+        return self._in_order(_submitted(self._executor, path, function))
 
-    def _ordered(self, path: Path, function: BlockFunction[object]) -> Iterator[object]:
-        waiting: deque[Worker | Refusal] = deque()
-        for asked in self._asked(path, function):
-            waiting.append(asked)
+    def _in_order(self, submitted: Iterator[Future[Result]]) -> Iterator[Result]:
+        waiting: deque[Future[Result]] = deque()
+        for future in submitted:
+            waiting.append(future)
             if len(waiting) == spans_ahead * self._size:
-                yield waiting.popleft().result()
+                yield _result(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
-
-    def _asked(self, path: Path, function: BlockFunction[object]) -> Iterator[Worker | Refusal]:
-        """Who owes the result of each block, one after the other."""
-        try:
-            for number, span in enumerate(spans(path)):
-                worker = self.workers[number % self._size]
-                worker.ask(function, path, span)
-                yield worker
-        except DataError as error:
-            yield Refusal(error)
+            yield _result(waiting.popleft())
 
 
-class Refusal:
-    """In the place of a block that cannot be read."""
-
-    def __init__(self, error: DataError) -> None:
-        self._error = error
-
-    def result(self) -> object:
-        """Raises why."""
-        raise self._error
-
-
-class Worker:
-    """A process that runs `polytune.data.worker`; it ends by itself when this one is killed."""
-
-    def __init__(self, hash_seed: int) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "polytune.data.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": _import_path()},
-            start_new_session=True,
-            pipesize=pipe_bytes,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._questions = self._process.stdin
-        self._answers = self._process.stdout
-
-    @property
-    def pid(self) -> int:
-        """The process's id."""
-        return self._process.pid
-
-    def ask(self, function: BlockFunction[object], path: Path, span: Span) -> None:
-        """The worker will see to the span after those it was given before."""
-        try:
-            pickle.dump((function, path, span), self._questions, pickle.HIGHEST_PROTOCOL)
-            self._questions.flush()
-        except BrokenPipeError as error:
-            raise self._lost() from error
-
-    def result(self) -> object:
-        """The result of the earliest span that is still owed. Raises what the function raised."""
-        try:
-            answer = pickle.load(self._answers)
-        except (EOFError, pickle.UnpicklingError) as error:
-            raise self._lost() from error
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def end(self) -> None:
-        """The process is gone, whatever it was doing."""
-        self._process.kill()
-        self._answers.close()
-        with suppress(BrokenPipeError):
-            self._questions.close()
-        self._process.wait()
-
-    def _lost(self) -> StepFailed:
-        return StepFailed(
-            f"a process that read the data ended with status {self._process.wait()}. "
-            "Run it again; if that does not help, see whether memory is short."
-        )
+def _submitted(
+    executor: ProcessPoolExecutor, path: Path, function: BlockFunction[Result]
+) -> Iterator[Future[Result]]:
+    """A future for each block; one that fails where the file cannot be read on."""
+    try:
+        for span in spans(path):
+            # A worker may already have died while earlier blocks were submitted.
+            with _explained():
+                future = executor.submit(_apply, function, path, span)
+            yield future
+    except DataError as error:
+        # Not raised here: results of earlier blocks, or their errors, come first.
+        unreadable: Future[Result] = Future()
+        unreadable.set_exception(error)
+        yield unreadable
 
 
-def _import_path() -> str:
-    """Where this process finds modules, so that a worker finds the same ones."""
-    return os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+def _result(future: Future[Result]) -> Result:
+    with _explained():
+        return future.result()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raises StepFailed when the pool is broken."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise StepFailed(
+            "a worker process that read the data was killed. Run it again; "
+            "if it fails again, check whether the machine is short of memory."
+        ) from error
+
+
+def _share_hash_seed() -> None:
+    """Processes that start from now on agree on `hash`: their hashes of rows are compared."""
+    # Set for good, not for the moment: the executor starts its workers one by one, when it needs them.
+    with _seeding:
+        if not os.environ.get("PYTHONHASHSEED", "").isdigit():
+            os.environ["PYTHONHASHSEED"] = str(secrets.randbits(32))
+
+
+def _prepare_worker() -> None:
+    """The first thing that a worker does."""
+    gc.disable()  # blocks leave no cycles behind
+    # A session of its own: Ctrl-C reaches the caller alone, which ends the pool, and on a busy Linux machine
+    # the scheduler shares processors out by session (2 times faster there, measured 2026-12).
+    os.setsid()
+    os.dup2(2, 1)  # what a library prints must not end up in the result on standard output
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _exit_with_parent() -> None:
+    """The worker ends when its parent is killed; by itself an idle worker would wait forever."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _apply(function: BlockFunction[Result], path: Path, span: Span) -> Result:
+    return function(block_at(path, span))

@@ -344,7 +344,7 @@ class Platform(ABC):
         return True
 
 
-PLATFORMS: Family[Platform] = Family("platforms", "platform", Platform, besides=("management",))
+PLATFORMS: Family[Platform] = Family("platforms", "platform", Platform)
 
 
 def open_platform(spec: MemberSpec, root: Path, settings: Settings) -> Platform:

@@ -210,7 +210,7 @@ class Management(ABC):
 
 
 MANAGEMENTS: Family[Management] = Family(
-    "platforms", "platform", Management, file="management", group="managements", besides=("management",)
+    "platforms", "platform", Management, file="management", group="managements"
 )
 """Platforms that can be managed from the command line; a platform without the file is not among them."""
 

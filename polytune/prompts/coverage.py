@@ -70,10 +70,6 @@ class Coverage:
         """For a table: axis, value, due, got, and the difference where it is a whole sample or more."""
         return [_row(axis, each) for axis, rows in self.axes.items() for each in rows]
 
-    def pair_rows(self) -> list[Row]:
-        """The same for pairs of axes."""
-        return [_row(", ".join(pair), each) for pair, rows in self.pairs.items() for each in rows]
-
 
 def _row(title: str, each: Covered) -> Row:
     off = f"{-each.short:+.1f}" if abs(each.short) >= 1 else ""

@@ -23,8 +23,7 @@ from polytune.asking.client import Job, Reception, Respondent
 from polytune.asking.failures import Failure, FailureKind
 from polytune.asking.gauge import Gauge
 from polytune.asking.reply import Reply
-from polytune.data.lineage import Derivation, LinkedSample, Said
-from polytune.data.samples import Sample, Value
+from polytune.data.samples import Derivation, LinkedSample, Sample, SampledFollowUp, Value
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.budget import Cost
 from polytune.errors import StepFailed
@@ -343,7 +342,7 @@ def answers_in(samples: Iterable[bytes]) -> Iterator[StoredAnswer]:
             yield _stored(sample.derivation, sample.derivation.answer)
 
 
-def _stored(paid: Sample | Said | Derivation, text: str) -> StoredAnswer:
+def _stored(paid: Sample | SampledFollowUp | Derivation, text: str) -> StoredAnswer:
     """An answer that one line of a samples file holds."""
     answer = {"text": text, "usage": msgspec.to_builtins(paid.usage), "price_usd": paid.price_usd}
     return StoredAnswer(

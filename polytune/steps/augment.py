@@ -20,9 +20,8 @@ from polytune.asking.client import Client, Job
 from polytune.asking.endpoint import endpoint_called
 from polytune.asking.gauge import Gauge
 from polytune.asking.retries import retry_limits
-from polytune.data.lineage import Derivation, LinkedSample
 from polytune.data.lines import blocks
-from polytune.data.samples import SampleTeacher, SampleUsage, encode_sample
+from polytune.data.samples import Derivation, LinkedSample, SampleTeacher, SampleUsage, encode_sample
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact
 from polytune.engine.ledger import Usage

@@ -17,8 +17,14 @@ from polytune.asking.client import Client, Job
 from polytune.asking.endpoint import endpoint_called
 from polytune.asking.gauge import Gauge
 from polytune.asking.retries import retry_limits
-from polytune.data.lineage import LinkedSample, Said
-from polytune.data.samples import Sample, SampleTeacher, SampleUsage, encode_sample
+from polytune.data.samples import (
+    LinkedSample,
+    Sample,
+    SampledFollowUp,
+    SampleTeacher,
+    SampleUsage,
+    encode_sample,
+)
 from polytune.engine.answers import AnswerMemory, StoredAnswer
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Requirement, Scope, Step, Work
@@ -358,13 +364,13 @@ class Generate(Step):
             talk = places.conversations.get(index)
             yield self._sample(question, stored, self._said(answers, talk) if talk else ())
 
-    def _said(self, answers: AnswerMemory, talk: Attempt) -> Iterator[Said]:
+    def _said(self, answers: AnswerMemory, talk: Attempt) -> Iterator[SampledFollowUp]:
         """What came before the last answer of a conversation."""
         for repair, ask in zip(talk.said, talk.asks, strict=True):
             stored = answers.get(ask)
             assert stored is not None, "what was taken was stored before"
             usage = self.teacher.parse(stored.body, talk.request).usage
-            yield Said(
+            yield SampledFollowUp(
                 answer=repair.answer,
                 prompt=repair.error,
                 request=ask.request,
@@ -373,7 +379,9 @@ class Generate(Step):
                 price_usd=stored.price_usd,
             )
 
-    def _sample(self, question: Question, stored: StoredAnswer, said: Iterable[Said] = ()) -> Sample:
+    def _sample(
+        self, question: Question, stored: StoredAnswer, said: Iterable[SampledFollowUp] = ()
+    ) -> Sample:
         answer = self.teacher.parse(stored.body, question.request)
         return LinkedSample(
             id=question.id,

@@ -92,8 +92,8 @@ def test_every_stated_fact_has_a_source_and_a_date(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_entry_is_called_what_its_file_is_called(name: str) -> None:
-    """The name inside the file is the name outside."""
+def test_an_entry_is_called_what_its_file_or_row_is_called(name: str) -> None:
+    """The name inside an entry is the one that it is found by."""
     assert entry(name).name == name
 
 

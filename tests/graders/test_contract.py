@@ -1,4 +1,4 @@
-"""What every grader promises, asked of every member of the family."""
+"""What every grader promises, asked of every example of every member."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,31 +14,21 @@ import pytest
 
 from polytune.graders.interface import GRADERS, Case, Grader, GraderSpec, Verdict
 from polytune.settings import Settings
-
-JUDGE = """
-import json, sys
-for line in sys.stdin:
-    case = json.loads(line)
-    good = case["answer"] == case["reference"]
-    print(json.dumps({"id": case["id"], "passed": good, "reason": "" if good else "differs"}), flush=True)
-"""
-GOOD = 's("bd*4, hh*8").bank("RolandTR909")'
+from tests.examples import Example, Named, examples_of, placed
 
 
-@dataclass(frozen=True)
-class Example:
-    """One member with a spec under which `GOOD` is a good answer."""
+class GraderExample(Example, kw_only=True):
+    """A grader, an answer that it finds good, and some that it finds bad."""
 
-    member: str
-    fields: dict[str, object]
-    needs_engine: bool = False
-
-
-EXAMPLES = {
-    "command": Example("command", {"command": ("python", "judge.py")}),
-    "strudel checker": Example("strudel", {"engine": "checker"}),
-    "strudel engine": Example("strudel", {"engine": "engine"}, needs_engine=True),
-}
+    good: str
+    bad: list[str]
+    prompt: str = "A question."
+    reference: str | None = None
+    variables: dict[str, str | int | float] = {}
+    only_good: bool = False
+    """Whether it finds every other answer bad, such as an empty one or one of 3 MB."""
+    built: bool = False
+    """Whether it needs what `polytune grader build` makes."""
 
 
 @dataclass(frozen=True)
@@ -48,71 +39,83 @@ class Ready:
     spec: GraderSpec
     folder: Path
     settings: Settings
+    example: GraderExample
 
     def judge(self, *answers: str) -> list[Verdict]:
         """The verdicts on some answers."""
+        example = self.example
 
         async def work() -> list[Verdict]:
             async with self.grader(self.spec, self.folder, self.settings) as judge:
                 return [
-                    await judge.judge(Case(prompt="p", answer=answer, reference=GOOD)) for answer in answers
+                    await judge.judge(
+                        Case(
+                            prompt=example.prompt,
+                            answer=answer,
+                            reference=example.reference,
+                            variables=example.variables,
+                        )
+                    )
+                    for answer in answers
                 ]
 
         return asyncio.run(work())
 
 
-@pytest.fixture(params=EXAMPLES)
-def ready(request: pytest.FixtureRequest, tmp_path: Path, settings: Settings) -> Ready:
-    """Each member in turn."""
-    example = EXAMPLES[request.param]
-    (tmp_path / "judge.py").write_text(JUDGE)
-    if example.needs_engine:
+@pytest.fixture(params=examples_of(GRADERS, GraderExample), ids=str)
+def ready(request: pytest.FixtureRequest, tmp_path: Path, settings: Settings) -> Iterator[Ready]:
+    """Each example in turn."""
+    named: Named[GraderExample] = request.param
+    grader = GRADERS.load(named.member)
+    if named.example.built:
         settings = request.getfixturevalue("engine_settings")
-    grader = GRADERS.load(example.member)
-    spec = grader.Spec.model_validate({"kind": example.member, **example.fields})
-    return Ready(grader, spec, tmp_path, settings)
-
-
-def test_every_member_is_asked() -> None:
-    """No member of the family is left out of this suite."""
-    assert {example.member for example in EXAMPLES.values()} == set(GRADERS.names())
+        if grader.built(settings.cache_folder) is None:
+            grader.build(settings.cache_folder)
+    with placed(named, tmp_path, settings) as place:
+        spec = grader.Spec.model_validate(place.fields, strict=False)
+        yield Ready(grader, spec, tmp_path, place.settings, named.example)
 
 
 def test_a_good_answer_passes(ready: Ready) -> None:
-    """A good answer passes with a full score and nothing to complain about."""
-    [verdict] = ready.judge(GOOD)
+    """A good answer passes, with a score from 0 to 1 and nothing to complain about."""
+    [verdict] = ready.judge(ready.example.good)
 
-    assert (verdict.passed, verdict.score, verdict.reason) == (True, 1.0, "")
+    assert (verdict.passed, verdict.reason) == (True, "")
+    assert 0 <= verdict.score <= 1
+
+
+def test_a_bad_answer_fails_with_a_reason(ready: Ready) -> None:
+    """A bad answer fails with a score from 0 to 1 and one line of reason, and the next good one passes."""
+    assert ready.example.bad
+    for answer in ready.example.bad:
+        verdict, after = ready.judge(answer, ready.example.good)
+
+        assert not verdict.passed
+        assert verdict.reason
+        assert "\n" not in verdict.reason
+        assert 0 <= verdict.score <= 1
+        assert after.passed
 
 
 @pytest.mark.parametrize(
     "answer",
-    [
-        "",
-        " \n",
-        's("bd',
-        "x" * 3_000_000,
-        "🎵 ноты \u2028 \x00 \ud7ff",
-        '"' * 1001,
-        "(" * 5000,
-        "```js\nx\n```",
-    ],
-    ids=["empty", "blank", "broken", "huge", "unicode", "quotes", "deep", "fenced"],
+    ["", " \n", "x" * 3_000_000, "🎵 ноты \u2028 \x00 \ud7ff", '"' * 1001, "(" * 5000],
+    ids=["empty", "blank", "huge", "unicode", "quotes", "deep"],
 )
-def test_a_bad_answer_fails_with_a_reason(answer: str, ready: Ready) -> None:
-    """Any bad answer is a verdict with a score from 0 to 1 and one line of reason, and no exception."""
-    verdict, after = ready.judge(answer, GOOD)
+def test_any_answer_gets_a_verdict(answer: str, ready: Ready) -> None:
+    """Whatever a model says is judged and raises nothing; what fails has one line of reason."""
+    verdict, after = ready.judge(answer, ready.example.good)
 
-    assert not verdict.passed
     assert 0 <= verdict.score <= 1
-    assert verdict.reason
+    assert bool(verdict.reason) is not verdict.passed
     assert "\n" not in verdict.reason
+    assert not (ready.example.only_good and verdict.passed)
     assert after.passed
 
 
 def test_verdicts_repeat(ready: Ready) -> None:
     """The same answers get the same verdicts from another grader of the same spec."""
-    answers = (GOOD, 's("hh*8?").sometimes(x => x.speed(2))', "nothing")
+    answers = (ready.example.good, *ready.example.bad, "something else")
 
     assert ready.judge(*answers) == ready.judge(*answers)
 
@@ -121,7 +124,7 @@ def test_closing_leaves_no_process(ready: Ready) -> None:
     """After the grader is closed, this process has no child that it had not before."""
     before = _children()
 
-    ready.judge(GOOD, "bad")
+    ready.judge(ready.example.good, *ready.example.bad)
 
     assert _children() == before
 
@@ -132,7 +135,7 @@ def test_closing_unused_is_fine(ready: Ready) -> None:
 
 
 def test_identity_is_stable_and_cheap(ready: Ready) -> None:
-    """Who judges is told alike each time, with a name, and without importing an engine."""
+    """Two processes name the same judge, with the same facts, and import no engine for it."""
     code = _identity_code(ready)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 

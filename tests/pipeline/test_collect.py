@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from polytune.data.samples import read_samples
+from polytune.data.samples import Sample
 from tests.pipeline.program import Program, repository
 from tests.sources.test_sources_logs import converse
 
@@ -85,12 +85,12 @@ def test_records_become_a_checked_dataset(polytune: Program) -> None:
 
 
 def test_samples_are_what_generate_writes(polytune: Program) -> None:
-    """The typed reader of samples takes them, and nothing was paid."""
+    """They decode as samples, and nothing was paid."""
     write(polytune, two % 20)
     manifest = polytune.run(file)
 
     path = manifest["steps"]["collect"]["output"]["files"]["samples.jsonl"]["path"]
-    first = next(read_samples(polytune.root / path))
+    first = msgspec.json.decode((polytune.root / path).read_bytes().splitlines()[0], type=Sample)
 
     assert (first.prompt, first.answer) == ("How do I use part 0?", "How do I use part 0? So.")
     assert (first.teacher.kind, first.price_usd) == ("jsonl", 0.0)

@@ -243,6 +243,6 @@ def test_coverage_shows_what_is_missing() -> None:
         ("level", "1", "4.0", "4", ""),
         ("level", "2", "4.0", "1", "-3.0"),
     ]
-    assert found.pair_rows()[-1] == ("style, level", "techno, 2", "3.0", "0", "-3.0")
+    assert found.facts()["style, level"]["techno, 2"] == (3.0, 0)
     assert found.facts()["style, level"]["techno, 1"] == (3.0, 4)
     assert found.widest == 3.0

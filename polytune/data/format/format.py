@@ -1,7 +1,7 @@
 """`format`: samples become the rows of train, validation and test, and a line of provenance for each.
 
     samples.jsonl --blocks--> Preparation --Prepared--> Formatting --Batch--> files
-                              by a crew                 in order
+                              by worker processes       in order
 
 One streaming pass: a sample is dropped if its prompt and answer have been seen, placed in its prompt's
 split, written. What is kept between blocks is two tables of hashes.
@@ -22,7 +22,7 @@ from polytune.data.format.splits import Placer, Shares
 from polytune.data.hashes import RowTable
 from polytune.data.lines import blocks, expected_lines
 from polytune.data.samples import rows_of
-from polytune.data.workers import Crew, workers_for
+from polytune.data.workers import WorkerPool, workers_for
 from polytune.files import published
 from polytune.fingerprint import canonical
 
@@ -63,10 +63,10 @@ def format_samples(
     formatting = Formatting(options, expected_lines(samples), grouping_of(samples, options))
     preparation = Preparation(samples, options)
     with ExitStack() as opened:
-        crew = opened.enter_context(Crew(workers_for([samples]) if workers is None else workers))
+        pool = opened.enter_context(WorkerPool(workers_for([samples]) if workers is None else workers))
         writers = [opened.enter_context(published(out / f"{name}.jsonl")) for name in formatting.splits]
         provenance = opened.enter_context(published(out / provenance_name))
-        for prepared in crew.results(samples, preparation):
+        for prepared in pool.results(samples, preparation):
             _write(writers, provenance, formatting.add(prepared))
         return formatting.report()
 

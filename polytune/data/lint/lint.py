@@ -1,7 +1,7 @@
 """`lint`: a file's rows against every rule, in one streaming pass by worker processes.
 
     block --Linting--> Looked: findings, hashes --Lint--> findings in line order
-             by a crew                  in order
+             by worker processes        in order
 
 Nothing is kept of a row but its hashes; findings are handed on as they are found.
 """
@@ -18,7 +18,7 @@ from polytune.data.first_seen import Firsts, RowHashes, row_hashes
 from polytune.data.lines import LineBlock
 from polytune.data.lint.rules.interface import RULES, LintOptions, Page, Rule
 from polytune.data.reading import rows_in
-from polytune.data.workers import Crew, workers_for
+from polytune.data.workers import WorkerPool, workers_for
 from polytune.formats.interface import Finding
 
 
@@ -108,8 +108,8 @@ class Lint:
         """Every finding, in line order. Raises DataError when the file cannot be read."""
         linting = Linting(self.rules, self.options)
         workers = workers_for([self.path]) if self._workers is None else self._workers
-        with Crew(workers) as crew:
-            for looked in crew.results(self.path, linting):
+        with WorkerPool(workers) as pool:
+            for looked in pool.results(self.path, linting):
                 self.rows += looked.rows
                 self.allowed += looked.allowed
                 found = [*looked.findings, *self._compared(looked)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from polytune.data.lines import LineBlock
-from polytune.data.workers import Crew
+from polytune.data.workers import WorkerPool
 from polytune.errors import DataError
 
 
@@ -100,10 +100,10 @@ class _Provenance(msgspec.Struct, frozen=True, gc=False):
 _decoder = msgspec.json.Decoder(_Provenance)
 
 
-def cells_by_split(provenance: Path, crew: Crew) -> dict[str, dict[str, int]]:
+def cells_by_split(provenance: Path, pool: WorkerPool) -> dict[str, dict[str, int]]:
     """Rows of each matrix cell, by split. Raises DataError at a line that is no provenance."""
     counted: dict[str, Counter[bytes]] = defaultdict(Counter)
-    for counts in crew.results(provenance, CellCount(provenance)):
+    for counts in pool.results(provenance, CellCount(provenance)):
         for (split, cell), rows in counts.items():
             counted[split][cell] += rows
     return {split: _labelled(cells) for split, cells in counted.items()}

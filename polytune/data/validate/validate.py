@@ -1,7 +1,7 @@
 """`validate`: a dataset's files against its format and its base model, in one streaming pass a file.
 
     file --blocks--> Judgement --Judged--> FileCheck --> statistics, findings
-                     by a crew             in order
+                     by worker processes   in order
 
 Nothing is kept of a row but two 64-bit hashes and a place in a histogram; of the findings, counts and
 the first few of each rule.
@@ -18,7 +18,7 @@ from polytune.data.lines import expected_lines
 from polytune.data.validate.block import Judged, Judgement, Rules
 from polytune.data.validate.report import CheckReport, Tally
 from polytune.data.validate.statistics import Lengths, SplitStatistics, cells_by_split
-from polytune.data.workers import Crew, workers_for
+from polytune.data.workers import WorkerPool, workers_for
 from polytune.errors import DataError
 from polytune.formats.interface import Finding, Severity
 
@@ -44,9 +44,9 @@ def check_dataset(
     rules = Rules(entry, format_name, customization)
     if len(files) > most_files:
         raise DataError(f"{len(files)} files: at most {most_files} can be checked together.")
-    with Crew(workers_for(files.values()) if workers is None else workers) as crew:
-        cells = cells_by_split(provenance, crew) if provenance else {}
-        check = Check(rules, crew, sum(map(expected_lines, files.values())))
+    with WorkerPool(workers_for(files.values()) if workers is None else workers) as pool:
+        cells = cells_by_split(provenance, pool) if provenance else {}
+        check = Check(rules, pool, sum(map(expected_lines, files.values())))
         splits = []
         for number, (split, path) in enumerate(files.items(), 1):
             splits.append(FileCheck(check, split, path, number).run(cells.get(split, {})))
@@ -66,9 +66,9 @@ def check_dataset(
 class Check:
     """What the files of one dataset are checked against, and what has been found in them together."""
 
-    def __init__(self, rules: Rules, crew: Crew, expected: int) -> None:
+    def __init__(self, rules: Rules, pool: WorkerPool, expected: int) -> None:
         self.rules = rules
-        self.crew = crew
+        self.pool = pool
         self.tally = Tally()
         self.table = RowTable(expected)
         self.holding: dict[str, int] = {}
@@ -142,7 +142,7 @@ class FileCheck:
         self._name()
         self._size()
         judgement = Judgement(self.check.rules, self.split, self.path.name)
-        for judged in self.check.crew.results(self.path, judgement):
+        for judged in self.check.pool.results(self.path, judgement):
             self.lines += judged.lines
             self.blank += judged.blank
             for kind, count in judged.holding.items():
