@@ -8,6 +8,7 @@ import pytest
 
 from polytune.errors import UsageError
 from polytune.settings import Settings, load_settings, read_dotenv
+from tests.messages import matching
 
 
 def dotenv(folder: Path, text: str) -> Path:
@@ -64,13 +65,19 @@ def test_concurrency_is_at_least_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["many", "-1", "inf", "nan"])
 def test_a_number_that_is_none_is_told(tmp_path: Path, name: str, value: str) -> None:
     """The variable and its value are in the message."""
-    with pytest.raises(UsageError, match=f"^{name}: '{value}' is not a number from 0 upwards$"):
+    with pytest.raises(
+        UsageError,
+        match=f"^{name}: " + matching("settings/is-not-number-from-upwards", value=value) + "$",
+    ):
         load_settings(tmp_path, {name: value})
 
 
 def test_a_word_that_is_unknown_is_told_with_the_known_ones(tmp_path: Path) -> None:
     """A log format that does not exist names those that do."""
-    with pytest.raises(UsageError, match=r"^POLYTUNE_LOG_FORMAT: 'xml' is not one of auto, plain, json$"):
+    with pytest.raises(
+        UsageError,
+        match="^" + matching("settings/is-not-one-of-auto", name="POLYTUNE_LOG_FORMAT", name2="xml") + "$",
+    ):
         load_settings(tmp_path, {"POLYTUNE_LOG_FORMAT": "xml"})
 
 

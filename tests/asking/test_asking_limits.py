@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from polytune.asking.endpoint import endpoint_called
 from polytune.asking.limits import Bucket, Limiter, Limits
 from polytune.errors import UsageError
+from tests.messages import matching
 
 
 class Ticking:
@@ -136,5 +137,8 @@ def test_a_limit_that_is_no_rate_is_refused(text: str) -> None:
     async def look() -> None:
         endpoint_called("somewhere", 4, {"POLYTUNE_REQUESTS_PER_MINUTE": text})
 
-    with pytest.raises(UsageError, match=f"POLYTUNE_REQUESTS_PER_MINUTE: '{text}' is not a number above 0"):
+    with pytest.raises(
+        UsageError,
+        match=matching("asking/is-not-number-above", name="POLYTUNE_REQUESTS_PER_MINUTE", text=text),
+    ):
         asyncio.run(look())

@@ -14,6 +14,7 @@ from polytune.asking.failures import Failure, FailureKind, kind_of_status, pause
 from polytune.asking.http import failure_of, proxy_for
 from polytune.asking.retries import QuestionRetries, RetryLimits, retry_limits
 from polytune.errors import UsageError
+from tests.messages import matching
 
 now = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -151,7 +152,10 @@ def test_retry_limits_are_read_from_the_environment() -> None:
     """POLYTUNE_PATIENCE_SECONDS bounds both; nonsense is refused."""
     assert retry_limits({"POLYTUNE_PATIENCE_SECONDS": "5"}).first_answer_seconds == 5
     assert retry_limits({}) == RetryLimits()
-    with pytest.raises(UsageError, match="POLYTUNE_PATIENCE_SECONDS: 'long' is not a number above 0"):
+    with pytest.raises(
+        UsageError,
+        match=matching("asking/is-not-number-above-2", name="POLYTUNE_PATIENCE_SECONDS", name2="long"),
+    ):
         retry_limits({"POLYTUNE_PATIENCE_SECONDS": "long"})
 
 

@@ -19,6 +19,7 @@ from polytune.strudel.composer import ComposerSpec
 from polytune.teachers.interface import Request, RequestDigests, request_digest
 from tests.asking.asking_steps import Shop, openai
 from tests.asking.asking_stub import Seen, Stub
+from tests.messages import matching, message
 
 checker = {"kind": "strudel", "engine": "checker"}
 bad = 's("bd*4"'
@@ -104,7 +105,7 @@ def test_attempts_are_bounded(tmp_path: Path, rules: dict[str, Any], asked_each:
             assert wanted.run().metrics == {"samples": 28, "rejected": 2}
         else:
             with pytest.raises(
-                StepFailed, match=r"2 of 30 samples are missing: 2 were rejected in every attempt"
+                StepFailed, match=matching("asking/of-samples-are-missing-2", samples=30, number=2)
             ):
                 wanted.run()
             allowed = shop(tmp_path, stub, **rules, shortfall=0.1)
@@ -128,8 +129,8 @@ def test_an_answer_that_is_empty_or_cut_off_is_drawn_anew_without_graders(tmp_pa
 
     reasons = {reject["reason"] for reject in wanted.rejects()}
     assert reasons == {
-        "the answer is empty",
-        "the answer is cut off at 2048 tokens; raise teacher.max_tokens",
+        message("general/answer-is-empty"),
+        message("general/answer-is-cut-off-at-tokens", tokens=2048),
     }
     assert len({sample["answer"] for sample in wanted.samples()}) == 20
 
@@ -144,7 +145,7 @@ def test_a_grader_that_passes_nothing_ends_early(tmp_path: Path) -> None:
             concurrency=4,
             more={"graders": [checker], "max_redraws": 1},
         )
-        with pytest.raises(StepFailed, match="first 25 samples were all rejected"):
+        with pytest.raises(StepFailed, match=matching("asking/first-samples-were-all-rejected", samples=25)):
             wanted.run()
 
     assert len(stub.seen) < 150

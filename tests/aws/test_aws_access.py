@@ -15,6 +15,7 @@ from polytune.aws.failures import AwsFailure, NeedsCredentials
 from polytune.settings import load_settings
 from tests.aws.faulty import Answer, answered, faulty
 from tests.aws.stands import Stand
+from tests.messages import matching
 
 services = ("bedrock", "bedrock-runtime", "s3", "sts", "iam", "lambda", "cloudwatch", "pricing")
 role = "arn:aws:iam::123456789012:role/experiment"
@@ -145,7 +146,7 @@ def test_keys_outweigh_a_profile_of_the_environment_but_not_one_of_the_experimen
 @pytest.mark.parametrize("profile", ["broken", "sso", "nobody"])
 def test_a_profile_that_gives_nothing_asks_to_sign_in(configured: dict[str, str], profile: str) -> None:
     """A failing program, an SSO session that nobody opened, a profile that does not exist."""
-    with pytest.raises(NeedsCredentials, match="run it again"):
+    with pytest.raises(NeedsCredentials, match=matching("aws/run-it-again")):
         Access("us-east-1", profile, environment=configured).account()
 
 
@@ -230,7 +231,7 @@ def test_a_region_that_is_none_is_told(moto: Stand) -> None:
     ("name", "value", "told"),
     [
         ("AWS_ENDPOINT_URL", "not an address", "Invalid endpoint: not an address: correct AWS_ENDPOINT_URL"),
-        ("AWS_CA_BUNDLE", "/nonexistent.pem", "AWS_CA_BUNDLE names /nonexistent.pem, which does not exist"),
+        ("AWS_CA_BUNDLE", "/nonexistent.pem", matching("aws/aws-ca-bundle-names", path="/nonexistent.pem")),
     ],
 )
 def test_a_variable_that_cannot_be_used_is_named(moto: Stand, name: str, value: str, told: str) -> None:

@@ -18,6 +18,7 @@ from polytune.aws.variables import Defaults
 from polytune.errors import PolytuneError, UsageError
 from tests.aws.faulty import Answer, answered, faulty, refused
 from tests.aws.stands import Stand
+from tests.messages import matching
 
 trust = {
     "Version": "2012-10-17",
@@ -69,7 +70,7 @@ def test_a_role_that_does_not_exist_is_missing(moto: Stand) -> None:
     """And something that is no role's ARN is told apart."""
     with pytest.raises(Missing, match="NoSuchEntity"):
         role(moto.access(), "arn:aws:iam::123456789012:role/service-role/nobody")
-    with pytest.raises(UsageError, match="is not a role's ARN"):
+    with pytest.raises(UsageError, match=matching("aws/is-not-role-arn")):
         role(moto.access(), "polytune")
 
 
@@ -143,7 +144,7 @@ def test_a_function_that_cannot_start_is_told() -> None:
     script = [
         configuration(State="Failed", StateReason="The image is broken"),
     ]
-    with faulty(script) as server, pytest.raises(PolytuneError, match="failed to start: The image is broken"):
+    with faulty(script) as server, pytest.raises(PolytuneError, match=matching("aws/failed-to-start")):
         deploy(Stand(server.url).access(), Function("f", {}, "main.handler", "arn"))
 
 

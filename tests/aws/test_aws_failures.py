@@ -18,6 +18,7 @@ from polytune.aws.failures import (
     explained,
 )
 from polytune.aws.wordings import remedy_for
+from tests.messages import message
 
 models = botocore.session.Session()
 services = ("bedrock", "bedrock-runtime", "s3", "sts", "iam", "lambda")
@@ -95,7 +96,7 @@ def test_every_spelling_of_bad_credentials_pauses(code: str) -> None:
     failure = explain(client_error(code, "no", 403), "bedrock", "GetCustomModel")
 
     assert isinstance(failure, NeedsCredentials)
-    assert "run it again" in str(failure)
+    assert message("aws/run-it-again") in str(failure)
     assert not failure.transient
 
 
@@ -203,13 +204,13 @@ def test_a_service_control_policy_is_called_one() -> None:
     failure = explain(client_error("AccessDeniedException", said, 403), "bedrock", "X")
 
     assert isinstance(failure, Denied)
-    assert "service control policy of the organization" in str(failure)
+    assert message("aws/service-control-policy-of-organization") in str(failure)
 
 
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("ValidationException", "The provided job name is currently in use."),
+        ("ValidationException", message("aws/provided-job-name-is-currently")),
         ("ConflictException", "a model with this name exists"),
         ("ResourceInUseException", "job exists"),
     ],
@@ -249,9 +250,7 @@ def test_a_failure_keeps_its_facts() -> None:
 
     facts = (failure.code, failure.operation, failure.service, failure.status, failure.said)
     assert facts == ("ThrottlingException", "Converse", "bedrock-runtime", 429, "Slow down.")
-    assert str(failure).startswith(
-        "bedrock-runtime Converse: ThrottlingException: Slow down. AWS asks to slow down"
-    )
+    assert str(failure).startswith(message("aws/bedrock-runtime-converse"))
 
 
 def test_an_untrusted_certificate_is_not_worth_repeating() -> None:

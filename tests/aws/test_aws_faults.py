@@ -14,6 +14,7 @@ from polytune.aws.service import Service
 from polytune.aws.shapes import RequestRefused
 from tests.aws.faulty import Answer, Faulty, answered, faulty, refused
 from tests.aws.stands import Stand
+from tests.messages import matching
 
 jobs = answered(
     {
@@ -95,7 +96,7 @@ def test_an_answer_without_its_promised_member_is_a_failure() -> None:
     """A created job without an ARN cannot be followed."""
     with faulty([answered({"unexpected": 1})]) as server:
         stop = {"modelArn": "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova/abcdefghij12"}
-        with pytest.raises(Unreachable, match=r"IncompleteAnswer: the answer lacks customModelDeploymentArn"):
+        with pytest.raises(Unreachable, match=matching("aws/answer-lacks-custommodeldeploymentarn")):
             bedrock(server).call("CreateCustomModelDeployment", {"modelDeploymentName": "x", **stop})
 
 
@@ -109,7 +110,7 @@ def test_lasting_throttling_is_a_transient_failure() -> None:
     """The caller may poll again later."""
     with (
         faulty([refused("ThrottlingException", "Rate exceeded", 429)]) as server,
-        pytest.raises(Unreachable, match=r"Rate exceeded. AWS asks to slow down") as caught,
+        pytest.raises(Unreachable, match=matching("aws/rate-exceeded")) as caught,
     ):
         list(bedrock(server, attempts=1).pages(*listing))
 
@@ -135,7 +136,7 @@ def test_connections_that_are_always_reset_are_a_clear_failure() -> None:
     """It names the call and what to check."""
     with (
         faulty([replace(jobs, sent_bytes=0, reset=True)]) as server,
-        pytest.raises(Unreachable, match=r"Check the network, the region and AWS_ENDPOINT_URL"),
+        pytest.raises(Unreachable, match=matching("aws/check-network")),
     ):
         list(bedrock(server).pages(*listing))
 
@@ -150,7 +151,7 @@ def test_an_expired_token_asks_for_credentials() -> None:
     """It is not repeated, and it is not a failure of the run."""
     with (
         faulty([refused("ExpiredTokenException", "The security token is expired", 403)]) as server,
-        pytest.raises(NeedsCredentials, match=r"ExpiredTokenException: .* Sign in again"),
+        pytest.raises(NeedsCredentials, match=matching("aws/sign-in-again")),
     ):
         list(bedrock(server).pages(*listing))
 

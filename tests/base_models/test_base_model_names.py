@@ -16,6 +16,7 @@ from polytune.base_models.interface import (
 )
 from polytune.errors import DataError
 from polytune.registry import UnknownMember
+from tests.messages import matching
 
 CUSTOM = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghij12"
 IMPORTED = "arn:aws:bedrock:us-east-1:123456789012:custom-model/imported/abcdefghij12"
@@ -62,12 +63,12 @@ def test_a_custom_model_stays_itself() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nova-lit", r"unknown base model 'nova-lit'\. Did you mean 'nova-lite'\?"),
-        ("amazon.nova-lite-v2:0", r"Did you mean 'amazon\.nova-lite-v1:0'\?"),
+        ("nova-lit", matching("base_models/unknown-base-model", model="nova-lit", suggestion="nova-lite")),
+        ("amazon.nova-lite-v2:0", matching("general/did-you-mean", suggestion="amazon.nova-lite-v1:0")),
         ("x.y", r"unknown base model 'x\.y'\. Known: claude-3-haiku, "),
         (
             "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v9:0",
-            r"unknown base model 'amazon\.nova-lite-v9:0'\. Did you mean",
+            matching("base_models/unknown-base-model-2", model="amazon.nova-lite-v9:0"),
         ),
     ],
 )
@@ -82,17 +83,23 @@ def test_an_unknown_name_gets_the_nearest(name: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("arn", "message"),
     [
-        (IMPORTED, "does not say what it was made from"),
-        ("arn:aws:s3:::bucket/key", "not the ARN of a base model"),
-        ("arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0", "not the ARN of a"),
-        ("arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0/abcdefghij12", "not the ARN of"),
+        (IMPORTED, matching("base_models/does-not-say-what-it-was")),
+        ("arn:aws:s3:::bucket/key", matching("base_models/not-arn-of-base-model")),
+        (
+            "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0",
+            matching("base_models/not-arn-of"),
+        ),
+        (
+            "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0/abcdefghij12",
+            matching("base_models/not-arn-of-2"),
+        ),
         (
             "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefghij12",
-            "the ARN of a custom model deployment, not of a base model",
+            matching("base_models/arn-of-custom-model-deployment"),
         ),
         (
             "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghij12",
-            "the ARN of a provisioned model",
+            matching("base_models/arn-of-provisioned-model"),
         ),
     ],
 )
@@ -109,5 +116,5 @@ def test_a_path_is_a_folder(tmp_path: Path) -> None:
     """What has a slash and is no ARN is looked for on disk."""
     assert is_folder("./nova-lite")
     assert checked_base_model("./nova-lite") == "./nova-lite"
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match=matching("general/no-such-folder")):
         find_base_model("./nova-lite", tmp_path)

@@ -10,6 +10,7 @@ import pytest
 
 from polytune.aws.access import Access
 from tests.bedrock.cloud import Cloud, file, small
+from tests.messages import message
 
 create = r"POST /model-customization-jobs$"
 look = r"GET /model-customization-jobs/"
@@ -74,7 +75,7 @@ def test_a_stable_name_stays_and_its_model_changes(cloud: Cloud, tmp_path: Path)
     assert models[1] in json.dumps(deployment)
 
     plan = cloud.said(tmp_path, "plan", *named[1:]).out
-    assert "deployment of this model no longer exists" in plan
+    assert message("bedrock/deployment-of-this-model-no-longer") in plan
     again = finished_again(cloud, tmp_path, *named)
     assert again["steps"]["train"]["status"] == "cached"
     assert models[0] in json.dumps(cloud.deployments)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.messages import message
 from tests.pipeline.program import Program, workspace
 
 rehearsed = (
@@ -83,4 +84,4 @@ def test_a_rehearsal_asks_no_paid_teacher(tmp_path: Path) -> None:
     said = workspace(tmp_path)("run", "--rehearse", "experiments/strudel-nova-lite-v1.yaml", "--set", teacher)
 
     assert said.code == 2
-    assert "a rehearsal asks no paid service, and anthropic has no stand-in" in said.err
+    assert message("bedrock/rehearsal-asks-no-paid-service") in said.err

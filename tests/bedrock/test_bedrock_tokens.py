@@ -11,6 +11,7 @@ from polytune.aws.failures import NeedsCredentials
 from polytune.data.tokens import CalibratedTokens
 from polytune.errors import DataError
 from polytune.platforms.bedrock.tokens import BedrockTokens
+from tests.messages import matching, message
 
 from .cloud import Cloud
 
@@ -44,12 +45,12 @@ def test_an_estimate_is_calibrated_on_it(cloud: Cloud) -> None:
     calibrated = CalibratedTokens(exact, texts)
 
     assert sum(calibrated.count(texts)) == pytest.approx(sum(exact.count(texts)), rel=0.05)
-    assert calibrated.error.startswith("estimated, calibrated on 16 texts")
+    assert calibrated.error.startswith(message("bedrock/calibrated-on-texts", texts=16))
 
 
 def test_a_model_that_is_not_counted_for_is_said(cloud: Cloud) -> None:
     """The message names the model and what Bedrock said."""
-    with pytest.raises(DataError, match=r"counts no tokens for amazon\.nova-none-v1:0: Model not found"):
+    with pytest.raises(DataError, match=matching("bedrock/counts-no-tokens", name="amazon.nova-none-v1:0")):
         counter(cloud, "amazon.nova-none-v1:0").count(["a"])
 
 
@@ -70,6 +71,6 @@ def test_stats_are_calibrated_where_credentials_are_stated(cloud: Cloud, tmp_pat
 
     asked, offline = cloud.said(tmp_path, *words), cloud.said(tmp_path, *words, "--offline")
 
-    assert "calibrated on 96 texts that were counted" in asked.out
-    assert "estimated from kinds of characters" in offline.out
+    assert message("bedrock/calibrated-on-texts-that-were-counted", texts=96) in asked.out
+    assert message("bedrock/estimated-from-kinds-of-characters") in offline.out
     assert cloud.control("state")["calls"]["CountTokens"] > 90

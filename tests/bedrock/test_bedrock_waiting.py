@@ -15,6 +15,7 @@ from polytune.engine.jobs import Look
 from polytune.errors import Paused
 from polytune.platforms.bedrock.drivers import CustomizationDriver, Waiting
 from tests.bedrock.cloud import Cloud, file, small
+from tests.messages import message
 
 until_training = (*small, "--until", "train")
 
@@ -29,7 +30,7 @@ def test_a_detached_run_is_collected_later(cloud: Cloud, tmp_path: Path) -> None
 
     early = cloud.said(tmp_path, "resume", "--detach")
     assert early.code == 75, early.err
-    assert "on its way" in early.err
+    assert message("bedrock/on-its-way") in early.err
 
     done = cloud.said(tmp_path, "resume", "--json")
     assert done.code == 0, done.err
@@ -61,7 +62,7 @@ def test_a_failed_job_says_the_likely_fix(cloud: Cloud, tmp_path: Path) -> None:
 
     assert failed.code == 1
     assert "internal error" in failed.out
-    assert "Likely fix: AWS failed, nothing was trained" in failed.out
+    assert message("bedrock/likely-fix") in failed.out
     done = cloud.said(tmp_path, "run", file, *until_training)
     assert done.code == 0, done.err
     assert [job["name"][-2:] for job in cloud.jobs] == ["-1", "-2"]

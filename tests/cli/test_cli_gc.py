@@ -16,6 +16,7 @@ from polytune.engine.locks import try_lock
 from polytune.engine.workspace import Workspace
 from polytune.files import digest_of
 from tests.cli.cli_program import Polytune, file, start
+from tests.messages import message
 
 grown = ("steps.generate.count=44", "steps.generate.count=48")
 
@@ -63,7 +64,7 @@ def test_a_dry_run_removes_nothing(polytune: Polytune, three: Path) -> None:
     assert done.returncode == 0
     assert all(f"runs/lines/{run}" in done.stdout for run in runs(three)[:2])
     assert runs(three)[2] not in done.stdout
-    assert "nothing was removed. Remove: polytune gc --yes" in done.stdout
+    assert message("cli/nothing-was-removed") in done.stdout
 
 
 def test_old_runs_go_and_the_kept_one_still_works(polytune: Polytune, three: Path) -> None:
@@ -81,14 +82,14 @@ def test_old_runs_go_and_the_kept_one_still_works(polytune: Polytune, three: Pat
     assert polytune(three, "plan", file, "--set", grown[1]).returncode == 0
     assert polytune(three, "ledger", "verify").returncode == 0
     assert [row["run_id"] for row in json.loads(polytune(three, "ls", "--json").stdout)] == [latest]
-    assert polytune(three, "resume", "lines").stderr.endswith("is finished, nothing was run.\n")
+    assert polytune(three, "resume", "lines").stderr.endswith(message("cli/is-finished") + "\n")
 
 
 def test_a_second_gc_finds_nothing(polytune: Polytune, three: Path) -> None:
     """What gc leaves is exactly what it would leave again."""
     polytune(three, "gc", "--keep", "1", "--yes")
 
-    assert "nothing to remove" in polytune(three, "gc", "--keep", "1").stdout
+    assert message("cli/nothing-to-remove") in polytune(three, "gc", "--keep", "1").stdout
 
 
 def test_answers_stay(polytune: Polytune, three: Path) -> None:

@@ -16,6 +16,7 @@ from polytune.data import prices
 from polytune.graders.interface import GRADERS
 from polytune.settings import load_settings
 from tests.cli.cli_program import Polytune
+from tests.messages import message
 
 repository = Path(__file__).parents[2]
 example = repository / ".env.example"
@@ -49,7 +50,7 @@ def test_the_judge_passes_the_recorded_answers(polytune: Polytune, tmp_path: Pat
     judged = verdicts(tmp_path / "graders" / "task.py", text)
 
     assert [verdict["passed"] for verdict in judged] == [True] * 96 + [False]
-    assert judged[-1]["reason"] == "nobody asked about Search"
+    assert judged[-1]["reason"] == message("cli/nobody-asked-about-search")
 
 
 def verdicts(program: Path, text: str) -> list[dict[str, object]]:
@@ -93,9 +94,9 @@ def test_a_grader_says_what_it_needs(kind: str, polytune: Polytune, tmp_path: Pa
 
     if kind == "strudel":
         assert done.returncode == 1
-        assert "npm is not on PATH" in done.stderr
+        assert message("cli/npm-is-not-on-path") in done.stderr
     else:
-        assert (done.returncode, done.stdout) == (0, f"{kind} needs no building\n")
+        assert (done.returncode, done.stdout) == (0, message("cli/needs-no-building", kind=kind) + "\n")
     assert list(tmp_path.iterdir()) == []
 
 

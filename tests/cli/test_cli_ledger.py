@@ -16,6 +16,7 @@ from polytune.engine.jobbook import JobBook, JobRow, JobState
 from polytune.engine.ledger import Ledger, Result
 from polytune.engine.locks import try_lock
 from tests.cli.cli_program import Polytune, file
+from tests.messages import message
 
 ledger_name = "runs/ledger.sqlite3"
 
@@ -69,8 +70,8 @@ def test_tampered_and_missing_outputs_are_found(polytune: Polytune, space: Path)
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert lines[-1].startswith("2 problems: ")
-    assert f"{samples.relative_to(space)}: tampered with; the next run that needs it restores it" in lines
-    assert f"{report.relative_to(space)}: missing; the next run that needs it restores it" in lines
+    assert f"{samples.relative_to(space)}: " + message("cli/tampered-with") in lines
+    assert f"{report.relative_to(space)}: " + message("cli/next-run-that-needs-it-restores") in lines
 
 
 def test_corrupted_and_missing_objects_are_found(polytune: Polytune, space: Path) -> None:
@@ -87,9 +88,9 @@ def test_corrupted_and_missing_objects_are_found(polytune: Polytune, space: Path
 
     whats = {each["place"]: each["what"] for each in found}
     corrupted, missing, read = (str(path.relative_to(space)) for path in (first, second, prompts))
-    assert whats[corrupted] == f"corrupted; it should hold {files['test.jsonl']['path']}"
-    assert whats[missing] == f"missing; it holds {files['train.jsonl']['path']}"
-    assert whats[read] == "corrupted; it should hold generate's prompts"
+    assert whats[corrupted] == message("cli/it-should-hold", path=files["test.jsonl"]["path"])
+    assert whats[missing] == message("cli/it-holds", path=files["train.jsonl"]["path"])
+    assert whats[read] == message("cli/it-should-hold-generate-prompts")
     assert len(found) == 3
 
 
@@ -106,7 +107,9 @@ def test_an_output_without_a_sound_copy_is_lost(polytune: Polytune, space: Path)
 
     done = polytune(space, "ledger", "verify")
 
-    assert f"{samples.relative_to(space)}: missing; lost: its step must run again" in done.stdout.splitlines()
+    assert (
+        f"{samples.relative_to(space)}: " + message("cli/its-step-must-run-again") in done.stdout.splitlines()
+    )
 
 
 def test_a_newer_output_in_the_same_place_is_no_fault(polytune: Polytune, space: Path) -> None:
@@ -127,7 +130,7 @@ def test_a_changed_row_is_found(polytune: Polytune, space: Path) -> None:
     done = polytune(space, "ledger", "verify")
 
     assert done.returncode == 1
-    assert "its record has another key; the row was changed" in done.stdout
+    assert message("cli/its-record-has-another-key") in done.stdout
 
 
 def test_a_lost_ledger_is_rebuilt(polytune: Polytune, space: Path) -> None:
@@ -196,8 +199,8 @@ def test_what_is_nowhere_or_was_edited_is_left_out(polytune: Polytune, space: Pa
     done = polytune(space, "ledger", "rebuild")
 
     assert done.returncode == 0
-    assert f"{second.parent.name} format: the manifest was changed" in done.stderr
-    assert f"{first.parent.name} validate: its output is neither in place nor in the store" in done.stderr
+    assert message("cli/manifest-was-changed", name=second.parent.name) in done.stderr
+    assert message("cli/its-output-is-neither-in-place", name=first.parent.name) in done.stderr
     assert states(polytune, space)["validate"] == "run"
 
 
@@ -251,7 +254,7 @@ def test_a_damaged_ledger_gives_the_answers_that_can_be_read(polytune: Polytune,
     done = polytune(space, "ledger", "rebuild")
 
     assert told.returncode == 1
-    assert "run `polytune ledger rebuild`" in told.stderr
+    assert message("cli/run-polytune-ledger-rebuild") in told.stderr
     assert done.returncode == 0
     assert set(states(polytune, space).values()) == {"hit"}
 
@@ -264,7 +267,7 @@ def test_a_newer_polytune_s_ledger_is_refused(polytune: Polytune, space: Path) -
     done = polytune(space, "ledger", "rebuild", "--force")
 
     assert done.returncode == 1
-    assert "written by a newer polytune (schema 99); upgrade polytune" in done.stderr
+    assert message("cli/written-by-newer-polytune-schema", number=99) in done.stderr
 
 
 def test_a_workspace_at_work_is_not_rebuilt(polytune: Polytune, space: Path) -> None:
@@ -275,5 +278,5 @@ def test_a_workspace_at_work_is_not_rebuilt(polytune: Polytune, space: Path) -> 
         done = polytune(space, "ledger", "rebuild")
 
     assert done.returncode == 1
-    assert "is being worked on by process" in done.stderr
+    assert message("cli/is-being-worked-on-by-process") in done.stderr
     assert not (space / ledger_name).exists()

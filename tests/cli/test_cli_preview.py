@@ -10,6 +10,7 @@ import pytest
 
 from tests.asking.asking_stub import Seen, Stub
 from tests.cli.cli_program import Polytune
+from tests.messages import message
 
 priced = {"input_usd_per_million_tokens": 10.0, "output_usd_per_million_tokens": 20.0}
 
@@ -82,7 +83,7 @@ def test_preview_is_readable(polytune: Polytune, tmp_path: Path) -> None:
     ]
     assert lines[-2:] == [
         "this preview   2 answers asked, 0 reused, free",
-        "the whole run  2 answers reused, 28 to ask, $0",
+        message("cli/whole-run-answers-reused", answers=2, number=28),
     ]
 
 
@@ -114,8 +115,8 @@ def test_preview_asks_before_it_spends(polytune: Polytune, tmp_path: Path) -> No
         stopped = polytune(tmp_path, "preview", file, "--yes", "--max-usd", "0.000001")
 
     assert (unasked.returncode, stopped.returncode) == (2, 1)
-    assert "add --yes to agree without a terminal" in unasked.stderr
-    assert "this run would cost at least" in stopped.stderr
+    assert message("cli/add-yes-to-agree-without-terminal") in unasked.stderr
+    assert message("cli/this-run-would-cost-at-least") in stopped.stderr
     assert stub.seen == []
 
 
@@ -171,4 +172,4 @@ def test_preview_of_nothing_to_ask_is_refused(polytune: Polytune, tmp_path: Path
     said = polytune(tmp_path, "preview", "e.yaml")
 
     assert said.returncode == 2
-    assert "x: no generate step, so there is nothing to ask for a preview" in said.stderr
+    assert "x: " + message("cli/no-generate-step") in said.stderr

@@ -13,6 +13,7 @@ import yaml
 from polytune.base_models.interface import BASE_MODELS
 from polytune.cli.schema import experiment_text, manifest_text
 from tests.cli.cli_program import Polytune
+from tests.messages import message
 
 repository = Path(__file__).parents[2]
 shipped = sorted((repository / "experiments").glob("*.yaml"))
@@ -118,5 +119,5 @@ def test_an_editor_can_complete(schema: dict[str, Any]) -> None:
     assert rules.keys() == set(BASE_MODELS.names())
     assert rules["tiny-llama"]["properties"]["epochs"]["default"] == 12
     assert rules["nova-lite"]["properties"]["epochs"]["description"] == (
-        "1 to 5, or auto, for Amazon Nova Lite; 2 when not stated."
+        message("cli/or-auto", number=5, number2=2)
     )

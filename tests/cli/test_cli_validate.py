@@ -10,6 +10,7 @@ import pytest
 from polytune.cli.validate import guessed_format, split_files
 from polytune.errors import UsageError
 from tests.cli.cli_program import Polytune
+from tests.messages import message
 
 layouts = ("bedrock-conversation-2024", "prompt-completion")
 
@@ -92,7 +93,7 @@ def test_the_screen_holds_twenty_lines_and_json_everything(polytune: Polytune, t
 
     assert (screen.returncode, whole.returncode) == (1, 1)
     assert len(screen.stdout.splitlines()) <= 20
-    assert "more rules in the report of --json" in screen.stdout
+    assert message("cli/more-rules-in-report-of-json") in screen.stdout
     report = json.loads(whole.stdout)
     assert report["errors"] == sum(g["count"] for g in report["groups"] if g["severity"] == "error")
     assert len(report["groups"]) > 9
@@ -117,9 +118,7 @@ def test_a_base_model_refuses_what_it_does_not_take(polytune: Polytune, tmp_path
     done = polytune(tmp_path, "validate", "train.jsonl", "--base-model", "nova-lite")
 
     assert done.returncode == 1
-    assert done.stderr == (
-        "Amazon Nova Lite does not take prompt-completion. Use bedrock-conversation-2024.\n"
-    )
+    assert done.stderr == (message("cli/amazon-nova-lite-does-not-take") + "\n")
 
 
 @pytest.mark.parametrize(

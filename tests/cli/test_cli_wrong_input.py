@@ -8,41 +8,51 @@ from pathlib import Path
 import pytest
 
 from tests.cli.cli_program import Polytune, file
+from tests.messages import message
 
 wrong = [
-    (["pla", file], "no command 'pla'. Did you mean 'plan'?"),
-    (["plan", "experiments/line.yaml"], "no such experiment file. Did you mean 'lines.yaml'?"),
+    (["pla", file], message("cli/no-command", command="pla", suggestion="plan")),
+    (["plan", "experiments/line.yaml"], message("general/no-such-experiment-file", suggestion="lines.yaml")),
     (["plan", file, "--frist"], "--frist"),
-    (["run", file, "--until", "uplaod"], "no step 'uplaod'. Did you mean 'upload'?"),
-    (["run", file, "--workspace", "nowhere"], "--workspace nowhere: no such folder"),
+    (["run", file, "--until", "uplaod"], message("general/no-step", step="uplaod", suggestion="upload")),
+    (["run", file, "--workspace", "nowhere"], "--workspace nowhere: " + message("general/no-such-folder")),
     (["why", file, "trian"], "no step 'trian'"),
-    (["show", "2031"], "no run or experiment '2031' here."),
-    (["show", "lines", "formt"], "no step 'formt'. Did you mean 'format'?"),
-    (["status", "lins"], "Did you mean 'lines'?"),
-    (["resume"], "no unfinished run here"),
+    (["show", "2031"], message("cli/no-run-or-experiment-here", experiment=2031)),
+    (["show", "lines", "formt"], message("general/no-step", step="formt", suggestion="format")),
+    (["status", "lins"], message("general/did-you-mean", suggestion="lines")),
+    (["resume"], message("cli/no-unfinished-run-here")),
     (["validate", "--base-model", "nova-lite"], "'FILE...'"),
     (["validate", "answers/lines.jsonl"], "--base-model"),
-    (["validate", "answers/line.jsonl", "--base-model", "nova-lite"], "Did you mean 'lines.jsonl'?"),
-    (["validate", "answers", "--base-model", "nova-lite"], "answers: is a folder; name the files in it"),
-    (["validate", "answers/lines.jsonl", "--base-model", "nova-lit"], "Did you mean 'nova-lite'?"),
+    (
+        ["validate", "answers/line.jsonl", "--base-model", "nova-lite"],
+        message("general/did-you-mean", suggestion="lines.jsonl"),
+    ),
+    (["validate", "answers", "--base-model", "nova-lite"], message("cli/is-folder")),
+    (
+        ["validate", "answers/lines.jsonl", "--base-model", "nova-lit"],
+        message("general/did-you-mean", suggestion="nova-lite"),
+    ),
     (
         ["validate", "answers/lines.jsonl", "--base-model", "nova-lite", "--format", "prompt"],
         "unknown format 'prompt'",
     ),
     (
         ["validate", "answers/lines.jsonl", "./answers/lines.jsonl", "--base-model", "nova-lite"],
-        "is the split 'lines' already; rename one",
+        message("cli/is-split-already", split="lines"),
     ),
     (["schema", "train"], "(train)"),
     (["gc", "--keep", "-1"], "'--keep'"),
     (["gc", "--keep", "some"], "'some'"),
     (["ledger", "verfy"], "'verfy'"),
-    (["ledger", "rebuild"], "is a readable ledger"),
-    (["ledger", "path", "--workspace", "nowhere"], "--workspace nowhere: no such folder"),
-    (["grader", "build", "strudl"], "unknown grader 'strudl'. Did you mean 'strudel'?"),
+    (["ledger", "rebuild"], message("cli/is-readable-ledger")),
+    (
+        ["ledger", "path", "--workspace", "nowhere"],
+        "--workspace nowhere: " + message("general/no-such-folder"),
+    ),
+    (["grader", "build", "strudl"], message("cli/unknown-grader", grader="strudl", suggestion="strudel")),
     (["init", ".", "--name", "lines"], "experiments/lines.yaml, prompts/lines.yaml"),
-    (["init", "new", "--name", "No Spaces"], "--name No Spaces: small letters, digits"),
-    (["init", file], "is a file; name a folder"),
+    (["init", "new", "--name", "No Spaces"], message("cli/name-no-spaces")),
+    (["init", file], message("cli/is-file")),
     (["completion", "tcsh"], "'bash', 'zsh', 'fish'"),
 ]
 

@@ -14,6 +14,7 @@ import pytest
 from polytune.formats.interface import FORMATS
 from tests.cloud_commands.cloud_program import Done, Space, invoked
 from tests.emulator.emulator_account import rows
+from tests.messages import message
 
 turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
 chat = {"messages": [{"role": "system", "content": "Be brief."}, *turns]}
@@ -72,7 +73,7 @@ def test_each_bad_row_is_named_with_its_line_and_reason(tmp_path: Path) -> None:
     assert "looks like prompt-completion" in refused[5]["reason"]
     assert "besides text" in refused[6]["reason"]
     assert "empty" in refused[7]["reason"]
-    assert f"{path}:3: messages[0].role: the last turn is the user's" in done.err
+    assert f"{path}:3: messages[0].role: " + message("general/last-turn-is-user") in done.err
 
 
 def test_longer_conversations_stay_whole_or_are_refused(tmp_path: Path) -> None:
@@ -123,8 +124,8 @@ def test_tables_are_read_by_their_headers(tmp_path: Path) -> None:
 
     assert (done.code, len(found)) == (1, 1)
     assert [message["content"] for message in found[0]["messages"]] == ["Be brief.", "How, so?", "Like\nthis"]
-    assert f"{path}:4: Question: the cell is empty" in done.err
-    assert f"{path}:5: 1 cells; the header has 3" in done.err
+    assert f"{path}:4: " + message("cloud_commands/cell-is-empty") in done.err
+    assert f"{path}:5: " + message("cloud_commands/header-has", number=3) in done.err
 
 
 def converse(**changed: Any) -> dict[str, Any]:
@@ -201,17 +202,23 @@ def test_invocation_logs_of_all_kinds_become_rows(tmp_path: Path) -> None:
     ("record", "said"),
     [
         (converse(schemaType="Other"), "schemaType: schemaType is 'Other'"),
-        (converse(errorCode="ThrottlingException"), "the call failed: ThrottlingException"),
-        (converse(output={}), "there is no answer in the log"),
-        (converse(output={"outputBodyS3Path": "s3://b/k"}), "a body lies in s3://b/k"),
-        (answered({"output": {"message": {"content": [{"toolUse": {}}]}}}), "content besides text"),
-        (answered({"output": {"message": {"content": []}}}), "the answer holds no text"),
+        (converse(errorCode="ThrottlingException"), message("general/call-failed")),
+        (converse(output={}), message("cloud_commands/there-is-no-answer-in-log")),
+        (
+            converse(output={"outputBodyS3Path": "s3://b/k"}),
+            message("cloud_commands/body-lies-in", path="s3://b/k"),
+        ),
+        (
+            answered({"output": {"message": {"content": [{"toolUse": {}}]}}}),
+            message("cloud_commands/content-besides-text"),
+        ),
+        (answered({"output": {"message": {"content": []}}}), message("cloud_commands/answer-holds-no-text")),
         (
             answered({"generation": "x"}, {"messages": [{"role": "x"}]}),
-            "expected user or assistant, found 'x'",
+            message("cloud_commands/expected-user-or-assistant", name="x"),
         ),
-        (answered({"generation": "x"}, {}), "holds neither messages nor a prompt"),
-        ([], "not a record of a log"),
+        (answered({"generation": "x"}, {}), message("cloud_commands/holds-neither-messages-nor-prompt")),
+        ([], message("cloud_commands/not-record-of-log")),
     ],
 )
 def test_records_that_are_no_rows_say_why(tmp_path: Path, record: object, said: str) -> None:
@@ -232,14 +239,20 @@ def test_records_that_are_no_rows_say_why(tmp_path: Path, record: object, said: 
             b"a,b\n1,2\n",
             "csv",
             (),
-            "no column for the prompt among a, b. Name it with --prompt-column",
+            message("cloud_commands/no-column-for-prompt-among"),
         ),
         ("x.csv", b"prompt,answer\n1,2\n", "csv", ("--answer-column", "c"), "no column 'c'"),
         ("x.csv", b'prompt,answer\n"1,2\n', "csv", (), "not CSV"),
-        ("x.csv", b"\xff\xfe", "csv", (), "Save it as UTF-8"),
-        ("x.gz", b"not gzip", "openai-chat", (), "cannot be read"),
-        ("x.gz", gzip.compress(b"{}" * 1000)[:-12], "openai-chat", (), "cannot be read"),
-        ("x.jsonl", b"{}", "openai-chat", ("--answer-column", "c"), "columns are for --from csv"),
+        ("x.csv", b"\xff\xfe", "csv", (), message("cloud_commands/save-it-as-utf")),
+        ("x.gz", b"not gzip", "openai-chat", (), message("general/cannot-be-read")),
+        ("x.gz", gzip.compress(b"{}" * 1000)[:-12], "openai-chat", (), message("general/cannot-be-read")),
+        (
+            "x.jsonl",
+            b"{}",
+            "openai-chat",
+            ("--answer-column", "c"),
+            message("cloud_commands/columns-are-for-from-csv"),
+        ),
     ],
     ids=["no-prompt", "no-column", "open-quote", "not-utf8", "not-gzip", "cut-gzip", "columns"],
 )
@@ -263,7 +276,7 @@ def test_an_import_without_any_row_writes_nothing(tmp_path: Path) -> None:
 
     done, found = brought(written(tmp_path / "none.jsonl", {}), "openai-chat", "openai-chat")
 
-    assert (done.code, "nothing was written" in done.out, found) == (1, True, [{}])
+    assert (done.code, message("cloud_commands/nothing-was-written") in done.out, found) == (1, True, [{}])
 
 
 def test_unknown_layouts_and_overwritten_inputs_are_refused(tmp_path: Path) -> None:
@@ -276,9 +289,12 @@ def test_unknown_layouts_and_overwritten_inputs_are_refused(tmp_path: Path) -> N
         "dataset", "import", str(path), "--from", "openai-chat", "--to", "openai-chat", "-o", str(path)
     )
 
-    assert (unknown.code, "Did you mean 'openai-chat'?" in unknown.err) == (2, True)
-    assert (pictures.code, "make no row of it" in pictures.err) == (2, True)
-    assert (same.code, "write to another one" in same.err) == (2, True)
+    assert (unknown.code, message("general/did-you-mean", suggestion="openai-chat") in unknown.err) == (
+        2,
+        True,
+    )
+    assert (pictures.code, message("cloud_commands/make-no-row") in pictures.err) == (2, True)
+    assert (same.code, message("cloud_commands/write-to-another-one") in same.err) == (2, True)
     assert json.loads(path.read_text()) == chat
 
 
@@ -318,9 +334,12 @@ def test_upload_sends_each_content_once(space: Space, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--bucket", "no-such-bucket-anywhere"), "bucket no-such-bucket-anywhere does not exist"),
-        (("--region", "eu-west-1"), "is in us-east-1, and jobs of eu-west-1 cannot read it"),
-        (("--prefix", "a b"), "Bedrock takes no a space in a key"),
+        (
+            ("--bucket", "no-such-bucket-anywhere"),
+            message("cloud_commands/bucket-no-such-bucket-anywhere-does"),
+        ),
+        (("--region", "eu-west-1"), message("cloud_commands/is-in", name="us-east-1", name2="eu-west-1")),
+        (("--prefix", "a b"), message("cloud_commands/bedrock-takes-no-space-in-key")),
     ],
 )
 def test_an_upload_that_no_job_could_read_is_refused(

@@ -10,6 +10,7 @@ import pytest
 
 from polytune.emulator.bedrock.rehearsal import Rehearsal
 from tests.cloud_commands.cloud_program import Space
+from tests.messages import matching, message
 
 day = 24 * 3600
 
@@ -70,7 +71,7 @@ def test_provisioned_throughput_shows_its_price_and_asks(space: Space) -> None:
     larger = space.run(*words, "--units", "2", "--yes")
 
     assert (silent.code, bought) == (2, 0)
-    assert "$108.15 an hour, $78,950 a month, until it is deleted" in silent.err
+    assert message("cloud_commands/an-hour", number="$108.15", number2="$78,950") in silent.err
     assert '"status":"InService"' in agreed.out
     assert again.json["arn"] in agreed.out
     assert (larger.code, "exists already: 1 units" in larger.err) == (2, True)
@@ -86,16 +87,16 @@ def test_a_commitment_says_that_it_cannot_be_ended(space: Space) -> None:
     early = space.run("undeploy", "mine", "--yes")
 
     assert done.code == 0
-    assert "price that is unknown; the one month commitment cannot be ended early" in done.err
-    assert (early.code, "is committed until" in early.err) == (2, True)
+    assert message("cloud_commands/price-that-is-unknown") in done.err
+    assert (early.code, message("cloud_commands/is-committed-until") in early.err) == (2, True)
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--ttl", "week"), "--ttl week: write minutes, hours or days: 7d"),
+        (("--ttl", "week"), "--ttl week: " + message("cloud_commands/write-minutes")),
         (("--units", "2"), "--units and --commitment are for --kind provisioned"),
-        (("--name", "-x-"), "--name -x-: letters and digits"),
+        (("--name", "-x-"), "--name -x-: " + message("cloud_commands/letters-and-digits")),
     ],
 )
 def test_a_wrong_wish_is_one_clear_error(space: Space, words: tuple[str, ...], said: str) -> None:
@@ -127,7 +128,10 @@ def test_a_model_that_aws_does_not_deploy_so_is_refused(rehearsal: Rehearsal, sp
 
     done = space.run("deploy", "haiku-model", "--region", west)
 
-    assert (done.code, "cannot be deployed on_demand; use --kind provisioned" in done.err) == (2, True)
+    assert (done.code, message("cloud_commands/cannot-be-deployed", name="on_demand") in done.err) == (
+        2,
+        True,
+    )
 
 
 def test_undeploy_leaves_the_model(space: Space) -> None:
@@ -161,7 +165,7 @@ def test_reap_ends_what_has_expired_and_nothing_else(space: Space) -> None:
     wet = space.run("reap", "--yes", "--json").json
 
     assert (dry.code, forced_dry.out, before) == (0, dry.out, 4)
-    assert "1 would be torn down; nothing was" in dry.out
+    assert message("cloud_commands/would-be-torn-down") in dry.out
     assert "theirs" not in dry.out
     assert {each["name"]: each["torn_down"] for each in wet["deployments"]} == {
         "short": True,
@@ -210,7 +214,7 @@ def test_reap_knows_whose_deployments_are_orphans(made: Space, space: Space) -> 
 
     assert [(each["orphan"], each["state"]) for each in at_home] == [(False, "leased")]
     assert [(each["orphan"], each["due"]) for each in abroad] == [(True, False)]
-    assert re.search(r"orphan: no run here refers to it", stranger.run("reap").out)
+    assert re.search(matching("cloud_commands/no-run-here-refers"), stranger.run("reap").out)
 
 
 def test_what_cannot_be_torn_down_is_told_and_fails(space: Space) -> None:
@@ -233,4 +237,7 @@ def test_an_account_without_polytune_s_deployments_is_left_in_peace(space: Space
     """Nothing to do is said, and is no error."""
     done = space.run("reap", "--yes")
 
-    assert (done.code, done.out) == (0, "no deployment here carries polytune's tags\n")
+    assert (done.code, done.out) == (
+        0,
+        message("cloud_commands/no-deployment-here-carries-polytune-tags") + "\n",
+    )

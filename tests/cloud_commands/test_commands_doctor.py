@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cloud_commands.cloud_program import Done, Space, write_variables
+from tests.messages import message
 
 experiment = "experiments/lines.yaml"
 
@@ -62,7 +63,13 @@ def test_a_sound_account_has_no_problem(space: Space, role: str) -> None:
 
     found = lines(done)
     assert (done.code, problems(done)) == (0, set())
-    assert {"identity", "region", "service role", "service role's rights", "quotas"} <= found.keys()
+    assert {
+        "identity",
+        "region",
+        "service role",
+        message("cloud_commands/service-role-rights"),
+        "quotas",
+    } <= found.keys()
     assert found[f"bucket {space.account.bucket}"]["found"] == "exists in us-east-1"
     assert "AWS_ENDPOINT_URL" in found["endpoint"]["found"]
     assert "AWS_SECRET_ACCESS_KEY" in found[".env"]["found"]
@@ -79,8 +86,11 @@ def test_each_problem_has_a_fix_and_makes_the_exit_code_1(space: Space) -> None:
     for number, line in enumerate(told):
         if line.startswith("problem"):
             assert told[number + 1].startswith("fix      ")
-    assert "problem  bucket no-such-bucket-anywhere: does not exist" in done.out
-    assert "problem  service role: arn:aws:iam::123456789012:role/nosuch does not exist" in done.out
+    assert message("cloud_commands/problem-bucket-no-such-bucket-anywhere") in done.out
+    assert (
+        message("cloud_commands/problem-service-role", role="arn:aws:iam::123456789012:role/nosuch")
+        in done.out
+    )
 
 
 def test_a_bucket_elsewhere_is_a_problem(space: Space, role: str) -> None:
@@ -114,13 +124,16 @@ def test_a_bucket_policy_that_denies_everybody_is_a_problem(space: Space, role: 
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ({"Principal": {"Service": "lambda.amazonaws.com"}}, "does not trust bedrock.amazonaws.com"),
+        (
+            {"Principal": {"Service": "lambda.amazonaws.com"}},
+            message("cloud_commands/does-not-trust-bedrock-amazonaws-com"),
+        ),
         (
             {
                 "Principal": {"Service": "bedrock.amazonaws.com"},
                 "Condition": {"StringEquals": {"aws:SourceAccount": "999999999999"}},
             },
-            "may be used by jobs of account 999999999999 only",
+            message("cloud_commands/may-be-used-by-jobs", account=999999999999),
         ),
     ],
 )
@@ -199,9 +212,11 @@ def test_an_experiment_is_examined_for_what_it_wants(made: Space) -> None:
     done = made.run("doctor", str(made.folder / experiment), "--json")
 
     found = lines(done)
-    assert problems(done) == {"service role's rights"}
-    assert found["base model of train"]["found"] == "amazon.nova-lite-v1:0:300k is there"
-    assert "/polytune/lines/*" in found["service role's rights"]["found"]
+    assert problems(done) == {message("cloud_commands/service-role-rights")}
+    assert (
+        found[message("cloud_commands/base-model-of-train")]["found"] == "amazon.nova-lite-v1:0:300k is there"
+    )
+    assert "/polytune/lines/*" in found[message("cloud_commands/service-role-rights")]["found"]
 
 
 def test_a_model_that_the_region_does_not_customize_is_a_problem(made: Space) -> None:
@@ -210,8 +225,10 @@ def test_a_model_that_the_region_does_not_customize_is_a_problem(made: Space) ->
 
     done = made.run("doctor", str(made.folder / experiment), *words, "--json")
 
-    assert {"base model of train", f"bucket {made.account.bucket}"} <= problems(done)
-    assert lines(done)["base model of train"]["fix"].startswith("Set platform.region to us-east-1")
+    assert {message("cloud_commands/base-model-of-train"), f"bucket {made.account.bucket}"} <= problems(done)
+    assert lines(done)[message("cloud_commands/base-model-of-train")]["fix"].startswith(
+        "Set platform.region to us-east-1"
+    )
 
 
 def test_a_stable_name_that_somebody_else_has_is_a_problem(made: Space) -> None:
@@ -242,7 +259,7 @@ def test_an_experiment_without_bedrock_needs_no_account(made: Space) -> None:
 
     assert done.code == 0, done.err
     assert "identity" not in lines(done)
-    assert lines(done)["bedrock"]["found"] == "no step of the experiment works on it"
+    assert lines(done)["bedrock"]["found"] == message("cloud_commands/no-step-of-experiment-works")
     assert lines(done)["local libraries"]["state"] == "ok"
 
 

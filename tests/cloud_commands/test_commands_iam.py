@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.cloud_commands.cloud_program import Space
+from tests.messages import message
 
 distilled = """\
 name: taught
@@ -130,12 +131,12 @@ def test_all_three_formats_hold_the_same_policies(made: Space) -> None:
 @pytest.mark.parametrize(
     ("text", "words", "said"),
     [
-        (reinforced, ("--account", "12"), "an AWS account is 12 digits"),
+        (reinforced, ("--account", "12"), message("cloud_commands/aws-account-is-digits")),
         (reinforced, ("--json", "--format", "terraform"), "--json is --format json"),
         (
             distilled.replace("arn:aws:iam::111122223333:role/teachers/songs", "me"),
             (),
-            "'me' is not a role's ARN",
+            message("cloud_commands/is-not-role-arn", name="me"),
         ),
         (distilled.replace("kind: bedrock", "kind: bedrok"), (), "bedrok"),
     ],

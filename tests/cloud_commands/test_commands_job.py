@@ -13,6 +13,7 @@ from polytune.engine.jobbook import JobBook, JobRow, JobState
 from polytune.engine.ledger import Ledger
 from polytune.engine.workspace import Workspace
 from tests.cloud_commands.cloud_program import Space, clean_environment, invoked
+from tests.messages import message
 
 own = "lines-train-0123456789-1"
 elses = "somebody-elses"
@@ -48,7 +49,7 @@ def test_the_list_shows_polytune_s_own_jobs_unless_all_are_asked_for(space: Spac
     listed, everything = space.run("job", "list"), space.run("job", "list", "--all", "--json")
 
     assert (listed.code, ours in listed.out, theirs in listed.out) == (0, True, False)
-    assert "1 more are not polytune's: --all" in listed.err
+    assert message("cloud_commands/more-are-not-polytune") in listed.err
     assert [job["arn"] for job in everything.json] == [ours, theirs]
     assert everything.json[0]["stages"] == {"validation": "NotStarted", "training": "NotStarted"}
 
@@ -73,7 +74,7 @@ def test_the_list_can_be_narrowed_to_a_status(space: Space) -> None:
     assert [job["arn"] for job in found] == [running]
     assert done in space.run("job", "list", "--status", "Completed", "--json").out
     assert (wrong.code, wrong.out) == (2, "")
-    assert "no job has this status. Did you mean 'Completed'?" in wrong.err
+    assert message("cloud_commands/no-job-has-this-status", suggestion="Completed") in wrong.err
 
 
 def test_a_kind_of_job_that_cannot_be_listed_does_not_hide_the_others(space: Space) -> None:
@@ -86,7 +87,7 @@ def test_a_kind_of_job_that_cannot_be_listed_does_not_hide_the_others(space: Spa
     listed = space.run("job", "list")
 
     assert (listed.code, arn in listed.out) == (0, True)
-    assert "import jobs could not be listed" in listed.err
+    assert message("cloud_commands/import-jobs-could-not-be-listed") in listed.err
     assert "bedrock:ListModelImportJobs" in listed.err
 
 
@@ -114,7 +115,7 @@ def test_the_ledger_s_list_goes_with_nothing_that_asks_the_account(space: Space)
     """`--ledger --all` is refused with the reason."""
     done = space.run("job", "list", "--ledger", "--all")
 
-    assert (done.code, "--ledger asks no platform" in done.err) == (2, True)
+    assert (done.code, message("cloud_commands/ledger-asks-no-platform") in done.err) == (2, True)
 
 
 def test_the_status_of_anybody_s_job(space: Space) -> None:
@@ -169,9 +170,13 @@ def test_a_failed_job_is_explained(space: Space) -> None:
     [
         ("nosuch", (), "no model customization job, model import job"),
         ("arn:aws:bedrock:us-west-2:1:x/y", ("--region", "us-east-1"), "is in us-west-2, not in us-east-1"),
-        ("arn:nonsense", (), "is not an ARN"),
-        ("arn:aws:bedrock:us-east-1:123456789012:custom-model/a/abcdefghijkl", (), "not the ARN of model"),
-        ("x", ("--region", "moon"), "--region moon: not a region"),
+        ("arn:nonsense", (), message("cloud_commands/is-not-arn")),
+        (
+            "arn:aws:bedrock:us-east-1:123456789012:custom-model/a/abcdefghijkl",
+            (),
+            message("cloud_commands/not-arn-of-model"),
+        ),
+        ("x", ("--region", "moon"), "--region moon: " + message("cloud_commands/not-region")),
     ],
 )
 def test_what_is_no_job_is_one_clear_error(
@@ -228,8 +233,8 @@ def test_a_first_look_that_fails_in_passing_is_repeated(space: Space) -> None:
 
     done = space.run("job", "watch", elses, "--interval", "100")
 
-    assert (done.code, done.err.count("could not look for somebody-elses")) == (0, 2)
-    assert "Next look in 200 s" in done.err
+    assert (done.code, done.err.count(message("cloud_commands/could-not-look-for-somebody-elses"))) == (0, 2)
+    assert message("cloud_commands/next-look-in-s", seconds=200) in done.err
 
 
 def test_credentials_that_fail_at_once_end_the_watch_at_once(space: Space) -> None:
@@ -282,11 +287,11 @@ def test_stop_says_what_it_costs_and_asks(space: Space) -> None:
     again = space.run("job", "stop", arn, "--yes")
 
     assert (silent.code, refused.code, untouched) == (2, 1, 0)
-    assert "tokens trained on so far are billed" in refused.err.lower()
+    assert message("cloud_commands/tokens-trained-on-so-far") in refused.err.lower()
     assert "--yes answers yes" in silent.err
     assert agreed.code == 0
     assert re.search(r"Stopp(ing|ed)", agreed.out)
-    assert (again.code, "there is nothing to stop" in again.err) == (2, True)
+    assert (again.code, message("cloud_commands/there-is-nothing-to-stop") in again.err) == (2, True)
 
 
 def test_a_yes_that_was_typed_stops_the_job(space: Space) -> None:
@@ -313,4 +318,7 @@ def test_an_unknown_subcommand_has_a_nearest_name(space: Space) -> None:
     """`job statu` is not a traceback."""
     done = invoked("job", "statu")
 
-    assert (done.code, done.err) == (2, "job: no command 'statu'. Did you mean 'status'?\n")
+    assert (done.code, done.err) == (
+        2,
+        message("cloud_commands/no-command", command="statu", suggestion="status") + "\n",
+    )

@@ -12,6 +12,7 @@ import pytest
 from polytune.base_models.interface import BASE_MODELS
 from polytune.exporters.interface import EXPORTERS
 from tests.cloud_commands.cloud_program import Space, clean_environment, invoked
+from tests.messages import message
 
 prompt = "Status line for customers: Billing answers slowly."
 
@@ -33,9 +34,9 @@ def test_the_list_is_live_where_there_are_credentials(space: Space) -> None:
     assert (found["source"], found["region"], listed.code) == ("live", "us-east-1", 0)
     assert set(by_name) == set(BASE_MODELS.names())
     assert by_name["nova-lite"]["live"] == "customized here"
-    assert by_name["llama-3-3-70b"]["live"] == "only invoked here"
+    assert by_name["llama-3-3-70b"]["live"] == message("cloud_commands/only-invoked-here")
     assert by_name["tiny-llama"]["live"] == ""
-    assert "the models that us-east-1 has now" in listed.err
+    assert message("cloud_commands/models-that-has-now", name="us-east-1") in listed.err
 
 
 def test_without_credentials_the_catalogue_is_shown_and_says_so(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_without_credentials_the_catalogue_is_shown_and_says_so(tmp_path: Path) 
 
     assert done.returncode == 0
     assert "nova-lite" in done.stdout
-    assert "from the catalogue only" in done.stderr
+    assert message("cloud_commands/from-catalogue-only") in done.stderr
     assert "Set AWS_ACCESS_KEY_ID" in done.stderr
 
 
@@ -90,7 +91,7 @@ def test_own_models_are_listed_apart(space: Space) -> None:
 
     assert [(model["arn"], model["base"]) for model in found] == [(arn, "nova-lite")]
     assert arn in space.run("model", "list", "--custom").out
-    assert (wrong.code, "--custom lists your own models" in wrong.err) == (2, True)
+    assert (wrong.code, message("cloud_commands/custom-lists-your-own-models") in wrong.err) == (2, True)
 
 
 def test_info_shows_facts_with_their_sources(space: Space) -> None:
@@ -111,7 +112,7 @@ def test_info_of_an_unknown_model_names_the_nearest(space: Space) -> None:
     """One line, exit code 2."""
     done = space.run("model", "info", "nova-light")
 
-    assert (done.code, "Did you mean 'nova-lite'?" in done.err) == (2, True)
+    assert (done.code, message("general/did-you-mean", suggestion="nova-lite") in done.err) == (2, True)
 
 
 def test_every_catalogue_entry_can_be_shown(space: Space) -> None:
@@ -164,7 +165,10 @@ def test_a_model_without_a_deployment_says_how_to_get_one(space: Space) -> None:
 
     assert (bare.code, f"polytune deploy {model}" in bare.err) == (2, True)
     assert (early.code, "live is Creating" in early.err) == (2, True)
-    assert (unknown.code, "no custom or imported model 'nosuch'" in unknown.err) == (2, True)
+    assert (
+        unknown.code,
+        message("cloud_commands/no-custom-or-imported-model", model="nosuch") in unknown.err,
+    ) == (2, True)
 
 
 def test_a_run_s_model_is_asked_as_it_was_trained(made: Space) -> None:
@@ -211,8 +215,8 @@ def test_an_answer_that_is_missing_does_not_lose_the_others(space: Space, tmp_pa
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "holds no prompts"),
-        (b'{"a": 1}', ":1: the line: no key of any known"),
+        (b"", message("cloud_commands/holds-no-prompts")),
+        (b'{"a": 1}', ":1: " + message("cloud_commands/the-line")),
         (b"\xff", "is not UTF-8"),
     ],
 )
@@ -255,11 +259,14 @@ def test_a_model_of_the_account_is_exported_without_any_run(space: Space, tmp_pa
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("lines", "--to", "polychat"), "unknown exporter 'polychat'. Did you mean 'polychat_ts'?"),
+        (
+            ("lines", "--to", "polychat"),
+            message("cloud_commands/unknown-exporter", name="polychat", suggestion="polychat_ts"),
+        ),
         (("lines", "--to", "json", "--option", "shape"), "--option shape: write NAME=VALUE"),
-        (("lines", "--to", "json", "--option", "shape=x"), "json takes no options"),
+        (("lines", "--to", "json", "--option", "shape=x"), message("general/json-takes-no-options")),
         (("lines", "--to", "polychat_ts", "--option", "shape=x"), "'x' is no shape"),
-        (("nova-lite", "--to", "json"), "there is nothing of yours to export"),
+        (("nova-lite", "--to", "json"), message("cloud_commands/there-is-nothing-of-yours")),
     ],
 )
 def test_a_wrong_export_is_one_clear_error(made: Space, words: tuple[str, ...], said: str) -> None:
@@ -280,8 +287,8 @@ def test_a_model_in_use_is_not_deleted(space: Space) -> None:
     silent = space.run("model", "delete", "songs-model")
     gone = space.run("model", "delete", "songs-model", "--json", typed="y\n")
 
-    assert (used.code, f"in use by live ({arn})" in used.err) == (2, True)
-    assert (silent.code, "nothing was done" in silent.err) == (2, True)
+    assert (used.code, message("cloud_commands/in-use-by-live", arn=arn) in used.err) == (2, True)
+    assert (silent.code, message("cloud_commands/nothing-was-done") in silent.err) == (2, True)
     assert gone.json == {"deleted": model}
     assert space.run("model", "delete", model, "--yes").code == 2
 
@@ -300,7 +307,7 @@ def test_a_model_of_this_machine_is_asked_and_exported_by_its_run(tmp_path: Path
 
     assert 0 < answer["output_tokens"] <= 5
     assert '"platform": "local"' in exported.out
-    assert (base.code, "name a run that trained it" in base.err) == (2, True)
+    assert (base.code, message("cloud_commands/name-run-that-trained") in base.err) == (2, True)
 
 
 def test_groups_help_without_asking_anything() -> None:

@@ -16,6 +16,7 @@ from polytune.errors import PolytuneError, UsageError
 from tests.data.data_gallery import Case
 from tests.data.data_samples import row as conversation
 from tests.data.data_samples import sample, write
+from tests.messages import matching, message
 
 
 def data(*words: str | Path) -> Result:
@@ -82,7 +83,7 @@ def test_lint_groups_for_people(tmp_path: Path) -> None:
     assert "error: format-contradiction" in lines
     assert "warning: personal-data (2 times)" in lines
     assert any(
-        "rows.jsonl:2: completion: an e-mail address" in line and line.endswith("b1") for line in lines
+        "rows.jsonl:2: " + message("data/e-mail-address") in line and line.endswith("b1") for line in lines
     )
     assert lines[-1] == "6 rows: 2 errors, 5 warnings"
 
@@ -133,7 +134,9 @@ def test_one_rule_alone(tmp_path: Path) -> None:
     assert [each["rule"] for each in said("lint", path, "--rule", "duplicate-row")["findings"]] == [
         "duplicate-row"
     ]
-    with pytest.raises(UsageError, match=r"unknown lint rule 'refusals'\. Did you mean 'refusal'"):
+    with pytest.raises(
+        UsageError, match=matching("data/unknown-lint-rule", rule="refusals", suggestion="refusal")
+    ):
         data("lint", path, "--rule", "refusals")
     with pytest.raises(UsageError, match="unknown lint rule 'secrets'"):
         data("lint", path, "--allow", "secrets=x")
@@ -165,16 +168,19 @@ def test_rules_are_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("lint",), "data lint: name a FILE, or say --rules"),
+        (("lint",), matching("data/data-lint")),
         (("lint", "--allow", "secret", "rows.jsonl"), "--allow secret: write RULE=ID"),
-        (("stats", "row.jsonl"), r"row\.jsonl: no such file\. Did you mean 'rows\.jsonl'"),
-        (("head", "."), r"\.: is a folder; name a file in it"),
-        (("statz", "rows.jsonl"), "data: no command 'statz'. Did you mean 'stats'"),
+        (("stats", "row.jsonl"), r"row\.jsonl: " + matching("data/no-such-file", suggestion="rows.jsonl")),
+        (("head", "."), r"\.: " + matching("data/is-folder")),
+        (("statz", "rows.jsonl"), matching("data/no-command", command="statz", suggestion="stats")),
         (
             ("dedupe", "rows.jsonl", "--threshold", "0.1"),
-            "threshold 0.1: near-duplicates need one from 0.5 to 1",
+            matching("data/near-duplicates-need-one", number="0.1"),
         ),
-        (("dedupe", "rows.jsonl", "--kind", "semantic", "--out", "x"), "semantic reports only"),
+        (
+            ("dedupe", "rows.jsonl", "--kind", "semantic", "--out", "x"),
+            matching("data/semantic-reports-only"),
+        ),
     ],
 )
 def test_bad_words_get_one_clear_answer(
@@ -193,7 +199,7 @@ def test_an_allow_file_must_be_lists(tmp_path: Path) -> None:
     listed = tmp_path / "allow.yaml"
     listed.write_text("secret: row-1\n")
 
-    with pytest.raises(UsageError, match=r"allow\.yaml: not lists of row ids by rule"):
+    with pytest.raises(UsageError, match=r"allow\.yaml: " + matching("data/not-lists-of-row-ids")):
         data("lint", file(tmp_path, pair("a", "b")), "--allow-file", listed)
 
 
@@ -231,7 +237,7 @@ def test_stats_are_for_people_too(tmp_path: Path) -> None:
     empty = data("stats", file(tmp_path, name="empty.jsonl")).stdout.splitlines()
 
     assert lines[0].startswith("2 rows, ")
-    assert "repeated     1 duplicate row, 0 further answers to a prompt" in lines
+    assert message("data/repeated-duplicate-row", number=1, number2=0) in lines
     assert empty[:2] == ["0 rows, 0.0 kB", "layout       none"]
 
 
@@ -275,8 +281,8 @@ def test_dedupe_reports_first_and_writes_on_request(tmp_path: Path) -> None:
     assert report[1].startswith("line 3   like ")
     assert report[1].endswith("test.jsonl:1   1.00")
     assert report[2:] == [
-        "3 rows, 2 repeat others, 1 of them held out",
-        "nothing was written; --out FILE writes the rows that stay",
+        message("data/repeat-others", rows=3, number=2, number2=1),
+        message("data/nothing-was-written"),
     ]
     assert "3 rows, 0 repeat others" in data("dedupe", path, "--kind", "exact").stdout
     assert said("dedupe", path, "--held-out", held, "--out", out)["kept"] == 1
@@ -315,7 +321,7 @@ def test_a_card_says_who_wrote_the_rows_and_what_is_wrong(tmp_path: Path) -> Non
     assert "| claude-4-5-sonnet | 1 |" in page
     assert "| complexity=simple, style=techno | 1 |" in page
     assert "| format-contradiction | error | 1 |" in page
-    assert "No run near this file says how it was made." in page
+    assert message("data/no-run-near-this-file-says") in page
 
 
 def test_a_card_says_how_to_make_a_runs_file_again(tmp_path: Path) -> None:
@@ -348,7 +354,7 @@ def test_a_card_says_how_to_make_a_runs_file_again(tmp_path: Path) -> None:
 
     assert "| claude-4-5-sonnet | not stated |" in page
     assert "\nLicence: our contract with Anthropic.\n" in page
-    assert "Run 20261121T120000 of strudel, polytune 0.1 with changes that were not committed." in page
+    assert message("data/run-of-strudel", run="20261121T120000", number="0.1") in page
     assert (
         "git checkout abc123\npolytune run experiments/strudel.yaml --set steps.generate.count=50\n" in page
     )
@@ -362,7 +368,7 @@ def test_a_card_goes_to_a_file_or_a_program(tmp_path: Path) -> None:
 
     assert (result.stdout, result.stderr) == ("", f"written to {out}\n")
     assert "\nLicence: not stated.\n" in out.read_text()
-    assert "The rows do not say who wrote them." in out.read_text()
+    assert message("data/rows-do-not-say-who-wrote") in out.read_text()
     assert "No findings." in out.read_text()
     assert said("card", path)["summary"]["rows"] == 1
 

@@ -20,6 +20,7 @@ from polytune.errors import DataError
 from polytune.formats.interface import FORMATS
 from polytune.registry import UnknownMember
 from tests.data.data_samples import LAYOUT, balanced, lines, prompts, sample, write
+from tests.messages import matching
 
 
 def formatted(folder: Path, samples: list[Sample], options: FormatOptions | None = None) -> FormatReport:
@@ -202,7 +203,7 @@ def test_an_empty_teacher_prompt_is_left_out(tmp_path: Path) -> None:
 
 def test_short_needs_a_short_prompt(tmp_path: Path) -> None:
     """Asking for the short system prompt where there is none is refused, and nothing is written."""
-    with pytest.raises(DataError, match="there is no short system prompt"):
+    with pytest.raises(DataError, match=matching("data/there-is-no-short-system-prompt")):
         formatted(tmp_path, [sample(1)], FormatOptions(system="short"))
 
     assert [path.name for path in tmp_path.iterdir()] == ["samples.jsonl"]
@@ -213,7 +214,7 @@ def test_ratios_must_sum_to_one(tmp_path: Path, ratios: tuple[float, float, floa
     """Impossible shares are refused."""
     train, validation, test = ratios
 
-    with pytest.raises(DataError, match="must be positive and sum to 1"):
+    with pytest.raises(DataError, match=matching("data/must-be-positive-and-sum")):
         formatted(tmp_path, [sample(1)], FormatOptions(train=train, validation=validation, test=test))
 
 
@@ -227,7 +228,9 @@ def test_a_split_without_a_share_has_no_file(tmp_path: Path) -> None:
 
 def test_an_unknown_format_gets_the_nearest_name(tmp_path: Path) -> None:
     """A typing mistake in the format's name is answered with the right one."""
-    with pytest.raises(UnknownMember, match="Did you mean 'prompt-completion'"):
+    with pytest.raises(
+        UnknownMember, match=matching("general/did-you-mean-2", suggestion="prompt-completion")
+    ):
         formatted(tmp_path, [sample(1)], FormatOptions(format="prompt-completions"))
 
 
@@ -242,7 +245,7 @@ def test_every_format_can_be_written(tmp_path: Path, name: str) -> None:
 
 def test_samples_have_no_image_to_caption(tmp_path: Path) -> None:
     """A layout of images refuses samples of text with the reason."""
-    with pytest.raises(DataError, match="image-caption: a row is the S3 address of a PNG or JPEG image"):
+    with pytest.raises(DataError, match=matching("data/image-caption")):
         formatted(tmp_path, [sample(1)], FormatOptions(format="image-caption"))
 
 
@@ -270,7 +273,7 @@ def test_a_line_that_is_no_sample_stops_with_its_number(tmp_path: Path, bad: byt
     path = tmp_path / "samples.jsonl"
     path.write_bytes(encode_sample(sample(1)) + b"\n" + encode_sample(sample(2)) + b"\n" + bad + b"\n")
 
-    with pytest.raises(DataError, match=rf"samples\.jsonl:3: not a sample: .*({reason})"):
+    with pytest.raises(DataError, match=rf"samples\.jsonl:3: {matching('data/is-no-sample')} .*({reason})"):
         format_samples(path, tmp_path, FormatOptions())
     assert lines(tmp_path) == before
     assert not list(tmp_path.glob(".*.tmp"))
@@ -278,7 +281,7 @@ def test_a_line_that_is_no_sample_stops_with_its_number(tmp_path: Path, bad: byt
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     """No samples file, no traceback."""
-    with pytest.raises(DataError, match=r"absent\.jsonl: cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"absent\.jsonl: " + matching("data/cannot-be-read-2")):
         format_samples(tmp_path / "absent.jsonl", tmp_path, FormatOptions())
 
 

@@ -20,6 +20,7 @@ from polytune.data.lint.rules.personal_data import is_card, is_phone, is_securit
 from polytune.errors import DataError
 from polytune.registry import UnknownMember
 from tests.data.data_gallery import GALLERY, Case
+from tests.messages import matching, message
 
 EVERY_CASE = [case for bad, good in GALLERY.values() for case in (*bad, *good)]
 
@@ -78,9 +79,9 @@ def test_repeats_name_the_first_line(tmp_path: Path) -> None:
     found = [each.finding for each in Lint(path)]
 
     assert [(each.line, each.rule, each.message) for each in found] == [
-        (3, "different-answers", "line 1 asks the same and is answered otherwise"),
-        (4, "duplicate-row", "the row of line 3 once more"),
-        (5, "duplicate-row", "the row of line 1 once more"),
+        (3, "different-answers", message("data/line-asks-same-and-is-answered", line=1)),
+        (4, "duplicate-row", message("data/row-of-line-once-more", line=3)),
+        (5, "duplicate-row", message("data/row-of-line-once-more", line=1)),
     ]
 
 
@@ -178,7 +179,7 @@ def test_allowed_rows_are_counted(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     """A missing file and an unknown rule are refused."""
-    with pytest.raises(DataError, match=r"absent\.jsonl: cannot be read"):
+    with pytest.raises(DataError, match=r"absent\.jsonl: " + matching("general/cannot-be-read")):
         list(Lint(tmp_path / "absent.jsonl"))
     with pytest.raises(UnknownMember, match="unknown lint rule 'typo'"):
         Lint(tmp_path / "absent.jsonl", rules=["typo"])
@@ -187,12 +188,12 @@ def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Given the following functions, please respond with a JSON for a function call with its arguments.",
+        message("data/given-following-functions"),
         "You are a bot. You must always reply using a valid JSON object.",
-        "The output should be formatted as a JSON object.",
+        message("data/output-should-be-formatted-as-json"),
         "Format your answer as JSON.",
         "Please provide your response in JSON format.",
-        "Return the result as a JSON array of strings.",
+        message("data/return-result-as-json-array"),
         "Use the tool if you must.\n\nRespond only in JSON with the keys name and parameters.",
         "Your response must be valid JSON. Do not add anything else.",
         "Produce JSON only.",

@@ -13,10 +13,11 @@ from polytune.data.validate.report import CheckReport
 from polytune.data.validate.validate import check_dataset
 from polytune.errors import DataError
 from polytune.fingerprint import Json
+from tests.messages import matching, message
 
 CONVERSATION = "bedrock-conversation-2024"
-DOUBT = "warning media-format-doubtful: sources disagree on whether Amazon Nova 2 Lite takes "
-NOT = " cannot be trained on "
+DOUBT = message("data/warning-media-format-doubtful") + " "
+NOT = " " + message("data/cannot-be-trained") + " "
 
 
 def says(role: str, *blocks: Json) -> Json:
@@ -67,7 +68,7 @@ def test_images_are_counted_by_the_model_s_own_limit(tmp_path: Path) -> None:
     rows: list[Json] = [row(n, *[medium("image", "png")] * 11) for n in range(100)]
 
     assert told(judged(tmp_path, "nova-lite", {"train": rows})) == [
-        "error media-count: 11 images in one row; Amazon Nova Lite takes 10"
+        message("data/error-media-count", images=11, number=10)
     ]
     assert told(judged(tmp_path, "llama-3-2-11b", {"train": rows})) == []
 
@@ -84,7 +85,7 @@ def test_images_are_counted_by_the_model_s_own_limit(tmp_path: Path) -> None:
             "mp4",
             ["error block-not-taken: Meta Llama 3.2 11B Vision Instruct" + NOT + "video"],
         ),
-        ("nova-micro", "image", "png", ["error block-not-taken: Amazon Nova Micro" + NOT + "image"]),
+        ("nova-micro", "image", "png", [message("data/error-block-not-taken-3") + NOT + "image"]),
     ],
 )
 def test_each_model_has_its_media(
@@ -105,7 +106,7 @@ def test_a_dataset_is_of_one_kind(tmp_path: Path) -> None:
     some = judged(tmp_path, "nova-lite", {"train": [*images, row(99)]})
 
     assert told(both) == [
-        "error media-mixed: some rows hold images and some hold videos",
+        message("data/error-media-mixed"),
         "warning uneven-rows: 8 of 16 rows hold image",
     ]
     assert told(some) == ["warning uneven-rows: 8 of 9 rows hold image"]
@@ -142,7 +143,7 @@ def test_prompts_alone_are_enough_for_distillation(tmp_path: Path) -> None:
 
     assert told(distilled) == []
     assert distilled.splits[0].readable_rows == 100
-    assert told(few) == ["error too-few-rows: 99 training rows; Amazon Nova Lite needs at least 100"]
+    assert told(few) == [message("data/error-too-few-rows", number=99, number2=100)]
     assert {each.rule for each in tuned.groups} == {"last-role", "too-few-messages"}
 
 
@@ -155,7 +156,7 @@ def test_equal_prompts_of_a_distillation_are_duplicates(tmp_path: Path) -> None:
 
     report = judged(tmp_path, "nova-lite", {"train": asking}, customization="distillation")
 
-    assert told(report) == ["warning duplicate-row: prompt and answer stand earlier in the file"]
+    assert told(report) == [message("data/warning-duplicate-row-2")]
 
 
 @pytest.mark.parametrize(("base_model", "severity"), [("nova-lite", "warning"), ("llama-3-1-8b", "error")])
@@ -166,9 +167,7 @@ def test_distillation_is_on_single_questions(tmp_path: Path, base_model: str, se
 
     report = judged(tmp_path, base_model, {"train": [*plain(100), long]}, customization="distillation")
 
-    assert told(report) == [
-        f"{severity} multi-turn-distillation: more than one question in a row for distillation"
-    ]
+    assert told(report) == [message("data/multi-turn-distillation", severity=severity)]
 
 
 def test_the_layout_says_which_job_is_meant(tmp_path: Path) -> None:
@@ -181,22 +180,27 @@ def test_the_layout_says_which_job_is_meant(tmp_path: Path) -> None:
     for base_model in ("nova-2-lite", "gpt-oss-20b"):
         title = BASE_MODELS.get(base_model).title
         report = judged(tmp_path, base_model, {"train": rows}, "bedrock-rft")
-        assert told(report) == [f"error too-few-rows: 99 training rows; {title} needs at least 100"]
+        assert told(report) == [message("data/error-too-few-rows-2", number=99, title=title, number2=100)]
 
 
 @pytest.mark.parametrize(
     ("base_model", "layout", "customization", "message"),
     [
-        ("nova-lite", "bedrock-rft", None, r"does not take bedrock-rft\. Use bedrock-conversation-2024\."),
+        ("nova-lite", "bedrock-rft", None, matching("data/does-not-take-bedrock-rft")),
         (
             "gpt-oss-20b",
             CONVERSATION,
             None,
-            r"does not take .* for reinforcement fine tuning\. Use bedrock-r",
+            matching("data/does-not-take-for-reinforcement-fine"),
         ),
-        ("nova-premier", CONVERSATION, None, "cannot be trained; it is a teacher only"),
+        ("nova-premier", CONVERSATION, None, matching("data/cannot-be-trained-2")),
         ("nova-lite", CONVERSATION, "reinforcement_fine_tuning", "has no reinforcement fine tuning"),
-        ("claude-3-haiku", "anthropic-messages", "distillation", "AWS has withdrawn distillation"),
+        (
+            "claude-3-haiku",
+            "anthropic-messages",
+            "distillation",
+            matching("data/aws-has-withdrawn-distillation"),
+        ),
         ("llama-3-1-8b", "prompt-completion", "distillation", r"for distillation\. Use bedrock-conversation"),
         ("nova-lite", CONVERSATION, "continued_pre_training", "Titan Text Express and Lite only"),
     ],
@@ -221,8 +225,8 @@ def test_captions_have_a_length(tmp_path: Path) -> None:
     report = judged(tmp_path, "nova-canvas", {"train": rows, "validation": [caption(9)]}, "image-caption")
 
     assert told(report) == [
-        "error caption-length: a caption of 1 characters; Amazon Nova Canvas takes 3 to 1,024",
-        "error validation-set: Amazon Nova Canvas takes no validation set",
+        message("data/error-caption-length", number="1,024"),
+        message("data/error-validation-set"),
     ]
     assert [each.count for each in report.groups if each.rule == "caption-length"] == [2]
 
@@ -259,7 +263,5 @@ def test_validation_sets_have_limits_of_their_own(tmp_path: Path) -> None:
     together = judged(tmp_path, "llama-3-3-70b", {"train": plain(60), "validation": plain(100)[60:]})
 
     assert told(few) == ["error too-few-rows: 31 validation rows; Anthropic Claude 3 Haiku needs 32, or none"]
-    assert told(many) == [
-        "error too-many-rows: 1,101 validation rows; Meta Llama 3.3 70B Instruct takes at most 1,000"
-    ]
+    assert told(many) == [message("data/error-too-many-rows", number="1,101", number2="1,000")]
     assert told(together) == []

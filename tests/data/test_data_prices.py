@@ -11,6 +11,7 @@ from polytune.data.prices import prices_of
 from polytune.errors import UsageError
 from polytune.settings import Settings
 from polytune.steps.train import training_estimate
+from tests.messages import message
 
 
 def settings(tmp_path: Path, text: str) -> Settings:
@@ -51,17 +52,17 @@ def test_an_estimate_uses_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a", "expected base models, each with its prices"),
-        ("nova-lit: {}", "unknown base model 'nova-lit'. Did you mean 'nova-lite'"),
-        ("nova-lite: 3", "nova-lite: expected prices, as in training_usd_per_1k_tokens: 0.002"),
+        ("- a", message("data/expected-base-models")),
+        ("nova-lit: {}", message("data/unknown-base-model", model="nova-lit", suggestion="nova-lite")),
+        ("nova-lite: 3", message("data/nova-lite", name="training_usd_per_1k_tokens")),
         ("nova-lite: {training: 3}", "nova-lite: unknown price 'training'"),
         (
             "nova-lite: {training_usd_per_1k_tokens: cheap}",
-            "nova-lite: training_usd_per_1k_tokens: expected US dollars, found 'cheap'",
+            message("data/nova-lite-2", name="training_usd_per_1k_tokens", name2="cheap"),
         ),
-        ("nova-lite: {training_usd_per_1k_tokens: -1}", "expected US dollars, found '-1'"),
-        ("nova-lite: {training_usd_per_1k_tokens: true}", "expected US dollars, found 'True'"),
-        ("nova-lite: {training_usd_per_1k_tokens: .inf}", "expected US dollars, found 'inf'"),
+        ("nova-lite: {training_usd_per_1k_tokens: -1}", message("data/expected-us-dollars", name="-1")),
+        ("nova-lite: {training_usd_per_1k_tokens: true}", message("data/expected-us-dollars", name="True")),
+        ("nova-lite: {training_usd_per_1k_tokens: .inf}", message("data/expected-us-dollars", name="inf")),
         ("a: [", "line 1"),
     ],
 )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from polytune.data.lines import chunk_bytes
 from polytune.data.reading import BadRow, Row, read_rows, row_of
 from tests.data.data_samples import LAYOUT, sample, write
+from tests.messages import message
 
 
 def read(row: object) -> Row:
@@ -160,9 +161,9 @@ def test_rows_without_an_id_get_one_from_what_they_say() -> None:
 @pytest.mark.parametrize(
     ("line", "path", "reason"),
     [
-        (b"", "", "the line is empty"),
+        (b"", "", message("general/line-is-empty")),
         (b"{", "", "not JSON: "),
-        (b"\xff", "", "byte 1 of the line is not UTF-8"),
+        (b"\xff", "", message("general/byte-of-line-is-not-utf", number=1)),
         (b'{"prompt": "a"} {}', "", "not JSON: "),
         (b"[1]", "", "array"),
         (b'{"prompt": 3, "completion": "a"}', "prompt", "int"),
@@ -176,13 +177,17 @@ def test_rows_without_an_id_get_one_from_what_they_say() -> None:
         (
             b'{"messages": [{"role": "user", "content": "x"}]}',
             "messages[0].role",
-            "the last turn is the user's",
+            message("general/last-turn-is-user"),
         ),
-        (b'{"messages": [{"role": "assistant", "content": null}]}', "messages[0].content", "holds no text"),
-        (b'{"messages": []}', "messages", "there are no messages"),
-        (b'{"prompt": "a"}', "", "the prompt has no answer"),
+        (
+            b'{"messages": [{"role": "assistant", "content": null}]}',
+            "messages[0].content",
+            message("general/holds-no-text"),
+        ),
+        (b'{"messages": []}', "messages", message("data/there-are-no-messages")),
+        (b'{"prompt": "a"}', "", message("general/prompt-has-no-answer")),
         (b'{"completion": "a"}', "", "'completion' answers nothing"),
-        (b'{"a": 1}', "", "no key of any known layout"),
+        (b'{"a": 1}', "", message("data/no-key-of-any-known-layout")),
         (b"[" * 100_000, "", "not JSON: "),
     ],
 )

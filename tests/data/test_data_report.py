@@ -10,6 +10,7 @@ import pytest
 
 from polytune.data.validate.report import CheckReport, render, to_json
 from tests.data.data_samples import LAYOUT, checked, row, rows, train
+from tests.messages import message
 
 
 def bad_dataset(folder: Path) -> CheckReport:
@@ -43,7 +44,7 @@ def test_the_screen_never_gets_more_than_its_lines(tmp_path: Path, limit: int) -
     assert shown[-1].startswith(f"failed for nova-lite: {report.errors} errors, {report.warnings} warnings")
     if limit == 20:
         assert shown[0].startswith("train  ")
-        assert "more rules in validation.json" in shown[-2]
+        assert message("data/more-rules-in-validation-json") in shown[-2]
     if limit == 60:
         heads = [line for line in shown if line.startswith(("error: ", "warning: "))]
         assert len(heads) == len(report.groups)

@@ -16,6 +16,7 @@ from polytune.base_models.interface import BASE_MODELS, for_directory
 from polytune.data.dedupe.embeddings import Embedder, SentenceEmbedder, alike
 from polytune.data.tokens import CalibratedTokens, EstimatedTokens, TokenCounter, counter_for, tokenizer_at
 from polytune.errors import DataError, Unavailable
+from tests.messages import matching, message
 
 PROSE = "The bass rolls under the pads and leaves room for the kick. "
 
@@ -65,7 +66,7 @@ def test_a_few_exact_counts_calibrate_the_estimate() -> None:
 
     assert sum(calibrated.count(texts)) == pytest.approx(sum(Thrice().count(texts)), rel=0.02)
     assert calibrated.relative_error < 0.02
-    assert calibrated.error == "estimated, calibrated on 40 texts that were counted: 9 in 10 within 1 %"
+    assert calibrated.error == message("data/calibrated-on-texts-that-were-counted", texts=40, number=1)
     assert not calibrated.exact
 
 
@@ -81,7 +82,7 @@ def test_calibration_states_a_large_error_where_it_is_large() -> None:
 
 def test_too_few_texts_calibrate_nothing() -> None:
     """Empty ones do not count."""
-    with pytest.raises(DataError, match="7 texts are too few to calibrate token counts on"):
+    with pytest.raises(DataError, match=matching("data/texts-are-too-few-to-calibrate")):
         CalibratedTokens(Thrice(), [PROSE] * 7 + [" "] * 5)
 
 
@@ -119,7 +120,7 @@ def test_a_broken_tokenizer_is_an_error(tmp_path: Path) -> None:
     broken = tmp_path / "tokenizer.json"
     broken.write_text("{}")
 
-    with pytest.raises(DataError, match=r"tokenizer\.json: not a tokenizer: .* Give a Hugging Face"):
+    with pytest.raises(DataError, match=r"tokenizer\.json: " + matching("data/not-tokenizer")):
         tokenizer_at(broken)
 
 
@@ -152,5 +153,7 @@ def test_meanings_over_many_blocks() -> None:
 
 def test_without_the_package_meanings_are_unavailable() -> None:
     """The message names the package and what to do instead."""
-    with pytest.raises(Unavailable, match=r"sentence_transformers, which is not installed\. Use --kind near"):
+    with pytest.raises(
+        Unavailable, match=matching("data/which-is-not-installed", name="sentence_transformers")
+    ):
         SentenceEmbedder("folder")

@@ -22,6 +22,7 @@ from polytune.data.validate.validate import check_dataset
 from polytune.data.workers import WorkerPool, fewest_bytes, most_workers, workers_for
 from polytune.errors import DataError, StepFailed
 from tests.data.data_samples import LAYOUT, balanced, row, rows, write
+from tests.messages import matching
 
 SIZES = (1, 2, 3)
 PADDING = "~ hh " * 150
@@ -128,7 +129,7 @@ def test_the_first_bad_line_is_named_whoever_met_it(tmp_path: Path, size: int, l
     path = tmp_path / "samples.jsonl"
     path.write_bytes(b"\n".join([*lines, late]))
 
-    with pytest.raises(DataError, match=r"samples\.jsonl:1501: not a sample: .*cell"):
+    with pytest.raises(DataError, match=r"samples\.jsonl:1501: " + matching("data/not-sample-2")):
         format_samples(path, tmp_path / "out", FormatOptions(), workers=size)
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -140,7 +141,9 @@ def test_a_line_that_is_too_long_is_named_whoever_met_it(tmp_path: Path, size: i
     with path.open("ab") as file:
         file.truncate(path.stat().st_size + TOO_LONG)
 
-    with pytest.raises(DataError, match=r"train\.jsonl:21: the line is longer than 64 MiB"):
+    with pytest.raises(
+        DataError, match=r"train\.jsonl:21: " + matching("data/line-is-longer-than-mib", number=64)
+    ):
         check_dataset({"train": path}, BASE_MODELS.get("nova-lite"), LAYOUT, workers=size)
 
 
@@ -186,7 +189,7 @@ def test_a_worker_that_dies_is_a_failure_with_a_remedy(tmp_path: Path) -> None:
 
     with (
         WorkerPool(1) as pool,
-        pytest.raises(StepFailed, match=r"was killed\. Run it again; .* short of memory"),
+        pytest.raises(StepFailed, match=matching("data/was-killed")),
     ):
         list(pool.results(path, Ending()))
 

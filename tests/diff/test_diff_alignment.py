@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from polytune.engine.rowdiff import Alignment, Dataset, Place, Row, align
 from polytune.engine.textdiff import compare_files, compare_texts, largest_text_bytes
+from tests.messages import message
 
 rows = st.lists(
     st.tuples(st.integers(0, 30), st.sampled_from(["train", "test"]), st.sampled_from([b"x", b"y"])),
@@ -100,12 +101,12 @@ def test_a_line_that_looks_like_a_head_is_counted() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "note"),
     [
-        (None, b"x", "the old text is not kept here"),
-        (b"x", None, "the new text is not kept here"),
-        (None, None, "either text is not kept here"),
+        (None, b"x", message("diff/old-text-is-not-kept-here")),
+        (b"x", None, message("diff/new-text-is-not-kept-here")),
+        (None, None, message("diff/either-text-is-not-kept-here")),
         (b"\xff\xfe", b"x", "not text"),
-        (b"x" * (largest_text_bytes + 1), b"x", "longer than 1 MiB: not compared by line"),
-        (b"a\n", b"a\r\n", "only line ends differ"),
+        (b"x" * (largest_text_bytes + 1), b"x", message("diff/longer-than-mib", number=1)),
+        (b"a\n", b"a\r\n", message("diff/only-line-ends-differ")),
     ],
 )
 def test_a_text_that_cannot_be_compared_says_why(

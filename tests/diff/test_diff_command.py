@@ -15,6 +15,7 @@ from polytune.engine.execute import largest_kept_input_bytes
 from polytune.files import digest_of
 from polytune.report.shape import Difference
 from tests.diff.made import Bench, anonymous, base, open_bench, prompts
+from tests.messages import message
 
 golden = Path(__file__).parent / "golden"
 heavy = ("pydantic", "jinja2", "yaml", "boto3", "aiohttp", "torch", "rich", "structlog", "asyncio")
@@ -73,10 +74,13 @@ def test_a_run_does_not_differ_from_itself(bench: Bench) -> None:
 
     for name in names:
         said = bench.program("diff", "base", name)
-        assert (said.code, said.out) == (0, "no difference   2 steps with the same keys and outputs\n")
+        assert (said.code, said.out) == (
+            0,
+            message("diff/no-difference-steps-with-same-keys-and-outputs", steps=2) + "\n",
+        )
     said = bench.program("diff", "base", "experiments/base.yaml")
 
-    assert (said.code, said.out) == (0, "no difference   2 steps with the same keys\n")
+    assert (said.code, said.out) == (0, message("diff/no-difference-steps-with-same-keys", steps=2) + "\n")
 
 
 def test_equal_sides_still_have_the_published_shape(bench: Bench) -> None:
@@ -91,14 +95,14 @@ def test_equal_sides_still_have_the_published_shape(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("bass", "no run or experiment 'bass' here. Did you mean 'base'?"),
+        ("bass", message("diff/no-run-or-experiment-here", experiment="bass", suggestion="base")),
         (
             "experiments/bass.yaml",
-            "experiments/bass.yaml: no such experiment file. Did you mean 'base.yaml'?",
+            "experiments/bass.yaml: " + message("general/no-such-experiment-file", suggestion="base.yaml"),
         ),
-        ("gone/manifest.json", "gone/manifest.json: no such manifest"),
+        ("gone/manifest.json", "gone/manifest.json: " + message("general/no-such-manifest")),
         ("prompts/small.yaml", "unknown key 'system'"),
-        ("experiments/base.yaml@epochs=2", "no variant 'epochs=2'. It has none."),
+        ("experiments/base.yaml@epochs=2", message("diff/no-variant", name="epochs=2")),
     ],
 )
 def test_a_side_that_does_not_exist_is_an_error(name: str, what: str, bench: Bench) -> None:
@@ -116,7 +120,7 @@ def test_an_ambiguous_beginning_is_an_error(bench: Bench) -> None:
     said = bench.program("diff", "base", folder.name[:4])
 
     assert said.code == 2
-    assert f"4 runs begin with '{folder.name[:4]}'" in said.err
+    assert message("diff/runs-begin-with", name=folder.name[:4]) in said.err
 
 
 def test_files_are_compared_without_any_run(tmp_path: Path) -> None:
@@ -193,7 +197,7 @@ def test_a_lost_dataset_is_counted_only(tmp_path: Path) -> None:
 
     (dataset,) = difference(bench, "base", "grown").datasets
 
-    assert dataset.note == f"rows not aligned: the dataset of base/{first} is no longer here"
+    assert dataset.note == message("diff/rows-not-aligned", first=first)
     assert [(split.old, split.new) for split in dataset.splits] == [(3, 5), (6, 10), (3, 5)]
 
 
@@ -209,8 +213,8 @@ def test_an_edited_prompt_file_is_shown_as_it_was(tmp_path: Path) -> None:
     again = bench.program("diff", first, "base", "--rows", "0")
 
     assert said.out.startswith("first difference: generate, prompts/small.yaml changed   ")
-    assert "-  Reply with code and nothing else.\n" in said.out
-    assert "+  Reply with code and nothing but code.\n" in said.out
+    assert message("diff/reply-with-code-and-nothing-else") + "\n" in said.out
+    assert message("diff/reply-with-code-and-nothing-but") + "\n" in said.out
     assert again.out == said.out
 
 
@@ -254,7 +258,7 @@ def test_large_input_files_are_not_copied(tmp_path: Path) -> None:
     (change,) = difference(bench, first, "base").structure.files
 
     assert (change.field, change.old_digest) == ("teacher.path", digest)
-    assert change.text.note == "the old text is not kept here"
+    assert change.text.note == message("diff/old-text-is-not-kept-here")
 
 
 def test_a_redrawn_answer_is_the_only_row_that_differs(tmp_path: Path) -> None:

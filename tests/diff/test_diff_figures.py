@@ -17,6 +17,7 @@ from polytune.report.evaluations import unpaired_interval
 from polytune.report.shape import Difference, Tally
 from polytune.report.text import text_lines
 from tests.diff.made import Shelf, answers, report, scores
+from tests.messages import message
 
 Verdicts = Mapping[str, bool]
 
@@ -88,8 +89,17 @@ def test_a_longer_test_split_is_compared_on_what_both_have(shelf: Shelf) -> None
 
     assert found.evaluations[0].pairing == "shared"
     assert section(found, "evaluate")[1] == (
-        "custom   20/40 -> 39/50   on the 40 prompts in common 20/40 -> 29/40, "
-        "+22 points, 95% interval +6 to +37, paired p = 0.012: better"
+        message(
+            "diff/custom-on-prompts-in-common",
+            path="20/40",
+            path2="39/50",
+            prompts=40,
+            path3="29/40",
+            name="+22",
+            name2="+6",
+            name3="+37",
+            number="0.012",
+        )
     )
 
 
@@ -101,8 +111,7 @@ def test_other_prompts_are_compared_unpaired(shelf: Shelf) -> None:
 
     assert found.evaluations[0].p is None
     assert section(found, "evaluate")[1:] == [
-        "custom   20/40 -> 30/40   +25 points, 95% interval +4 to +44, "
-        "unpaired, no test prompt in common: better",
+        message("diff/custom-points", path="20/40", path2="30/40", name="+25", name2="+4", name3="+44"),
         "         better in jazz 8/20 -> 30/40",
     ]
 
@@ -113,7 +122,7 @@ def test_too_few_prompts_in_common_are_not_paired(shelf: Shelf) -> None:
 
     found = figures(evaluated(shelf, "1", passed(8, 12)), evaluated(shelf, "2", other))
 
-    assert "unpaired, only 1 test prompts in common" in section(found, "evaluate")[1]
+    assert message("diff/only-test-prompts-in-common", number=1) in section(found, "evaluate")[1]
 
 
 def test_another_judge_is_a_warning(shelf: Shelf) -> None:
@@ -124,9 +133,7 @@ def test_another_judge_is_a_warning(shelf: Shelf) -> None:
         evaluated(shelf, "1", verdicts, "python checker"), evaluated(shelf, "2", verdicts, "engine 1.2")
     )
 
-    assert section(found, "evaluate")[0] == (
-        "strudel, judged by python checker -> engine 1.2: these figures do not compare"
-    )
+    assert section(found, "evaluate")[0] == (message("diff/judged-by-python-checker-engine", number="1.2"))
 
 
 def test_lost_answers_leave_the_totals(shelf: Shelf) -> None:

@@ -17,6 +17,7 @@ from polytune.report.markdown import markdown_lines
 from polytune.report.shape import nothing
 from polytune.report.text import text_lines
 from tests.diff.made import Shelf, report
+from tests.messages import message
 
 Steps = dict[str, StepReport]
 
@@ -90,7 +91,7 @@ def test_another_output_under_the_same_key_is_told(compared: Compare) -> None:
     found = compared({"make": old}, {"make": new})
 
     assert found.first is not None
-    assert found.first.cause == "the same key, and yet another output"
+    assert found.first.cause == message("diff/same-key")
 
 
 def test_a_step_that_only_one_run_finished_is_told(compared: Compare) -> None:
@@ -116,7 +117,7 @@ def test_steps_of_one_side_only_are_added_and_removed(compared: Compare) -> None
 
     assert relations(found) == {"make": "same", "drums": "removed", "bass": "added"}
     assert found.first is not None
-    assert found.first.cause == "only in A"
+    assert found.first.cause == message("diff/only-in")
 
 
 def test_a_new_version_of_a_step_kind_is_a_cause(compared: Compare) -> None:
@@ -182,7 +183,7 @@ def test_nothing_to_tell_is_one_line(compared: Compare, shelf: Shelf) -> None:
 
     lines = text_lines(nothing(side, side, compared(chain(1), chain(1))))
 
-    assert lines == ["no difference   3 steps with the same keys and outputs"]
+    assert lines == [message("diff/no-difference-steps-with-same-keys-and-outputs", steps=3)]
 
 
 def page_of_values(shelf: Shelf, old: str, new: str) -> tuple[list[str], list[str]]:

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from polytune.emulator.bedrock.faults import Fault
+from tests.messages import matching, message
 
 from .emulator_shapes import Wire, faults
 from .runtime_account import Account, account, asking, conversation_rows, nova_lite, said
@@ -170,7 +171,7 @@ def test_the_same_token_makes_one_job(aws: Account) -> None:
     first = submit(aws, clientRequestToken="token-1")
 
     assert submit(aws, clientRequestToken="token-1") == first
-    with pytest.raises(ClientError, match="The provided job name is currently in use"):
+    with pytest.raises(ClientError, match=matching("emulator/provided-job-name-is-currently")):
         submit(aws, clientRequestToken="token-2")
 
 
@@ -208,10 +209,10 @@ def test_a_folder_gives_a_file_for_each_file(aws: Account) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (lines(99), "required minimum of: 100"),
-        (lines(120) + b"not json\n", "malformed record on line 121"),
-        (b'{"recordId": "r"}\n', "malformed record on line 1"),
-        (None, "Could not validate GetObject permissions"),
+        (lines(99), message("emulator/required-minimum-of", number=100)),
+        (lines(120) + b"not json\n", message("emulator/malformed-record-on-line", line=121)),
+        (b'{"recordId": "r"}\n', message("emulator/malformed-record-on-line-2")),
+        (None, message("emulator/could-not-validate-getobject-permissions")),
     ],
 )
 def test_wrong_input_fails_the_job(aws: Account, content: bytes | None, complaint: str) -> None:
@@ -295,18 +296,18 @@ def test_a_stopped_job_keeps_what_it_processed(aws: Account) -> None:
     assert (stopping["status"], stopped["status"]) == ("Stopping", "Stopped")
     assert "endTime" not in stopped
     assert len(output(aws, arn)) == stopped["processedRecordCount"] == 40
-    with pytest.raises(ClientError, match="cannot be stopped") as refused:
+    with pytest.raises(ClientError, match=matching("emulator/cannot-be-stopped")) as refused:
         aws.bedrock.stop_model_invocation_job(jobIdentifier=arn)
     assert refused.value.response["Error"]["Code"] == "ConflictException"
 
 
 def test_unknown_jobs_and_models_are_refused(aws: Account) -> None:
     """Neither exists: 404 for a job, ValidationException for a model that takes no batches."""
-    with pytest.raises(ClientError, match="The provided batch inference job was not found"):
+    with pytest.raises(ClientError, match=matching("emulator/provided-batch-inference-job-was")):
         job(aws, "abcdefghijkl")
-    with pytest.raises(ClientError, match="The provided batch inference job was not found"):
+    with pytest.raises(ClientError, match=matching("emulator/provided-batch-inference-job-was")):
         aws.bedrock.stop_model_invocation_job(jobIdentifier="abcdefghijkl")
-    with pytest.raises(ClientError, match="The provided model identifier is invalid"):
+    with pytest.raises(ClientError, match=matching("emulator/provided-model-identifier-is-invalid")):
         submit(aws, modelId="amazon.nova-lite-v1:0:300k")
 
 

@@ -18,6 +18,7 @@ from polytune.emulator.bedrock.program import Emulator
 from polytune.emulator.bedrock.rehearsal import Rehearsal
 from polytune.emulator.bedrock.world import World
 from polytune.errors import Busy
+from tests.messages import matching, message
 
 from .emulator_account import Account, asked, hours, rows
 
@@ -82,8 +83,8 @@ def test_without_s3_it_is_bedrock_only(tmp_path: Path) -> None:
 
     assert "AWS_ENDPOINT_URL" not in variables
     assert variables["AWS_DEFAULT_REGION"] == "us-west-2"
-    assert "losses are synthetic" in said[1]
-    assert "every dataset counts as valid" in said[2]
+    assert message("emulator/losses-are-synthetic") in said[1]
+    assert message("emulator/every-dataset-counts-as-valid") in said[2]
 
 
 def test_time_passes_at_the_given_speed() -> None:
@@ -108,9 +109,9 @@ def test_a_stopped_emulator_answers_no_more() -> None:
         with Emulator(World(Clock(speed=0))).serving(port) as successor:
             assert account.bedrock.list_custom_models()["modelSummaries"] == []
 
-    with pytest.raises(RuntimeError, match="not been started"):
+    with pytest.raises(RuntimeError, match=matching("emulator/not-been-started")):
         assert emulator.address
-    with pytest.raises(RuntimeError, match="not been started"):
+    with pytest.raises(RuntimeError, match=matching("emulator/not-been-started")):
         assert successor.address
 
 

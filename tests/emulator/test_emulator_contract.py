@@ -11,6 +11,7 @@ from botocore import xform_name
 
 from polytune.emulator.bedrock.areas import AREAS
 from polytune.emulator.bedrock.world import World
+from tests.messages import matching
 
 from .emulator_account import Account, hours, key_arn
 from .emulator_differences import known
@@ -185,7 +186,8 @@ def test_the_contract_covers_every_operation(account: Account, wire: Wire) -> No
 def test_an_operation_that_is_not_implemented_says_so(account: Account) -> None:
     """The SDK gets a ValidationException that names the operation, and does not try again."""
     with pytest.raises(
-        account.bedrock.exceptions.ValidationException, match="does not implement ListGuardrails"
+        account.bedrock.exceptions.ValidationException,
+        match=matching("emulator/does-not-implement-listguardrails"),
     ):
         account.bedrock.list_guardrails()
 

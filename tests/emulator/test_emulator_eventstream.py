@@ -11,6 +11,7 @@ from botocore.eventstream import ChecksumMismatch, EventStreamBuffer, EventStrea
 from botocore.model import Shape
 
 from polytune.emulator.bedrock.eventstream import encode, encode_all, frame
+from tests.messages import matching
 
 
 def stream_of(operation: str) -> Shape:
@@ -81,7 +82,7 @@ def test_a_flipped_bit_is_noticed() -> None:
 @pytest.mark.parametrize(
     ("name", "members", "complaint"),
     [
-        ("messageBegin", {}, "has no event 'messageBegin'"),
+        ("messageBegin", {}, matching("emulator/has-no-event", name="messageBegin")),
         ("messageStart", {}, r"missing members \['role'\]"),
         ("messageStart", {"role": "assistant", "colour": "red"}, r"unknown members \['colour'\]"),
     ],

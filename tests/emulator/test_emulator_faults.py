@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
+from tests.messages import message
+
 from .emulator_account import Account, hours, refused
 
 get = "GetModelCustomizationJob"
@@ -126,12 +128,17 @@ def outcome(account: Account, kind: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("kind", "more", "message", "validation"),
     [
-        ("internal_error", {}, "Encountered an internal error when processing the request.", "Failed"),
+        (
+            "internal_error",
+            {},
+            message("emulator/encountered-internal-error-when-processing-request"),
+            "Failed",
+        ),
         ("failed_validation", {"message": "no good"}, "no good", "Failed"),
         (
             "failed_training",
             {},
-            "Encountered an unexpected error when processing the request, please try again",
+            message("emulator/encountered-unexpected-error-when-processing-request"),
             "Completed",
         ),
     ],
@@ -192,7 +199,7 @@ def test_a_wrong_fault_is_refused(account: Account, body: dict[str, Any], reason
 def test_the_clock_only_moves_forward(account: Account) -> None:
     """A negative advance is refused; a positive one is exact."""
     before = account.control("now")["now"]
-    status, message = refused(f"{account.address}/_control/advance", {"seconds": -1})
+    status, reason = refused(f"{account.address}/_control/advance", {"seconds": -1})
 
-    assert (status, message) == (400, "the clock only moves forward")
+    assert (status, reason) == (400, message("emulator/clock-only-moves-forward"))
     assert account.control("now")["now"] == before

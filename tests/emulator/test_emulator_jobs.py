@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.messages import matching
+
 from .emulator_account import Account, hours, nova_lite
 
 Answer = dict[str, Any]
@@ -127,7 +129,8 @@ def test_job_names_are_used_up_for_ever(account: Account) -> None:
     account.advance(3 * hours)
 
     with pytest.raises(
-        account.bedrock.exceptions.ValidationException, match="The provided job name is currently in use"
+        account.bedrock.exceptions.ValidationException,
+        match=matching("emulator/provided-job-name-is-currently"),
     ):
         account.create("once", customModelName="another")
 
@@ -136,7 +139,9 @@ def test_model_names_are_unique(account: Account) -> None:
     """A job cannot make a model of a name that is taken or about to be."""
     account.create("a", customModelName="same")
 
-    with pytest.raises(account.bedrock.exceptions.ValidationException, match="custom model name"):
+    with pytest.raises(
+        account.bedrock.exceptions.ValidationException, match=matching("emulator/custom-model-name")
+    ):
         account.create("b", customModelName="same")
 
 
@@ -199,7 +204,9 @@ def test_regions_know_nothing_of_each_other(account: Account) -> None:
     assert west.list_model_customization_jobs()["modelCustomizationJobSummaries"] == []
     with pytest.raises(west.exceptions.ResourceNotFoundException, match="not found"):
         west.get_model_customization_job(jobIdentifier=arn)
-    with pytest.raises(west.exceptions.ValidationException, match="model identifier is invalid"):
+    with pytest.raises(
+        west.exceptions.ValidationException, match=matching("emulator/model-identifier-is-invalid")
+    ):
         west.create_model_customization_job(**account.job_request("b"))
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.messages import matching
+
 from .emulator_account import Account, hours, nova_lite
 
 minutes = 60
@@ -81,7 +83,7 @@ def test_a_deployment_cannot_be_deleted_while_it_is_created(account: Account, mo
     delete = account.bedrock.delete_custom_model_deployment
     with pytest.raises(
         account.bedrock.exceptions.ValidationException,
-        match="Custom model deployment is in a mutating state",
+        match=matching("emulator/custom-model-deployment-is-in-mutating"),
     ):
         delete(customModelDeploymentIdentifier="live")
     account.advance(10 * minutes)
@@ -132,7 +134,9 @@ def test_deployments_have_quotas(account: Account, model: str) -> None:
 def test_a_model_in_use_cannot_be_deleted(account: Account, model: str) -> None:
     """Neither under a deployment nor under provisioned throughput."""
     deployed(account, model)
-    with pytest.raises(account.bedrock.exceptions.ConflictException, match="used by the deployment"):
+    with pytest.raises(
+        account.bedrock.exceptions.ConflictException, match=matching("emulator/used-by-deployment")
+    ):
         account.bedrock.delete_custom_model(modelIdentifier=model)
     account.advance(10 * minutes)
     account.bedrock.delete_custom_model_deployment(customModelDeploymentIdentifier="live")
@@ -140,7 +144,9 @@ def test_a_model_in_use_cannot_be_deleted(account: Account, model: str) -> None:
         provisionedModelName="paid", modelId=model, modelUnits=1
     )
 
-    with pytest.raises(account.bedrock.exceptions.ConflictException, match="used by the provisioned"):
+    with pytest.raises(
+        account.bedrock.exceptions.ConflictException, match=matching("emulator/used-by-provisioned")
+    ):
         account.bedrock.delete_custom_model(modelIdentifier=model)
 
 

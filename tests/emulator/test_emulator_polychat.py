@@ -17,6 +17,7 @@ from polytune.errors import Busy
 from polytune.strudel.checker import check
 from polytune.strudel.emulated import palettes, voices, write_pattern
 from polytune.strudel.vocabulary import sounds
+from tests.messages import message
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ path = "/apps/strudel/generate"
 browser = "Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0"
 login = {"User-Agent": "polytune/0.1", "Authorization": "Bearer ak_secret"}
 techno = {"prompt": "A minimal techno loop", "style": "techno", "complexity": "simple"}
-masked = {"error": "Authentication failed. Please check your credentials."}
+masked = {"error": message("emulator/authentication-failed")}
 
 
 @dataclass(frozen=True)
@@ -161,14 +162,14 @@ def test_the_older_gateway_could_be_switched_off() -> None:
     [
         ({}, {"code": "invalid_type", "expected": "string", "path": ["prompt"]}),
         ({"prompt": ""}, {"code": "too_small", "minimum": 1, "inclusive": True, "origin": "string"}),
-        ({"prompt": 3}, {"message": "Invalid input: expected string, received number"}),
+        ({"prompt": 3}, {"message": message("emulator/invalid-input")}),
         ({"prompt": "a", "style": "lofi"}, {"code": "invalid_value", "path": ["style"]}),
         ({"prompt": "a", "complexity": None}, {"code": "invalid_value", "path": ["complexity"]}),
         ({"prompt": "a", "tempo": 59}, {"code": "too_small", "minimum": 60, "origin": "number"}),
         ({"prompt": "a", "tempo": 201}, {"code": "too_big", "maximum": 200}),
-        ({"prompt": "a", "tempo": "fast"}, {"message": "Invalid input: expected number, received string"}),
+        ({"prompt": "a", "tempo": "fast"}, {"message": message("emulator/invalid-input-2")}),
         ({"prompt": "a", "options": []}, {"expected": "record", "path": ["options"]}),
-        ([], {"message": "Invalid input: expected object, received array", "path": []}),
+        ([], {"message": message("emulator/invalid-input-3"), "path": []}),
     ],
 )
 def test_the_schema_refuses_with_its_issues(body: object, issue: dict[str, object]) -> None:
@@ -191,17 +192,20 @@ def test_unknown_keys_are_dropped_and_models_are_keys() -> None:
         [long] = ask(stand_in, {"prompt": "a" * 400_001})
 
     assert plain.status == 200
-    assert (unknown.status, unknown.body) == (400, {"error": "Selected model is not available"})
-    assert (blank.status, blank.body) == (400, {"error": "Prompt is required"})
+    assert (unknown.status, unknown.body) == (
+        400,
+        {"error": message("emulator/selected-model-is-not-available")},
+    )
+    assert (blank.status, blank.body) == (400, {"error": message("emulator/prompt-is-required")})
     assert long.status == 413
 
 
 @pytest.mark.parametrize(
     ("headers", "data", "status", "error"),
     [
-        (as_json(login), b"{", 500, "An unexpected error occurred"),
-        (login, json.dumps(techno).encode(), 500, "An unexpected error occurred"),
-        (login | {"Content-Type": "text/plain"}, b"{}", 500, "An unexpected error occurred"),
+        (as_json(login), b"{", 500, message("emulator/unexpected-error-occurred")),
+        (login, json.dumps(techno).encode(), 500, message("emulator/unexpected-error-occurred")),
+        (login | {"Content-Type": "text/plain"}, b"{}", 500, message("emulator/unexpected-error-occurred")),
         (as_json({"Authorization": "Bearer ak_secret"}), b"{}", 401, masked["error"]),
         (as_json({"User-Agent": "polytune/0.1"}), b"{}", 401, masked["error"]),
         (as_json({"User-Agent": browser}), json.dumps(techno).encode(), 401, masked["error"]),
@@ -244,14 +248,14 @@ def test_only_the_keys_named_are_let_in(given: str, let_in: bool) -> None:
 @pytest.mark.parametrize(
     ("kind", "status", "error", "retry_after"),
     [
-        ("rate_limit", 429, "Rate limit exceeded: 100 requests per minute", 60),
-        ("usage_limit", 429, "You have reached the usage limit of your plan", None),
-        ("unavailable", 502, "External service temporarily unavailable", None),
-        ("too_large", 413, "The prompt does not fit the model's context window", None),
-        ("forbidden", 403, "You may not use this project", None),
+        ("rate_limit", 429, message("emulator/rate-limit-exceeded", requests=100), 60),
+        ("usage_limit", 429, message("emulator/you-have-reached-usage-limit"), None),
+        ("unavailable", 502, message("emulator/external-service-temporarily-unavailable"), None),
+        ("too_large", 413, message("emulator/prompt-does-not-fit-model-context"), None),
+        ("forbidden", 403, message("emulator/you-may-not-use-this-project"), None),
         ("unauthorized", 401, masked["error"], None),
-        ("configuration", 500, "Service configuration error", None),
-        ("unexpected", 500, "An unexpected error occurred", None),
+        ("configuration", 500, message("general/service-configuration-error"), None),
+        ("unexpected", 500, message("emulator/unexpected-error-occurred"), None),
     ],
 )
 def test_every_refusal_can_be_scripted(kind: str, status: int, error: str, retry_after: int | None) -> None:
@@ -292,7 +296,7 @@ def test_replies_come_through_as_the_api_cuts_them() -> None:
         assert of("jsx_fence") == f"x\n{expected}"
         assert of("indented_fence") == f"Sure:\n  ```js\n{expected}"
         assert expected in of("prose")
-        assert of("prose").startswith("Here is a pattern for you:")
+        assert of("prose").startswith(message("emulator/here-is-pattern-for-you"))
         assert of("two_blocks") == f's("bd*4")\n{expected}'
         assert of("empty") == ""
         assert json.loads(of("json_blob"))["stop_reason"] == "end_turn"

@@ -10,6 +10,8 @@ from typing import Any
 import botocore.session
 import pytest
 
+from tests.messages import message
+
 from .emulator_account import Account, hours, key_arn
 from .emulator_differences import known
 from .emulator_shapes import Wire, faults
@@ -146,7 +148,7 @@ def test_the_walker_finds_what_is_wrong() -> None:
     assert found == {
         ".customModelDeploymentArn: does not match the pattern",
         ".createdAt: is no timestamp",
-        ".status: is not in the enum",
+        ".status: " + message("emulator/is-not-in-enum"),
         ".surprise: is unknown",
         ".modelDeploymentName: is missing",
         ".modelArn: is missing",

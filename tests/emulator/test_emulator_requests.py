@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.messages import matching, message
+
 from .emulator_account import Account
 
 lambda_arn = "arn:aws:lambda:us-east-1:123456789012:function:grade"
@@ -32,8 +34,11 @@ def rewarded(**hyperparameters: Any) -> dict[str, Any]:
 
 
 refusals: dict[str, tuple[dict[str, Any], str]] = {
-    "name-pattern": ({"jobName": "with space"}, r"'jobName' failed to satisfy constraint: .*pattern"),
-    "name-length": ({"jobName": "a" * 64}, r"'jobName' .*length less than or equal to 63"),
+    "name-pattern": (
+        {"jobName": "with space"},
+        matching("emulator/failed-to-satisfy-constraint", name="jobName"),
+    ),
+    "name-length": ({"jobName": "a" * 64}, matching("emulator/length-less-than-or-equal", name="jobName")),
     "role-pattern": ({"roleArn": "somebody"}, r"'roleArn' .*pattern"),
     "enum": ({"customizationType": "BANANA"}, r"'customizationType' .*enum value set: \[FINE_TUNING"),
     "uri": ({"outputDataConfig": {"s3Uri": "s3://bucket/a b"}}, r"'outputDataConfig.s3Uri' .*pattern"),
@@ -41,36 +46,45 @@ refusals: dict[str, tuple[dict[str, Any], str]] = {
         {"validationDataConfig": {"validators": [{"s3Uri": "file"}]}},
         r"'validationDataConfig.validators.1.member.s3Uri' .*pattern",
     ),
-    "range": (rewarded(epochCount=51), r"rftConfig.hyperParameters.epochCount' .*less than or equal to 50"),
-    "base-unknown": ({"baseModelIdentifier": "amazon.nova-mega-v1:0"}, "model identifier is invalid"),
+    "range": (
+        rewarded(epochCount=51),
+        matching("emulator/less-than-or-equal", name="rftConfig.hyperParameters.epochCount", number=50),
+    ),
+    "base-unknown": (
+        {"baseModelIdentifier": "amazon.nova-mega-v1:0"},
+        matching("emulator/model-identifier-is-invalid"),
+    ),
     "base-inference-id": (
         {"baseModelIdentifier": "amazon.nova-lite-v1:0"},
-        "FINE_TUNING is not supported for model amazon.nova-lite-v1:0",
+        matching("emulator/fine-tuning-is-not-supported"),
     ),
     "base-gone": (
         {
             "baseModelIdentifier": "arn:aws:bedrock:us-east-1:123456789012:custom-model/"
             "amazon.nova-lite-v1:0:300k/aaaaaaaaaaaa"
         },
-        "model identifier is invalid",
+        matching("emulator/model-identifier-is-invalid"),
     ),
     "continued-pre-training": (
         {"customizationType": "CONTINUED_PRE_TRAINING"},
-        "CONTINUED_PRE_TRAINING is not supported",
+        matching("emulator/continued-pre-training-is-not-supported"),
     ),
-    "imported": ({"customizationType": "IMPORTED"}, "IMPORTED is not supported"),
+    "imported": ({"customizationType": "IMPORTED"}, matching("emulator/imported-is-not-supported")),
     "reinforcement-base": (
         rewarded() | {"baseModelIdentifier": "amazon.nova-lite-v1:0:300k"},
-        "REINFORCEMENT_FINE_TUNING is not supported",
+        matching("emulator/reinforcement-fine-tuning-is-not-supported"),
     ),
     "hyperparameter-unknown": (
         {"hyperParameters": {"epochs": "2"}},
-        "hyperparameter epochs is not supported",
+        matching("emulator/hyperparameter-epochs-is-not-supported"),
     ),
     "hyperparameter-range": ({"hyperParameters": {"epochCount": "6"}}, "epochCount is invalid: .*1 to 5"),
     "hyperparameter-fraction": ({"hyperParameters": {"epochCount": "1.5"}}, "epochCount is invalid"),
     "hyperparameter-word": ({"hyperParameters": {"learningRate": "high"}}, "learningRate is invalid"),
-    "reinforcement-map": (rewarded() | {"hyperParameters": {"epochCount": "2"}}, "hyperParameters belong in"),
+    "reinforcement-map": (
+        rewarded() | {"hyperParameters": {"epochCount": "2"}},
+        matching("emulator/hyperparameters-belong-in"),
+    ),
     "config-missing": ({"customizationType": "DISTILLATION"}, "distillationConfig is required"),
     "config-other": (
         {"customizationType": "DISTILLATION", "customizationConfig": rewarded()["customizationConfig"]},
@@ -78,17 +92,20 @@ refusals: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "config-needless": (
         {"customizationConfig": taught("amazon.nova-pro-v1:0")["customizationConfig"]},
-        "customizationConfig is not supported",
+        matching("emulator/customizationconfig-is-not-supported"),
     ),
     "teacher-pair": (
         taught("amazon.nova-pro-v1:0") | {"baseModelIdentifier": "amazon.nova-pro-v1:0:300k"},
-        "teacher model amazon.nova-pro-v1:0 is not supported",
+        matching("emulator/teacher-model-is-not-supported", model="amazon.nova-pro-v1:0"),
     ),
-    "teacher-without-profile": (taught("amazon.nova-premier-v1:0"), "teacher model .* is not supported"),
-    "no-data": ({"trainingDataConfig": {}}, "trainingDataConfig must have s3Uri"),
+    "teacher-without-profile": (
+        taught("amazon.nova-premier-v1:0"),
+        matching("emulator/teacher-model-is-not-supported-2"),
+    ),
+    "no-data": ({"trainingDataConfig": {}}, matching("emulator/trainingdataconfig-must-have-s-uri")),
     "logs-for-fine-tuning": (
         {"trainingDataConfig": {"invocationLogsConfig": {"invocationLogSource": {"s3Uri": "s3://bucket/l"}}}},
-        "trainingDataConfig must have s3Uri",
+        matching("emulator/trainingdataconfig-must-have-s-uri"),
     ),
 }
 
@@ -155,7 +172,7 @@ def test_a_request_without_credentials_is_refused(account: Account) -> None:
 
     with caught.value as error:
         assert error.headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
-        assert json.load(error) == {"message": "Missing Authentication Token"}
+        assert json.load(error) == {"message": message("emulator/missing-authentication-token")}
 
 
 def test_a_bearer_token_is_as_good_as_a_signature(account: Account) -> None:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError, EventStreamError
 from polytune.emulator.bedrock.faults import Fault
 from polytune.strudel.checker import check
 from polytune.strudel.vocabulary import sounds
+from tests.messages import matching
 
 from .emulator_shapes import Wire, faults
 from .runtime_account import (
@@ -91,12 +92,12 @@ def test_ids_profiles_and_arns_are_known(aws: Account, model: str) -> None:
 @pytest.mark.parametrize(
     ("model", "code", "message"),
     [
-        (base_id, "ResourceNotFoundException", "Model not found."),
-        ("amazon.nova-lite-v9:0", "ResourceNotFoundException", "Model not found."),
+        (base_id, "ResourceNotFoundException", matching("general/model-not-found")),
+        ("amazon.nova-lite-v9:0", "ResourceNotFoundException", matching("general/model-not-found")),
         (
             "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefghijkl",
             "ResourceNotFoundException",
-            "Model not found.",
+            matching("general/model-not-found"),
         ),
         ("amazon.nova-2-lite-v1:0", "ValidationException", "inference profile"),
         ("anthropic.claude-sonnet-4-5-20250929-v1:0", "ValidationException", "inference profile"),
@@ -181,7 +182,7 @@ def test_every_answer_has_the_models_shape(aws: Account) -> None:
 
 def test_a_custom_model_wants_a_deployment(aws: Account) -> None:
     """The custom model's own ARN is none that the API takes for a call."""
-    with pytest.raises(ClientError, match="failed to satisfy constraint"):
+    with pytest.raises(ClientError, match=matching("emulator/failed-to-satisfy-constraint-2")):
         aws.runtime.converse(modelId=trained(aws), messages=asking("A jazz bass"))
 
 
@@ -214,9 +215,12 @@ def test_models_that_learnt_without_answers_write_patterns(aws: Account) -> None
 @pytest.mark.parametrize(
     ("messages", "complaint"),
     [
-        ([], "must start with a user message"),
-        ([{"role": "assistant", "content": [{"text": "Hi"}]}], "must start with a user message"),
-        (asking("a") + asking("b"), "must alternate between user and assistant roles"),
+        ([], matching("emulator/must-start-with-user-message")),
+        (
+            [{"role": "assistant", "content": [{"text": "Hi"}]}],
+            matching("emulator/must-start-with-user-message"),
+        ),
+        (asking("a") + asking("b"), matching("emulator/must-alternate-between-user-and-assistant")),
         (asking("  "), "messages.0.content.0 is blank"),
     ],
 )
@@ -281,13 +285,13 @@ def test_a_stream_may_break_half_way(aws: Account) -> None:
     stream = iter(aws.runtime.converse_stream(modelId=nova_lite, messages=asking("Write a loop"))["stream"])
 
     assert next(stream) == {"messageStart": {"role": "assistant"}}
-    with pytest.raises(EventStreamError, match="unexpected error during processing"):
+    with pytest.raises(EventStreamError, match=matching("emulator/unexpected-error-during-processing")):
         list(stream)
 
 
 def test_a_stream_to_an_unknown_model_is_refused_at_once(aws: Account) -> None:
     """An error before the first event is an ordinary error."""
-    with pytest.raises(ClientError, match="Model not found"):
+    with pytest.raises(ClientError, match=matching("general/model-not-found-2")):
         aws.runtime.converse_stream(modelId=base_id, messages=asking("Hello"))
 
 
@@ -347,7 +351,7 @@ def test_invoke_model_speaks_each_vendors_layout(aws: Account, layout: str) -> N
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"inputText": "Hello"}', b'{"prompt": 3}'])
 def test_other_bodies_are_malformed(aws: Account, body: bytes) -> None:
     """A body in no known layout is refused in the service's words."""
-    with pytest.raises(ClientError, match="Malformed input request"):
+    with pytest.raises(ClientError, match=matching("emulator/malformed-input-request")):
         aws.runtime.invoke_model(modelId=nova_lite, body=body)
 
 
@@ -372,7 +376,7 @@ def test_a_limit_throttles_for_a_virtual_minute(tmp_path: Path) -> None:
     with account(tmp_path / "s3", {nova_lite: 2}) as aws:
         for _ in range(2):
             aws.runtime.converse(modelId=nova_lite, messages=asking("Hello"))
-        with pytest.raises(ClientError, match="Too many requests") as refused:
+        with pytest.raises(ClientError, match=matching("emulator/too-many-requests")) as refused:
             aws.runtime.converse(modelId=nova_lite, messages=asking("Hello"))
         aws.runtime.converse(modelId="amazon.nova-micro-v1:0", messages=asking("Hello"))
         aws.advance(60)

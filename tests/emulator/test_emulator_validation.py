@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from tests.messages import matching, message
+
 from .emulator_account import Account, hours, row, rows
 
 Answer = dict[str, Any]
 
 llama = "meta.llama3-1-8b-instruct-v1:0:128k"
-reading = "Could not validate GetObject permissions to access Amazon S3 bucket"
-writing = "Amazon S3 perms missing (PutObject): Could not validate PutObject permissions to access S3 bucket"
+reading = message("emulator/could-not-validate-getobject-permissions-to-access")
+writing = message("emulator/amazon-s-perms-missing-putobject")
 
 
 def finished(account: Account, name: str, content: bytes | None = None, **changed: Any) -> Answer:
@@ -45,12 +47,20 @@ def output(account: Account, job: Answer) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("broken", rows(10) + b"{oops\n", "Unable to parse Amazon S3 file: train.jsonl. Data files must"),
-        ("blank", rows(5) + b"\n" + rows(5), "Unable to parse Amazon S3 file: train.jsonl."),
-        ("empty", b"", "Unable to parse Amazon S3 file: train.jsonl."),
-        ("few", rows(7), "Number of samples 7 out of bounds: at least 8 and at most 20000 are needed"),
+        (
+            "broken",
+            rows(10) + b"{oops\n",
+            message("emulator/unable-to-parse-amazon-s-file", file="train.jsonl"),
+        ),
+        (
+            "blank",
+            rows(5) + b"\n" + rows(5),
+            message("emulator/unable-to-parse-amazon-s-file-2", file="train.jsonl"),
+        ),
+        ("empty", b"", message("emulator/unable-to-parse-amazon-s-file-2", file="train.jsonl")),
+        ("few", rows(7), message("emulator/number-of-samples-out-of-bounds-2", number=7, number2=20000)),
         ("reserved", rows(9) + row("System: obey"), "'System:' in"),
-        ("long", rows(9) + row("x" * 130_000), "Max sum of input and output token length 3250"),
+        ("long", rows(9) + row("x" * 130_000), message("emulator/max-sum-of-input-and-output", number=3250)),
         ("tools", rows(9) + row().replace(b'{"text": "A', b'{"toolUse": 1, "text": "A'), "record 10:"),
     ],
 )
@@ -79,8 +89,7 @@ def test_a_wrong_shape_is_named_for_prompt_completion(rehearsed: Account) -> Non
     rehearsed.advance(hours)
 
     assert failure(client.get_model_customization_job(jobIdentifier=arn)) == (
-        "Input data at llama/train.jsonl must follow "
-        '\'{"prompt": "<input text>", "completion": "<output text>"}\' format'
+        message("emulator/input-data-at-must-follow-prompt", path="llama/train.jsonl")
     )
 
 
@@ -127,7 +136,8 @@ def test_media_must_be_in_the_bucket(rehearsed: Account) -> None:
 def test_a_role_must_exist(rehearsed: Account) -> None:
     """A role that IAM does not know is refused at the call."""
     with pytest.raises(
-        rehearsed.bedrock.exceptions.ValidationException, match=r"Could not assume provided IAM role\."
+        rehearsed.bedrock.exceptions.ValidationException,
+        match=matching("emulator/could-not-assume-provided-iam-role"),
     ):
         rehearsed.create("role", roleArn="arn:aws:iam::123456789012:role/nobody")
 
@@ -204,7 +214,7 @@ def test_distillation_drops_what_is_no_prompt(rehearsed: Account) -> None:
 
     assert enough["status"] == "Completed", enough
     assert report.decode().splitlines()[1] == "train.jsonl,102,100,0,2"
-    assert "Number of samples 99 out of bounds" in failure(short)
+    assert message("emulator/number-of-samples-out-of-bounds", number=99) in failure(short)
 
 
 def log_record(number: int, genre: str) -> Answer:
@@ -301,10 +311,14 @@ def test_a_hugging_face_directory_is_imported(rehearsed: Account) -> None:
 @pytest.mark.parametrize(
     ("name", "changed", "message"),
     [
-        ("weightless", {"model.safetensors": None}, r"Files are missing in .*: \*\.safetensors"),
-        ("mute", {"tokenizer.json": None}, r"Files are missing in .*: tokenizer.json or tokenizer.model"),
-        ("bert", {"config.json": b'{"architectures": ["BertModel"]}'}, "BertModel is not supported"),
-        ("nameless", {"config.json": b"{}"}, "does not name an architecture"),
+        ("weightless", {"model.safetensors": None}, matching("emulator/files-are-missing")),
+        ("mute", {"tokenizer.json": None}, matching("emulator/files-are-missing-2", path="tokenizer.json")),
+        (
+            "bert",
+            {"config.json": b'{"architectures": ["BertModel"]}'},
+            matching("emulator/bertmodel-is-not-supported"),
+        ),
+        ("nameless", {"config.json": b"{}"}, matching("emulator/does-not-name-architecture")),
     ],
 )
 def test_other_directories_fail(

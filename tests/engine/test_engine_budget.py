@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from polytune.engine.budget import Budget, BudgetLimits, Cost, no_cost
 from polytune.errors import BudgetExceeded
+from tests.messages import matching
 
 
 @given(
@@ -77,16 +78,20 @@ def test_a_batch_reserves_all_of_its_requests() -> None:
         (
             BudgetLimits(usd=0.5),
             Cost(usd=0.75),
-            r"allows 0\.5 more US dollars, and the next answer may take 0\.75",
+            matching("engine/allows-more-us-dollars", number="0.5", number2="0.75"),
         ),
         (BudgetLimits(requests=0), Cost(), r"allows no more requests"),
-        (BudgetLimits(tokens=10), Cost(tokens=11), r"allows 10 more tokens, and the next answer may take 11"),
-        (BudgetLimits(usd=9), Cost(usd=None), r"no price of this teacher is known: state its `price`"),
+        (
+            BudgetLimits(tokens=10),
+            Cost(tokens=11),
+            matching("engine/allows-more-tokens", number=10, number2=11),
+        ),
+        (BudgetLimits(usd=9), Cost(usd=None), matching("general/no-price-of-this-teacher")),
     ],
 )
 def test_the_limit_is_named(limits: BudgetLimits, most: Cost, told: str) -> None:
     """The message says which limit, what is left, what was needed and what to do."""
-    with pytest.raises(BudgetExceeded, match=f"{told}.*nothing is asked twice"):
+    with pytest.raises(BudgetExceeded, match=matching("engine/nothing-is-asked-twice", told=told)):
         Budget(limits).reserve(most)
 
 

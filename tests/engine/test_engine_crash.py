@@ -27,6 +27,7 @@ from polytune.engine.manifest import Manifest, read_manifest
 from polytune.fingerprint import fingerprint
 from tests.engine.engine_bench import Bench, eventually, install_kinds, is_alive, outputs
 from tests.engine.engine_kinds import child_script
+from tests.messages import message
 
 random_kills = int(os.environ.get("POLYTUNE_TEST_KILLS", "50"))
 kills_of_a_test = 6
@@ -195,7 +196,7 @@ def test_killed_at_every_steps_beginning_and_end(
     settled(patient, undisturbed)
     begun = Counter(patient.bench.begun())
     assert all(begun[label] >= 3 for label in labels)
-    assert "nothing was run" in patient.bench.call("run", patient.path).stderr
+    assert message("engine/nothing-was-run") in patient.bench.call("run", patient.path).stderr
     assert Counter(patient.bench.begun()) == begun
 
 

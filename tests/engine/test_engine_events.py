@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from polytune.engine import events
 from polytune.engine.events import Redactor, hidden, open_log, secret_values
 from tests.engine.engine_bench import Bench
+from tests.messages import message
 
 secret = "hunter2-hunter2"
 redact = Redactor([secret, "short", "hunter2-hunter2-and-more"])
@@ -189,7 +190,7 @@ def test_a_defect_in_a_plugin_fails_its_step_alone(bench: Bench) -> None:
     assert manifest.status == "failed"
     assert str(manifest.steps["a"].status) == "done"
     assert manifest.steps["f"].message.startswith("IsADirectoryError: ")
-    assert manifest.steps["f"].message.endswith("(a defect in polytune or a plugin)")
+    assert manifest.steps["f"].message.endswith(message("engine/defect-in-polytune-or-plugin"))
     crashes = [
         event
         for event in recorded(bench.root / "runs" / "x" / manifest.run_id / "events.jsonl")

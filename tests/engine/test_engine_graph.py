@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from polytune.engine.graph import Declared, Fault, Wiring, wire
 from polytune.engine.step import Port
+from tests.messages import message
 
 makers = {"Samples": ["generate"], "Dataset": ["format"], "CheckedDataset": ["validate", "import"]}
 
@@ -63,7 +64,11 @@ def test_two_candidates_need_a_from() -> None:
     wiring = wire([one, two, taker], producers)
 
     assert wiring.faults == (
-        Fault("format", "", "'samples' could come from one, two. Say which: `from: {samples: one}`"),
+        Fault(
+            "format",
+            "",
+            message("engine/could-come-from-one", name="samples", name2="{samples", name3="one}"),
+        ),
     )
 
 
@@ -102,7 +107,7 @@ def test_a_type_that_no_kind_makes_is_told_too() -> None:
     """A third party's type without a maker still gets a sentence."""
     wiring = wire([step("x", takes={"data": Port(("Image",))})], producers)
 
-    assert what(wiring) == ["nothing produces an image. Add a step that does to steps"]
+    assert what(wiring) == [message("engine/nothing-produces-image")]
 
 
 def test_an_optional_input_may_be_absent() -> None:
@@ -118,7 +123,7 @@ def test_a_step_does_not_feed_itself() -> None:
     second = step("second", takes={"text": Port(("Text",))}, makes="Text")
 
     assert wire([first, second], producers).inputs["second"] == {"text": "first"}
-    assert what(wire([second], producers)) == ["nothing produces a text. Add a step that does to steps"]
+    assert what(wire([second], producers)) == [message("engine/nothing-produces-text")]
 
 
 def test_a_from_that_does_not_fit_is_told() -> None:
@@ -129,8 +134,10 @@ def test_a_from_that_does_not_fit_is_told() -> None:
     port = wire([maker, step("v", takes=takes, sources={"datset": "generate"})], producers)
     type_ = wire([maker, step("v", takes=takes, sources={"dataset": "generate"})], producers)
 
-    assert port.faults == (Fault("v", "from", "no input 'datset'. Did you mean 'dataset'?"),)
-    assert type_.faults == (Fault("v", "from", "generate produces samples, which v does not take"),)
+    assert port.faults == (
+        Fault("v", "from", message("engine/no-input", name="datset", suggestion="dataset")),
+    )
+    assert type_.faults == (Fault("v", "from", message("engine/generate-produces-samples")),)
 
 
 def test_steps_that_wait_for_each_other_are_told_in_a_circle() -> None:

@@ -15,6 +15,7 @@ from polytune.engine.jobbook import JobBook, JobRow, JobState
 from polytune.engine.jobs import Driver, Jobs, Look, Patience
 from polytune.engine.ledger import Ledger
 from polytune.errors import StepFailed
+from tests.messages import matching
 
 key = "a1" * 32
 request: Facts = {"base": "tiny", "epochs": 2}
@@ -224,7 +225,9 @@ def test_a_silent_end_still_has_a_sentence(ledger: Ledger) -> None:
         async def look(self, token: str, handle: str) -> Look:
             return Look(state=JobState.LOST)
 
-    with pytest.raises(StepFailed, match=rf"^the job {key[:32]}-1 ended without a result$"):
+    with pytest.raises(
+        StepFailed, match="^" + matching("engine/job-ended-without-result", key=key[:32]) + "$"
+    ):
         Office(ledger, Silent()).finish()
 
 

@@ -17,6 +17,7 @@ from polytune.engine.ledger import Ledger, Result, RunRow, utc_now
 from polytune.engine.migrations import migrations
 from polytune.engine.workspace import Workspace
 from polytune.errors import LedgerError
+from tests.messages import matching
 
 record = KeyRecord(kind="source", version=1, spec={"n": 1}, inputs={}, files={}, facts={})
 result = Result(
@@ -208,7 +209,8 @@ def test_a_newer_ledger_is_refused_by_name(workspace: Workspace, ledger: Ledger)
     ledger.close()
 
     with pytest.raises(
-        LedgerError, match=rf"ledger\.sqlite3: written by a newer polytune \(schema {newer}, this one knows"
+        LedgerError,
+        match=r"ledger\.sqlite3: " + matching("engine/written-by-newer-polytune-schema", newer=newer),
     ):
         Ledger.open(workspace.ledger)
 
@@ -222,7 +224,7 @@ def test_a_file_that_is_no_ledger_is_refused_and_kept(workspace: Workspace) -> N
     workspace.ledger.write_bytes(b"this is not a database, but it is long enough" * 40)
     before = workspace.ledger.read_bytes()
 
-    with pytest.raises(LedgerError, match=r"ledger\.sqlite3: not a readable ledger \(.+\); move it away"):
+    with pytest.raises(LedgerError, match=r"ledger\.sqlite3: " + matching("engine/not-readable-ledger")):
         Ledger.open(workspace.ledger)
 
     assert workspace.ledger.read_bytes() == before
@@ -233,7 +235,7 @@ def test_a_folder_in_the_ledgers_place_is_told(workspace: Workspace) -> None:
     workspace.ledger.mkdir()
 
     with pytest.raises(
-        LedgerError, match=r"ledger\.sqlite3: cannot be opened \(unable to open database file\)"
+        LedgerError, match=r"ledger\.sqlite3: " + matching("engine/cannot-be-opened-unable-to-open")
     ):
         Ledger.open(workspace.ledger)
 
@@ -244,7 +246,7 @@ def test_a_migration_that_fails_changes_nothing(workspace: Workspace) -> None:
         raw.execute("CREATE TABLE runs (mine TEXT)")
     raw.close()
 
-    with pytest.raises(LedgerError, match=r"cannot be used \(table runs already exists\)"):
+    with pytest.raises(LedgerError, match=matching("engine/cannot-be-used-table-runs-already")):
         Ledger.open(workspace.ledger)
 
     with sqlite3.connect(workspace.ledger) as raw:

@@ -14,6 +14,7 @@ import pytest
 
 from polytune.engine.locks import holder, try_lock
 from tests.engine.engine_bench import eventually
+from tests.messages import message
 
 holding = """
 import sys, time
@@ -138,7 +139,7 @@ def test_an_unsigned_lock_still_has_a_holder(tmp_path: Path, text: str) -> None:
         found = holder(path)
 
     assert found is not None
-    assert found.what == "a run that has not signed yet"
+    assert found.what == message("engine/run-that-has-not-signed-yet")
 
 
 def test_a_signature_replaces_a_longer_one(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from polytune.engine.plan import Plan
 from polytune.engine.selection import select
 from polytune.errors import UsageError
 from tests.engine.engine_bench import Bench, states, statuses
+from tests.messages import matching, message
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def test_a_file_that_is_gone_blocks_its_step(bench: Bench) -> None:
 
     opened.ledger.close()
     assert states(plan) == {"a": "blocked", "t": "blocked", "u": "blocked", "b": "run"}
-    assert why(plan, "a") == ("a.txt: no such file, though a.path names it",)
+    assert why(plan, "a") == ("a.txt: " + message("engine/no-such-file", name="a.path"),)
     assert why(plan, "t") == ("waits for a",)
 
 
@@ -182,7 +183,7 @@ def test_a_maybe_that_could_not_run_says_so(bench: Bench) -> None:
     plan = bench.plan(path)
 
     assert states(plan) == {"a": "run", "t": "maybe", "f": "maybe"}
-    assert why(plan, "f")[-1] == "and then it cannot run: unplugged: remove that file"
+    assert why(plan, "f")[-1] == message("engine/and-then-it-cannot-run")
 
 
 def test_a_job_on_its_way_is_attached_to(bench: Bench) -> None:
@@ -200,7 +201,7 @@ def test_a_job_on_its_way_is_attached_to(bench: Bench) -> None:
     plan = bench.plan(path)
 
     assert states(plan) == {"f": "attach"}
-    assert why(plan, "f") == ("job t-1 is on its way",)
+    assert why(plan, "f") == (message("engine/job-is-on-its-way", job="t-1"),)
 
 
 # what a command selects
@@ -271,7 +272,7 @@ def test_accept_behind_a_step_that_runs_is_planned_as_what_it_is(bench: Bench) -
     plan = bench.plan(path, accept=["t"])
     manifest = bench.run(path, accept=["t"])
 
-    assert (states(plan)["t"], why(plan, "t")) == ("maybe", ("accepted after a, unless its output is lost",))
+    assert (states(plan)["t"], why(plan, "t")) == ("maybe", (message("engine/accepted-after"),))
     assert statuses(manifest) == {"a": "done", "t": "cached", "u": "cached", "b": "cached"}
 
 
@@ -290,7 +291,9 @@ def test_a_step_that_does_not_exist_is_told_with_the_nearest(bench: Bench, flag:
     """A misspelt step of a flag names the experiment and the nearest step."""
     path = bench.experiment("x", {"source": {"path": "a.txt"}})
 
-    with pytest.raises(UsageError, match=r"^x: no step 'sauce'\. Did you mean 'source'\?$"):
+    with pytest.raises(
+        UsageError, match="^x: " + matching("general/no-step", step="sauce", suggestion="source") + "$"
+    ):
         bench.plan(path, **{flag: "sauce"})
     with pytest.raises(UsageError, match="no step 'sauce'"):
         bench.plan(path, force=["source", "sauce"])

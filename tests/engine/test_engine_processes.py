@@ -21,6 +21,7 @@ from polytune.engine.locks import holder
 from polytune.engine.processes import ProcessDriver, stop
 from tests.engine.engine_bench import eventually, is_alive
 from tests.engine.engine_kinds import child_script, out_name
+from tests.messages import message
 
 command = (sys.executable, "-S", "-E", str(child_script))
 runner = """
@@ -105,7 +106,7 @@ def test_a_child_that_dies_silently_is_lost_and_its_last_words_are_told(place: P
     found = place.awaited(place.submit("dies"))
 
     log = place.driver.folder("t-1") / "log.txt"
-    expected = f"the process ended without a result: something broke (its output: {log})"
+    expected = message("engine/process-ended-without-result", line="something broke", log=log)
     assert found == Look(state=JobState.LOST, message=expected)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from polytune.errors import SpecError
 from tests.engine.engine_bench import Bench, eventually, outputs, states, statuses
+from tests.messages import matching, message
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_a_failing_step_stops_what_follows_and_nothing_else(bench: Bench) -> Non
     assert failed.status == "failed"
     assert statuses(failed) == {"a": "done", "f": "failed", "t": "skipped", "u": "skipped", "b": "done"}
     assert failed.steps["f"].message == "broken: on purpose"
-    assert failed.steps["t"].message == "f did not finish"
+    assert failed.steps["t"].message == message("engine/f-did-not-finish")
     assert statuses(mended) == {"a": "cached", "f": "done", "t": "done", "u": "done", "b": "cached"}
 
 
@@ -94,7 +95,7 @@ def test_a_broken_promise_fails_the_step(bench: Bench) -> None:
 
     manifest = bench.run(path)
 
-    assert manifest.steps["p"].message == "the step promised 'other.txt' but did not write it"
+    assert manifest.steps["p"].message == message("engine/step-promised-but-did-not-write", path="other.txt")
     assert states(bench.plan(path)) == {"p": "run"}
 
 
@@ -113,7 +114,9 @@ def test_a_file_that_changes_under_a_working_step_spoils_its_output(bench: Bench
     changing.join()
     again = bench.run(path)
 
-    assert spoilt.steps["g"].message.startswith("a.txt changed while the step was at work")
+    assert spoilt.steps["g"].message.startswith(
+        message("engine/changed-while-step-was-at-work", path="a.txt")
+    )
     assert statuses(again) == {"g": "done"}
 
 
@@ -126,7 +129,7 @@ def test_a_placed_file_that_was_changed_is_brought_back(bench: Bench) -> None:
     plan = bench.plan(path)
     bench.run(path)
 
-    assert plan.step("p").because == ("an output file is tampered",)
+    assert plan.step("p").because == (message("engine/output-file-is-tampered"),)
     assert (bench.root / "exports" / "p.txt").read_text() == "p\n"
     assert len(bench.begun()) == 1
 
@@ -154,7 +157,7 @@ def test_an_old_output_that_is_lost_altogether_is_made_again(bench: Bench) -> No
     second = bench.run(path)
 
     assert states(plan) == {"a": "run", "t": "maybe"}
-    assert plan.step("a").because == ("its output is lost",)
+    assert plan.step("a").because == (message("engine/its-output-is-lost"),)
     assert statuses(second) == {"a": "done", "t": "cached"}
     assert outputs(second) == outputs(first)
 
@@ -182,6 +185,6 @@ def test_wiring_faults_are_told_at_their_place(bench: Bench) -> None:
     path = bench.experiment("x", {"a": source, "b": source, "t": {"uses": "trim"}})
 
     with pytest.raises(
-        SpecError, match=r"x\.yaml:\d+:\d+: steps\.t: 'text' could come from a, b\. Say which"
+        SpecError, match=r"x\.yaml:\d+:\d+: steps\.t: " + matching("engine/could-come-from", name="text")
     ):
         bench.plan(path)

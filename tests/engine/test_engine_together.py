@@ -12,6 +12,7 @@ import pytest
 
 from polytune.engine.manifest import Manifest, read_manifest
 from tests.engine.engine_bench import Bench, eventually, is_alive, outputs, read_until, statuses
+from tests.messages import message
 
 
 @pytest.fixture
@@ -139,8 +140,8 @@ def test_resuming_a_live_run_is_refused_with_who_and_since_when(bench: Bench) ->
 
     assert (refused.returncode, unnamed.returncode) == (1, 1)
     assert refused.stdout == ""
-    who = f"{run.run_id} is being worked on by process {live.pid} on {os.uname().nodename}, since 20"
-    assert refused.stderr.startswith(who)
+    who = {"run": run.run_id, "process": live.pid, "host": os.uname().nodename, "since": "20"}
+    assert refused.stderr.startswith(message("engine/run-is-being-worked-on", **who))
     assert refused.stderr.strip().endswith(f", for x/{run.run_id}")
     bench.write("open", "")
     assert ended(live) == 0

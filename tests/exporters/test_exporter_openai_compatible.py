@@ -10,6 +10,7 @@ import pytest
 
 from polytune.exporters.interface import EXPORTERS, ModelConfig
 from tests.exporters.exporter_samples import deployment, imported, plain, unknown
+from tests.messages import message
 
 served = msgspec.structs.replace(
     plain, region="us-west-2", base_title="gpt-oss 20B", training_api="openai_compatible"
@@ -43,10 +44,10 @@ def test_requests_start_as_the_model_was_trained() -> None:
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        (plain, "does not answer for models made from Amazon Nova Lite; use Converse"),
-        (unknown, "starts no server on platform local"),
+        (plain, message("exporters/does-not-answer-for-models-made")),
+        (unknown, message("exporters/starts-no-server-on-platform-local")),
         (msgspec.structs.replace(served, uri=imported), "imported models"),
-        (msgspec.structs.replace(served, region=None), "the region of the model is not known"),
+        (msgspec.structs.replace(served, region=None), message("exporters/region-of-model-is-not-known")),
     ],
 )
 def test_no_address_is_invented(config: ModelConfig, reason: str) -> None:

@@ -17,6 +17,7 @@ from polytune.spec.model import JsonObject, Spec
 from polytune.spec.reading import read_yaml
 from polytune.spec.validate import validated
 from polytune.steps.export import ExportSpec
+from tests.messages import message
 
 
 def member_spec(family: str, kind: str) -> type[Spec]:
@@ -49,7 +50,8 @@ def test_right_options_are_taken(tmp_path: Path, options: str) -> None:
         (
             "polychat_ts",
             "{shap: model_definition}",
-            "2:17: steps.export.options.shap: polychat_ts has no option 'shap'. Did you mean 'shape'?",
+            "2:17: steps.export.options.shap: "
+            + message("exporters/has-no-option", name="polychat_ts", option="shap", suggestion="shape"),
         ),
         (
             "polychat_ts",
@@ -57,13 +59,17 @@ def test_right_options_are_taken(tmp_path: Path, options: str) -> None:
             "2:18: steps.export.options.shape: 'item' is no shape of polychat_ts: "
             "model_config_item or model_definition",
         ),
-        ("json", "{indent: '4'}", "2:19: steps.export.options.indent: json takes no options"),
+        (
+            "json",
+            "{indent: '4'}",
+            "2:19: steps.export.options.indent: " + message("general/json-takes-no-options"),
+        ),
         (
             "polychat_ts",
             "{shape: 3}",
-            "2:18: steps.export.options.shape: must be text, not 3; put it in quotes",
+            "2:18: steps.export.options.shape: " + message("general/must-be-text", number=3),
         ),
-        ("polychat_ts", "[shape]", "2:10: steps.export.options: must be a mapping, not a list"),
+        ("polychat_ts", "[shape]", "2:10: steps.export.options: " + message("exporters/must-be-mapping")),
     ],
 )
 def test_wrong_options_are_explained(tmp_path: Path, to: str, options: str, said: str) -> None:
@@ -79,8 +85,8 @@ def test_a_place_is_in_the_workspace(tmp_path: Path, path: str) -> None:
     stated = f"to: json\noptions: {{a: b}}\npath: {path}\nplatform: {{kind: local}}"
 
     assert said_about(tmp_path, stated) == [
-        "2:14: steps.export.options.a: json takes no options",
-        "3:7: steps.export.path: must be a path inside the workspace",
+        "2:14: steps.export.options.a: " + message("general/json-takes-no-options"),
+        "3:7: steps.export.path: " + message("exporters/must-be-path-inside-workspace"),
     ]
 
 

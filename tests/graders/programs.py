@@ -8,6 +8,7 @@ from pathlib import Path
 
 from polytune.graders.interface import Case, Grader, GraderSpec, Verdict
 from polytune.settings import Settings
+from tests.messages import message
 
 CANARY = 's("bd sd")'
 
@@ -57,11 +58,11 @@ BAD = {
     "unknown method": ('s("bd").wobble(3)', "wobble"),
     "play": ('s("bd").play()', "play"),
     "unquoted": ("s(bd)", "bd"),
-    "ends in a declaration": ('let x = s("bd")', "is no pattern"),
+    "ends in a declaration": ('let x = s("bd")', message("graders/is-no-pattern")),
     "unknown sound": ('s("zzz")', 'unknown sound "zzz"'),
     "unknown bank": ('s("bd").bank("NoSuchBox")', 'unknown bank "NoSuchBox"'),
-    "bad note": ('note("zz")', '"zz" is not a note'),
-    "no such note": ('note("c3 h3")', '"h3" is not a note'),
+    "bad note": ('note("zz")', message("graders/zz-is-not-note")),
+    "no such note": ('note("c3 h3")', message("graders/is-not-note", name="h3")),
     "bad number": ('n("0 x").scale("C:major").s("piano")', '"x"'),
     "no sound": ('"c e g"', "s\\(...\\) or note\\(...\\) is missing"),
     "rests only": ('s("~ ~")', "silent|rests"),

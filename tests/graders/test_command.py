@@ -18,6 +18,7 @@ from polytune.errors import StepFailed
 from polytune.graders.command import CommandGrader, CommandSpec
 from polytune.graders.interface import Case, Verdict
 from polytune.settings import Settings
+from tests.messages import matching, message
 
 REPLY = """
 import json, os, sys, time
@@ -114,8 +115,8 @@ def test_a_hanging_program_is_replaced(tmp_path: Path, settings: Settings) -> No
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
-        ("sys.exit(7)", "the judge ended with status 7"),
-        ("os.kill(os.getpid(), 9)", "the judge was ended by signal 9"),
+        ("sys.exit(7)", message("graders/judge-ended-with-status")),
+        ("os.kill(os.getpid(), 9)", message("graders/judge-was-ended-by-signal")),
     ],
 )
 def test_a_dying_program_is_replaced(end: str, reason: str, tmp_path: Path, settings: Settings) -> None:
@@ -138,9 +139,9 @@ def test_a_program_that_ends_after_each_verdict(tmp_path: Path, settings: Settin
 def test_a_program_that_never_answers_fails_the_step(tmp_path: Path, settings: Settings) -> None:
     """Three deaths without one verdict are the program's fault: the step fails with its last words."""
     given = spec(tmp_path, 'print("no model here", file=sys.stderr); sys.exit(2)')
-    message = r"(?s)python judge.py.*ended with status 2 3 times in a row.*Run it by hand.*no model here"
+    ended = matching("graders/ended-with-status-times-in-row", number=2, times=3)
 
-    with pytest.raises(StepFailed, match=message):
+    with pytest.raises(StepFailed, match=f"(?s)python judge.py.*{ended}.*no model here"):
         judge(given, tmp_path, settings, answers("good"))
 
 
@@ -148,7 +149,9 @@ def test_a_program_that_stops_answering_fails_the_step(tmp_path: Path, settings:
     """Three deaths in a row fail the step even when there were verdicts before."""
     given = spec(tmp_path, 'if answer == "die": sys.exit(2)\n' + FRIENDLY)
 
-    with pytest.raises(StepFailed, match="ended with status 2 3 times in a row"):
+    with pytest.raises(
+        StepFailed, match=matching("graders/ended-with-status-times-in-row", number=2, times=3)
+    ):
         judge(given, tmp_path, settings, answers("good", "die", "die", "die"))
 
 
@@ -156,7 +159,7 @@ def test_a_command_that_is_not_there(tmp_path: Path, settings: Settings) -> None
     """A command that cannot be found says where it was looked for."""
     given = CommandSpec(kind="command", command=("no-such-judge",))
 
-    with pytest.raises(StepFailed, match=r"'no-such-judge' is no program in .* or on PATH"):
+    with pytest.raises(StepFailed, match=matching("graders/is-no-program", name="no-such-judge")):
         judge(given, tmp_path, settings, answers("good"))
 
 
@@ -174,16 +177,21 @@ def test_a_command_that_cannot_run(tmp_path: Path, settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ('print("loading model", flush=True)', "a line that is no verdict .*: loading model"),
-        ('say(id=case["id"], passed=True, score=1.5)', "a line that is no verdict .*1.5"),
-        ('say(id=case["id"], score=1)', "a reply has no 'passed'"),
-        ("say(id=99, passed=True)", "replied to case 99, which nobody asked"),
-        ("say(passed=True)", "replied to case None, which nobody asked"),
+        ('print("loading model", flush=True)', matching("graders/line-that-is-no-verdict")),
+        (
+            'say(id=case["id"], passed=True, score=1.5)',
+            matching("graders/line-that-is-no-verdict-2", number="1.5"),
+        ),
+        ('say(id=case["id"], score=1)', matching("graders/reply-has-no", name="passed")),
+        ("say(id=99, passed=True)", matching("graders/replied-to-case", number=99)),
+        ("say(passed=True)", matching("graders/replied-to-case-none")),
     ],
 )
 def test_broken_protocol_fails_the_step(body: str, message: str, tmp_path: Path, settings: Settings) -> None:
     """A line that is no verdict on the case asked is shown, with what the program must print."""
-    with pytest.raises(StepFailed, match=f"grader command `python judge.py`: .*{message}.*on stdout"):
+    with pytest.raises(
+        StepFailed, match=matching("graders/grader-command-python", path="judge.py", message=message)
+    ):
         judge(spec(tmp_path, body), tmp_path, settings, answers("good"))
 
 
@@ -284,7 +292,7 @@ def test_sees_only_the_variables_it_is_given(tmp_path: Path) -> None:
 
 def test_a_variable_that_is_not_set(tmp_path: Path, settings: Settings) -> None:
     """A variable the spec names and nobody set is a failed step that names it."""
-    with pytest.raises(StepFailed, match="JUDGE_NOWHERE is not set"):
+    with pytest.raises(StepFailed, match=matching("graders/is-not-set", name="JUDGE_NOWHERE")):
         judge(spec(tmp_path, FRIENDLY, environment=("JUDGE_NOWHERE",)), tmp_path, settings, answers("good"))
 
 

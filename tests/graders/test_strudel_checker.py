@@ -10,6 +10,7 @@ from polytune.strudel.checker import check
 from polytune.strudel.mini import MiniError, read_mini
 from polytune.strudel.vocabulary import sounds
 from tests.graders.programs import BAD, GOOD
+from tests.messages import message
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -29,16 +30,16 @@ def test_refuses_with_the_cause(name: str) -> None:
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
-        ("while (true) {}", "'while' on line 1 is not part of Strudel"),
-        ('s("bd*1000000")', "mini-notation 'bd*1000000': '*1000000' repeats too often at character 4"),
-        ('s("bd")\n  .gain(.5', "'(' on line 2 is not closed"),
-        ('s("bd"]', "'(' on line 1 is closed by ']'"),
-        ('s("bd"),', "something is missing after ',' on line 1"),
-        ("s(" * 300 + ")" * 300, "too many brackets inside each other on line 1"),
+        ("while (true) {}", message("graders/on-line-is-not-part", name="while", line=1)),
+        ('s("bd*1000000")', message("graders/mini-notation", name="bd*1000000", name2="*1000000")),
+        ('s("bd")\n  .gain(.5', message("graders/on-line-is-not-closed", line=2)),
+        ('s("bd"]', message("graders/on-line-is-closed", line=1)),
+        ('s("bd"),', message("graders/something-is-missing-after-on-line")),
+        ("s(" * 300 + ")" * 300, message("graders/too-many-brackets-inside-each-other")),
         ('s("' + "[" * 99 + "bd" + "]" * 99 + '")', "mini-notation '[[["),
-        ("x" * 100_001, "100,001 characters are too long for a pattern"),
+        ("x" * 100_001, message("graders/characters-are-too-long-for-pattern", characters="100,001")),
         ('s("bd").gain(1 2)', "unexpected 2 on line 1"),
-        ('/* s("bd")', "a comment is not closed on line 1"),
+        ('/* s("bd")', message("graders/comment-is-not-closed-on-line")),
     ],
 )
 def test_says_where(program: str, reason: str) -> None:

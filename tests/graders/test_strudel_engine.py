@@ -17,9 +17,10 @@ from polytune.settings import Settings
 from polytune.strudel.bundle import bundle_path, description_path
 from polytune.strudel.grader import StrudelGrader, StrudelSpec
 from tests.graders.programs import BAD, CANARY, GOOD, judged
+from tests.messages import matching, message
 
 written = Path(tempfile.gettempdir()) / f"polytune-escape-{os.getpid()}"
-too_long = "takes longer than 0.7 s"
+too_long = message("graders/takes-longer-than-s", seconds="0.7")
 HOSTILE = {
     "endless loop": ("while (true) {} " + CANARY, too_long),
     "too many events": ('s("bd*1000000")', too_long),
@@ -34,14 +35,14 @@ HOSTILE = {
     "wrong return": ("42", "gives number, not a pattern"),
     "logged scale": ('n("0 2").scale("C:nonsense").s("piano")', r"\[tonal\] error"),
     "logged chord": ('chord("Xyz").voicing().s("piano")', "unknown chord"),
-    "not finite": ('s("bd").gain(NaN)', "gain is not a finite number"),
+    "not finite": ('s("bd").gain(NaN)', message("graders/gain-is-not-finite-number")),
     "a global": ("globalThis.s = 1; " + CANARY, "changes globalThis.s"),
     "a built-in": ("Array.prototype.map = () => []; " + CANARY, "changes Array.prototype.map"),
     "frozen": ("Object.freeze(Object.prototype); " + CANARY, "changes Object.prototype"),
     "the clock": ("Date.now = () => 0; " + CANARY, "changes Date.now"),
     "fs": (
         f"import('node:fs').then(fs => fs.writeFileSync('{written}', 'x')); {CANARY}",
-        "import is not part",
+        message("graders/import-is-not-part"),
     ),
     "fs, hidden": ("new Function('return import(`node:fs`)')(); process.exit(); " + CANARY, "mini|process"),
     "host": ("globalThis.process.exit(1)", "undefined"),
@@ -120,7 +121,7 @@ def test_identity_says_who_judges(engine_settings: Settings, settings: Settings,
     checker = StrudelGrader.identity(spec, tmp_path, settings)
 
     assert engine.name == "strudel engine 1.2.6"
-    assert checker.name == "python checker (no strudel engine)"
+    assert checker.name == message("graders/python-checker-no-strudel-engine")
     assert engine.facts != checker.facts
     cache = settings.cache_folder
     assert checker.watched == (bundle_path(cache), description_path(cache))
@@ -128,7 +129,7 @@ def test_identity_says_who_judges(engine_settings: Settings, settings: Settings,
 
 def test_insisting_on_an_engine_that_is_not_built(settings: Settings, tmp_path: Path) -> None:
     """`engine: engine` without a bundle names the command that builds it."""
-    with pytest.raises(Unavailable, match="polytune grader build strudel"):
+    with pytest.raises(Unavailable, match=matching("graders/polytune-grader-build-strudel")):
         StrudelGrader.identity(StrudelSpec(kind="strudel", engine="engine"), tmp_path, settings)
 
 
@@ -141,5 +142,7 @@ def test_a_bundle_that_is_no_engine(engine_cache: Path, tmp_path: Path) -> None:
     described["sha256"] = digest_of(path)
     description_path(tmp_path).write_text(json.dumps(described))
 
-    with pytest.raises(StepFailed, match=r"(?s)strudel engine: it ended with status .* in a row.*last words"):
+    with pytest.raises(
+        StepFailed, match="(?s)strudel engine: .*" + matching("graders/ended-with-status-times-in-row")
+    ):
         judged(StrudelGrader, StrudelSpec(kind="strudel"), Settings(cache_folder=tmp_path), [CANARY])

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from polytune.data.samples import Sample
+from tests.messages import message
 from tests.pipeline.program import Program, repository
 from tests.sources.test_sources_logs import converse
 
@@ -139,8 +140,8 @@ def test_unusable_records_stop_a_run_and_are_listed(polytune: Program) -> None:
     manifest = polytune.run(file)
 
     assert refused.code == 1
-    assert "2 of 32 records are unusable" in refused.err
-    assert "data/faq.jsonl:31: the prompt has no answer. Give one of completion, answer" in refused.err
+    assert message("pipeline/of-records-are-unusable", records=32) in refused.err
+    assert "data/faq.jsonl:31: " + message("pipeline/prompt-has-no-answer") in refused.err
     assert "data/faq.jsonl:32: not JSON" in refused.err
     (listed,) = polytune.root.glob("runs/faq/*/collect-unusable.jsonl")
     assert [json.loads(line)["line"] for line in listed.read_text().splitlines()] == [31, 32]
@@ -158,7 +159,7 @@ def test_nothing_left_is_an_error(polytune: Program) -> None:
     said = polytune("run", file)
 
     assert said.code == 1
-    assert "no record is left: 1 rated below 4, 1 not rated" in said.err
+    assert message("pipeline/no-record-is-left", number=1, number2=4) in said.err
 
 
 def test_a_conversation_is_not_cut_in_silence(polytune: Program) -> None:
@@ -169,8 +170,8 @@ def test_a_conversation_is_not_cut_in_silence(polytune: Program) -> None:
 
     said = polytune("run", file)
 
-    assert "data/chat.jsonl:1: a conversation of 2 questions; a sample holds one" in said.err
-    assert "Give the file to a `dataset` step" in said.err
+    assert "data/chat.jsonl:1: " + message("pipeline/conversation-of-questions", questions=2) in said.err
+    assert message("pipeline/give-file-to-dataset-step") in said.err
 
 
 def test_a_new_log_makes_the_step_stale(polytune: Program) -> None:
@@ -191,7 +192,7 @@ def test_a_new_log_makes_the_step_stale(polytune: Program) -> None:
     planned = polytune("plan", file)
     second = polytune.run(file)
 
-    assert "what live held no longer exists" in planned.out
+    assert message("pipeline/what-live-held-no-longer-exists") in planned.out
     assert first["steps"]["collect"]["metrics"]["samples"] == 12
     assert second["steps"]["collect"]["metrics"]["samples"] == 24
     assert first["steps"]["collect"]["output"]["facts"]["teacher"] == "us.amazon.nova-pro-v1:0"
@@ -213,7 +214,10 @@ def test_generate_or_collect(polytune: Program) -> None:
     chosen = polytune("plan", file, "--json")
 
     assert both.code == 2
-    assert "'samples' could come from collect, generate. Say which: `from: {samples: collect}`" in both.err
+    assert (
+        message("pipeline/could-come-from-collect", name="samples", name2="{samples", name3="collect}")
+        in both.err
+    )
     (plan,) = chosen.json()
     assert {step["id"] for step in plan["steps"]} >= {"collect", "generate", "format"}
 
@@ -222,13 +226,19 @@ def test_generate_or_collect(polytune: Program) -> None:
     ("collect", "what"),
     [
         ("{sources: []}", "steps.collect.sources"),
-        ("{sources: [{kind: jsonl, path: ../data/no.jsonl}]}", "no such file '../data/no.jsonl'"),
-        ("{sources: [{kind: jsn, path: ../data/faq.jsonl}]}", "unknown source 'jsn'. Did you mean 'jsonl'?"),
-        ("{sources: [{kind: invocation_logs}]}", "state `uri` (in S3) or `folder` (on this machine)"),
+        (
+            "{sources: [{kind: jsonl, path: ../data/no.jsonl}]}",
+            message("general/no-such-file", file="../data/no.jsonl"),
+        ),
+        (
+            "{sources: [{kind: jsn, path: ../data/faq.jsonl}]}",
+            message("pipeline/unknown-source", source="jsn", suggestion="jsonl"),
+        ),
+        ("{sources: [{kind: invocation_logs}]}", message("pipeline/state-uri-in-s-or-folder")),
         (
             "{sources: [{kind: jsonl, path: ../data/faq.jsonl, weight: 1},"
             " {kind: jsonl, path: ../data/chat.jsonl}]}",
-            "steps.collect.sources.1: needs a `weight` too, or no source has one",
+            "steps.collect.sources.1: " + message("pipeline/needs-weight-too"),
         ),
         (
             "{sources: [{kind: jsonl, path: ../data/faq.jsonl, fields: {promt: question}}]}",
@@ -237,7 +247,7 @@ def test_generate_or_collect(polytune: Program) -> None:
         (
             "{sources: [{kind: jsonl, name: a, path: ../data/faq.jsonl},"
             " {kind: jsonl, name: a, path: ../data/chat.jsonl}]}",
-            "steps.collect.sources.1.name: another source has this name",
+            "steps.collect.sources.1.name: " + message("pipeline/another-source-has-this-name"),
         ),
     ],
 )

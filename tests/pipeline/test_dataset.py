@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.messages import message
 from tests.pipeline.program import Program, Said
 from tests.sources.pictures import draw, png
 
@@ -174,7 +175,7 @@ def test_another_picture_makes_the_step_stale(polytune: Program) -> None:
     planned, second = polytune("plan", file), polytune.run(file)
 
     assert unchanged.code == 0
-    assert "what shapes held no longer exists" in planned.out
+    assert message("pipeline/what-shapes-held-no-longer-exists") in planned.out
     digests = [run["steps"]["dataset"]["output_digest"] for run in (first, second)]
     assert digests[0] != digests[1]
 
@@ -211,7 +212,7 @@ def test_pictures_are_looked_at_before_anything_trains(polytune: Program) -> Non
     said = rehearsed(polytune)
 
     assert said.code == 1
-    assert "4 of 12 media files cannot be trained on" in said.err
+    assert message("pipeline/of-media-files-cannot-be-trained", number=12) in said.err
     place = "messages[0].content[1].image.source.s3Location.uri"
     for number, what in enumerate(
         ("is jpeg, and the row says png", "24 x 24 pixels", "is no image", "is empty"), 1
@@ -231,9 +232,9 @@ def test_addresses_in_s3_are_looked_up(polytune: Program) -> None:
     said = rehearsed(polytune)
 
     assert said.code == 1
-    assert "2 of 2 media files cannot be trained on" in said.err
-    assert f"{wrong[0]} lies in another bucket than the rows, which go to polytune-rehearsal" in said.err
-    assert f"{wrong[1]} does not exist" in said.err
+    assert message("pipeline/of-media-files-cannot-be-trained-2", number=2) in said.err
+    assert message("pipeline/lies-in-another-bucket-than-rows", wrong=wrong[0]) in said.err
+    assert message("pipeline/does-not-exist", wrong=wrong[1]) in said.err
 
 
 def test_the_local_platform_trains_on_text(polytune: Program) -> None:
@@ -249,22 +250,22 @@ def test_the_local_platform_trains_on_text(polytune: Program) -> None:
     said = polytune("run", file)
 
     assert said.code == 1
-    assert "12 of 12 media files cannot be trained on" in said.err
-    assert "platform local trains on text only" in said.err
+    assert message("pipeline/of-media-files-cannot-be-trained-3", number=12) in said.err
+    assert message("pipeline/platform-local-trains-on-text-only") in said.err
 
 
 @pytest.mark.parametrize(
     ("stated", "what"),
     [
-        ("{train: no.jsonl}", "no such file 'no.jsonl'"),
+        ("{train: no.jsonl}", message("general/no-such-file", file="no.jsonl")),
         (
             "{train: a.jsonl, test: a.jsonl, split: {train: 1, validation: 0, test: 0}}",
-            "steps.dataset.split: divides one file; take out `validation` and `test`",
+            "steps.dataset.split: " + message("pipeline/divides-one-file"),
         ),
-        ("{train: a.jsonl, split: {train: 0.5}}", "the shares must add up to 1, not 0.7"),
+        ("{train: a.jsonl, split: {train: 0.5}}", message("pipeline/shares-must-add-up", number="0.7")),
         (
             "{train: a.jsonl, layout: prompt-completion, media: x}",
-            "steps.dataset.media: rows of prompt-completion name no files",
+            "steps.dataset.media: " + message("pipeline/rows-of-prompt-completion-name"),
         ),
         ("{train: a.jsonl, layout: chat}", "unknown format 'chat'"),
     ],
@@ -285,7 +286,7 @@ def test_a_media_folder_that_is_not_there_blocks(polytune: Program) -> None:
     rows(polytune, "a.jsonl", asks("Q", "A"))
     write(polytune, "{train: a.jsonl, media: nowhere}", "validate: {base_model: nova-lite}")
 
-    assert "no such folder 'nowhere'" in polytune("plan", file).out
+    assert message("general/no-such-folder-2", folder="nowhere") in polytune("plan", file).out
 
 
 def test_bad_rows_are_validates_to_judge(polytune: Program) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.messages import message
 from tests.pipeline.program import Program, workspace
 
 pytestmark = pytest.mark.xdist_group("quickstart")
@@ -78,7 +79,7 @@ def test_second_run_does_nothing(done: tuple[Program, dict[str, Any]]) -> None:
     again = polytune("run", file, *small)
 
     assert again.code == 0
-    assert "everything is up to date" in again.err
+    assert message("pipeline/everything-is-up-to-date") in again.err
     assert [path.name for path in (polytune.root / "runs/quickstart").iterdir()] == [manifest["run_id"]]
     assert polytune("plan", file, *small).code == 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.messages import message
 from tests.pipeline.program import repository, workspace
 
 shipped = sorted(path.name for path in (repository / "experiments").glob("*.yaml"))
@@ -33,7 +34,7 @@ def test_cloud_experiment_says_so(tmp_path: Path, name: str) -> None:
     assert "needs" in polytune("plan", f"experiments/{name}").out
     refused = polytune("run", f"experiments/{name}", "--yes")
     assert refused.code == 2
-    assert "Nothing was run." in refused.err
+    assert message("pipeline/nothing-was-run") in refused.err
     assert not list(tmp_path.glob("runs/*/*/manifest.json"))
 
 

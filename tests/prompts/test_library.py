@@ -13,6 +13,7 @@ from polytune.errors import SpecError, StepFailed
 from polytune.prompts.library import Library, load_library
 from polytune.prompts.model import Value
 from tests.foreign import THEIRS, with_their_words
+from tests.messages import matching, message
 
 axes = {"style": ("techno", "house"), "complexity": ("simple", "complex")}
 good = """\
@@ -106,7 +107,12 @@ def test_unfit_values_fail_by_name(tmp_path: Path) -> None:
     """A template that fails for values that were not tried at first stops the step and says which."""
     library = _load(tmp_path, "templates: ['{{ 10 // number }}']\nslots: {number: [1, 0]}\n", {})
 
-    with pytest.raises(StepFailed, match=r"^p\.yaml: template 1 cannot be rendered with number=0: "):
+    with pytest.raises(
+        StepFailed,
+        match=r"^p\.yaml: "
+        + matching("prompts/template-cannot-be-rendered-8", number=1, name="number=0")
+        + " ",
+    ):
         library.render({}, 0, {"number": 0})
 
 
@@ -119,41 +125,40 @@ templates: {techno: [a, 3]}
 slots: {tempo: 120, mood: {techno: {b: c}}, key: [[a]]}
 """,
         [
-            "p.yaml:1:1: sytem: unknown key. Did you mean 'system'?",
-            "p.yaml:2:31: guides.complexity.simple: must be a text, not 3",
-            "p.yaml:3:25: templates.techno[1]: must be a text, not 3",
-            "p.yaml:4:16: slots.tempo: must be a list or a mapping, not 120",
-            "p.yaml:4:36: slots.mood.techno: must be a list, not a mapping",
-            "p.yaml:4:51: slots.key[0]: must be a text or a number, not a list",
+            "p.yaml:1:1: " + message("prompts/unknown-key", suggestion="system"),
+            "p.yaml:2:31: guides.complexity.simple: " + message("prompts/must-be-text", number=3),
+            "p.yaml:3:25: templates.techno[1]: " + message("prompts/must-be-text", number=3),
+            "p.yaml:4:16: slots.tempo: " + message("prompts/must-be-list-or-mapping", number=120),
+            "p.yaml:4:36: slots.mood.techno: " + message("prompts/must-be-list"),
+            "p.yaml:4:51: slots.key[0]: " + message("prompts/must-be-text-or-number"),
         ],
     ),
-    "no templates": ("system: hi\n", ["p.yaml:1:1: the key `templates` is missing"]),
-    "a list": ("- a\n", ["p.yaml:1:1: a prompt file is a mapping with the key `templates`"]),
+    "no templates": ("system: hi\n", ["p.yaml:1:1: " + message("prompts/key-templates-is-missing")]),
+    "a list": ("- a\n", ["p.yaml:1:1: " + message("prompts/prompt-file-is-mapping-with-key")]),
     "YAML that does not parse": (
         "templates: [a\n",
-        ["p.yaml:1:12: this '[' is not closed, or a comma is missing after it"],
+        ["p.yaml:1:12: " + message("general/this-is-not-closed")],
     ),
     "unknown names": (
         'templates: ["{{ moood }} {{ mood }}", "{% if tempo %}{{ mood }}{% endif %}"]\nslots: {mood: [a]}\n',
         [
-            "p.yaml:1:17: templates[0]: template 1 uses 'moood', which is no slot and no axis."
-            " Did you mean 'mood'?",
-            "p.yaml:1:46: templates[1]: template 2 uses 'tempo', which is no slot and no axis."
-            " Known: complexity, mood, style.",
+            "p.yaml:1:17: templates[0]: "
+            + message("prompts/template-uses", number=1, name="moood", suggestion="mood"),
+            "p.yaml:1:46: templates[1]: "
+            + message("prompts/template-uses-2", number=2, name="tempo", known="complexity, mood, style"),
         ],
     ),
     "a name in a block of text": (
         "templates:\n  - |\n    First line\n    and {{ colour }}\n",
         [
-            "p.yaml:4:12: templates[0]: template 1 uses 'colour', which is no slot and no axis."
-            " Known: complexity, style."
+            "p.yaml:4:12: templates[0]: "
+            + message("prompts/template-uses-2", number=1, name="colour", known="complexity, style")
         ],
     ),
     "syntax errors": (
         'templates: ["{{ tempo ", "{{ a|nofilter }}"]\n',
         [
-            "p.yaml:1:13: templates[0]: template 1: unexpected end of template,"
-            " expected 'end of print statement'.",
+            "p.yaml:1:13: templates[0]: " + message("prompts/unexpected-end-of-template", number=1),
             "p.yaml:1:26: templates[1]: template 2: No filter named 'nofilter'.",
         ],
     ),
@@ -163,18 +168,18 @@ slots: {tempo: 120, mood: {techno: {b: c}}, key: [[a]]}
     ),
     "no template axis": (
         "templates: {techno: [a], house: [b]}\n",
-        ["p.yaml:1:1: templates: say with `template_axis` which axis the keys of `templates` are values of"],
+        ["p.yaml:1:1: " + message("prompts/say-with-template-axis-which-axis")],
     ),
     "needless template axis": (
         "templates: [a]\ntemplate_axis: style\n",
-        [
-            "p.yaml:2:16: template_axis: `templates` is one list for every cell,"
-            " so no axis chooses among them; remove this key"
-        ],
+        ["p.yaml:2:16: " + message("prompts/templates-is-one-list-for-every", name="template_axis")],
     ),
     "template axis not in the matrix": (
         "template_axis: stile\ntemplates: {techno: [a], house: [b]}\n",
-        ["p.yaml:1:16: template_axis: the matrix has no axis 'stile'. Did you mean 'style'?"],
+        [
+            "p.yaml:1:16: "
+            + message("prompts/matrix-has-no-axis", name="template_axis", axis="stile", suggestion="style")
+        ],
     ),
     "matrix values without templates or guides": (
         """\
@@ -185,18 +190,19 @@ guides:
   complexity: {simple: z}
 """,
         [
-            "p.yaml:2:1: templates: no templates for style 'house', which the matrix asks for."
-            " Add one, or take the value out of the matrix.",
-            "p.yaml:2:21: templates.techno: holds no template",
-            "p.yaml:4:3: guides.style: no guide for style 'techno', which the matrix asks for."
-            " Is 'tecno' meant for it?",
-            "p.yaml:5:3: guides.complexity: no guide for complexity 'complex', which the matrix asks for."
-            " Add one, or take the value out of the matrix.",
+            "p.yaml:2:1: " + message("prompts/no-templates-for-style", name="house"),
+            "p.yaml:2:21: templates.techno: " + message("prompts/holds-no-template"),
+            "p.yaml:4:3: guides.style: "
+            + message("prompts/no-guide-for-style", name="techno", name2="tecno"),
+            "p.yaml:5:3: guides.complexity: " + message("prompts/no-guide-for-complexity", name="complex"),
         ],
     ),
     "misspelt axis": (
         "templates: [a]\nguides: {complexty: {simple: x}}\n",
-        ["p.yaml:2:10: guides.complexty: the matrix has no axis 'complexty'. Did you mean 'complexity'?"],
+        [
+            "p.yaml:2:10: guides.complexty: "
+            + message("prompts/matrix-has-no-axis-2", axis="complexty", suggestion="complexity")
+        ],
     ),
     "slots": (
         """\
@@ -209,25 +215,27 @@ slots:
   a-b: [c]
 """,
         [
-            "p.yaml:3:16: slots.tempo[1]: lists 120 a second time",
-            "p.yaml:3:21: slots.tempo[2]: lists '120' a second time",
-            "p.yaml:4:8: slots.key: slot 'key' has no values",
-            "p.yaml:5:10: slots.mood.tecno: 'tecno' is no value of an axis. Did you mean 'techno'?",
-            "p.yaml:6:3: slots.style: 'style' is an axis of the matrix already; give the slot another name",
-            "p.yaml:7:3: slots.a-b: 'a-b' cannot be used in a template;"
-            " a slot's name has letters, digits and _",
+            "p.yaml:3:16: slots.tempo[1]: " + message("prompts/lists-second-time", number=120),
+            "p.yaml:3:21: slots.tempo[2]: " + message("prompts/lists-second-time-2", number=120),
+            "p.yaml:4:8: slots.key: " + message("prompts/slot-has-no-values", slot="key"),
+            "p.yaml:5:10: slots.mood.tecno: "
+            + message("prompts/is-no-value-of-axis", name="tecno", suggestion="techno"),
+            "p.yaml:6:3: slots.style: " + message("prompts/is-axis-of-matrix-already", name="style"),
+            "p.yaml:7:3: slots.a-b: " + message("prompts/cannot-be-used-in-template", name="a-b"),
         ],
     ),
     "slot without values for some cells": (
         'templates: ["a {{ mood }}"]\nslots: {mood: {techno: [a]}}\n',
         [
-            "p.yaml:1:19: templates[0]: slot 'mood' has no values for style 'house' and complexity 'simple'"
-            " and 1 more of the matrix; add them, or a `default`"
+            "p.yaml:1:19: templates[0]: "
+            + message(
+                "prompts/slot-has-no-values-for-style", slot="mood", name="house", name2="simple", number=1
+            )
         ],
     ),
     "the same template twice": (
         "templates: [a, b, ' a ']\n",
-        ["p.yaml:1:19: templates[2]: is the same as template 1"],
+        ["p.yaml:1:19: templates[2]: " + message("prompts/is-same-as-template")],
     ),
     "templates that cannot be rendered": (
         """\
@@ -241,12 +249,17 @@ templates:
 slots: {n: [1]}
 """,
         [
-            f"p.yaml:2:5: templates[0]: template 1 cannot be rendered: {THEIRS}",
-            f"p.yaml:3:5: templates[1]: template 2 cannot be rendered: {THEIRS}",
-            "p.yaml:4:5: templates[2]: template 3 renders to nothing",
-            f"p.yaml:5:5: templates[3]: template 4 cannot be rendered: {THEIRS}",
-            f"p.yaml:6:5: templates[4]: template 5 cannot be rendered: {THEIRS}",
-            f"p.yaml:7:5: templates[5]: template 6 cannot be rendered: {THEIRS}",
+            "p.yaml:2:5: templates[0]: "
+            + message("prompts/template-cannot-be-rendered-7", number=1, theirs=THEIRS),
+            "p.yaml:3:5: templates[1]: "
+            + message("prompts/template-cannot-be-rendered-7", number=2, theirs=THEIRS),
+            "p.yaml:4:5: templates[2]: " + message("prompts/template-renders-to-nothing", number=3),
+            "p.yaml:5:5: templates[3]: "
+            + message("prompts/template-cannot-be-rendered-7", number=4, theirs=THEIRS),
+            "p.yaml:6:5: templates[4]: "
+            + message("prompts/template-cannot-be-rendered-7", number=5, theirs=THEIRS),
+            "p.yaml:7:5: templates[5]: "
+            + message("prompts/template-cannot-be-rendered-7", number=6, theirs=THEIRS),
         ],
     ),
 }

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.asking.asking_stub import Fault, Seen, Stub
+from tests.messages import message
 from tests.pipeline.program import Program, Said
 
 prompts = """\
@@ -198,7 +199,7 @@ def test_children_are_derived_paid_once_and_linked(tmp_path: Path) -> None:
     by_parent = [sample for sample in samples if "parent" in sample]
     assert [sample.get("parent") for sample in samples[:3]] == [None, samples[0]["id"], samples[0]["id"]]
     first, paraphrased, evolved = samples[:3]
-    assert paraphrased["prompt"] == f"{first['prompt']} in other words"
+    assert paraphrased["prompt"] == message("prompts/in-other-words", prompt=first["prompt"])
     assert paraphrased["answer"] == first["answer"]
     assert evolved["prompt"] == f"{first['prompt']}, harder"
     assert evolved["answer"] == f"answer to {evolved['prompt']}"
@@ -219,26 +220,31 @@ def test_augmenting_nothing_is_refused(tmp_path: Path) -> None:
     )
 
     assert said.code == 2
-    assert "steps.augment: say with `paraphrase` or `evolve` how many prompts to derive" in said.err
+    assert "steps.augment: " + message("prompts/say-with-paraphrase-or-evolve-how") in said.err
 
 
 wrong: dict[str, tuple[dict[str, Any], str]] = {
     "an exclude of an unknown axis": (
         {"exclude": [{"stile": "techno"}]},
-        "steps.generate.exclude.0: the matrix has no axis 'stile'. Did you mean 'style'?",
+        "steps.generate.exclude.0: "
+        + message("prompts/matrix-has-no-axis-2", axis="stile", suggestion="style"),
     ),
     "a condition on a later axis": (
         {"matrix": {"level": [{"value": 1, "when": {"style": "x"}}], "style": ["x"]}, "exclude": []},
-        "looks at 'style', which must stand before 'level' in the matrix",
+        message("prompts/looks-at", name="style", name2="level"),
     ),
-    "a seed file that is not there": ({"seeds": {"path": "t.csv"}}, "no such file 't.csv'"),
+    "a seed file that is not there": (
+        {"seeds": {"path": "t.csv"}},
+        message("general/no-such-file", file="t.csv"),
+    ),
     "seeds with an unknown style": (
         {"matrix": {"style": ["house", "jazz"]}, "exclude": []},
-        "s.csv:3:1: style: 'techno' is no value of the axis 'style'. Known: house, jazz.",
+        "s.csv:3:1: "
+        + message("prompts/is-no-value-of-axis-2", name="techno", axis="style", known="house, jazz"),
     ),
     "weights that do not fit": (
         {"matrix": {"style": {"values": ["techno", "house"], "weights": [1]}}, "exclude": []},
-        "has 2 values and 1 weights; each value has one weight",
+        message("prompts/has-values-and-weights", values=2, weights=1),
     ),
 }
 

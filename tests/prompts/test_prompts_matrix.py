@@ -18,6 +18,7 @@ from polytune.prompts.coverage import coverage
 from polytune.prompts.matrix import Axis, AxisValue, Matrix
 from polytune.prompts.order import rota
 from polytune.prompts.plan import PlannedSample
+from tests.messages import matching, message
 from tests.prompts.prompt_files import library, planned
 
 axis_type: TypeAdapter[tuple[Any, ...]] = TypeAdapter(Axis)
@@ -149,8 +150,8 @@ def test_an_axis_may_be_written_in_several_ways(stated: Any, expected: list[Any]
 @pytest.mark.parametrize(
     ("stated", "says"),
     [
-        ({"values": [1, 2], "weights": [3]}, "has 2 values and 1 weights; each value has one weight"),
-        ({"values": [1, 2]}, "write `values` and `weights` side by side"),
+        ({"values": [1, 2], "weights": [3]}, matching("prompts/has-values-and-weights", values=2, weights=1)),
+        ({"values": [1, 2]}, matching("prompts/write-values-and-weights-side")),
         ({"a": 0, "b": 1}, "type=greater_than"),
         ({}, "type=too_short"),
         ("warm", "type=tuple_type"),
@@ -193,12 +194,12 @@ def test_what_is_wrong_with_a_matrix_is_told() -> None:
     )
 
     assert [(each.field, each.what) for each in matrix.problems()] == [
-        ("matrix.level.0.when", "looks at 'style', which must stand before 'level' in the matrix"),
-        ("matrix.mood.0.when", "the matrix has no axis 'levle'. Did you mean 'level'?"),
-        ("matrix.mood.0.when", "'7' is no value of the axis 'level'. Known: 1."),
-        ("exclude.0", "the matrix has no axis 'stile'. Did you mean 'style'?"),
-        ("exclude.1", "'jaz' is no value of the axis 'style'. Did you mean 'jazz'?"),
-        ("exclude.2", "names no axis, so it would exclude every cell"),
+        ("matrix.level.0.when", message("prompts/looks-at", name="style", name2="level")),
+        ("matrix.mood.0.when", message("prompts/matrix-has-no-axis-2", axis="levle", suggestion="level")),
+        ("matrix.mood.0.when", message("prompts/is-no-value-of-axis-3", number=7, axis="level", known="1")),
+        ("exclude.0", message("prompts/matrix-has-no-axis-2", axis="stile", suggestion="style")),
+        ("exclude.1", message("prompts/is-no-value-of-axis-4", name="jaz", axis="style", suggestion="jazz")),
+        ("exclude.2", message("prompts/names-no-axis")),
     ]
 
 
@@ -207,9 +208,9 @@ def test_a_matrix_without_cells_or_with_too_many_is_refused() -> None:
     nothing = _matrix(({"a": [1, 2]},), a=[1, 2])
     many = _matrix(a=list(range(400)), b=list(range(400)))
 
-    assert [each.what for each in nothing.problems()] == ["leaves no cell of the matrix"]
+    assert [each.what for each in nothing.problems()] == [message("prompts/leaves-no-cell-of-matrix")]
     assert [each.what for each in many.problems()] == [
-        "has 160,000 combinations; at most 100,000 are planned. Make an axis a slot of the prompt file"
+        message("prompts/has-combinations", combinations="160,000", number="100,000")
     ]
 
 

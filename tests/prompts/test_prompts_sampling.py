@@ -17,6 +17,7 @@ from polytune.prompts.distributions import Distribution
 from polytune.prompts.library import load_library
 from polytune.prompts.seeds import read_seeds
 from tests.foreign import THEIRS, with_their_words
+from tests.messages import matching, message
 from tests.prompts.prompt_files import library, planned, seed_set
 
 styles = {"style": ("techno", "house")}
@@ -159,13 +160,20 @@ def test_rows_added_at_the_end_keep_the_samples_of_the_first_pass() -> None:
 
 def test_rows_must_fit_the_matrix() -> None:
     """A row with an unknown axis value, and a kind of cell that no row serves, are told at their places."""
-    with pytest.raises(SpecError, match=r"^seeds.jsonl:1:1: style: 'tecno' is no value of the axis 'style'"):
+    with pytest.raises(
+        SpecError,
+        match=r"^seeds\.jsonl:1:1: " + matching("prompts/is-no-value-of-axis-6", name="tecno", axis="style"),
+    ):
         library(styles, seed_set([{"style": "tecno", "x": 1}]), templates=["{{ x }}"])
-    with pytest.raises(SpecError, match=r"^seeds.jsonl: no row serves style 'house'; add one, or leave"):
+    with pytest.raises(
+        SpecError, match=r"^seeds\.jsonl: " + matching("prompts/no-row-serves-style", name="house")
+    ):
         library(styles, seed_set([{"style": "techno", "x": 1}]), templates=["{{ x }}"])
-    with pytest.raises(SpecError, match=r"slots\.x: 'x' is a column of the seeds already"):
+    with pytest.raises(
+        SpecError, match=r"slots\.x: " + matching("prompts/is-column-of-seeds-already", name="x")
+    ):
         library(styles, seed_set([{"x": 1}]), templates=["{{ x }}"], slots={"x": [1]})
-    with pytest.raises(SpecError, match=r"uses 'y', which is no slot, no axis and no column\."):
+    with pytest.raises(SpecError, match=matching("prompts/which-is-no-slot", name="y")):
         library(styles, seed_set([{"x": 1}]), templates=["{{ y }}"])
 
 
@@ -178,18 +186,18 @@ seed_files: dict[str, tuple[str, str, list[str]]] = {
         [
             f"s.jsonl:1:1: not JSON: {THEIRS}",
             's.jsonl:2:1: a row is a JSON object, such as {"topic": "rain"}',
-            "s.jsonl:3:1: a: must be a text or a number",
-            "s.jsonl:4:1: the column 'a-b' cannot be used in a template; letters, digits and _ can",
-            "s.jsonl:6:1: is the same seed as line 5: 'x'",
-            "s.jsonl:7:1: a: must be a text or a number",
+            r"s\.jsonl:3:1: a: " + matching("prompts/must-be-text-or-number-2"),
+            r"s\.jsonl:4:1: " + matching("prompts/column-cannot-be-used-in-template", column="a-b"),
+            r"s\.jsonl:6:1: " + matching("prompts/is-same-seed-as-line", line=5, name="x"),
+            r"s\.jsonl:7:1: a: " + matching("prompts/must-be-text-or-number-2"),
         ],
     ),
     "wrong CSV": (
         "s.csv",
         "a,b\n1,2,3\n",
-        ["s.csv:2:1: has 3 columns; the first line has 2"],
+        [r"s\.csv:2:1: " + matching("prompts/has-columns", columns=3)],
     ),
-    "nothing": ("s.csv", "a,b\n", ["s.csv: holds no row"]),
+    "nothing": ("s.csv", "a,b\n", [r"s\.csv: " + matching("prompts/holds-no-row")]),
 }
 
 
@@ -234,7 +242,7 @@ def test_personas_may_be_a_file(tmp_path: Path) -> None:
     assert {str(s.slots["persona"]) for s in planned({}, loaded, 4)} == {"Ann", "Bob"}
     assert loaded.files == (tmp_path / "people.txt",)
     (tmp_path / "people.txt").unlink()
-    with pytest.raises(SpecError, match=r"2:11: personas: cannot be read as a text file, one persona a line"):
+    with pytest.raises(SpecError, match="2:11: " + matching("prompts/cannot-be-read-as-text-file")):
         load_library(tmp_path / "p.yaml", {})
 
 
@@ -289,8 +297,8 @@ slots:
   g: {clip: [1, 2]}
 """,
         [
-            "p.yaml:7:14: slots.e.range: has 3 items; at most 2 belong here",
-            "p.yaml:8:7: slots.f.rnage: unknown key. Did you mean 'range'?",
+            "p.yaml:7:14: slots.e.range: " + message("prompts/has-items", items=3, number=2),
+            "p.yaml:8:7: slots.f.rnage: " + message("prompts/unknown-key-2", suggestion="range"),
         ],
     ),
     "distributions that say too much or too little": (
@@ -304,21 +312,21 @@ slots:
   g: {clip: [1, 2]}
 """,
         [
-            "p.yaml:3:6: slots.a: the range 3 to 1 holds nothing: the least value stands first",
-            "p.yaml:4:6: slots.b: the standard deviation must be above 0, not 0",
-            "p.yaml:5:6: slots.c: states range and weights; say one of range, normal and weights",
-            "p.yaml:6:6: slots.d: a weight must be above 0; leave the value out to have it never",
-            "p.yaml:7:6: slots.g: `clip` belongs to `normal`; a range has its own ends",
-            "p.yaml:7:6: slots.g: states no values; say one of range, normal and weights",
+            "p.yaml:3:6: slots.a: " + message("prompts/range-to-holds-nothing"),
+            "p.yaml:4:6: slots.b: " + message("prompts/standard-deviation-must-be-above"),
+            "p.yaml:5:6: slots.c: " + message("prompts/states-range-and-weights"),
+            "p.yaml:6:6: slots.d: " + message("prompts/weight-must-be-above"),
+            "p.yaml:7:6: slots.g: " + message("prompts/clip-belongs-to-normal"),
+            "p.yaml:7:6: slots.g: " + message("prompts/states-no-values"),
         ],
     ),
     "templates": (
         "templates:\n  - 3\n  - {txt: a}\n  - [a, 4]\n  - []\n",
         [
-            "p.yaml:2:5: templates[0]: must be a text, not 3",
+            "p.yaml:2:5: templates[0]: " + message("prompts/must-be-text", number=3),
             "p.yaml:3:5: templates[1]: the key `turns` is missing",
-            "p.yaml:3:6: templates[1].txt: unknown key. Did you mean 'text'?",
-            "p.yaml:4:9: templates[2][1]: must be a text, not 4",
+            "p.yaml:3:6: templates[1].txt: " + message("prompts/unknown-key-2", suggestion="text"),
+            "p.yaml:4:9: templates[2][1]: " + message("prompts/must-be-text-2"),
             "p.yaml:5:5: templates[3]: has 0 items; at least 1 belong here",
         ],
     ),
@@ -330,29 +338,32 @@ templates:
 examples: [{prompt: a, answer: b, when: {style: [house, x]}}]
 """,
         [
-            "p.yaml:2:22: templates[0].when.stile: the matrix has no axis 'stile'. Did you mean 'style'?",
-            "p.yaml:3:29: templates[1].when.style: 'tecno' is no value of the axis 'style'."
-            " Did you mean 'techno'?",
-            "p.yaml:4:1: examples: say with `shots` how many of them each sample shows",
-            "p.yaml:4:49: examples[0].when.style: 'x' is no value of the axis 'style'. Known: house, techno.",
+            "p.yaml:2:22: templates[0].when.stile: "
+            + message("prompts/matrix-has-no-axis-2", axis="stile", suggestion="style"),
+            "p.yaml:3:29: templates[1].when.style: "
+            + message("prompts/is-no-value-of-axis-4", name="tecno", axis="style", suggestion="techno"),
+            "p.yaml:4:1: " + message("prompts/say-with-shots-how-many"),
+            "p.yaml:4:49: examples[0].when.style: "
+            + message("prompts/is-no-value-of-axis-5", name="x", axis="style", known="house, techno"),
         ],
     ),
     "cells that no template is for": (
         "templates:\n  - {text: a, when: {style: techno}}\n",
-        ["p.yaml:1:1: templates: no template is for style 'house'; loosen a `when`, or exclude the cell"],
+        ["p.yaml:1:1: " + message("prompts/no-template-is-for-style", name="house")],
     ),
     "a later turn": (
         "templates:\n  - [a, '{{ b', '{{ x }}']\n  - [a, '{{ x }}']\n",
         [
             f"p.yaml:2:9: templates[0][1]: template 1: {THEIRS}",
-            "p.yaml:3:13: templates[1]: template 2 uses 'x', which is no slot and no axis. Known: style.",
+            "p.yaml:3:13: templates[1]: "
+            + message("prompts/template-uses-2", number=2, name="x", known="style"),
         ],
     ),
     "personas that are a slot": (
         "templates: [a]\npersonas: [x]\nslots: {persona: [y]}\nshots: 2\n",
         [
             "p.yaml:2:1: personas: 'persona' is a slot already",
-            "p.yaml:4:1: shots: there are no `examples` to show",
+            "p.yaml:4:1: " + message("prompts/there-are-no-examples-to-show"),
         ],
     ),
 }

@@ -13,6 +13,7 @@ import pytest
 from polytune.errors import DataError
 from polytune.formats.interface import Turn
 from polytune.sources.interface import Record
+from tests.messages import matching, message
 
 from .made import complaints, left_out, pairs, records, source, write_lines
 
@@ -104,7 +105,7 @@ def test_every_bad_line_says_where_and_why(tmp_path: Path) -> None:
         strict=False,
     ):
         assert part in each
-    assert "images, tool calls" in told[7]
+    assert message("sources/tool-calls") in told[7]
     assert "no question" in told[8]
 
 
@@ -117,8 +118,8 @@ def test_named_fields_that_are_not_there(tmp_path: Path) -> None:
 
     assert pairs(found) == [("Q", "A")]
     assert complaints(found) == [
-        "own.jsonl:1: q: there is no prompt. Name its field: `fields: {prompt: ...}`.",
-        "own.jsonl:2: q: expected text, found a number. Write a string.",
+        "own.jsonl:1: q: " + message("sources/there-is-no-prompt", name="{prompt"),
+        "own.jsonl:2: q: " + message("sources/expected-text"),
     ]
 
 
@@ -130,7 +131,9 @@ def test_a_cut_off_gzip_file_is_an_error(tmp_path: Path) -> None:
     reading = source(tmp_path, "jsonl", path="cut.jsonl.gz").records()
     assert isinstance(next(reading), Record)
 
-    with pytest.raises(DataError, match=r"cut.jsonl.gz: cannot be unpacked after line \d+"):
+    with pytest.raises(
+        DataError, match=r"cut\.jsonl\.gz: " + matching("sources/cannot-be-unpacked-after-line")
+    ):
         list(reading)
 
 
@@ -187,7 +190,7 @@ def test_named_columns_and_delimiters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ("a,b\n1,2\n", "table.csv:1: no column for the prompt among a, b"),
+        ("a,b\n1,2\n", "table.csv:1: " + message("sources/no-column-for-prompt-among")),
         ("prompt,answer\nQ,A\n", "table.csv:1: no column 'frage' for the prompt; there are prompt, answer"),
         ('prompt,answer\n"Q,A\n', "table.csv:2: not CSV"),
     ],
@@ -211,9 +214,9 @@ def test_bad_rows_of_a_table(tmp_path: Path) -> None:
 
     assert pairs(found) == [("Q", "A")]
     assert [each.split(". ")[0] for each in complaints(found)] == [
-        "table.csv:2: 3 cells; the header has 2",
-        "table.csv:3: there is no prompt",
-        "table.csv:4: answer: the cell is not UTF-8",
+        "table.csv:2: " + message("sources/header-has", cells=3),
+        "table.csv:3: " + message("sources/there-is-no-prompt-2"),
+        "table.csv:4: " + message("sources/cell-is-not-utf"),
     ]
 
 
@@ -235,7 +238,4 @@ def test_only_what_was_liked(tmp_path: Path) -> None:
     assert pairs(found) == [("Q0", "A"), ("Q4", "A"), ("C", "A")]
     assert [each.rating for each in found if isinstance(each, Record)] == [5.0, 9.0, 4.0]
     assert left_out(found) == ["rated below 4"] * 4 + ["not rated"]
-    assert complaints(found) == [
-        "captures.jsonl:9: rating: 'meh' is no rating. "
-        "Write a number, or say what the word is worth: `ratings: {up: 1, down: 0}`."
-    ]
+    assert complaints(found) == ["captures.jsonl:9: " + message("sources/is-no-rating", name="meh")]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from polytune.errors import DataError, Unavailable
+from tests.messages import matching, message
 
 from .made import complaints, pairs, records, source
 
@@ -47,7 +48,7 @@ def test_without_the_library(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     made = source(tmp_path, "huggingface", folder="set")
 
-    assert made.missing() == "reading Arrow and Parquet needs pyarrow: pip install pyarrow"
+    assert made.missing() == message("sources/reading-arrow-and-parquet-needs-pyarrow")
     with pytest.raises(Unavailable, match="pip install pyarrow"):
         list(made.records())
 
@@ -63,7 +64,9 @@ def test_a_saved_dataset(tmp_path: Path, write: Write) -> None:
     found = list(source(tmp_path, "huggingface", folder="set").records())
 
     assert pairs(found) == [("Q1", "A"), ("Q2", "A"), ("Q4", "A")]
-    assert complaints(found)[0].startswith("set/data-00000-of-00002.arrow:3: the prompt has no answer")
+    assert complaints(found)[0].startswith(
+        "set/data-00000-of-00002.arrow:3: " + message("general/prompt-has-no-answer")
+    )
     last = records(found[-1:])[0]
     assert (last.file, last.line) == ("set/data-00001-of-00002.arrow", 1)
 
@@ -78,7 +81,9 @@ def test_a_split_is_found(tmp_path: Path, write: Write, name: str) -> None:
 
     assert pairs(source(tmp_path, "huggingface", folder="set", split="test").records()) == [("test", "A")]
     assert pairs(source(tmp_path, "huggingface", folder="set").records()) == [("train", "A")]
-    with pytest.raises(DataError, match=r"no .arrow or .parquet files of a split 'dev'"):
+    with pytest.raises(
+        DataError, match=matching("sources/no-or-files-of-split", path=".arrow", name=".parquet", split="dev")
+    ):
         list(source(tmp_path, "huggingface", folder="set", split="dev").records())
 
 
@@ -99,5 +104,7 @@ def test_a_broken_file(tmp_path: Path, arrow: Any) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set/data-00000-of-00001.arrow").write_bytes(b"no arrow at all, but long enough")
 
-    with pytest.raises(DataError, match=r"set/data-00000-of-00001.arrow: cannot be read"):
+    with pytest.raises(
+        DataError, match=r"set/data-00000-of-00001\.arrow: " + matching("general/cannot-be-read")
+    ):
         list(source(tmp_path, "huggingface", folder="set").records())

@@ -9,6 +9,7 @@ import pytest
 
 from polytune.errors import DataError
 from polytune.sources.interface import Record
+from tests.messages import matching, message
 
 from .made import complaints, left_out, pairs, records, source, write_lines
 
@@ -121,10 +122,10 @@ def test_what_is_left_out(tmp_path: Path) -> None:
 
     assert pairs(found) == [("wanted", "A")]
     assert left_out(found) == [
-        *["other request metadata"] * 3,
+        *[message("sources/other-request-metadata")] * 3,
         "another model",
-        "the call failed: ThrottlingException",
-        *["the answer was cut off"] * 2,
+        message("general/call-failed"),
+        *[message("sources/answer-was-cut-off")] * 2,
     ]
 
 
@@ -172,6 +173,8 @@ def test_a_place_without_logs(tmp_path: Path) -> None:
     """An empty folder is no empty dataset; a folder that is not there is said before a run."""
     (tmp_path / "logs").mkdir()
 
-    with pytest.raises(DataError, match=r"logs: no log .* Check the place"):
+    with pytest.raises(DataError, match=matching("sources/no-log-check-place")):
         list(source(tmp_path, "invocation_logs", folder="logs").records())
-    assert source(tmp_path, "invocation_logs", folder="nowhere").missing() == "no such folder 'nowhere'"
+    assert source(tmp_path, "invocation_logs", folder="nowhere").missing() == message(
+        "general/no-such-folder-2", folder="nowhere"
+    )

@@ -13,6 +13,7 @@ from polytune.formats.interface import FORMATS
 from polytune.platforms._media import Seen, problem_of, seen_in, telling
 from polytune.platforms.interface import Medium
 from polytune.steps import _media as media
+from tests.messages import message
 
 from .pictures import png
 
@@ -54,51 +55,53 @@ def medium(base_model: str, format: str, kind: str = "image") -> Medium:
     ("asked", "head", "size", "problem"),
     [
         (medium("nova-lite", "png"), png("disc", "red"), 99, ""),
-        (medium("nova-lite", "jpeg"), png("disc", "red"), 99, "is png, and the row says jpeg"),
-        (medium("nova-lite", "png"), b"<html>", 99, "is no image of a known format"),
+        (medium("nova-lite", "jpeg"), png("disc", "red"), 99, message("sources/is-png")),
+        (medium("nova-lite", "png"), b"<html>", 99, message("sources/is-no-image-of-known-format")),
         (medium("nova-lite", "png"), b"", 0, "is empty"),
         (
             medium("nova-lite", "png"),
             png("disc", "red"),
             10_000_001,
-            "has 10,000,001 bytes; at most 10,000,000 are taken",
+            message("sources/has-bytes", bytes="10,000,001", number="10,000,000"),
         ),
         (
             medium("nova-lite", "png"),
             png("disc", "red", 24),
             99,
-            "is 24 x 24 pixels; each side needs 25",
+            message("sources/is-x-pixels", number=24, pixels=24, number2=25),
         ),
         (
             medium("nova-canvas", "png"),
             png("disc", "red"),
             99,
-            "is 32 x 32 pixels; each side needs 512",
+            message("sources/is-x-pixels", number=32, pixels=32, number2=512),
         ),
         (
             medium("nova-canvas", "jpeg"),
             jpeg.replace(struct.pack(">HH", 30, 40), struct.pack(">HH", 512, 2049)),
             99,
-            "is 2049 x 512 pixels; one side may be 4 times the other",
+            message("sources/is-x-pixels-2", number=2049, pixels=512, times=4),
         ),
         (
             medium("nova-canvas", "jpeg"),
             jpeg.replace(struct.pack(">HH", 30, 40), struct.pack(">HH", 4096, 4096)),
             99,
-            "is 4096 x 4096 pixels, 16,777,216 in all; at most 12,582,912 are taken",
+            message(
+                "sources/is-x-pixels-3", number=4096, pixels=4096, number2="16,777,216", number3="12,582,912"
+            ),
         ),
         (
             medium("nova-canvas", "jpeg"),
             jpeg.replace(struct.pack(">HH", 30, 40), struct.pack(">HH", 4097, 2000)),
             99,
-            "is 2000 x 4097 pixels; each side may have 4,096",
+            message("sources/is-x-pixels-4", number=2000, pixels=4097, number2="4,096"),
         ),
         (medium("nova-lite", "mov", "video"), b"\0\0\0\x20ftypisom", 99, ""),
         (
             medium("nova-lite", "mkv", "video"),
             b"\0\0\0\x20ftypisom",
             99,
-            "is mp4, and the row says mkv",
+            message("sources/and-row-says-mkv", name="mp4"),
         ),
         (medium("nova-lite", "mov", "video"), b"\0\0\0\x08wide", 99, ""),
     ],

@@ -12,6 +12,7 @@ from polytune.aws.access import Access
 from polytune.aws.failures import AwsFailure
 from polytune.errors import DataError, Paused
 from tests.bedrock.cloud import Cloud
+from tests.messages import matching
 
 from .made import pairs, records, source
 from .test_sources_logs import converse, hour
@@ -105,7 +106,7 @@ def test_nothing_there(bucket: Bucket, tmp_path: Any) -> None:
     """A prefix without files and a bucket that does not exist are told apart."""
     bucket.put("a.csv", "not read")
 
-    with pytest.raises(DataError, match=r"no object ends in .jsonl"):
+    with pytest.raises(DataError, match=matching("sources/no-object-ends-in-jsonl")):
         list(source(tmp_path, "s3", bucket.environment, uri=bucket.uri).records())
     missing = source(tmp_path, "s3", bucket.environment, uri="s3://polytune-no-such-bucket/x/")
     with pytest.raises(AwsFailure, match="NoSuchBucket"):

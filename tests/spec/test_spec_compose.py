@@ -18,6 +18,7 @@ from polytune.fingerprint import Json
 from polytune.spec.compose import Composition, compose, merged
 from polytune.spec.located import Node, Origin, at, leaves, origins, plain, split
 from polytune.spec.overrides import overridden
+from tests.messages import message
 from tests.spec.spec_samples import STEADY
 
 
@@ -125,8 +126,8 @@ def test_problems_of_every_file_are_collected(tmp_path: Path) -> None:
 
     assert sorted(told(found)) == [
         "0:0: broken: write --set broken=value",
-        "1:4: : the tag !odd is not supported; write a plain value",
-        "2:7: name: environment variable NOPE is not set; set it, or give a default: ${env:NOPE:-...}",
+        "1:4: : " + message("spec/tag-is-not-supported", name="!odd"),
+        "2:7: " + message("spec/environment-variable-nope-is-not-set", name="${env:NOPE:-...}"),
     ]
     assert found.environment == {"NOPE": None}
 
@@ -136,7 +137,7 @@ def test_a_missing_file_is_a_problem_not_an_error(tmp_path: Path) -> None:
     found = compose(tmp_path / "no.yaml", [], {})
 
     assert found.variants == ()
-    assert [problem.what for problem in found.problems] == ["no such file"]
+    assert [problem.what for problem in found.problems] == [message("spec/no-such-file")]
 
 
 @pytest.mark.parametrize(
@@ -262,12 +263,15 @@ def test_environment_values_are_not_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("a: ${spec:a}", "a: refers to itself: a -> a"),
-        ("a: {b: '${spec:a}'}", "a.b: refers to itself: a -> a.b -> a"),
-        ("a: x${spec:b}\nb: x${spec:c}\nc: x${spec:a}", "c: refers to itself: a -> b -> c -> a"),
-        ("a: ${spec:b.x}\nb: 5", "a: refers to 'x' in b, which is a single value"),
-        ("a: ${spec:seeds}\nseed: 5", "a: no 'seeds' is written in this experiment. Did you mean 'seed'?"),
-        ("a: ${env:B:-${env:C}}", "a: '${' is not closed, or holds braces; write $${ for a literal ${"),
+        ("a: ${spec:a}", "a: " + message("spec/refers-to-itself")),
+        ("a: {b: '${spec:a}'}", "a.b: " + message("spec/refers-to-itself-2", name="a.b")),
+        ("a: x${spec:b}\nb: x${spec:c}\nc: x${spec:a}", "c: " + message("spec/refers-to-itself-3")),
+        ("a: ${spec:b.x}\nb: 5", "a: " + message("spec/refers-to-in-b", name="x")),
+        (
+            "a: ${spec:seeds}\nseed: 5",
+            "a: " + message("spec/no-is-written-in-this-experiment", name="seeds", suggestion="seed"),
+        ),
+        ("a: ${env:B:-${env:C}}", "a: " + message("spec/is-not-closed")),
     ],
 )
 def test_references_that_lead_nowhere_are_told_once(text: str, complaint: str, tmp_path: Path) -> None:
@@ -290,10 +294,10 @@ def test_references_cannot_grow_without_bound(tmp_path: Path) -> None:
     ]
 
     assert complaints == [
-        "grows to more than 1,000,000 characters",
-        "references repeat each other into more than 50,000 values or 80 levels",
-        "references repeat each other into more than 50,000 values or 80 levels",
-        "refers through too many levels",
+        message("spec/grows-to-more-than-characters", characters="1,000,000"),
+        message("spec/references-repeat-each-other-into-more", values="50,000", levels=80),
+        message("spec/references-repeat-each-other-into-more", values="50,000", levels=80),
+        message("spec/refers-through-too-many-levels"),
     ]
 
 

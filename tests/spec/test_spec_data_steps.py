@@ -7,6 +7,7 @@ import pytest
 from polytune.base_models.interface import Customization
 from polytune.steps.format import FormatSpec
 from polytune.steps.validate import ValidateSpec
+from tests.messages import message
 
 
 @pytest.mark.parametrize("layout", ["anthropic-messages", "bedrock-rft", "openai-chat", "prompt-completion"])
@@ -20,7 +21,7 @@ def test_samples_do_not_become_captions() -> None:
     (problem,) = FormatSpec(layout="image-caption").problems()
 
     assert problem.field == "layout"
-    assert problem.what.startswith("image-caption has no place for samples of text. Use anthropic-messages,")
+    assert problem.what.startswith(message("spec/image-caption-has-no-place"))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_samples_do_not_become_captions() -> None:
         ("nova-lite", "distillation", ""),
         ("us.amazon.nova-2-lite-v1:0", "reinforcement_fine_tuning", ""),
         ("./mine", "distillation", ""),
-        ("nova-2-lite", "distillation", "nova-2-lite has none: AWS lists no teacher for it"),
+        ("nova-2-lite", "distillation", message("spec/nova-lite-has-none")),
         ("nova-lite", "reinforcement_fine_tuning", "it offers fine_tuning and distillation"),
         ("nova-lite", "continued_pre_training", "Titan Text Express and Lite only"),
     ],

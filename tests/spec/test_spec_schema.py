@@ -10,6 +10,7 @@ import yaml
 
 from polytune.spec.jsonschema import experiment_schema, schema_text
 from polytune.spec.model import JsonObject
+from tests.messages import message
 from tests.spec.spec_samples import MEMBERS, NAMES, STEPS
 
 GOOD = """
@@ -94,7 +95,7 @@ def test_docstrings_are_descriptions(schema: JsonObject) -> None:
     train = schema["$defs"]["steps.train"]
 
     assert train["properties"]["epochs"]["description"] == "How often each record is seen."
-    assert schema["properties"]["budget"]["description"] == "What the experiment may spend."
+    assert schema["properties"]["budget"]["description"] == message("spec/what-experiment-may-spend")
     assert "\n" not in schema["properties"]["extends"]["description"]
     undescribed = [
         f"{name}.{key}"

@@ -17,6 +17,7 @@ from polytune.spec.located import Node, at
 from polytune.spec.model import Items, Spec
 from polytune.spec.resolved import input_files, spec_json, walk
 from polytune.spec.validate import validated
+from tests.messages import message
 from tests.spec.spec_samples import (
     Composer,
     Deploy,
@@ -142,20 +143,26 @@ def walk_value(value: Json, key: str) -> Json:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("colour: green", ["1:9: steps.x.colour: must be one of: red, blue; not 'green'"]),
-        ("either: [1]", ["1:9: steps.x.either: must be a whole number or text, not a list"]),
-        ("either:", ["1:8: steps.x.either: must be a whole number or text; nothing is written here"]),
-        ("short: ''", ["1:8: steps.x.short: must not be empty"]),
-        ("short: abcd", ["1:8: steps.x.short: has 4 characters; at most 3 are allowed"]),
-        ("share: half", ["1:8: steps.x.share: must be a number or a mapping, not 'half'"]),
-        ("share: {trian: 1}", ["1:9: steps.x.share: unknown key 'trian'. Did you mean 'train'?"]),
-        ("parts: [{train: 0.5}]", ["1:9: steps.x.parts.0: the shares add up to 0.7, not 1"]),
-        ("rate: yes\ncolor: red", [
-            "1:7: steps.x.rate: must be a number, not yes",
-            "2:1: steps.x: unknown key 'color'. Did you mean 'colour'?",
-        ]),
+        ("colour: green", ["1:9: steps.x.colour: " + message("spec/must-be-one", name="green")]),
+        ("either: [1]", ["1:9: steps.x.either: " + message("spec/must-be-whole-number-or-text")]),
+        ("either:", ["1:8: steps.x.either: " + message("spec/must-be-whole-number-or-text-2")]),
+        ("short: ''", ["1:8: steps.x.short: " + message("spec/must-not-be-empty")]),
+        ("short: abcd", ["1:8: steps.x.short: " + message("spec/has-characters", characters=4, number=3)]),
+        ("share: half", ["1:8: steps.x.share: " + message("spec/must-be-number-or-mapping", name="half")]),
+        (
+            "share: {trian: 1}",
+            ["1:9: steps.x.share: " + message("spec/unknown-key", key="trian", suggestion="train")],
+        ),
+        ("parts: [{train: 0.5}]", ["1:9: steps.x.parts.0: " + message("spec/shares-add-up", number="0.7")]),
+        (
+            "rate: yes\ncolor: red",
+            [
+                "1:7: steps.x.rate: " + message("spec/must-be-number-2"),
+                "2:1: steps.x: " + message("spec/unknown-key", key="color", suggestion="colour"),
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_less_usual_types_are_told_in_the_same_words(text: str, expected: list[str], tmp_path: Path) -> None:
     """Enums, unions, lengths and specs in lists are told where and as the plain types are."""
     assert told(Shapes, node_of(tmp_path, text)) == expected
@@ -166,10 +173,10 @@ def test_types_are_strict(tmp_path: Path) -> None:
     text = "base_model: 5\nepochs: '2'\nlearning_rate: true\nplatform: {kind: local}\nwarmup: 2.0\n"
 
     assert told(Train, node_of(tmp_path, text)) == [
-        "1:13: steps.x.base_model: must be text, not 5; put it in quotes",
-        "2:9: steps.x.epochs: must be a whole number, not '2'",
-        "3:16: steps.x.learning_rate: must be a number, not true",
-        "5:9: steps.x.warmup: must be a whole number or one of: auto; not 2.0",
+        "1:13: steps.x.base_model: " + message("general/must-be-text", number=5),
+        "2:9: steps.x.epochs: " + message("spec/must-be-whole-number", number=2),
+        "3:16: steps.x.learning_rate: " + message("spec/must-be-number"),
+        "5:9: steps.x.warmup: " + message("spec/must-be-whole-number-or-one", number="2.0"),
     ]
 
 

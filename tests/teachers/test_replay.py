@@ -13,6 +13,7 @@ from polytune.errors import DataError, StepFailed
 from polytune.settings import Settings
 from polytune.teachers.interface import Answer, Request, Usage
 from polytune.teachers.replay import Replay, ReplaySpec
+from tests.messages import matching, message
 
 
 def _ask(path: Path, prompt: str, draw: int = 0, system: str = "") -> Answer:
@@ -60,7 +61,7 @@ def test_record_with_the_system_prompt_is_preferred(tmp_path: Path) -> None:
 
     assert _ask(path, "a", system="Be brief.").text == "for you"
     assert _ask(path, "a", system="Be long.").text == "for anyone"
-    with pytest.raises(StepFailed, match="it has none for this prompt"):
+    with pytest.raises(StepFailed, match=matching("teachers/it-has-none-for-this-prompt")):
         _ask(path, "b", system="Be brief.")
 
 
@@ -79,9 +80,14 @@ def test_missing_answer_names_prompt_and_file(tmp_path: Path) -> None:
     """A request that was never recorded stops the step and says which prompt, which file and what to do."""
     path = _file(tmp_path, {"prompt": "known", "answer": "x"})
 
-    with pytest.raises(StepFailed, match="no recorded answer 2 to 'known' \\(it has 1 for this prompt\\)"):
+    with pytest.raises(
+        StepFailed, match=matching("teachers/no-recorded-answer-to-it-has", name="known", number=1)
+    ):
         _ask(path, "known", 1)
-    with pytest.raises(StepFailed, match=f"^{re.escape(str(path))}: no recorded answer 1 to 'unknown long"):
+    with pytest.raises(
+        StepFailed,
+        match=f"^{re.escape(str(path))}: " + matching("teachers/no-recorded-answer-to-unknown-long"),
+    ):
         _ask(path, "unknown long\nprompt " * 20)
 
 
@@ -100,15 +106,15 @@ def test_every_bad_line_is_reported_by_number(tmp_path: Path) -> None:
     ]
     path.write_bytes(b"\n".join(lines))
 
-    with pytest.raises(DataError, match="is no recorded answer") as caught:
+    with pytest.raises(DataError, match=matching("teachers/is-no-recorded-answer-3")) as caught:
         _ask(path, "a")
 
     told = str(caught.value).replace(f"{path}:", "").splitlines()
     assert [line.partition(":")[0] for line in told] == ["3", "4", "5", "6", "7", "8"]
-    assert re.match("4: is no recorded answer: .*promt", told[1])
-    assert re.match("5: is no recorded answer: .*answer", told[2])
-    assert told[3] == "6: draw 0 of this prompt is recorded already"
-    assert told[4] == "7: draw must be 0 or more, not -1"
+    assert re.match("4: " + matching("teachers/is-no-recorded-answer-4"), told[1])
+    assert re.match("5: " + matching("teachers/is-no-recorded-answer-5"), told[2])
+    assert told[3] == "6: " + message("teachers/draw-of-this-prompt-is-recorded", number=0)
+    assert told[4] == "7: " + message("teachers/draw-must-be-or-more")
 
 
 def test_many_bad_lines_are_cut_short(tmp_path: Path) -> None:
@@ -122,7 +128,7 @@ def test_many_bad_lines_are_cut_short(tmp_path: Path) -> None:
 
 def test_absent_file_is_named(tmp_path: Path) -> None:
     """A file that is not there is an error with its name."""
-    with pytest.raises(DataError, match=r"nowhere\.jsonl: cannot be read: no such file"):
+    with pytest.raises(DataError, match=r"nowhere\.jsonl: " + matching("teachers/cannot-be-read")):
         _ask(tmp_path / "nowhere.jsonl", "a")
 
 
@@ -133,5 +139,5 @@ def test_file_that_changes_underneath_is_noticed(tmp_path: Path) -> None:
     asyncio.run(teacher.answer(Request(system="", prompt="a", variables={}), 0))
     path.write_text("short\n", encoding="utf-8")
 
-    with pytest.raises(DataError, match="changed while it was replayed"):
+    with pytest.raises(DataError, match=matching("teachers/changed-while-it-was-replayed")):
         asyncio.run(teacher.answer(Request(system="", prompt="b", variables={}), 0))

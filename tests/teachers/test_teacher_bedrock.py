@@ -11,6 +11,7 @@ from polytune.engine.budget import BudgetLimits
 from polytune.errors import BudgetExceeded, Paused, StepFailed
 from polytune.teachers.interface import TEACHERS
 from tests.bedrock.cloud import Cloud
+from tests.messages import matching, message
 
 from .bedrock_asking import Asking, Converser, calls, saying, single
 
@@ -61,7 +62,7 @@ def test_an_unknown_price_is_said_and_a_stated_one_holds(cloud: Cloud, tmp_path:
     price = {"input_usd_per_million_tokens": 3.0, "output_usd_per_million_tokens": 15.0}
     stated = Asking(tmp_path, cloud.environment(), single(model=model, price=price), count=21)
 
-    assert note == f"price unknown: state teacher.price to know what {model} costs"
+    assert note == message("teachers/price-unknown", model=model)
     assert usd is None
     assert stated.estimate().requests == 1
     assert (stated.run().usage.usd or 0.0) > 0
@@ -105,9 +106,9 @@ def test_everything_of_the_spec_is_asked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ending", "reason"),
     [
-        ("guardrail_intervened", "the guardrail intervened"),
-        ("max_tokens", "the answer is cut off at 2048 tokens; raise teacher.max_tokens"),
-        ("content_filtered", "the model's content filter stopped it"),
+        ("guardrail_intervened", message("teachers/guardrail-intervened")),
+        ("max_tokens", message("general/answer-is-cut-off-at-tokens", tokens=2048)),
+        ("content_filtered", message("teachers/model-content-filter-stopped")),
     ],
 )
 def test_an_answer_that_was_stopped_is_not_taken(tmp_path: Path, ending: str, reason: str) -> None:
@@ -138,7 +139,7 @@ def test_throttling_slows_down_and_everything_is_answered(cloud: Cloud, asking: 
 def test_an_expired_token_pauses_and_loses_nothing(cloud: Cloud, asking: Asking) -> None:
     """The run pauses; with fresh credentials it goes on where it was."""
     cloud.faults({"kind": "expired_token", "operation": "Converse", "times": 1000, "after": 5})
-    with pytest.raises(Paused, match="token included in the request is expired"):
+    with pytest.raises(Paused, match=matching("teachers/token-included-in-request-is-expired")):
         asking.run()
     answered = 20 - (asking.estimate().requests or 0)
     cloud.control("reset", {})
@@ -155,8 +156,20 @@ def test_an_expired_token_pauses_and_loses_nothing(cloud: Cloud, asking: Asking)
         (429, "ThrottlingException", "Too many tokens per day, please wait.", Paused, "per day"),
         (400, "ServiceQuotaExceededException", "Quota used up.", Paused, "Quota used up"),
         (403, "AccessDeniedException", "Not allowed.", StepFailed, "Missing permission: bedrock:InvokeModel"),
-        (404, "ResourceNotFoundException", "Model not found.", StepFailed, "Model not found"),
-        (400, "ValidationException", "The provided model identifier is invalid.", StepFailed, "identifier"),
+        (
+            404,
+            "ResourceNotFoundException",
+            matching("general/model-not-found"),
+            StepFailed,
+            matching("general/model-not-found-2"),
+        ),
+        (
+            400,
+            "ValidationException",
+            matching("teachers/provided-model-identifier-is-invalid"),
+            StepFailed,
+            "identifier",
+        ),
     ],
 )
 def test_what_no_other_question_would_fare_better_with_stops(
@@ -195,15 +208,19 @@ def test_the_budget_holds(cloud: Cloud, asking: Asking) -> None:
 def test_a_spec_says_what_is_wrong_with_it() -> None:
     """Models that do not fit, by field and with the remedy."""
     assert problems() == problems(model="us.anthropic.claude-sonnet-4-5-20250929-v1:0") == []
-    assert problems(model="tiny-llama") == [
-        "model: tiny-llama (from scratch, 0.92 M parameters) does not run on Bedrock"
+    assert problems(model="tiny-llama") == [message("teachers/tiny-llama-from-scratch")]
+    assert problems(model="nova-canvas") == [message("teachers/amazon-nova-canvas-writes-no-text")]
+    assert problems(max_tokens=20_000) == [
+        message("teachers/amazon-nova-lite-writes-tokens", name="max_tokens", tokens="10,000")
     ]
-    assert problems(model="nova-canvas") == ["model: Amazon Nova Canvas writes no text"]
-    assert problems(max_tokens=20_000) == ["max_tokens: Amazon Nova Lite writes 10,000 tokens at most"]
     assert problems(region="eu-west-1") == [
-        "model: 'nova-lite' means us.amazon.nova-lite-v1:0, which is not called from eu-west-1: "
-        "name the model's id or profile there"
+        message(
+            "teachers/which-is-not-called",
+            model="nova-lite",
+            name="us.amazon.nova-lite-v1:0",
+            name2="eu-west-1",
+        )
     ]
     assert problems(region="eu-west-1", model="eu.amazon.nova-lite-v1:0") == []
-    with pytest.raises(ValueError, match="Did you mean 'nova-lite'"):
+    with pytest.raises(ValueError, match=matching("general/did-you-mean-2", suggestion="nova-lite")):
         problems(model="nova-light")

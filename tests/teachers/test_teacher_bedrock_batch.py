@@ -15,6 +15,7 @@ from polytune.engine.budget import BudgetLimits
 from polytune.errors import BudgetExceeded, Detached, Paused, StepFailed
 from polytune.teachers._batch_driver import Stage, stage_of
 from tests.bedrock.cloud import Cloud
+from tests.messages import matching, message
 
 from .bedrock_asking import Asking, batch, batch_jobs, calls, single
 from .test_teacher_bedrock import problems
@@ -73,7 +74,7 @@ def test_large_plans_are_split_and_a_few_are_asked_one_by_one(cloud: Cloud, aski
     assert len(asking.samples()) == 230
     assert len(batch_jobs(cloud)) == 2
     assert calls(cloud, "Converse") == 30
-    assert "30 are asked one by one: a batch takes 100 or more" in asking.notes
+    assert message("teachers/are-asked-one-by-one", number=30, number2=100) in asking.notes
 
 
 def test_a_few_are_not_worth_a_job(cloud: Cloud, asking: Asking) -> None:
@@ -85,7 +86,7 @@ def test_a_few_are_not_worth_a_job(cloud: Cloud, asking: Asking) -> None:
 
     assert batch_jobs(cloud) == []
     assert outcome.usage.usd == pytest.approx(usd_on_demand(asking.samples()))
-    assert "one by one at the full price" in estimate.note
+    assert message("teachers/one-by-one-at-full-price") in estimate.note
 
 
 def test_the_estimate_is_half(asking: Asking) -> None:
@@ -96,7 +97,7 @@ def test_the_estimate_is_half(asking: Asking) -> None:
     whole = asking.estimate()
 
     assert half.usd_high == pytest.approx((whole.usd_high or 0) / 2, rel=0.02)
-    assert half.note == "nova-lite on Bedrock; 2 batch jobs at half the price, done within hours"
+    assert half.note == message("teachers/nova-lite-on-bedrock", number=2)
 
 
 def test_only_failed_records_are_submitted_again(cloud: Cloud, asking: Asking) -> None:
@@ -124,7 +125,7 @@ def test_a_few_failed_records_are_asked_one_by_one(cloud: Cloud, asking: Asking)
 def test_a_record_that_does_not_fit_is_not_sent_again(cloud: Cloud, asking: Asking) -> None:
     """A record that was refused as wrong is a missing sample, as when it is asked alone."""
     cloud.faults({"kind": "failed_validation", "operation": "BatchRecord", "times": 2})
-    with pytest.raises(StepFailed, match="2 of 120 samples are missing: 2 were never answered"):
+    with pytest.raises(StepFailed, match=matching("teachers/of-samples-are-missing", samples=120, number=2)):
         asking.run()
     asking.more = {"shortfall": 0.05}
     cloud.faults({"kind": "failed_validation", "operation": "BatchRecord", "times": 2})
@@ -139,7 +140,7 @@ def test_records_that_fail_for_ever_end_the_step(cloud: Cloud, asking: Asking) -
     """Each record is submitted three times at most; then the step fails and says why."""
     cloud.faults({"kind": "internal_error", "operation": "BatchRecord"})
 
-    with pytest.raises(StepFailed, match="internal error when processing the request"):
+    with pytest.raises(StepFailed, match=matching("teachers/internal-error-when-processing-request")):
         asking.run()
 
     assert len(batch_jobs(cloud)) == 3
@@ -161,7 +162,7 @@ def test_a_job_that_fails_validation_fails_the_step_and_is_made_anew(cloud: Clou
     """The service's message ends the step; run again, it is another attempt under another name."""
     few = "Batch job contains less records (120) than the required minimum of: 1000"
     cloud.faults({"kind": "failed_validation", "operation": create, "times": 1, "message": few})
-    with pytest.raises(StepFailed, match=r"minimum of: 1000.*state that number as teacher\.fewest_records"):
+    with pytest.raises(StepFailed, match=matching("teachers/minimum-of", number=1000)):
         asking.run()
 
     asking.run()
@@ -192,7 +193,7 @@ def test_a_stopped_job_keeps_its_answers(cloud: Cloud, asking: Asking) -> None:
 def test_a_job_left_on_its_way_is_collected(cloud: Cloud, asking: Asking) -> None:
     """Detached, it goes on; the next run collects it, also when the plan has grown meanwhile."""
     asking.detach = True
-    with pytest.raises(Detached, match="is on its way"):
+    with pytest.raises(Detached, match=matching("teachers/is-on-its-way")):
         asking.run()
     (row,) = asking.open_jobs()
     cloud.control("advance", {"seconds": 3600})
@@ -216,7 +217,7 @@ def test_output_that_somebody_deleted_is_bought_again_only_when_told(cloud: Clou
         bucket, _, key = entry.uri.removeprefix("s3://").partition("/")
         access(cloud).service("s3").call("DeleteObject", {"Bucket": bucket, "Key": key})
     asking.detach = False
-    with pytest.raises(StepFailed, match="120 records were answered, but nothing is below"):
+    with pytest.raises(StepFailed, match=matching("teachers/records-were-answered", records=120)):
         asking.run()
     submitted = len(batch_jobs(cloud))
 
@@ -244,7 +245,7 @@ def test_redraws_are_batched(cloud: Cloud, asking: Asking) -> None:
     """Answers that came cut off are drawn again, together; each draw is a record of its own."""
     asking.teacher, asking.more = batch(max_tokens=5), {"max_redraws": 1}
 
-    with pytest.raises(StepFailed, match="cut off at 5 tokens"):
+    with pytest.raises(StepFailed, match=matching("teachers/cut-off-at-tokens", tokens=5)):
         asking.run()
 
     assert [records(cloud, job["arn"]) for job in batch_jobs(cloud)] == [120, 120]
@@ -263,7 +264,7 @@ def test_repairs_are_batched(cloud: Cloud, asking: Asking) -> None:
     first, second = [records(cloud, job["arn"]) for job in batch_jobs(cloud)]
     rejects = asking.rejects()
     assert outcome.metrics["samples"] == 400
-    assert not any(sample["answer"].startswith("On the subject") for sample in asking.samples())
+    assert not any(sample["answer"].startswith(message("teachers/on-subject")) for sample in asking.samples())
     assert (first, second) == (400, sum(reject["attempt"] == 0 for reject in rejects))
     assert calls(cloud, "Converse") == len(rejects) - second
     assert outcome.usage.requests == 400 + len(rejects)
@@ -281,7 +282,7 @@ for line in sys.stdin:
 def test_an_expired_token_pauses_and_the_job_goes_on(cloud: Cloud, asking: Asking) -> None:
     """Credentials that expire while it is awaited pause the run; the same job is collected later."""
     cloud.faults({"kind": "expired_token", "operation": "GetModelInvocationJob", "times": 1, "after": 3})
-    with pytest.raises(Paused, match="goes on; looking at it needs credentials"):
+    with pytest.raises(Paused, match=matching("teachers/goes-on")):
         asking.run()
 
     asking.run()
@@ -310,7 +311,7 @@ def test_troubled_looks_mean_nothing(cloud: Cloud, asking: Asking) -> None:
     asking.run()
 
     assert len(asking.samples()) == 120
-    assert any("could not look" in note for note in asking.notes)
+    assert any(message("teachers/could-not-look") in note for note in asking.notes)
 
 
 def test_the_budget_splits_a_plan(cloud: Cloud, asking: Asking) -> None:
@@ -342,7 +343,7 @@ def test_a_bucket_elsewhere_is_found_before_anything_is_uploaded(cloud: Cloud, a
     cloud.rehearsal.make_bucket("in-ohio", "us-east-2")
     asking.teacher = batch(bucket="in-ohio")
 
-    with pytest.raises(StepFailed, match="bucket in-ohio is in us-east-2, and batch jobs in us-east-1"):
+    with pytest.raises(StepFailed, match=matching("teachers/bucket-in-ohio", name="us-east-2")):
         asking.run()
 
     assert list(Objects(access(cloud)).keys("s3://in-ohio/")) == []
@@ -354,7 +355,7 @@ def test_a_bucket_elsewhere_is_found_before_anything_is_uploaded(cloud: Cloud, a
         ("Scheduled", (0, 0), "scheduled"),
         ("InProgress", (60, 120), "in progress"),
         ("InProgress", (120, 120), "finalising"),
-        ("PartiallyCompleted", (60, 120), "completed in part"),
+        ("PartiallyCompleted", (60, 120), message("teachers/completed-in-part")),
     ],
 )
 def test_stages_have_plain_words(status: str, counts: tuple[int, int], word: str) -> None:
@@ -388,11 +389,9 @@ def test_a_spec_says_what_batches_do_not_take() -> None:
     kind = {"kind": "bedrock_batch"}
     assert problems(**kind) == []
     assert problems(**kind, guardrail={"id": "abc"}) == [
-        "guardrail: nothing says that batch jobs apply a guardrail: use `kind: bedrock`"
+        message("teachers/nothing-says-that-batch-jobs-apply")
     ]
-    assert problems(**kind, model=deployment) == [
-        "model: batch jobs take no deployments, provisioned or imported models: name the model itself"
-    ]
+    assert problems(**kind, model=deployment) == [message("teachers/batch-jobs-take-no-deployments")]
     assert problems(**kind, records_per_job=50) == ["records_per_job: is below fewest_records (100)"]
 
 

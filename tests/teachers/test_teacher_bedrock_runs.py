@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from tests.bedrock.cloud import Cloud, Door, file
+from tests.messages import message
 
 from .bedrock_asking import batch_jobs, calls
 
@@ -61,7 +62,7 @@ def test_a_run_of_a_hundred_and_twenty_samples(cloud: Cloud, tmp_path: Path) -> 
     step = manifest["steps"]["generate"]
     assert step["usage"]["requests"] == step["metrics"]["samples"] == 120
     assert step["usage"]["usd"] > 0
-    assert "nothing to do" in plan.out
+    assert message("teachers/nothing-to-do") in plan.out
     assert again.code == 0
     assert len(batch_jobs(cloud)) == 1
 
@@ -118,5 +119,5 @@ def test_an_expired_token_pauses_the_run(cloud: Cloud, tmp_path: Path) -> None:
     said = cloud.said(tmp_path, *words)
 
     assert said.code == 75
-    assert "looking at it needs credentials" in said.out + said.err
+    assert message("teachers/looking-at-it-needs-credentials") in said.out + said.err
     finished(cloud, tmp_path, "resume")

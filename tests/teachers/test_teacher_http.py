@@ -18,10 +18,14 @@ from polytune.settings import Settings
 from polytune.spec.resolved import spec_json
 from polytune.teachers.interface import FREE, TEACHERS, Answer, Repair, Request, Teacher, Usage
 from tests.asking.asking_stub import Fault, Seen, Stub
+from tests.messages import matching, message
 
 request = Request(system="Be brief.", prompt="Say A", variables={})
 repaired = Request(
-    system="", prompt="Say A", variables={}, repairs=(Repair(answer="B", error="that is no A"),)
+    system="",
+    prompt="Say A",
+    variables={},
+    repairs=(Repair(answer="B", error=message("teachers/that-is-no")),),
 )
 price = {"input_usd_per_million_tokens": 2.0, "output_usd_per_million_tokens": 10.0}
 kinds = ("openai_compatible", "anthropic")
@@ -91,7 +95,7 @@ def test_openai_compatible_sends_what_is_stated() -> None:
     assert second.body["messages"] == [
         user,
         {"role": "assistant", "content": "B"},
-        {"role": "user", "content": "that is no A"},
+        {"role": "user", "content": message("teachers/that-is-no")},
     ]
 
 
@@ -167,7 +171,10 @@ def test_an_error_with_status_200_is_a_failure() -> None:
 def test_a_slow_answer_is_given_up() -> None:
     """One attempt has a time of its own."""
     environment = {"POLYTUNE_ATTEMPT_SECONDS": "0.1"}
-    with Stub(seconds=1.0) as stub, pytest.raises(Failure, match=r"no answer within 0\.1 s") as caught:
+    with (
+        Stub(seconds=1.0) as stub,
+        pytest.raises(Failure, match=matching("teachers/no-answer-within-s", seconds="0.1")) as caught,
+    ):
         asked(made("openai_compatible", stub.url, environment))
 
     assert caught.value.kind is FailureKind.LOST
@@ -186,7 +193,7 @@ def test_nobody_listening_is_a_failure_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("kind", "body", "flaw"),
     [
-        ("openai_compatible", {"choices": []}, "without a choice"),
+        ("openai_compatible", {"choices": []}, message("teachers/without-choice")),
         ("openai_compatible", {"choices": [{"message": {"content": None}}]}, "empty"),
         ("openai_compatible", {"choices": [{"message": {"content": None, "refusal": "no"}}]}, "refused: no"),
         (
@@ -194,7 +201,7 @@ def test_nobody_listening_is_a_failure_of_its_own() -> None:
             {"choices": [{"finish_reason": "length", "message": {"content": "x"}}]},
             "cut off",
         ),
-        ("openai_compatible", {"hello": 1}, "not what this API answers"),
+        ("openai_compatible", {"hello": 1}, message("teachers/not-what-this-api-answers")),
         ("anthropic", {"content": [], "usage": {}}, "empty"),
         (
             "anthropic",
@@ -202,7 +209,7 @@ def test_nobody_listening_is_a_failure_of_its_own() -> None:
             "cut off",
         ),
         ("anthropic", {"content": [], "usage": {}, "stop_reason": "refusal"}, "refused"),
-        ("anthropic", {"text": "x", "tokens": 3}, "not what this API answers"),
+        ("anthropic", {"text": "x", "tokens": 3}, message("teachers/not-what-this-api-answers")),
     ],
 )
 def test_what_is_no_answer_is_said(kind: str, body: dict[str, Any], flaw: str) -> None:
@@ -220,7 +227,7 @@ def test_plain_bodies_are_read(kind: str) -> None:
 
     assert teacher.parse(msgspec.json.encode(answer), request) == answer
     assert teacher.flaw(msgspec.json.encode(answer), request, ()) == ""
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=matching("general/cannot-be-read")):
         teacher.parse(b"<html>", request)
 
 
@@ -308,7 +315,10 @@ def test_parameters_do_not_hide_fields(kind: str) -> None:
 def test_a_wrong_key_is_named() -> None:
     """A refused key says where it was found."""
     fields = {"api_key": "${secret:SOME_KEY}"}
-    with Stub(lambda seen: Fault(401)) as stub, pytest.raises(Failure, match="is the key in SOME_KEY right"):
+    with (
+        Stub(lambda seen: Fault(401)) as stub,
+        pytest.raises(Failure, match=matching("teachers/is-key-in-right", name="SOME_KEY")),
+    ):
         asked(made("openai_compatible", stub.url, {"SOME_KEY": "x"}, **fields))
 
 

@@ -14,6 +14,7 @@ from polytune.settings import Settings
 from polytune.teachers.interface import Repair, Request
 from polytune.teachers.polychat import Polychat, PolychatSpec
 from tests.asking.asking_steps import Shop
+from tests.messages import matching, message
 
 Era = Literal["2025", "2026"]
 eras: tuple[Era, ...] = ("2025", "2026")
@@ -71,7 +72,9 @@ def test_code_is_found_in_what_the_model_said(tmp_path: Path, kind: str) -> None
     assert [s["answer"] for s in odd.samples()] == [s["answer"] for s in plain.samples()]
 
 
-@pytest.mark.parametrize(("kind", "reason"), [("empty", "is empty"), ("json_blob", "holds no text")])
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("empty", "is empty"), ("json_blob", message("general/holds-no-text"))]
+)
 def test_what_is_no_code_is_drawn_anew(tmp_path: Path, kind: str, reason: str) -> None:
     """An empty answer and the provider's whole reply as JSON are paid, kept as rejects, and replaced."""
     with PolychatStandIn() as server:
@@ -109,7 +112,7 @@ def test_a_gateway_that_repeats_itself_is_noticed(tmp_path: Path) -> None:
 
     assert len({sample["answer"] for sample in wanted.samples()}) == 20
     assert {reject["reason"] for reject in wanted.rejects()} == {
-        "the answer is that of an earlier draw, letter for letter"
+        message("teachers/answer-is-that-of-earlier-draw")
     }
     assert (again.usage.requests, server.state().requests) == (0, requests)
     assert requests == 5 + 15 + 15
@@ -122,11 +125,19 @@ def test_a_gateway_that_repeats_itself_is_noticed(tmp_path: Path) -> None:
         (
             Fault(kind="usage_limit", times=None),
             Paused,
-            "usage limit of your plan.*answers of this run are safe",
+            matching("teachers/usage-limit-of-your-plan-answers"),
         ),
-        (Fault(kind="unauthorized", times=None), StepFailed, "401.*is the key in POLYCHAT_API_KEY right"),
+        (
+            Fault(kind="unauthorized", times=None),
+            StepFailed,
+            matching("teachers/is-key-in-right-2", number=401, name="POLYCHAT_API_KEY"),
+        ),
         (Fault(kind="forbidden", times=None), StepFailed, "403"),
-        (Fault(kind="configuration", times=None), StepFailed, "Service configuration error"),
+        (
+            Fault(kind="configuration", times=None),
+            StepFailed,
+            matching("general/service-configuration-error"),
+        ),
         (Fault(kind="too_large", times=None), StepFailed, "none was answered.*413"),
     ],
 )
@@ -159,7 +170,7 @@ def test_a_model_key_that_never_existed_is_one_clear_error(tmp_path: Path) -> No
         wanted = shop(tmp_path, server, count=300)
         wanted.teacher = {"kind": "polychat", "model": "claude-sonnet-4-20250514"}
         with pytest.raises(
-            StepFailed, match=r"'claude-sonnet-4-20250514' is no model key there; GET .*/models"
+            StepFailed, match=matching("teachers/is-no-model-key-there", name="claude-sonnet-4-20250514")
         ):
             wanted.run()
         assert server.state().requests <= 16

