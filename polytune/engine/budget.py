@@ -93,6 +93,10 @@ class Budget:
         self._usd_reserved = self._usd_reserved - (reserved.usd or 0.0) if self._in_flight else 0.0
         self._tokens_reserved -= reserved.tokens
         self._requests_reserved -= reserved.requests
+        self.spend(used)
+
+    def spend(self, used: Cost) -> None:
+        """This much is spent for which nothing was reserved: answers to what an earlier run had asked."""
         self.usd += used.usd or 0.0
         self.tokens += used.tokens
         self.requests += used.requests

@@ -29,7 +29,7 @@ from polytune.engine.progress import Progress
 from polytune.engine.step import Scope, Work
 from polytune.steps._questions import Questions
 from polytune.steps._verifying import Attempt, Places
-from polytune.teachers.interface import BatchDesk, BatchProgress, BatchQuestion, BatchTeacher
+from polytune.teachers.interface import BatchContext, BatchProgress, BatchQuestion, BatchTeacher
 
 looked_up_at_once = 256
 
@@ -38,7 +38,7 @@ Asked = Callable[[], Iterator[Job[Attempt]]]
 
 
 @dataclass
-class Desk(BatchDesk):
+class GenerateBatchContext(BatchContext):
     """What a generate step offers to a teacher that answers many questions at once."""
 
     jobs: Jobs
@@ -49,19 +49,32 @@ class Desk(BatchDesk):
     budget: Budget
     bought: int = 0
     failures: dict[Ask, Failure] = field(default_factory=dict)
+    reserved: dict[Ask, Cost] = field(default_factory=dict)
+    """What is reserved for each question in flight."""
 
-    def afford(self, most: Cost) -> bool:
+    def reserve(self, ask: Ask, most: Cost) -> bool:
         """Whether the budget has room for it."""
-        return self.budget.reserve(most)
+        if not self.budget.reserve(most):
+            return False
+        self.reserved[ask] = most
+        return True
 
-    def settle(self, most: Sequence[Cost]) -> None:
-        """It has room again."""
-        for each in most:
-            self.budget.settle(each, no_cost)
+    def release(self, asks: Sequence[Ask]) -> None:
+        """The budget has room again."""
+        for ask in asks:
+            self._settle(ask, no_cost)
+
+    def _settle(self, ask: Ask, used: Cost) -> None:
+        most = self.reserved.pop(ask, None)
+        if most is None:
+            self.budget.spend(used)
+        else:
+            self.budget.settle(most, used)
 
     async def landed(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
         """The answers are in memory and counted; those that were there before are not."""
         known = {stored.ask for stored in self.answers.find(ask for ask, _ in replies)}
+        self.release(list(known))
         fresh = [(ask, reply) for ask, reply in replies if ask not in known]
         await asyncio.gather(*(self._put(ask, reply) for ask, reply in fresh))
 
@@ -71,16 +84,15 @@ class Desk(BatchDesk):
             StoredAnswer(ask=ask, body=reply.body, price_usd=reply.price_usd, tokens=tokens)
         )
         self.bought += 1
-        self.budget.usd += reply.price_usd or 0.0
-        self.budget.tokens += tokens
-        self.budget.requests += 1
+        self._settle(ask, Cost(usd=reply.price_usd, tokens=tokens))
         self.gauge.answered(reply.price_usd, reply.tokens)
 
     def failed(self, ask: Ask, failure: Failure) -> None:
         """It is decided later what follows."""
+        self._settle(ask, no_cost)
         self.failures[ask] = failure
 
-    def tell(self, progress: BatchProgress) -> None:
+    def report(self, progress: BatchProgress) -> None:
         """The note, and what the jobs have answered."""
         gauge = self.gauge
         done = min(gauge.total, gauge.done + progress.answered)
@@ -94,7 +106,7 @@ class Rounds:
     """The batches of one step."""
 
     teacher: BatchTeacher
-    desk: Desk
+    context: GenerateBatchContext
     places: Places
     at_once: int
     """Answers that are judged at once."""
@@ -104,13 +116,13 @@ class Rounds:
 
         Raises what `answer_all` and `Places` raise.
         """
-        await self.teacher.answer_all(partial(self._unasked, questions), self.desk)
+        await self.teacher.answer_all(partial(self._unasked, questions), self.context)
         left = await self._settled(plan())
-        self.places.gauge.reused -= self.desk.bought
+        self.places.gauge.reused -= self.context.bought
         while len(left) >= self.teacher.fewest:
-            before = self.desk.bought
-            sent = await self.teacher.answer_all(partial(self._missing, left), self.desk)
-            if not sent and self.desk.bought == before:
+            before = self.context.bought
+            sent = await self.teacher.answer_all(partial(self._missing, left), self.context)
+            if not sent and self.context.bought == before:
                 break
             left = await self._settled(self._looked_up(left))
         if left:
@@ -119,7 +131,7 @@ class Rounds:
         return iter(left)
 
     def _unasked(self, questions: Questions) -> Iterator[BatchQuestion]:
-        for question, stored in questions.looked_up(self.desk.answers):
+        for question, stored in questions.looked_up(self.context.answers):
             if stored is None:
                 yield BatchQuestion(question.ask, question.request)
 
@@ -132,7 +144,7 @@ class Rounds:
         """The jobs, each with its answer if memory has it by now."""
         waiting = iter(jobs)
         while group := list(islice(waiting, looked_up_at_once)):
-            known = {stored.ask: stored for stored in self.desk.answers.find(job.ask for job in group)}
+            known = {stored.ask: stored for stored in self.context.answers.find(job.ask for job in group)}
             yield from (Job(job.ask, job.question, known.get(job.ask)) for job in group)
 
     async def _settled(self, jobs: Iterator[Job[Attempt]]) -> list[Job[Attempt]]:
@@ -150,7 +162,7 @@ class Rounds:
             if current.known is not None:
                 current = await self.places.landed(current, current.known)
                 continue
-            failure = self.desk.failures.pop(current.ask, None)
+            failure = self.context.failures.pop(current.ask, None)
             if failure is None:
                 return current
             current = await self.places.given_up(current, failure)
@@ -160,5 +172,5 @@ class Rounds:
 def rounds_of(teacher: BatchTeacher, work: Work, scope: Scope, places: Places) -> Rounds:
     """The batches of a generate step."""
     label: Facts = {"project": scope.project, "experiment": scope.experiment, "step": "generate"}
-    desk = Desk(work.jobs, work.folder, label, work.answers, places.gauge, work.budget)
-    return Rounds(teacher, desk, places, scope.settings.concurrency)
+    context = GenerateBatchContext(work.jobs, work.folder, label, work.answers, places.gauge, work.budget)
+    return Rounds(teacher, context, places, scope.settings.concurrency)

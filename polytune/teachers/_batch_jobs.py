@@ -35,7 +35,7 @@ from polytune.settings import Settings
 from polytune.teachers._batch_driver import BatchDriver, Stage, calling
 from polytune.teachers._batch_records import Chunk, groups, id_of, ids_in, results_in
 from polytune.teachers._batch_terms import Terms, members_of
-from polytune.teachers.interface import BatchDesk, BatchProgress, BatchQuestion
+from polytune.teachers.interface import BatchContext, BatchProgress, BatchQuestion
 
 kind = "batch inference"
 """What rows of these jobs say of themselves."""
@@ -48,7 +48,7 @@ class Batches:
 
     terms: Terms
     settings: Settings
-    desk: BatchDesk
+    context: BatchContext
     folder: Path
     replied: Callable[[bytes], Reply]
     """The answer in a job's output, with its price."""
@@ -59,7 +59,7 @@ class Batches:
 
     async def finish_open(self, questions: Callable[[], Iterator[BatchQuestion]]) -> None:
         """Every earlier job that holds one of the questions has ended, and its answers are stored."""
-        rows = [row for row in self.desk.jobs.book.open_jobs() if row.request.get("kind") == kind]
+        rows = [row for row in self.context.jobs.book.open_jobs() if row.request.get("kind") == kind]
         wanted = [row for row in rows if await self._holds_one(row, questions)]
         await _together([self._finished(row) for row in wanted])
 
@@ -75,18 +75,17 @@ class Batches:
                 await self._jobs(_key(request), forced=True).started(driver, request)
             await _together([self._awaited(driver, request) for request in requests])
         except StepFailed:
-            self._settle(chunks)
+            self._release(chunks)
             raise
-        self._settle(chunks)
         for ask in self._left:
-            self.desk.failed(
+            self.context.failed(
                 ask, Failure(FailureKind.BROKEN, "the batch job ended before it came to this record")
             )
 
-    def _settle(self, chunks: Sequence[Chunk]) -> None:
-        """The jobs are over; of those that go on without this run, the cost stays set aside."""
+    def _release(self, chunks: Sequence[Chunk]) -> None:
+        """The jobs are over. For jobs that go on without this run, the cost stays reserved."""
         for chunk in chunks:
-            self.desk.settle(chunk.costs)
+            self.context.release(chunk.asks)
 
     # jobs that are there already
 
@@ -133,7 +132,7 @@ class Batches:
 
     async def _request(self, chunk: Chunk) -> Facts:
         """The job's request; its questions are in S3."""
-        terms, project = self.terms, str(self.desk.label["project"])
+        terms, project = self.terms, str(self.context.label["project"])
         uri = content_uri(terms.bucket, terms.prefix, project, chunk.digest, "records.jsonl")
         access = self._access(terms.region, terms.assume_role_arn)
         with calling(f"upload of {len(chunk.asks):,} questions"):
@@ -147,7 +146,7 @@ class Batches:
             "region": terms.region,
             "assume_role_arn": terms.assume_role_arn,
             "input": uri,
-            "label": self.desk.label,
+            "label": self.context.label,
             "members": members_of(terms, uri, output),
         }
 
@@ -162,7 +161,7 @@ class Batches:
     # what both need
 
     def _jobs(self, key: str, *, forced: bool) -> Jobs:
-        own = self.desk.jobs
+        own = self.context.jobs
         return Jobs(own.book, key, own.what, patience=own.patience, forced=forced, detached=own.detached)
 
     def _access(self, region: str, assume_role_arn: str) -> Access:
@@ -182,7 +181,7 @@ class Batches:
         total = sum(stage.total for stage in self._stages.values())
         records = f", {processed:,} of {total:,} records" if total else ""
         note = look.message if look.trouble else f"{one}{records}"
-        self.desk.tell(BatchProgress(answered=processed, note=note))
+        self.context.report(BatchProgress(answered=processed, note=note))
 
     async def _collect(self, objects: Objects, prefix: str) -> int:
         """What a job wrote below an address is stored; how many files it wrote."""
@@ -192,13 +191,13 @@ class Batches:
             path = self.folder / f"{fingerprint('polytune.output.v1', uri)[:16]}.out"
             await in_thread(objects.fetch, uri, path)
             for group in groups(results_in(path), landed_at_once):
-                await self.desk.landed(
+                await self.context.landed(
                     [(each.ask, self.replied(each.body)) for each in group if each.failure is None]
                 )
                 for each in group:
                     self._left.pop(each.ask, None)
                     if each.failure is not None:
-                        self.desk.failed(each.ask, each.failure)
+                        self.context.failed(each.ask, each.failure)
             path.unlink()
         return len(files)
 

@@ -19,7 +19,7 @@ from polytune.asking.failures import Failure, FailureKind, kind_of_status
 from polytune.engine.answers import Ask
 from polytune.engine.budget import Cost
 from polytune.errors import StepFailed
-from polytune.teachers.interface import BatchDesk, BatchQuestion, Request
+from polytune.teachers.interface import BatchContext, BatchQuestion, Request
 
 written_at_once = 100
 """Questions that are written without a break for other steps of the run."""
@@ -44,8 +44,6 @@ class Chunk:
 
     path: Path
     asks: list[Ask] = field(default_factory=list)
-    costs: list[Cost] = field(default_factory=list)
-    """What was set aside for each."""
     digest: str = ""
     """SHA-256 of the file."""
 
@@ -69,7 +67,7 @@ class ChunkWriter:
         sizes: Sizes,
         asked: Callable[[Request], dict[str, Any]],
         worst: Callable[[Request], Cost],
-        desk: BatchDesk,
+        context: BatchContext,
     ) -> None:
         """`asked`: the members of a request; `worst`: the most it can cost."""
         self.questions = questions
@@ -77,7 +75,7 @@ class ChunkWriter:
         self.sizes = sizes
         self.asked = asked
         self.worst = worst
-        self.desk = desk
+        self.context = context
         self._held: BatchQuestion | None = None
         self._number = 0
 
@@ -90,7 +88,7 @@ class ChunkWriter:
         while len(found) < most:
             chunk = await self._chunk()
             if len(chunk.asks) < self.sizes.fewest:
-                self.desk.settle(chunk.costs)
+                self.context.release(chunk.asks)
                 chunk.path.unlink()
                 break
             found.append(chunk)
@@ -121,12 +119,10 @@ class ChunkWriter:
         question, self._held = self._held or next(self.questions, None), None
         if question is None:
             return None
-        most = self.worst(question.request)
-        if not self.desk.afford(most):
+        if not self.context.reserve(question.ask, self.worst(question.request)):
             self._held = question
             return None
         chunk.asks.append(question.ask)
-        chunk.costs.append(most)
         return question
 
 

@@ -27,7 +27,7 @@ from polytune.teachers._batch_records import ChunkWriter, Sizes
 from polytune.teachers._batch_terms import Terms
 from polytune.teachers._converse import ConverseSpec, ConverseTeacher
 from polytune.teachers.interface import (
-    BatchDesk,
+    BatchContext,
     BatchQuestion,
     BatchTeacher,
     Price,
@@ -149,22 +149,24 @@ class BedrockBatch(ConverseTeacher, BatchTeacher):
         word = "1 batch job" if jobs == 1 else f"{jobs} batch jobs"
         return f"{self.label}; {word} at half the price, done within hours"
 
-    async def answer_all(self, questions: Callable[[], Iterator[BatchQuestion]], desk: BatchDesk) -> int:
+    async def answer_all(
+        self, questions: Callable[[], Iterator[BatchQuestion]], context: BatchContext
+    ) -> int:
         """Jobs that hold some of the questions are finished first; then the others are submitted."""
         from polytune.teachers._batch_jobs import Batches  # loads boto3
 
-        with TemporaryDirectory(dir=desk.folder, prefix=".batch-") as folder:
+        with TemporaryDirectory(dir=context.folder, prefix=".batch-") as folder:
             replied = partial(self.replied, share=batch_share)
-            batches = Batches(self.terms, self.settings, desk, Path(folder), replied)
+            batches = Batches(self.terms, self.settings, context, Path(folder), replied)
             await batches.finish_open(questions)
-            writer = self._writer(questions(), desk, Path(folder))
+            writer = self._writer(questions(), context, Path(folder))
             sent = 0
             while chunks := await writer.chunks(jobs_at_once):
                 await batches.run(chunks)
                 sent += sum(len(chunk.asks) for chunk in chunks)
             return sent
 
-    def _writer(self, questions: Iterator[BatchQuestion], desk: BatchDesk, folder: Path) -> ChunkWriter:
+    def _writer(self, questions: Iterator[BatchQuestion], context: BatchContext, folder: Path) -> ChunkWriter:
         sizes = Sizes(self.fewest, self.spec.records_per_job, largest_file_bytes)
         worst = partial(self.worst, share=batch_share)
-        return ChunkWriter(questions, folder, sizes, self.asked, worst, desk)
+        return ChunkWriter(questions, folder, sizes, self.asked, worst, context)

@@ -203,7 +203,7 @@ class BatchProgress:
     """What is going on: '2 batch jobs: 1 validating, 1 in progress'."""
 
 
-class BatchDesk(ABC):
+class BatchContext(ABC):
     """What a step offers to a teacher that answers many questions at once."""
 
     jobs: Jobs
@@ -214,26 +214,26 @@ class BatchDesk(ABC):
     """`project`, `experiment` and `step`, for names and tags."""
 
     @abstractmethod
-    def afford(self, most: Cost) -> bool:
-        """Whether the cost of one question is set aside; False when it may fit once others are settled.
+    def reserve(self, ask: Ask, most: Cost) -> bool:
+        """Whether the cost of a question is reserved; False when it may fit once others are settled.
 
-        Raises BudgetExceeded when it does not fit and nothing is set aside.
+        Raises BudgetExceeded when it does not fit and nothing is reserved.
         """
 
     @abstractmethod
-    def settle(self, most: Sequence[Cost]) -> None:
-        """What was set aside for these questions is free again; what answers did cost is spent already."""
+    def release(self, asks: Sequence[Ask]) -> None:
+        """Nothing is reserved any more for those of the questions that are still unsettled."""
 
     @abstractmethod
     async def landed(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
-        """The answers are durable; those that were remembered before are left as they are."""
+        """The answers are durable and settled; those that were remembered before are left as they are."""
 
     @abstractmethod
     def failed(self, ask: Ask, failure: Failure) -> None:
-        """A question that was asked came back without an answer."""
+        """A question that was asked came back without an answer; nothing is billed for it."""
 
     @abstractmethod
-    def tell(self, progress: BatchProgress) -> None:
+    def report(self, progress: BatchProgress) -> None:
         """The live line is up to date."""
 
 
@@ -246,7 +246,9 @@ class BatchTeacher(Teacher):
         """Fewer questions than this are asked one by one."""
 
     @abstractmethod
-    async def answer_all(self, questions: Callable[[], Iterator[BatchQuestion]], desk: BatchDesk) -> int:
+    async def answer_all(
+        self, questions: Callable[[], Iterator[BatchQuestion]], context: BatchContext
+    ) -> int:
         """Every question is answered, has failed, or is one of a last few; how many were sent.
 
         `questions` gives, each time, those that are not remembered by then. Raises Paused and Detached

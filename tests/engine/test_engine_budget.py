@@ -72,6 +72,16 @@ def test_a_batch_reserves_all_of_its_requests() -> None:
         budget.reserve(Cost(requests=16))
 
 
+def test_what_was_not_reserved_counts_as_spent() -> None:
+    """An answer that an earlier run had asked for takes its part of the limits when it is collected."""
+    budget = Budget(BudgetLimits(usd=1.0))
+
+    budget.spend(Cost(usd=0.8))
+
+    with pytest.raises(BudgetExceeded, match=r"allows 0\.2 more US dollars"):
+        budget.reserve(Cost(usd=0.5))
+
+
 @pytest.mark.parametrize(
     ("limits", "most", "told"),
     [
