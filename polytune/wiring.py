@@ -20,7 +20,7 @@ from polytune.engine.filememory import FileMemory
 from polytune.engine.ledger import Ledger, RunRow
 from polytune.engine.locks import holder
 from polytune.engine.manifest import Manifest, read_manifest
-from polytune.engine.plan import Plan, Planner, World
+from polytune.engine.plan import Plan, Planner, StepChecks
 from polytune.engine.remembered import identity_of, recall
 from polytune.engine.selection import Selection
 from polytune.engine.store import Store
@@ -98,8 +98,8 @@ class OpenWorkspace:
 
     def planner(self, compiled: Compiled, selection: Selection) -> Planner:
         """A planner for one experiment; it makes a step only to ask what a stale one lacks."""
-        world = World(self._exists(compiled), self._missing(compiled))
-        return Planner(self.ledger, self.store, world, selection)
+        checks = StepChecks(self._exists(compiled), self._missing(compiled))
+        return Planner(self.ledger, self.store, checks, selection)
 
     def _missing(self, compiled: Compiled) -> Callable[[CompiledStep], str]:
         return lambda step: self.step_factory(compiled).missing(step)

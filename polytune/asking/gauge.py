@@ -14,7 +14,7 @@ from polytune.asking.failures import FailureKind
 from polytune.asking.limits import Clock
 from polytune.asking.reply import Tokens
 from polytune.engine.ledger import Usage
-from polytune.engine.progress import Progress, Reporter
+from polytune.engine.step import Progress, Reporter
 
 seconds_between_reports = 0.2
 rate_window_seconds = 10.0

@@ -16,10 +16,9 @@ from polytune.engine.budget import Budget, BudgetLimits
 from polytune.engine.clock import clock_at
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.jobbook import JobBook
-from polytune.engine.jobs import Jobs, Patience
+from polytune.engine.jobs import Jobs, Polling
 from polytune.engine.ledger import Usage
-from polytune.engine.progress import Progress
-from polytune.engine.step import Outcome, Work
+from polytune.engine.step import Outcome, Progress, Work
 from polytune.errors import DataError
 from polytune.files import digest_of
 from polytune.wiring import OpenWorkspace
@@ -95,12 +94,12 @@ class Bench:
 
     def _jobs(self, step: CompiledStep) -> Jobs:
         settings = self.opened.settings
-        patience = Patience(clock=clock_at(settings.clock_url), poll_seconds=settings.poll_seconds)
+        polling = Polling(clock=clock_at(settings.clock_url), poll_seconds=settings.poll_seconds)
         return Jobs(
             JobBook(self.opened.ledger),
             f"preview-{step.id}",
             step.id,
-            patience=patience,
+            polling=polling,
             forced=False,
             detached=lambda stop: None,
         )

@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from polytune.cli import options
-from polytune.engine.comparand import Side, side_of_file, side_of_run
+from polytune.engine.comparand import Comparand, comparand_of_file, comparand_of_run
 from polytune.engine.compiled import Compiled
-from polytune.engine.difference import Structure, compare_sides
+from polytune.engine.difference import Structure, structural_difference
 from polytune.engine.manifest import read_manifest
 from polytune.engine.selection import Selection
 from polytune.engine.workspace import manifest_name
@@ -45,7 +45,7 @@ def command(ctx: click.Context, /, a: str, b: str, rows: int, workspace: Path | 
     """
     workspaces = _Workspaces(workspace, flags["rehearsal"])
     old, new = workspaces.side(a), workspaces.side(b)
-    structure = compare_sides(old, new)
+    structure = structural_difference(old, new)
     found = _figures(old, new, structure, rows) if structure.first else nothing(old, new, structure)
     if flags["as_json"]:
         click.echo(msgspec.json.encode(found))
@@ -55,7 +55,7 @@ def command(ctx: click.Context, /, a: str, b: str, rows: int, workspace: Path | 
     ctx.exit(0 if found.same else different)
 
 
-def _figures(old: Side, new: Side, structure: Structure, rows: int) -> Difference:
+def _figures(old: Comparand, new: Comparand, structure: Structure, rows: int) -> Difference:
     found: Difference = compare_figures(old, new, structure, rows)
     return found
 
@@ -68,7 +68,7 @@ class _Workspaces:
         self.rehearsal = rehearsal
         self._open: dict[Path, OpenWorkspace] = {}
 
-    def side(self, name: str) -> Side:
+    def side(self, name: str) -> Comparand:
         """The side of that name. Raises UsageError when there is none."""
         path = Path(name)
         file, _, variant = name.rpartition("@")
@@ -81,19 +81,19 @@ class _Workspaces:
         if path.is_file() or path.suffix == ".json":
             return self._manifest(path)
         opened = self._near(None)
-        return side_of_run(opened.manifest(opened.run(name)), opened.store)
+        return comparand_of_run(opened.manifest(opened.run(name)), opened.store)
 
     def _near(self, path: Path | None) -> OpenWorkspace:
         opened = OpenWorkspace.open(path, self.override, rehearsal=self.rehearsal)
         return self._open.setdefault(opened.workspace.root, opened)
 
-    def _manifest(self, path: Path) -> Side:
-        return side_of_run(read_manifest(path), self._near(path).store)
+    def _manifest(self, path: Path) -> Comparand:
+        return comparand_of_run(read_manifest(path), self._near(path).store)
 
-    def _file(self, path: Path, variant: str) -> Side:
+    def _file(self, path: Path, variant: str) -> Comparand:
         opened = self._near(path)
         compiled = _chosen(opened.compile(path, ()), path, variant)
-        return side_of_file(compiled, opened.planner(compiled, Selection()))
+        return comparand_of_file(compiled, opened.planner(compiled, Selection()))
 
 
 def _chosen(variants: tuple[Compiled, ...], path: Path, name: str) -> Compiled:

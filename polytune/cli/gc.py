@@ -9,16 +9,16 @@ import click
 import msgspec
 
 from polytune.cli import options
-from polytune.engine.garbage import Collection, Kind, Removal, find_garbage, remove
+from polytune.engine.garbage import Garbage, Removal, RemovalKind, find_garbage, remove
 from polytune.wiring import OpenWorkspace
 
 titles = {
-    Kind.RUN: "runs and their results",
-    Kind.OBJECT: "stored contents",
-    Kind.STORAGE: "local storage",
-    Kind.JOB: "folders of ended jobs",
-    Kind.PARTIAL: "half-written outputs",
-    Kind.LOCK: "free locks",
+    RemovalKind.RUN: "runs and their results",
+    RemovalKind.OBJECT: "stored contents",
+    RemovalKind.STORAGE: "local storage",
+    RemovalKind.JOB: "folders of ended jobs",
+    RemovalKind.PARTIAL: "half-written outputs",
+    RemovalKind.LOCK: "free locks",
 }
 units = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -49,17 +49,17 @@ def command(keep: int, yes: bool, workspace: Path | None, as_json: bool) -> None
         click.echo(f"being worked on, and with all it may need untouched: {', '.join(found.live)}", err=True)
 
 
-def _lines(found: Collection, opened: OpenWorkspace) -> Iterator[str]:
+def _lines(found: Garbage, opened: OpenWorkspace) -> Iterator[str]:
     for kind, title in titles.items():
         group = [removal for removal in found.removals if removal.kind is kind]
         if group:
             yield f"{title:<24}{len(group):>7,}   {size(sum(removal.bytes for removal in group))}"
-        if kind is Kind.RUN:
+        if kind is RemovalKind.RUN:
             yield from (f"  {opened.workspace.relative(r.path)}   {size(r.bytes)}" for r in group)
     yield f"{'kept':<24}{found.kept_runs:>7,}   runs"
 
 
-def _verdict(found: Collection, gone: Sequence[Removal], *, applied: bool) -> str:
+def _verdict(found: Garbage, gone: Sequence[Removal], *, applied: bool) -> str:
     if not found.removals:
         return "nothing to remove"
     if not applied:
@@ -70,7 +70,7 @@ def _verdict(found: Collection, gone: Sequence[Removal], *, applied: bool) -> st
 
 
 def _as_json(
-    found: Collection, gone: Sequence[Removal], opened: OpenWorkspace, *, applied: bool
+    found: Garbage, gone: Sequence[Removal], opened: OpenWorkspace, *, applied: bool
 ) -> dict[str, object]:
     return {
         "applied": applied,

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from polytune.cli import options
-from polytune.engine.plan import Plan, PlannedStep, State
+from polytune.engine.plan import Plan, PlannedStep, StepState
 from polytune.wiring import OpenWorkspace, up_to_date
 
 work_to_do = 10
@@ -119,7 +119,7 @@ def _money(plan: Plan, estimates: Mapping[str, Any], spent: float) -> list[str]:
     budget = plan.compiled.budget.usd
     if budget is not None:
         lines.append(f"  budget ${budget:.2f}   spent on this experiment so far ${spent:.2f}")
-    blocked = [s.step.id for s in plan.steps if s.state is State.BLOCKED]
+    blocked = [s.step.id for s in plan.steps if s.state is StepState.BLOCKED]
     return [*lines, f"  blocked: {', '.join(blocked)}"] if blocked else lines
 
 

@@ -17,7 +17,7 @@ from polytune.cli.outcome import outcome_lines, program
 from polytune.cli.plan import plan_lines
 from polytune.engine.compiled import Compiled
 from polytune.engine.manifest import Manifest
-from polytune.engine.plan import Plan, Planner, State
+from polytune.engine.plan import Plan, Planner, StepState
 from polytune.errors import BudgetExceeded, Paused, UsageError
 from polytune.wiring import OpenWorkspace, rehearsing, up_to_date
 
@@ -85,10 +85,10 @@ def run_variant(opened: OpenWorkspace, compiled: Compiled, flags: dict[str, Any]
 
 def refuse_blocked(plan: Plan) -> None:
     """Raises UsageError when a step that would have to run cannot: better before paying than after."""
-    blocked = [step for step in plan.steps if step.state is State.BLOCKED]
+    blocked = [step for step in plan.steps if step.state is StepState.BLOCKED]
     if blocked:
         lines = [f"{plan.compiled.name}: {step.step.id}: {'; '.join(step.because)}" for step in blocked]
-        first = next((s.step.id for s in plan.steps if s.state is State.RUN), None)
+        first = next((s.step.id for s in plan.steps if s.state is StepState.RUN), None)
         before = f"\nWhat can run: polytune run FILE --until {_last_runnable(plan)}" if first else ""
         raise UsageError("\n".join(lines) + "\nNothing was run." + before)
 
@@ -96,7 +96,7 @@ def refuse_blocked(plan: Plan) -> None:
 def refuse_unready(opened: OpenWorkspace, plan: Plan) -> None:
     """Raises UsageError when the outside world lacks what a step would need: asked before it starts."""
     factory = opened.step_factory(plan.compiled)
-    works = [step.step for step in plan.steps if step.state in (State.RUN, State.MAYBE)]
+    works = [step.step for step in plan.steps if step.state in (StepState.RUN, StepState.MAYBE)]
     found = {str(factory.unready(step)): step.id for step in reversed(works)}
     found.pop("", None)
     if found:
@@ -105,7 +105,7 @@ def refuse_unready(opened: OpenWorkspace, plan: Plan) -> None:
 
 
 def _last_runnable(plan: Plan) -> str:
-    return [step.step.id for step in plan.steps if step.state in (State.RUN, State.MAYBE)][-1]
+    return [step.step.id for step in plan.steps if step.state in (StepState.RUN, StepState.MAYBE)][-1]
 
 
 def consent(

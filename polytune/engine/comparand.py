@@ -21,7 +21,7 @@ run_folder_to_root = "../../../"
 
 
 @dataclass(frozen=True)
-class SideStep:
+class ComparandStep:
     """One step of one side."""
 
     id: str
@@ -44,7 +44,7 @@ class SideStep:
 
 
 @dataclass(frozen=True)
-class Side:
+class Comparand:
     """One of the two things compared."""
 
     experiment: str
@@ -55,7 +55,7 @@ class Side:
     spec: Facts
     origins: Mapping[str, str]
     order: tuple[str, ...]
-    steps: Mapping[str, SideStep]
+    steps: Mapping[str, ComparandStep]
     store: Store
     rehearsal: bool = False
     """Whether an emulator stood in for the cloud."""
@@ -91,11 +91,11 @@ class Side:
         return output.files if output is not None else {}
 
 
-def side_of_run(manifest: Manifest, store: Store) -> Side:
+def comparand_of_run(manifest: Manifest, store: Store) -> Comparand:
     """The side that a run's manifest tells of."""
     made = {report.output_digest: name for name, report in manifest.steps.items() if report.output_digest}
     steps = {name: _reported(name, report, manifest.spec, made) for name, report in manifest.steps.items()}
-    return Side(
+    return Comparand(
         experiment=manifest.experiment,
         run_id=manifest.run_id,
         path=manifest.path,
@@ -108,10 +108,10 @@ def side_of_run(manifest: Manifest, store: Store) -> Side:
     )
 
 
-def _reported(name: str, report: StepReport, spec: Facts, made: Mapping[str, str]) -> SideStep:
+def _reported(name: str, report: StepReport, spec: Facts, made: Mapping[str, str]) -> ComparandStep:
     record = report.record
     stated = spec.get("steps", {}).get(name, {})
-    return SideStep(
+    return ComparandStep(
         id=name,
         kind=report.kind,
         record=record,
@@ -130,13 +130,13 @@ def _path(spec: Facts, field: str) -> str:
     return value.removeprefix(run_folder_to_root) if isinstance(value, str) else field
 
 
-def side_of_file(compiled: Compiled, planner: Planner) -> Side:
+def comparand_of_file(compiled: Compiled, planner: Planner) -> Comparand:
     """The side that an experiment file would be. Raises StepFailed when a file that it names is gone."""
-    steps: dict[str, SideStep] = {}
+    steps: dict[str, ComparandStep] = {}
     for step in compiled.steps:
         steps[step.id] = _compiled(step, steps, planner)
     workspace = planner.store.workspace
-    return Side(
+    return Comparand(
         experiment=compiled.name,
         run_id="",
         path=workspace.relative(Path(compiled.path)),
@@ -148,12 +148,12 @@ def side_of_file(compiled: Compiled, planner: Planner) -> Side:
     )
 
 
-def _compiled(step: CompiledStep, before: Mapping[str, SideStep], planner: Planner) -> SideStep:
+def _compiled(step: CompiledStep, before: Mapping[str, ComparandStep], planner: Planner) -> ComparandStep:
     digests = {port: before[name].output_digest for port, name in step.inputs.items()}
     known = {port: digest for port, digest in digests.items() if digest}
     record = planner.record(step, known)
     result = planner.ledger.result(record.key) if len(known) == len(digests) else None
-    return SideStep(
+    return ComparandStep(
         id=step.id,
         kind=step.kind,
         record=record,

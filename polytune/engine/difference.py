@@ -17,7 +17,7 @@ from typing import assert_never
 import msgspec
 
 from polytune.engine.artifacts import Facts, KeyRecord, changes
-from polytune.engine.comparand import Side, SideStep, run_folder_to_root
+from polytune.engine.comparand import Comparand, ComparandStep, run_folder_to_root
 from polytune.engine.textdiff import TextDifference, compare_files
 
 identity_fields = ("name", "description", "licence", "tags")
@@ -104,7 +104,7 @@ class Structure(msgspec.Struct, frozen=True, kw_only=True):
     """Every step, in running order."""
 
 
-def compare_sides(old: Side, new: Side) -> Structure:
+def structural_difference(old: Comparand, new: Comparand) -> Structure:
     """What differs, in running order. Reads the texts of files that differ, and nothing else."""
     steps: dict[str, StepDifference] = {}
     for name in merged_order(old.order, new.order):
@@ -131,7 +131,9 @@ def merged_order(old: Sequence[str], new: Sequence[str]) -> list[str]:
 class _Pair:
     """One step on both sides, given what is known of those before it."""
 
-    def __init__(self, old: Side, new: Side, name: str, before: Mapping[str, StepDifference]) -> None:
+    def __init__(
+        self, old: Comparand, new: Comparand, name: str, before: Mapping[str, StepDifference]
+    ) -> None:
         self.sides = (old, new)
         self.name = name
         self.before = before
@@ -150,7 +152,7 @@ class _Pair:
 
     def _told(
         self,
-        step: SideStep,
+        step: ComparandStep,
         relation: Relation,
         own: tuple[ValueChange, ...] = (),
         follows: tuple[str, ...] = (),
@@ -170,7 +172,7 @@ class _Pair:
         )
 
     def _relation(
-        self, old: SideStep, new: SideStep, own: tuple[ValueChange, ...], follows: tuple[str, ...]
+        self, old: ComparandStep, new: ComparandStep, own: tuple[ValueChange, ...], follows: tuple[str, ...]
     ) -> Relation:
         if own:
             return Relation.CHANGED
@@ -182,14 +184,14 @@ class _Pair:
             return Relation.UNSTABLE
         return Relation.SAME
 
-    def _changes(self, old: SideStep, new: SideStep) -> tuple[ValueChange, ...]:
+    def _changes(self, old: ComparandStep, new: ComparandStep) -> tuple[ValueChange, ...]:
         found = [*self._own_changes(old, new), *self._rewired(old, new)]
         stated = {_last(each.path) for each in found if each.path.startswith("spec.")}
         # Hyperparameters in force repeat what the spec says; once is enough.
         kept = [each for each in found if not (each.path.startswith("facts.") and _last(each.path) in stated)]
         return tuple(sorted(kept, key=lambda each: groups.index(each.path.partition(".")[0])))
 
-    def _own_changes(self, old: SideStep, new: SideStep) -> list[ValueChange]:
+    def _own_changes(self, old: ComparandStep, new: ComparandStep) -> list[ValueChange]:
         """Differences of the key records; of the stated specs where a run did not come to the step."""
         if old.kind != new.kind:
             return [ValueChange(path="spec.uses", old=old.kind, new=new.kind)]
@@ -207,13 +209,13 @@ class _Pair:
         known = [_origin(side.origins, self.name, name) if stated else "" for side in self.sides]
         return ValueChange(path=path, old=old, new=new, old_origin=known[0], new_origin=known[1])
 
-    def _rewired(self, old: SideStep, new: SideStep) -> Iterator[ValueChange]:
+    def _rewired(self, old: ComparandStep, new: ComparandStep) -> Iterator[ValueChange]:
         """Ports that another step feeds now."""
         for port in sorted(old.feeds.keys() & new.feeds.keys()):
             if old.feeds[port] != new.feeds[port]:
                 yield ValueChange(path=f"inputs.{port}", old=old.feeds[port], new=new.feeds[port])
 
-    def _follows(self, old: SideStep, new: SideStep) -> tuple[str, ...]:
+    def _follows(self, old: ComparandStep, new: ComparandStep) -> tuple[str, ...]:
         """The steps that feed both sides and whose output is another, or will be."""
         found = []
         for port in sorted({*old.feeds, *new.feeds, *_ports(old), *_ports(new)}):
@@ -222,14 +224,14 @@ class _Pair:
                 found.append(source)
         return tuple(dict.fromkeys(found))
 
-    def _another(self, old: SideStep, new: SideStep, port: str, source: str) -> bool:
+    def _another(self, old: ComparandStep, new: ComparandStep, port: str, source: str) -> bool:
         known = [_ports(step).get(port) for step in (old, new)]
         if known[0] and known[1]:
             return known[0] != known[1]
         return source in self.before and differs(self.before[source])
 
 
-def _ports(step: SideStep) -> Mapping[str, str]:
+def _ports(step: ComparandStep) -> Mapping[str, str]:
     """The digest at each port, as far as it is known."""
     return step.record.inputs if step.record is not None else {}
 
@@ -263,20 +265,20 @@ def _bare_path(value: str | None) -> str | None:
     return value and value.removeprefix(run_folder_to_root)
 
 
-def _value_changes(old: Side, new: Side) -> Iterator[ValueChange]:
+def _value_changes(old: Comparand, new: Comparand) -> Iterator[ValueChange]:
     """Values that differ, those of steps that only one side has left out."""
     for path, (before, after) in _leaf_pairs(_compared(old, new), _compared(new, old)):
         origins = [side.origins.get(path, side.origins.get(f"{path}.0", "")) for side in (old, new)]
         yield ValueChange(path=path, old=before, new=after, old_origin=origins[0], new_origin=origins[1])
 
 
-def _compared(side: Side, other: Side) -> Facts:
+def _compared(side: Comparand, other: Comparand) -> Facts:
     spec = {name: value for name, value in side.spec.items() if name not in identity_fields}
     shared = {name: value for name, value in spec.get("steps", {}).items() if name in other.steps}
     return {**spec, "steps": shared}
 
 
-def _file_changes(step: StepDifference, old: Side, new: Side) -> Iterator[FileChange]:
+def _file_changes(step: StepDifference, old: Comparand, new: Comparand) -> Iterator[FileChange]:
     for change in step.changes:
         group, _, name = change.path.partition(".")
         if group == "files" and change.old and change.new:
@@ -293,7 +295,7 @@ def _file_changes(step: StepDifference, old: Side, new: Side) -> Iterator[FileCh
             )
 
 
-def _first(steps: Iterable[StepDifference], values: Sequence[ValueChange], new: Side) -> First | None:
+def _first(steps: Iterable[StepDifference], values: Sequence[ValueChange], new: Comparand) -> First | None:
     for step in steps:
         if step.relation is not Relation.SAME:
             origin = next((each.new_origin or each.old_origin for each in step.changes[:1]), "")
@@ -304,7 +306,7 @@ def _first(steps: Iterable[StepDifference], values: Sequence[ValueChange], new: 
     return None
 
 
-def cause(step: StepDifference, new: Side) -> str:
+def cause(step: StepDifference, new: Comparand) -> str:
     """Why a step is not the same, in a few words."""
     match step.relation:
         case Relation.CHANGED:
@@ -326,7 +328,7 @@ def cause(step: StepDifference, new: Side) -> str:
             assert_never(step.relation)
 
 
-def _changed(change: ValueChange, step: SideStep) -> str:
+def _changed(change: ValueChange, step: ComparandStep) -> str:
     """A difference, with the file's path where it is one."""
     group, _, name = change.path.partition(".")
     return f"{step.files.get(name, name)} changed" if group == "files" else change_text(change)

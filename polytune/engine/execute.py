@@ -23,13 +23,12 @@ from polytune.engine.budget import Budget, BudgetLimits
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.filememory import fine_clock_ns
 from polytune.engine.jobbook import JobBook
-from polytune.engine.jobs import Jobs, Patience
+from polytune.engine.jobs import Jobs, Polling
 from polytune.engine.ledger import Result, Usage, utc_now
 from polytune.engine.locks import holder, try_lock
 from polytune.engine.manifest import Manifest, StepCost, StepReport, StepStatus, write_manifest
-from polytune.engine.plan import Plan, PlannedStep, Planner, State
-from polytune.engine.progress import Progress
-from polytune.engine.step import Outcome, Step, Work
+from polytune.engine.plan import Plan, PlannedStep, Planner, StepState
+from polytune.engine.step import Outcome, Progress, Step, Work
 from polytune.engine.store import Store
 from polytune.engine.workspace import Workspace, manifest_name
 from polytune.errors import Detached, Paused, PolytuneError, StepFailed
@@ -57,7 +56,7 @@ class Tools:
     log: Log
     redact: Callable[[str], str]
     """A text without secret values."""
-    patience: Patience
+    polling: Polling
     max_usd: float | None
 
 
@@ -135,7 +134,7 @@ class Execution:
     async def _attend(self, step: CompiledStep) -> None:
         lacking = [name for name in step.after if name not in self._artifacts]
         planned = self.plan.step(step.id)
-        unselected = planned.state is State.SKIP
+        unselected = planned.state is StepState.SKIP
         if not unselected and any(self.manifest.steps[name].status.open for name in lacking):
             return
         if lacking or unselected:
@@ -171,7 +170,7 @@ class Execution:
         if now.result is not None and now.state.settled:
             await self._reuse(step, now, now.result)
             return
-        if now.state is State.BLOCKED:
+        if now.state is StepState.BLOCKED:
             raise StepFailed("; ".join(now.because))
         reasons = now.because or planned.because
         self._note(
@@ -191,7 +190,7 @@ class Execution:
         return {port: self._artifacts[name] for port, name in step.inputs.items()}
 
     async def _reuse(self, step: CompiledStep, now: PlannedStep, result: Result) -> None:
-        if now.state is State.RESTORE:
+        if now.state is StepState.RESTORE:
             restored = await asyncio.to_thread(self.store.restore, result.artifact)
             paths = [entry.path for entry in restored]
             self.tools.log.info("step_restored", step=step.id, files=paths, because=list(now.because))
@@ -243,7 +242,7 @@ class Execution:
             JobBook(self.ledger),
             record.key,
             what,
-            patience=self.tools.patience,
+            polling=self.tools.polling,
             forced=forced,
             detached=lambda stop: self._detached(step, stop),
         )

@@ -37,7 +37,7 @@ token_key_digits = 32
 file_scheme = "file:"
 
 
-class Kind(StrEnum):
+class RemovalKind(StrEnum):
     """What a removal is."""
 
     RUN = "run"
@@ -52,7 +52,7 @@ class Kind(StrEnum):
 class Removal:
     """One thing that no kept run needs."""
 
-    kind: Kind
+    kind: RemovalKind
     path: Path
     bytes: int
     run: RunName | None = None
@@ -60,7 +60,7 @@ class Removal:
 
 
 @dataclass(frozen=True)
-class Collection:
+class Garbage:
     """Everything that may go."""
 
     removals: tuple[Removal, ...]
@@ -107,7 +107,7 @@ class _Run:
             yield from report.resources.values()
 
 
-def find_garbage(workspace: Workspace, ledger: Ledger, keep: int) -> Collection:
+def find_garbage(workspace: Workspace, ledger: Ledger, keep: int) -> Garbage:
     """What may go when the latest `keep` runs of every experiment stay; removes nothing."""
     runs = _runs(workspace, ledger)
     kept = _kept(runs, keep)
@@ -116,36 +116,36 @@ def find_garbage(workspace: Workspace, ledger: Ledger, keep: int) -> Collection:
     live = tuple(run.name[1] for run in staying if run.live)
     counted: set[tuple[int, int]] = set()
     found = [
-        *((Kind.RUN, run.folder, run.name) for run in gone),
-        *((Kind.OBJECT, path, None) for path in ([] if live else _objects(workspace, staying))),
-        *((Kind.STORAGE, path, None) for path in ([] if live else _storage(workspace, gone, staying))),
-        *((Kind.JOB, path, None) for path in _jobs(workspace, ledger)),
-        *((Kind.PARTIAL, path, None) for path in _partials(staying)),
-        *((Kind.LOCK, path, None) for path in _locks(workspace)),
+        *((RemovalKind.RUN, run.folder, run.name) for run in gone),
+        *((RemovalKind.OBJECT, path, None) for path in ([] if live else _objects(workspace, staying))),
+        *((RemovalKind.STORAGE, path, None) for path in ([] if live else _storage(workspace, gone, staying))),
+        *((RemovalKind.JOB, path, None) for path in _jobs(workspace, ledger)),
+        *((RemovalKind.PARTIAL, path, None) for path in _partials(staying)),
+        *((RemovalKind.LOCK, path, None) for path in _locks(workspace)),
     ]
     removals = tuple(Removal(kind, path, _bytes(path, counted), name) for kind, path, name in found)
-    return Collection(removals, len(staying), live)
+    return Garbage(removals, len(staying), live)
 
 
-def remove(collection: Collection, workspace: Workspace, ledger: Ledger) -> tuple[Removal, ...]:
-    """The collection is gone, except what somebody has begun to use meanwhile; what went is returned.
+def remove(garbage: Garbage, workspace: Workspace, ledger: Ledger) -> tuple[Removal, ...]:
+    """The garbage is gone, except what somebody has begun to use meanwhile; what went is returned.
 
     Runs go first, with their results, so that nothing known points at something removed.
     """
-    return tuple(each for each in collection.removals if _removed(each, workspace, ledger))
+    return tuple(each for each in garbage.removals if _removed(each, workspace, ledger))
 
 
 def _removed(removal: Removal, workspace: Workspace, ledger: Ledger) -> bool:
     match removal.kind:
-        case Kind.RUN:
+        case RemovalKind.RUN:
             return _run_removed(removal, ledger)
-        case Kind.JOB:
+        case RemovalKind.JOB:
             return _removed_under_lock(removal.path, removal.path / "lock")
-        case Kind.LOCK:
+        case RemovalKind.LOCK:
             return _removed_under_lock(removal.path, removal.path)
-        case Kind.PARTIAL:
+        case RemovalKind.PARTIAL:
             return _removed_under_lock(removal.path, removal.path.parent / lock_name)
-        case Kind.OBJECT | Kind.STORAGE:
+        case RemovalKind.OBJECT | RemovalKind.STORAGE:
             _delete(removal.path)
             _prune(removal.path.parent, workspace.runs)
             return True

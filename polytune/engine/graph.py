@@ -27,7 +27,7 @@ class Declared:
 
 
 @dataclass(frozen=True)
-class Fault:
+class WiringFault:
     """Something wrong with the wiring of one step."""
 
     step: str
@@ -42,12 +42,12 @@ class Wiring:
 
     inputs: Mapping[str, Mapping[str, str]]
     order: tuple[str, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[WiringFault, ...]
 
 
 def wire(steps: Sequence[Declared], producers: Callable[[str], Sequence[str]]) -> Wiring:
     """The steps connected by artifact type; `producers` names the kinds that make a type."""
-    faults: list[Fault] = []
+    faults: list[WiringFault] = []
     inputs = {step.id: _inputs(step, steps, producers, faults) for step in steps}
     order, cycle = _order(steps, inputs)
     return Wiring(inputs, order, (*faults, *cycle))
@@ -57,7 +57,7 @@ def _inputs(
     step: Declared,
     steps: Sequence[Declared],
     producers: Callable[[str], Sequence[str]],
-    faults: list[Fault],
+    faults: list[WiringFault],
 ) -> dict[str, str]:
     found = {}
     faults += _unfit_sources(step, steps)
@@ -66,7 +66,7 @@ def _inputs(
         if isinstance(source, Declared):
             found[name] = source.id
         elif source or not port.optional:
-            faults.append(Fault(step.id, "", source or _nothing(step, port, producers)))
+            faults.append(WiringFault(step.id, "", source or _nothing(step, port, producers)))
     return found
 
 
@@ -89,18 +89,20 @@ def _source(step: Declared, name: str, port: Port, steps: Sequence[Declared]) ->
     return ""
 
 
-def _unfit_sources(step: Declared, steps: Sequence[Declared]) -> list[Fault]:
+def _unfit_sources(step: Declared, steps: Sequence[Declared]) -> list[WiringFault]:
     faults = []
     by_id = {other.id: other for other in steps}
     for port, wanted in step.sources.items():
         if port and port not in step.consumes:
             faults.append(
-                Fault(step.id, "from", f"no input '{port}'.{did_you_mean(port, list(step.consumes))}")
+                WiringFault(step.id, "from", f"no input '{port}'.{did_you_mean(port, list(step.consumes))}")
             )
         elif wanted in by_id and not _accepts(step, port, by_id[wanted].produces):
             made = by_id[wanted].produces
             faults.append(
-                Fault(step.id, "from", f"{wanted} produces {_words(made)}, which {step.id} does not take")
+                WiringFault(
+                    step.id, "from", f"{wanted} produces {_words(made)}, which {step.id} does not take"
+                )
             )
     return faults
 
@@ -126,11 +128,11 @@ def _words(artifact: str) -> str:
 
 def _order(
     steps: Sequence[Declared], inputs: Mapping[str, Mapping[str, str]]
-) -> tuple[tuple[str, ...], list[Fault]]:
+) -> tuple[tuple[str, ...], list[WiringFault]]:
     ids = {step.id for step in steps}
     after = {step.id: {*inputs[step.id].values(), *(ids & set(step.needs))} for step in steps}
     try:
         return tuple(TopologicalSorter(after).static_order()), []
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
-        return (), [Fault(error.args[1][0], "needs", f"the steps wait for each other: {circle}")]
+        return (), [WiringFault(error.args[1][0], "needs", f"the steps wait for each other: {circle}")]

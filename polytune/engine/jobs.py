@@ -69,7 +69,7 @@ class Driver(ABC):
 
 
 @dataclass(frozen=True)
-class Patience:
+class Polling:
     """How jobs are waited for."""
 
     clock: Clock
@@ -88,7 +88,7 @@ class Jobs:
         key: str,
         what: str,
         *,
-        patience: Patience,
+        polling: Polling,
         forced: bool,
         detached: Callable[[str], None],
     ) -> None:
@@ -100,7 +100,7 @@ class Jobs:
         self.book = book
         self.key = key
         self.what = what
-        self.patience = patience
+        self.polling = polling
         self.forced = forced
 
     async def finish(self, driver: Driver, request: Facts, seen: Callable[[Look], None]) -> JobRow:
@@ -159,10 +159,10 @@ class Jobs:
             seen(look)
             if look.state.final:
                 return look
-            if self.patience.detach and not look.trouble:
+            if self.polling.detach and not look.trouble:
                 raise Detached(f"{job.handle} is on its way")
             troubles = troubles + 1 if look.trouble else 0
-            await self.patience.clock.sleep(_longer(self.patience.poll_seconds or pause, troubles))
+            await self.polling.clock.sleep(_longer(self.polling.poll_seconds or pause, troubles))
             pause = min(longest, pause * slower)
 
 

@@ -81,7 +81,7 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     """Why it failed or was skipped."""
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class GitSource(msgspec.Struct, frozen=True, kw_only=True):
     """Where the code of an experiment stood in git; recorded, never hashed."""
 
     commit: str = ""
@@ -115,7 +115,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The version that ran it."""
     python: str
     host: str
-    git: Source
+    git: GitSource
     started_at: str
     finished_at: str = ""
     steps: dict[str, StepReport]

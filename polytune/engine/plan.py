@@ -28,7 +28,7 @@ from polytune.engine.store import Condition, Store
 from polytune.errors import StepFailed
 
 
-class State(StrEnum):
+class StepState(StrEnum):
     """What a run would do with a step."""
 
     HIT = "hit"
@@ -42,12 +42,12 @@ class State(StrEnum):
     @property
     def settled(self) -> bool:
         """Whether the step's output is already known."""
-        return self in (State.HIT, State.RESTORE)
+        return self in (StepState.HIT, StepState.RESTORE)
 
     @property
     def works(self) -> bool:
         """Whether a run may have to do or pay for something."""
-        return self in (State.RUN, State.MAYBE, State.ATTACH, State.BLOCKED)
+        return self in (StepState.RUN, StepState.MAYBE, StepState.ATTACH, StepState.BLOCKED)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class PlannedStep:
     """One step of a plan."""
 
     step: CompiledStep
-    state: State
+    state: StepState
     because: tuple[str, ...] = ()
     differences: tuple[Change, ...] = ()
     """Against the nearest earlier record."""
@@ -79,7 +79,7 @@ class Plan:
     @property
     def idle(self) -> bool:
         """Whether every selected step is a hit."""
-        return all(step.state in (State.HIT, State.SKIP) for step in self.steps)
+        return all(step.state in (StepState.HIT, StepState.SKIP) for step in self.steps)
 
     def step(self, step_id: str) -> PlannedStep:
         """The planned step of that id."""
@@ -87,7 +87,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class World:
+class StepChecks:
     """What planning asks beyond the ledger and the disk."""
 
     exists: Callable[[CompiledStep, str], bool]
@@ -99,10 +99,10 @@ class World:
 class Planner:
     """Compares an experiment with what the ledger and the disk hold."""
 
-    def __init__(self, ledger: Ledger, store: Store, world: World, selection: Selection) -> None:
+    def __init__(self, ledger: Ledger, store: Store, checks: StepChecks, selection: Selection) -> None:
         self.ledger = ledger
         self.store = store
-        self.world = world
+        self.checks = checks
         self.selection = selection
         self.jobs = JobBook(ledger)
 
@@ -117,20 +117,20 @@ class Planner:
         self, compiled: Compiled, step: CompiledStep, planned: Mapping[str, PlannedStep]
     ) -> PlannedStep:
         found = self._planned(compiled, step, planned)
-        if found.state is State.HIT or self.selection.may_run(step.id):
+        if found.state is StepState.HIT or self.selection.may_run(step.id):
             return found
         if self.selection.needed(step.id):
             why = f"its output is needed, but --only or --from leaves {step.id} out"
-            return _replace(found, State.BLOCKED, (why, *found.because)) if found.state.works else found
-        return _replace(found, State.SKIP, ("not selected",))
+            return _replace(found, StepState.BLOCKED, (why, *found.because)) if found.state.works else found
+        return _replace(found, StepState.SKIP, ("not selected",))
 
     def _planned(
         self, compiled: Compiled, step: CompiledStep, planned: Mapping[str, PlannedStep]
     ) -> PlannedStep:
         before = [planned[name] for name in step.after]
-        blocked = [each.step.id for each in before if each.state is State.BLOCKED]
+        blocked = [each.step.id for each in before if each.state is StepState.BLOCKED]
         if blocked:
-            return PlannedStep(step, State.BLOCKED, (f"waits for {', '.join(blocked)}",))
+            return PlannedStep(step, StepState.BLOCKED, (f"waits for {', '.join(blocked)}",))
         inputs = {
             port: result.artifact
             for port, name in step.inputs.items()
@@ -139,7 +139,7 @@ class Planner:
         try:
             record = self.record(step, {port: a.digest for port, a in inputs.items()})
         except StepFailed as gone:
-            return PlannedStep(step, State.BLOCKED, (str(gone),), inputs=inputs)
+            return PlannedStep(step, StepState.BLOCKED, (str(gone),), inputs=inputs)
         waits = [name for name in step.inputs.values() if not planned[name].state.settled]
         if waits:
             return self._open(compiled, step, record, inputs, waits)
@@ -173,26 +173,26 @@ class Planner:
         forced = step.id in self.selection.force
         if result is None and step.id in self.selection.accept:
             result = self._acceptable(compiled, step, record)
-        found = PlannedStep(step, State.RUN, record=record, result=result, inputs=inputs)
+        found = PlannedStep(step, StepState.RUN, record=record, result=result, inputs=inputs)
         if forced or result is None:
             return self._running(compiled, found, ("forced",) if forced else ())
         condition = self.store.condition(result.artifact)
-        gone = [name for name, uri in result.resources.items() if not self.world.exists(step, uri)]
+        gone = [name for name, uri in result.resources.items() if not self.checks.exists(step, uri)]
         if condition is Condition.LOST or gone:
             what = f"{', '.join(gone)} no longer exists" if gone else "its output is lost"
-            return self._running(compiled, _replace(found, State.RUN, ()), (what,))
+            return self._running(compiled, _replace(found, StepState.RUN, ()), (what,))
         if condition is Condition.OK:
-            return _replace(found, State.HIT, ("accepted",) if result.accepted else ())
-        return _replace(found, State.RESTORE, (f"an output file is {condition}",))
+            return _replace(found, StepState.HIT, ("accepted",) if result.accepted else ())
+        return _replace(found, StepState.RESTORE, (f"an output file is {condition}",))
 
     def _running(self, compiled: Compiled, found: PlannedStep, why: tuple[str, ...]) -> PlannedStep:
         assert found.record is not None
-        missing = self.world.missing(found.step)
+        missing = self.checks.missing(found.step)
         if missing:
-            return _replace(found, State.BLOCKED, (missing,))
+            return _replace(found, StepState.BLOCKED, (missing,))
         job = self.jobs.latest(found.record.key)
         if job is not None and not job.state.final:
-            return _replace(found, State.ATTACH, (f"job {job.token} is on its way",))
+            return _replace(found, StepState.ATTACH, (f"job {job.token} is on its way",))
         return self._explained(compiled, found, why)
 
     def _open(
@@ -204,19 +204,19 @@ class Planner:
         waits: list[str],
     ) -> PlannedStep:
         """A step some of whose inputs are still to be made."""
-        found = PlannedStep(step, State.RUN, inputs=inputs)
+        found = PlannedStep(step, StepState.RUN, inputs=inputs)
         forced = ("forced",) if step.id in self.selection.force else ()
-        missing = self.world.missing(step)
+        missing = self.checks.missing(step)
         names = " and ".join(dict.fromkeys(waits))
         if not forced and self._could_serve(record, set(record.inputs)):
             verb = "changes" if len(set(waits)) == 1 else "change"
             but = (f"and then it cannot run: {missing}",) if missing else ()
-            return _replace(found, State.MAYBE, (f"if {names}'s output {verb}", *but))
+            return _replace(found, StepState.MAYBE, (f"if {names}'s output {verb}", *but))
         if not forced and step.id in self.selection.accept and self._acceptable(compiled, step, record):
-            return _replace(found, State.MAYBE, (f"accepted after {names}, unless its output is lost",))
+            return _replace(found, StepState.MAYBE, (f"accepted after {names}, unless its output is lost",))
         if missing:
-            return _replace(found, State.BLOCKED, (missing,))
-        return self._explained(compiled, _replace(found, State.RUN, ()), forced, record)
+            return _replace(found, StepState.BLOCKED, (missing,))
+        return self._explained(compiled, _replace(found, StepState.RUN, ()), forced, record)
 
     def _could_serve(self, partial: KeyRecord, known: set[str]) -> bool:
         """Whether a remembered output agrees with everything that is already known of this step."""
@@ -243,7 +243,7 @@ class Planner:
         assert record is not None
         nearest = _nearest(self.ledger.results_of_kind(found.step.kind), compiled, found.step, record)
         if nearest is None:
-            return _replace(found, State.RUN, why or ("never run",))
+            return _replace(found, StepState.RUN, why or ("never run",))
         differing = changes(nearest.record, record)
         if found.record is None:
             differing = [each for each in differing if not _unknown_input(each)]
@@ -251,7 +251,7 @@ class Planner:
         follows = tuple(f"follows {name}" for name in _following(found, record))
         return PlannedStep(
             found.step,
-            State.RUN,
+            StepState.RUN,
             (*reasons, *(f for f in follows if f not in reasons)) or ("never run with these inputs",),
             tuple(differing),
             found.record,
@@ -319,7 +319,7 @@ def _same_but_inputs(one: KeyRecord, other: KeyRecord) -> bool:
     return msgspec.structs.replace(one, inputs={}) == msgspec.structs.replace(other, inputs={})
 
 
-def _replace(found: PlannedStep, state: State, because: tuple[str, ...]) -> PlannedStep:
+def _replace(found: PlannedStep, state: StepState, because: tuple[str, ...]) -> PlannedStep:
     return PlannedStep(
         found.step,
         state,

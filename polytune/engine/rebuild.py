@@ -40,7 +40,7 @@ salvaged = ("answers", "jobs")
 
 
 @dataclass(frozen=True)
-class Finding:
+class Defect:
     """One thing that is not as the ledger says."""
 
     place: str
@@ -57,7 +57,7 @@ class Verification:
     results: int
     files: int
     bytes: int
-    findings: tuple[Finding, ...]
+    findings: tuple[Defect, ...]
 
 
 @dataclass(frozen=True)
@@ -108,44 +108,44 @@ def _each(entries: Iterable[FileEntry], name: str, seen: Callable[[int], None]) 
         seen(entry.bytes)
 
 
-def _integrity(ledger: Ledger) -> Iterator[Finding]:
+def _integrity(ledger: Ledger) -> Iterator[Defect]:
     for (word,) in ledger.connection.execute("PRAGMA integrity_check"):
         if word != "ok":
-            yield Finding("ledger", f"{word}. Run `polytune ledger rebuild --force`")
+            yield Defect("ledger", f"{word}. Run `polytune ledger rebuild --force`")
 
 
-def _decoded(ledger: Ledger, findings: list[Finding]) -> Iterator[Result]:
+def _decoded(ledger: Ledger, findings: list[Defect]) -> Iterator[Result]:
     """The results that can be read and stand under their own key."""
     for key, body in ledger.connection.execute("SELECT key, body FROM results ORDER BY finished_at, rowid"):
         try:
             result = msgspec.json.decode(body, type=Result)
         except msgspec.DecodeError as error:
-            findings.append(Finding(f"result {key[:16]}", f"unreadable ({error})"))
+            findings.append(Defect(f"result {key[:16]}", f"unreadable ({error})"))
             continue
         if result.record.key != key:
-            findings.append(Finding(f"result {key[:16]}", "its record has another key; the row was changed"))
+            findings.append(Defect(f"result {key[:16]}", "its record has another key; the row was changed"))
         yield result
 
 
-def _object_finding(entry: FileEntry, workspace: Workspace) -> Finding | None:
+def _object_finding(entry: FileEntry, workspace: Workspace) -> Defect | None:
     path = workspace.objects / entry.digest[:2] / entry.digest[2:]
     place = workspace.relative(path)
     try:
         digest = digest_of(path)
     except OSError:
-        return Finding(place, f"missing; it holds {entry.path}")
-    return None if digest == entry.digest else Finding(place, f"corrupted; it should hold {entry.path}")
+        return Defect(place, f"missing; it holds {entry.path}")
+    return None if digest == entry.digest else Defect(place, f"corrupted; it should hold {entry.path}")
 
 
-def _input_findings(record: KeyRecord, workspace: Workspace) -> Iterator[Finding]:
+def _input_findings(record: KeyRecord, workspace: Workspace) -> Iterator[Defect]:
     """What is wrong with the copies of files that a spec names; large ones have none."""
     for name, digest in record.files.items():
         path = workspace.objects / digest[:2] / digest[2:]
         if path.exists() and digest_of(path) != digest:
-            yield Finding(workspace.relative(path), f"corrupted; it should hold {record.kind}'s {name}")
+            yield Defect(workspace.relative(path), f"corrupted; it should hold {record.kind}'s {name}")
 
 
-def _output_finding(workspace: Workspace, path: str, known: set[str], *, restorable: bool) -> Finding | None:
+def _output_finding(workspace: Workspace, path: str, known: set[str], *, restorable: bool) -> Defect | None:
     """What is wrong with an output in place. Any output that a result ever left there is right."""
     try:
         digest = digest_of(workspace.root / path)
@@ -154,7 +154,7 @@ def _output_finding(workspace: Workspace, path: str, known: set[str], *, restora
     if digest in known:
         return None
     remedy = "the next run that needs it restores it" if restorable else "lost: its step must run again"
-    return Finding(path, f"{'tampered with' if digest else 'missing'}; {remedy}")
+    return Defect(path, f"{'tampered with' if digest else 'missing'}; {remedy}")
 
 
 # rebuild

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 
-class Row(NamedTuple):
+class DatasetRow(NamedTuple):
     """One row of a dataset."""
 
     key: str
@@ -29,7 +29,7 @@ class Row(NamedTuple):
     content: bytes
 
 
-class Place(NamedTuple):
+class RowPlace(NamedTuple):
     """Where a row is."""
 
     group: str
@@ -39,8 +39,8 @@ class Place(NamedTuple):
 class Move(NamedTuple):
     """One row on both sides."""
 
-    old: Place
-    new: Place
+    old: RowPlace
+    new: RowPlace
 
 
 class GroupCount(msgspec.Struct, kw_only=True):
@@ -69,8 +69,8 @@ class Alignment:
     """Rows with the same content in the same group."""
     by_content: int = 0
     """Rows that only the second identity aligned."""
-    added: list[Place] = field(default_factory=list)
-    removed: list[Place] = field(default_factory=list)
+    added: list[RowPlace] = field(default_factory=list)
+    removed: list[RowPlace] = field(default_factory=list)
     changed: list[Move] = field(default_factory=list)
     moved: list[Move] = field(default_factory=list)
     """Those with the same content."""
@@ -79,7 +79,7 @@ class Alignment:
         """The count of that group."""
         return self.groups.setdefault(name, GroupCount(name=name))
 
-    def pair(self, old: Place, new: Place, *, same_content: bool) -> None:
+    def pair(self, old: RowPlace, new: RowPlace, *, same_content: bool) -> None:
         """A row that both sides have is counted."""
         if old.group != new.group:
             self.group(old.group).moved_out += 1
@@ -92,17 +92,17 @@ class Alignment:
         else:
             self.same += 1
 
-    def add(self, place: Place) -> None:
+    def add(self, place: RowPlace) -> None:
         """A row that only the new side has is counted."""
         self.group(place.group).added += 1
         self._keep(self.added, place)
 
-    def remove(self, place: Place) -> None:
+    def remove(self, place: RowPlace) -> None:
         """A row that only the old side has is counted."""
         self.group(place.group).removed += 1
         self._keep(self.removed, place)
 
-    def _keep(self, places: list[Place] | list[Move], place: Place | Move) -> None:
+    def _keep(self, places: list[RowPlace] | list[Move], place: RowPlace | Move) -> None:
         if len(places) < self.shown:
             places.append(place)  # type: ignore[arg-type]
 
@@ -118,7 +118,7 @@ class _Table:
         self.contents = array("q")
         self.taken = bytearray()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: DatasetRow) -> None:
         """The row is known."""
         self.positions.setdefault(hash(row.key), len(self.lines))
         if row.group not in self.names:
@@ -136,25 +136,25 @@ class _Table:
         self.taken[position] = 1
         return position
 
-    def place(self, position: int) -> Place:
-        return Place(self.names[self.groups[position]], self.lines[position])
+    def place(self, position: int) -> RowPlace:
+        return RowPlace(self.names[self.groups[position]], self.lines[position])
 
 
-Rows = Callable[[], Iterable[Row]]
+Rows = Callable[[], Iterable[DatasetRow]]
 """Reads a dataset from its beginning."""
-SecondKey = Callable[[Row], str]
+SecondKey = Callable[[DatasetRow], str]
 """Another identity of a row; '' for none."""
 
 
 @dataclass(frozen=True)
-class Dataset:
+class DatasetSide:
     """One side's rows, and how to tell what they are when their identities do not match."""
 
     rows: Rows
     second_key: SecondKey
 
 
-def align(old: Dataset, new: Dataset, shown: int) -> Alignment:
+def align(old: DatasetSide, new: DatasetSide, shown: int) -> Alignment:
     """Every row of the two datasets, aligned."""
     found = Alignment(shown)
     table = _Table()
@@ -180,7 +180,7 @@ class _Left:
     """Second identity -> positions of old rows, last first."""
 
 
-def _first_pass(table: _Table, new: Dataset, found: Alignment) -> array[int]:
+def _first_pass(table: _Table, new: DatasetSide, found: Alignment) -> array[int]:
     left = array("q")
     for number, row in enumerate(new.rows()):
         found.group(row.group).new += 1
@@ -192,7 +192,7 @@ def _first_pass(table: _Table, new: Dataset, found: Alignment) -> array[int]:
     return left
 
 
-def _candidates(table: _Table, old: Dataset) -> dict[int, list[int]]:
+def _candidates(table: _Table, old: DatasetSide) -> dict[int, list[int]]:
     candidates: dict[int, list[int]] = {}
     if all(table.taken):
         return candidates
@@ -204,11 +204,11 @@ def _candidates(table: _Table, old: Dataset) -> dict[int, list[int]]:
     return candidates
 
 
-def _second_pass(table: _Table, new: Dataset, found: Alignment, left: _Left) -> None:
+def _second_pass(table: _Table, new: DatasetSide, found: Alignment, left: _Left) -> None:
     for row in _numbered(new.rows, left.numbers):
         positions = left.candidates.get(hash(new.second_key(row))) if left.candidates else None
         if not positions:
-            found.add(Place(row.group, row.line))
+            found.add(RowPlace(row.group, row.line))
             continue
         position = positions.pop()
         table.taken[position] = 1
@@ -216,7 +216,7 @@ def _second_pass(table: _Table, new: Dataset, found: Alignment, left: _Left) -> 
         _pair(table, position, row, found)
 
 
-def _numbered(rows: Rows, numbers: array[int]) -> Iterator[Row]:
+def _numbered(rows: Rows, numbers: array[int]) -> Iterator[DatasetRow]:
     """The rows of those numbers, in order."""
     wanted = iter(numbers)
     following = next(wanted, None)
@@ -228,6 +228,6 @@ def _numbered(rows: Rows, numbers: array[int]) -> Iterator[Row]:
             following = next(wanted, None)
 
 
-def _pair(table: _Table, position: int, row: Row, found: Alignment) -> None:
+def _pair(table: _Table, position: int, row: DatasetRow, found: Alignment) -> None:
     same = table.contents[position] == hash(row.content)
-    found.pair(table.place(position), Place(row.group, row.line), same_content=same)
+    found.pair(table.place(position), RowPlace(row.group, row.line), same_content=same)

@@ -23,10 +23,10 @@ from polytune.engine.clock import clock_at
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.events import Listener, Redactor, open_log, secret_values
 from polytune.engine.execute import Execution, Tools, new_report
-from polytune.engine.jobs import Patience
+from polytune.engine.jobs import Polling
 from polytune.engine.ledger import RunRow, utc_now
 from polytune.engine.locks import holder, try_lock
-from polytune.engine.manifest import Manifest, Source, StepCost, write_manifest
+from polytune.engine.manifest import GitSource, Manifest, StepCost, write_manifest
 from polytune.engine.plan import Plan, Planner
 from polytune.engine.selection import Flags
 from polytune.engine.step import Estimate, Step
@@ -120,7 +120,7 @@ class Session:
                 make_step=self.make_step,
                 log=log,
                 redact=redact.text,
-                patience=Patience(
+                polling=Polling(
                     clock=clock_at(self.settings.clock_url),
                     poll_seconds=self.settings.poll_seconds,
                     detach=self.detach,
@@ -164,11 +164,11 @@ def _row(manifest: Manifest, folder: str, compiled: Compiled) -> RunRow:
     )
 
 
-def git_source(folder: Path) -> Source:
+def git_source(folder: Path) -> GitSource:
     """The commit an experiment file stands at and whether tracked files differ; empty outside git."""
     commit = _git(folder, "rev-parse", "HEAD")
     changed = _git(folder, "status", "--porcelain", "--untracked-files=no") if commit else ""
-    return Source(commit=commit, dirty=bool(changed))
+    return GitSource(commit=commit, dirty=bool(changed))
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -6,7 +6,7 @@ A step declares the artifact types it consumes and the one it produces; the grap
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -18,7 +18,6 @@ from polytune.engine.artifacts import Artifact, Facts, FileEntry
 from polytune.engine.budget import Budget
 from polytune.engine.jobs import Jobs
 from polytune.engine.ledger import Usage
-from polytune.engine.progress import Progress, Reporter
 from polytune.registry import Family
 from polytune.settings import Settings
 from polytune.spec import model
@@ -84,6 +83,22 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True):
 
     platform: str
     """The platform's name."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """One report of a step at work."""
+
+    done: float
+    total: float
+    unit: str = ""
+    """What is counted: 'answers', 'records', 'of training'."""
+    note: str = ""
+    """What limits it, the loss, what was reused."""
+    usd: float | None = None
+    """Spent so far by this step in this run."""
+
+
+Reporter = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)

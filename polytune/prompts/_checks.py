@@ -11,14 +11,14 @@ from polytune.errors import Problem, did_you_mean
 from polytune.prompts._document import Document, Step
 from polytune.prompts._templates import PromptTemplate, template_failures
 from polytune.prompts.conditions import Cell, Condition, Value, holds, wanted
-from polytune.prompts.distributions import Distribution
+from polytune.prompts.distributions import SlotDistribution
 from polytune.prompts.matrix import Matrix
 from polytune.prompts.model import PromptFile, default, every_value, persona, template_path
 from polytune.prompts.seeds import SeedSet
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedLibrary:
     """A prompt file, the matrix it must serve, and its templates that compile."""
 
     document: Document
@@ -165,12 +165,12 @@ class Checked:
                 yield from self._slot_choice(name, key, values, known)
 
     def _slot_choice(
-        self, name: str, key: str, values: Sequence[Value] | Distribution, known: Sequence[str]
+        self, name: str, key: str, values: Sequence[Value] | SlotDistribution, known: Sequence[str]
     ) -> Iterator[Problem]:
         if key != default and key not in known:
             what = f"'{key}' is no value of an axis.{did_you_mean(key, known)}"
             yield self.document.problem(("slots", name, key), what, key=True)
-        if isinstance(values, Distribution):
+        if isinstance(values, SlotDistribution):
             for what in values.wrong():
                 yield self.document.problem(("slots", name, key), what)
             return
@@ -262,9 +262,9 @@ class Checked:
                     yield key, index, template
 
 
-def _some(values: Sequence[Value] | Distribution) -> Value:
+def _some(values: Sequence[Value] | SlotDistribution) -> Value:
     """One of the values of a slot; an axis absent from a cell takes none."""
-    return values.draw(0.5) if isinstance(values, Distribution) else values[0]
+    return values.draw(0.5) if isinstance(values, SlotDistribution) else values[0]
 
 
 def _named(cell: Cell) -> str:

@@ -35,7 +35,7 @@ longest_growth = 2_000
 
 
 @dataclass(frozen=True)
-class Child:
+class DerivedPrompt:
     """One prompt to be derived from a sample's."""
 
     how: How
@@ -54,15 +54,15 @@ class Derivations:
     instructions: tuple[str, ...] = ()
     """In the place of the directions of `evolve`: whole instructions, one after the other."""
 
-    def children(self, sample: str) -> Iterator[Child]:
+    def children(self, sample: str) -> Iterator[DerivedPrompt]:
         """The children of the sample of this id: the same ones whatever other samples there are."""
         if self.share < 1.0 and _chance(sample) >= self.share:
             return
         for _ in range(self.paraphrase):
-            yield Child("paraphrase", paraphrasing)
+            yield DerivedPrompt("paraphrase", paraphrasing)
         told = self.instructions or tuple(map(evolving.format, directions))
         for number in range(self.evolve):
-            yield Child("evolve", told[number % len(told)])
+            yield DerivedPrompt("evolve", told[number % len(told)])
 
 
 def derived(text: str) -> str:

@@ -26,7 +26,7 @@ Pair = Annotated[Items[Number], Field(min_length=2, max_length=2)]
 default_digits = 2
 
 
-class Distribution(Spec):
+class SlotDistribution(Spec):
     """Where the values of a slot come from."""
 
     range: Pair | None = None
@@ -91,6 +91,6 @@ class Distribution(Spec):
 
 def states_distribution(value: object) -> bool:
     """Whether a value of a prompt file is written as a distribution."""
-    if isinstance(value, Distribution):
+    if isinstance(value, SlotDistribution):
         return True
     return isinstance(value, Mapping) and bool(value.keys() & {"range", "normal", "weights", "clip"})

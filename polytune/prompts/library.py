@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from polytune.errors import Problem, SpecError, StepFailed
-from polytune.prompts._checks import Checked
+from polytune.prompts._checks import CheckedLibrary
 from polytune.prompts._document import Document, read_document
 from polytune.prompts._templates import (
     PromptTemplate,
@@ -21,10 +21,10 @@ from polytune.prompts._templates import (
     template_failures,
 )
 from polytune.prompts.conditions import Cell, Value, holds
-from polytune.prompts.distributions import Distribution
+from polytune.prompts.distributions import SlotDistribution
 from polytune.prompts.matrix import Axes, Matrix
 from polytune.prompts.model import (
-    Example,
+    FewShotExample,
     PromptFile,
     TemplateText,
     every_value,
@@ -88,21 +88,21 @@ class Library:
     def slot_values(self, cell: Cell, template_index: int) -> dict[str, tuple[Value, ...]]:
         """The slots that a template uses and the values each may take in this cell, by sorted name."""
         found = self._slots(cell, template_index)
-        return {name: values for name, values in found.items() if not isinstance(values, Distribution)}
+        return {name: values for name, values in found.items() if not isinstance(values, SlotDistribution)}
 
-    def distributions(self, cell: Cell, template_index: int) -> dict[str, Distribution]:
+    def distributions(self, cell: Cell, template_index: int) -> dict[str, SlotDistribution]:
         """The slots that a template uses whose values are drawn, by sorted name."""
         found = self._slots(cell, template_index)
-        return {name: values for name, values in found.items() if isinstance(values, Distribution)}
+        return {name: values for name, values in found.items() if isinstance(values, SlotDistribution)}
 
-    def _slots(self, cell: Cell, template_index: int) -> dict[str, tuple[Value, ...] | Distribution]:
+    def _slots(self, cell: Cell, template_index: int) -> dict[str, tuple[Value, ...] | SlotDistribution]:
         names = self.templates(cell)[template_index].names
         found = {name: self.prompts.slot_values(name, cell) for name in names if name in self.prompts.slots}
         if self.prompts.personas:
             found[persona] = tuple(self.prompts.personas)
         return dict(sorted(found.items()))
 
-    def examples(self, cell: Cell) -> tuple[Example, ...]:
+    def examples(self, cell: Cell) -> tuple[FewShotExample, ...]:
         """The examples that may be shown in a cell, in file order."""
         return self.prompts.examples_for(cell)
 
@@ -157,7 +157,7 @@ def load_library(
         prompts = _with_personas(document, prompts, files[0])
     matrix = Matrix.of(axes)
     templates, problems = _compiled(document, prompts)
-    problems += Checked(document, prompts, matrix, templates, seeds).problems()
+    problems += CheckedLibrary(document, prompts, matrix, templates, seeds).problems()
     if seeds is not None:
         problems += seeds.problems(matrix.values, matrix.cells())
     if problems:

@@ -25,7 +25,7 @@ from polytune.prompts._document import Document, Step
 from polytune.prompts.conditions import Cell as Cell
 from polytune.prompts.conditions import Condition, holds
 from polytune.prompts.conditions import Value as Value
-from polytune.prompts.distributions import Distribution, states_distribution
+from polytune.prompts.distributions import SlotDistribution, states_distribution
 from polytune.spec.model import Items, Spec
 
 every_value = "*"
@@ -69,7 +69,7 @@ def _choice(value: object) -> str:
 
 
 SlotValues = Annotated[
-    Annotated[Items[Value], Tag("list")] | Annotated[Distribution, Tag("distribution")],
+    Annotated[Items[Value], Tag("list")] | Annotated[SlotDistribution, Tag("distribution")],
     Discriminator(_choice),
 ]
 """A list, whose values come equally often, or a distribution to draw from."""
@@ -89,7 +89,7 @@ class TemplateText(Spec):
         return "\0".join(turn.strip() for turn in self.turns)
 
 
-class Example(Spec):
+class FewShotExample(Spec):
     """A question and a good answer, shown to the teacher."""
 
     prompt: str
@@ -122,12 +122,12 @@ class PromptFile(Spec):
     personas: Items[str] | str = ()
     """Who asks: texts, or the path of a file with one a line. Where a template does not use `persona`, the
     system prompt tells the teacher."""
-    examples: Items[Example] = ()
+    examples: Items[FewShotExample] = ()
     """Questions with good answers, of which each sample's teacher sees some."""
     shots: Annotated[int, Field(ge=0)] = 0
     """How many of them."""
 
-    def slot_values(self, name: str, cell: Cell) -> tuple[Value, ...] | Distribution:
+    def slot_values(self, name: str, cell: Cell) -> tuple[Value, ...] | SlotDistribution:
         """The values a slot may take in a cell; empty when the file gives none for it."""
         choices = self.slots[name]
         present = {str(value) for value in cell.values()}
@@ -139,7 +139,7 @@ class PromptFile(Spec):
         """The guide of one axis value, if there is one."""
         return self.guides.get(axis, {}).get(str(value))
 
-    def examples_for(self, cell: Cell) -> tuple[Example, ...]:
+    def examples_for(self, cell: Cell) -> tuple[FewShotExample, ...]:
         """The examples that may be shown in a cell."""
         return tuple(each for each in self.examples if holds(each.when, cell)) if self.shots else ()
 
@@ -179,9 +179,9 @@ _expected = {
     "model_attributes_type": "a text",
 }
 _keys_below: Mapping[str, tuple[str, ...]] = {
-    "slots": tuple(Distribution.model_fields),
+    "slots": tuple(SlotDistribution.model_fields),
     "templates": ("text", *TemplateText.model_fields),
-    "examples": tuple(Example.model_fields),
+    "examples": tuple(FewShotExample.model_fields),
 }
 
 

@@ -22,7 +22,7 @@ import msgspec
 
 from polytune.fingerprint import Json, fingerprint
 from polytune.prompts.conditions import Cell, Value
-from polytune.prompts.distributions import Distribution
+from polytune.prompts.distributions import SlotDistribution
 from polytune.prompts.library import Library
 from polytune.prompts.matrix import Axes, Matrix
 from polytune.prompts.order import even_walk, rota, shuffled
@@ -59,7 +59,7 @@ def plan(axes: Axes | Matrix, library: Library, seed: int) -> Iterator[PlannedSa
     cells = matrix.cells(seed)
     streams = [_CellStream.of(cell, library, seed) for cell in cells]
     visits = [0] * len(cells)
-    rows = _Rows.of(library.seeds, cells, tuple(matrix.axes))
+    rows = _SharedSeedRows.of(library.seeds, cells, tuple(matrix.axes))
     asked: dict[Hashable, int] = {}
     for index, position in enumerate(rota(matrix.shares(cells))):
         visit = visits[position]
@@ -74,7 +74,7 @@ def plan(axes: Axes | Matrix, library: Library, seed: int) -> Iterator[PlannedSa
 
 
 @dataclass(frozen=True)
-class _Row:
+class _SharedSeedRow:
     """A seed row as a sample sees it."""
 
     id: str
@@ -82,7 +82,7 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _SharedSeedRows:
     """The rows of a seed set, shared out among the cells."""
 
     seeds: SeedSet
@@ -90,12 +90,14 @@ class _Rows:
     rota: SeedRota
 
     @classmethod
-    def of(cls, seeds: SeedSet | None, cells: list[dict[str, Value]], axes: tuple[str, ...]) -> _Rows | None:
+    def of(
+        cls, seeds: SeedSet | None, cells: list[dict[str, Value]], axes: tuple[str, ...]
+    ) -> _SharedSeedRows | None:
         return cls(seeds, axes, SeedRota(seeds, cells, axes)) if seeds is not None else None
 
-    def next(self, position: int) -> _Row:
+    def next(self, position: int) -> _SharedSeedRow:
         row: SeedRow = self.seeds.rows[self.rota.next(position)]
-        return _Row(row.id, self.seeds.slots(row, self.axes))
+        return _SharedSeedRow(row.id, self.seeds.slots(row, self.axes))
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class _TemplateStream:
     values: tuple[tuple[Value, ...], ...]
     sizes: tuple[int, ...]
     combinations: int
-    drawn: Mapping[str, Distribution]
+    drawn: Mapping[str, SlotDistribution]
     """Slots whose values are drawn."""
     uses: tuple[str, ...]
     """Every name that the template uses."""
@@ -148,7 +150,7 @@ class _CellStream:
         examples = tuple(prompts[prompt] for prompt in shuffled(prompts, [*salt, "examples"]))
         return cls(cell, templates, examples, min(library.prompts.shots, len(examples)))
 
-    def sample(self, index: int, visit: int, row: _Row | None) -> tuple[PlannedSample, Hashable]:
+    def sample(self, index: int, visit: int, row: _SharedSeedRow | None) -> tuple[PlannedSample, Hashable]:
         """The sample of a visit, and what tells its question from the others of this cell, where that
         must be remembered to count draws; None where the draw follows from the visit."""
         turn, which = divmod(visit, len(self.templates))

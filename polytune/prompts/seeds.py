@@ -157,7 +157,7 @@ def read_seeds(path: Path, shown: str = "") -> SeedSet:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError([Problem(file, 0, 0, "", f"cannot be read as UTF-8 text: {error}")]) from error
-    reading = _Reading(file)
+    reading = _SeedReader(file)
     (reading.csv if path.suffix.lower() == ".csv" else reading.jsonl)(text)
     if not reading.rows and not reading.problems:
         reading.add(0, "", "holds no row")
@@ -166,7 +166,7 @@ def read_seeds(path: Path, shown: str = "") -> SeedSet:
     return SeedSet(file, tuple(reading.rows))
 
 
-class _Reading:
+class _SeedReader:
     """The rows and problems of one file so far."""
 
     def __init__(self, file: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from polytune.engine.artifacts import Facts
-from polytune.engine.comparand import Side
+from polytune.engine.comparand import Comparand
 from polytune.engine.difference import StepDifference, Structure, differs
 from polytune.engine.manifest import StepReport
 from polytune.evaluation.results import is_evaluation
@@ -30,7 +30,7 @@ counted_elsewhere = ("_rows", "samples")
 """Last words of metric names that repeat what the dataset's comparison says."""
 
 
-def compare_figures(old: Side, new: Side, structure: Structure, shown: int) -> Difference:
+def compare_figures(old: Comparand, new: Comparand, structure: Structure, shown: int) -> Difference:
     """Everything in which the two sides differ; `shown` rows of each sort are included."""
     both_run = old.is_run and new.is_run
     return Difference(
@@ -46,13 +46,15 @@ def compare_figures(old: Side, new: Side, structure: Structure, shown: int) -> D
     )
 
 
-def _datasets(old: Side, new: Side, structure: Structure, shown: int) -> tuple[DatasetDifference, ...]:
+def _datasets(
+    old: Comparand, new: Comparand, structure: Structure, shown: int
+) -> tuple[DatasetDifference, ...]:
     order = [step.id for step in structure.steps]
     found = dataset_differences(old, new, shown)
     return tuple(sorted(found, key=lambda dataset: order.index(dataset.step)))
 
 
-def _both(old: Side, new: Side, step: StepDifference) -> tuple[StepReport, StepReport] | None:
+def _both(old: Comparand, new: Comparand, step: StepDifference) -> tuple[StepReport, StepReport] | None:
     """The reports of a step that differs and is complete on both sides."""
     found = [side.steps[step.id].report if step.id in side.steps else None for side in (old, new)]
     if found[0] is None or found[1] is None or not differs(step):
@@ -61,7 +63,7 @@ def _both(old: Side, new: Side, step: StepDifference) -> tuple[StepReport, StepR
     return (found[0], found[1]) if complete else None
 
 
-def _answers(old: Side, new: Side, structure: Structure) -> Iterator[AnswerCount]:
+def _answers(old: Comparand, new: Comparand, structure: Structure) -> Iterator[AnswerCount]:
     for step in structure.steps:
         reports = _both(old, new, step)
         if reports is not None:
@@ -76,7 +78,7 @@ def _answers(old: Side, new: Side, structure: Structure) -> Iterator[AnswerCount
                 )
 
 
-def _evaluations(old: Side, new: Side, structure: Structure) -> tuple[EvaluationDifference, ...]:
+def _evaluations(old: Comparand, new: Comparand, structure: Structure) -> tuple[EvaluationDifference, ...]:
     found: list[EvaluationDifference] = []
     for step in structure.steps:
         reports = _both(old, new, step)
@@ -85,7 +87,7 @@ def _evaluations(old: Side, new: Side, structure: Structure) -> tuple[Evaluation
     return tuple(found)
 
 
-def _metrics(old: Side, new: Side, structure: Structure) -> Iterator[MetricChange]:
+def _metrics(old: Comparand, new: Comparand, structure: Structure) -> Iterator[MetricChange]:
     for step in structure.steps:
         reports = _both(old, new, step)
         if reports is None or _told_elsewhere(reports):
@@ -119,7 +121,7 @@ def _change(step: str, name: str, old: float | None, new: float | None, note: st
     return MetricChange(step=step, name=name, old=old, new=new, delta=delta, direction=direction, note=note)
 
 
-def _incomparable(name: str, old: Side, new: Side, structure: Structure) -> str:
+def _incomparable(name: str, old: Comparand, new: Comparand, structure: Structure) -> str:
     """Why two figures must not be compared: a loss on other rows is another measure."""
     split = next((split for ending, split in loss_rows.items() if name.endswith(ending)), None)
     for step in structure.steps if split else ():
@@ -129,7 +131,7 @@ def _incomparable(name: str, old: Side, new: Side, structure: Structure) -> str:
     return ""
 
 
-def _spending(side: Side) -> Spending:
+def _spending(side: Comparand) -> Spending:
     reports = [step.report for step in side.steps.values() if step.report is not None]
     complete = [report for report in reports if report.status.complete]
     priced = [report.cost.actual for report in complete]

@@ -9,7 +9,7 @@ from math import sqrt
 from pathlib import Path
 
 from polytune.data.lines import blocks
-from polytune.engine.comparand import Side
+from polytune.engine.comparand import Comparand
 from polytune.engine.difference import StepDifference, differs
 from polytune.evaluation.results import (
     EvaluatedPrompt,
@@ -39,7 +39,9 @@ class Verdicts:
     tally: Tally
 
 
-def evaluation_differences(old: Side, new: Side, step: StepDifference) -> Iterator[EvaluationDifference]:
+def evaluation_differences(
+    old: Comparand, new: Comparand, step: StepDifference
+) -> Iterator[EvaluationDifference]:
     """Every answerer under every grader that both runs have and whose verdicts differ."""
     if not differs(step):
         return
@@ -56,7 +58,7 @@ def evaluation_differences(old: Side, new: Side, step: StepDifference) -> Iterat
                 yield _difference((step.id, grader, answerer), judged_by, pair[0], pair[1])
 
 
-def _results(side: Side, step: str) -> dict[str, GraderResult]:
+def _results(side: Comparand, step: str) -> dict[str, GraderResult]:
     report = side.steps[step].report
     assert report is not None
     return results_in(report.metrics)
@@ -67,7 +69,7 @@ def _answerers(before: GraderResult, after: GraderResult) -> list[str]:
     return [*(name for name in leading_answerers if name in both), *sorted(both - set(leading_answerers))]
 
 
-def _rows(side: Side, step: str) -> list[EvaluatedPrompt]:
+def _rows(side: Comparand, step: str) -> list[EvaluatedPrompt]:
     """Every test prompt with its verdicts; none when the file is gone."""
     path: Path | None = side.output(step, answers_name)
     if path is None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from polytune.data.lines import blocks
-from polytune.engine.comparand import Side
-from polytune.engine.rowdiff import Alignment, Dataset, GroupCount, Move, Place, Row, align
+from polytune.engine.comparand import Comparand
+from polytune.engine.rowdiff import Alignment, DatasetRow, DatasetSide, GroupCount, Move, RowPlace, align
 from polytune.errors import DataError
 from polytune.formats.interface import FORMATS, Conversation, Format
 from polytune.report.shape import DatasetDifference, RowPair, ShownRow, Value
@@ -44,11 +44,11 @@ class DatasetFiles:
     splits: Mapping[str, Path]
     layout: Format
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[DatasetRow]:
         """Every row, in the order of the provenance. Raises DataError when the files do not fit."""
         for where, content in self.lines():
             known = _provenance.decode(where)
-            yield Row(known.sample, known.split, known.line, content)
+            yield DatasetRow(known.sample, known.split, known.line, content)
 
     def lines(self) -> Iterator[tuple[bytes, bytes]]:
         """Every line of provenance with the row that it is about."""
@@ -60,27 +60,27 @@ class DatasetFiles:
                 raise DataError(f"{self.provenance}: names rows that {split}{extension} does not have")
             yield where, content
 
-    def prompt(self, row: Row) -> str:
+    def prompt(self, row: DatasetRow) -> str:
         """What the row asks: its turns before the last one; '' when it cannot be read."""
         try:
             return _prompt(self.layout.decode(row.content))
         except DataError:
             return ""
 
-    def shown(self, places: Iterable[Place]) -> dict[Place, ShownRow]:
+    def shown(self, places: Iterable[RowPlace]) -> dict[RowPlace, ShownRow]:
         """The rows at those places, whole."""
         wanted = set(places)
-        found: dict[Place, ShownRow] = {}
+        found: dict[RowPlace, ShownRow] = {}
         for where, content in self.lines() if wanted else ():
             known = _provenance.decode(where)
-            place = Place(known.split, known.line)
+            place = RowPlace(known.split, known.line)
             if place in wanted:
                 found[place] = self._shown(place, _origin.decode(where), content)
                 if len(found) == len(wanted):
                     break
         return found
 
-    def _shown(self, place: Place, origin: _Origin, content: bytes) -> ShownRow:
+    def _shown(self, place: RowPlace, origin: _Origin, content: bytes) -> ShownRow:
         try:
             said = self.layout.decode(content)
         except DataError:
@@ -106,7 +106,7 @@ def _prompt(said: Conversation) -> str:
     return "\n\n".join(turn.text for turn in said.turns[:-1])
 
 
-def dataset_differences(old: Side, new: Side, shown: int) -> Iterator[DatasetDifference]:
+def dataset_differences(old: Comparand, new: Comparand, shown: int) -> Iterator[DatasetDifference]:
     """The comparison of every dataset that both runs made and that differs."""
     for name, step in new.steps.items():
         before, after = old.steps.get(name), step
@@ -117,17 +117,17 @@ def dataset_differences(old: Side, new: Side, shown: int) -> Iterator[DatasetDif
             yield _compared(name, old, new, shown)
 
 
-def _compared(step: str, old: Side, new: Side, shown: int) -> DatasetDifference:
+def _compared(step: str, old: Comparand, new: Comparand, shown: int) -> DatasetDifference:
     before, after = _files(old, step), _files(new, step)
     if before is None or after is None:
         lacking = old if before is None else new
         note = f"rows not aligned: the dataset of {lacking.name} is no longer here"
         return DatasetDifference(step=step, splits=tuple(_counts(step, old, new)), note=note)
-    alignment = align(Dataset(before.rows, before.prompt), Dataset(after.rows, after.prompt), shown)
+    alignment = align(DatasetSide(before.rows, before.prompt), DatasetSide(after.rows, after.prompt), shown)
     return _told(step, alignment, before, after)
 
 
-def _files(side: Side, step: str) -> DatasetFiles | None:
+def _files(side: Comparand, step: str) -> DatasetFiles | None:
     """The dataset, if all of it is still there and its rows have provenance."""
     report = side.steps[step].report
     assert report is not None
@@ -142,7 +142,7 @@ def _files(side: Side, step: str) -> DatasetFiles | None:
     return DatasetFiles(provenance, splits, FORMATS.load(layout)())
 
 
-def _counts(step: str, old: Side, new: Side) -> Iterator[GroupCount]:
+def _counts(step: str, old: Comparand, new: Comparand) -> Iterator[GroupCount]:
     entries = old.entries(step), new.entries(step)
     for name in dict.fromkeys((*entries[0], *entries[1])):
         if name != provenance_name:

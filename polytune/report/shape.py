@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from polytune.engine.comparand import Side
+from polytune.engine.comparand import Comparand
 from polytune.engine.difference import Structure
 from polytune.engine.rowdiff import GroupCount
 
@@ -162,12 +162,12 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """Of the old and the new run; None unless both sides are runs."""
 
 
-def name_of(side: Side) -> SideName:
+def name_of(side: Comparand) -> SideName:
     """The side as the comparison names it."""
     mark = " (rehearsal)" if side.rehearsal else ""
     return SideName(experiment=side.experiment + mark, run_id=side.run_id, path=side.path)
 
 
-def nothing(old: Side, new: Side, structure: Structure) -> Difference:
+def nothing(old: Comparand, new: Comparand, structure: Structure) -> Difference:
     """The comparison of two sides that do not differ."""
     return Difference(same=True, old=name_of(old), new=name_of(new), structure=structure)

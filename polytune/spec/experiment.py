@@ -167,11 +167,11 @@ def step_entries(root: Node, problems: list[Problem]) -> tuple[StepEntry, ...]:
     if steps is None or not isinstance(steps.value, Mapping):
         return ()
     ids = list(steps.value)
-    found = [_Wiring(steps, id, ids, problems).entry() for id in ids]
+    found = [_StepReader(steps, id, ids, problems).entry() for id in ids]
     return tuple(entry for entry in found if entry is not None)
 
 
-class _Wiring:
+class _StepReader:
     """Takes one step apart."""
 
     def __init__(self, steps: Node, id: str, ids: Sequence[str], problems: list[Problem]) -> None:

@@ -24,12 +24,12 @@ forms = "${env:NAME}, ${env:NAME:-default}, ${spec:path} or ${secret:NAME}"
 escape = "write $${ for a literal ${"
 
 
-class _Wrong(Exception):
+class _WrongReference(Exception):
     """A reference that cannot be filled in; its text is the problem. Empty when already reported."""
 
 
 @dataclass(frozen=True)
-class _Found:
+class _VariableText:
     """The text that a variable stands for."""
 
     text: str
@@ -61,20 +61,20 @@ class Interpolation:
             return replace(node, value={}, broken=True)
         return filled
 
-    def _variable(self, name: str, default: str | None) -> _Found:
+    def _variable(self, name: str, default: str | None) -> _VariableText:
         if not environment_names.fullmatch(name):
-            raise _Wrong(f"'{name}' is no name of an environment variable")
+            raise _WrongReference(f"'{name}' is no name of an environment variable")
         found = self._environment.get(name)
         self._looked_up[name] = found
         if found is None and default is None:
             remedy = f"set it, or give a default: ${{env:{name}:-...}}"
-            raise _Wrong(f"environment variable {name} is not set; {remedy}")
+            raise _WrongReference(f"environment variable {name} is not set; {remedy}")
         if not found and default is not None:
-            return _Found(default, is_default=True)
+            return _VariableText(default, is_default=True)
         assert found is not None
         if not _is_text(found):
-            raise _Wrong(f"environment variable {name} is not UTF-8 text")
-        return _Found(found, is_default=False)
+            raise _WrongReference(f"environment variable {name} is not UTF-8 text")
+        return _VariableText(found, is_default=False)
 
 
 def _is_text(value: str) -> bool:
@@ -101,7 +101,7 @@ class _Filling:
     """One tree while its references are filled in; a part is filled when it is first needed."""
 
     def __init__(
-        self, root: Node, variable: Callable[[str, str | None], _Found], problems: list[Problem]
+        self, root: Node, variable: Callable[[str, str | None], _VariableText], problems: list[Problem]
     ) -> None:
         self._root = root
         self._variable = variable
@@ -116,9 +116,9 @@ class _Filling:
             return found
         if path in self._active:
             chain = [".".join(each) for each in self._active[self._active.index(path) :]]
-            raise _Wrong(f"refers to itself: {' -> '.join([*chain, '.'.join(path)])}")
+            raise _WrongReference(f"refers to itself: {' -> '.join([*chain, '.'.join(path)])}")
         if len(self._active) > most_nested:
-            raise _Wrong("refers through too many levels")
+            raise _WrongReference("refers through too many levels")
         self._active.append(path)
         filled = self._filled(node, path)
         self._active.pop()
@@ -141,7 +141,7 @@ class _Filling:
         depth = len(self._active)
         try:
             return self._whole(node, text) or self._pieces(node, text)
-        except _Wrong as wrong:
+        except _WrongReference as wrong:
             del self._active[depth:]
             if str(wrong):
                 self._problems.append(problem(node.origin, ".".join(path), str(wrong)))
@@ -160,7 +160,7 @@ class _Filling:
             return self._variable_node(node, rest)
         if secret_reference.fullmatch(text):
             return node
-        raise _Wrong(_unknown(match[0], kind))
+        raise _WrongReference(_unknown(match[0], kind))
 
     def _variable_node(self, node: Node, stated: str) -> Node:
         found = self._from_environment(stated)
@@ -168,7 +168,7 @@ class _Filling:
         origin = replace(node.origin, via=via)
         return replace(node, value=found.text, text=found.text, loose=True, origin=origin)
 
-    def _from_environment(self, stated: str) -> _Found:
+    def _from_environment(self, stated: str) -> _VariableText:
         name, dash, default = stated.partition(":-")
         return self._variable(name, default if dash else None)
 
@@ -180,29 +180,31 @@ class _Filling:
             end = match.end()
         joined = "".join([*pieces, text[end:]])
         if len(joined) > most_characters:
-            raise _Wrong(f"grows to more than {most_characters:,} characters")
+            raise _WrongReference(f"grows to more than {most_characters:,} characters")
         return replace(node, value=joined, text=joined)
 
     def _piece(self, match: re.Match[str]) -> str:
         if match[0] == "$${":
             return "${"
         if match[1] is None:
-            raise _Wrong(f"'${{' is not closed, or holds braces; {escape}")
+            raise _WrongReference(f"'${{' is not closed, or holds braces; {escape}")
         kind, _, rest = match[1].partition(":")
         if kind == "env":
             return self._from_environment(rest).text
         if kind == "spec":
             return self._inside_text(rest)
         if secret_reference.fullmatch(match[0]):
-            raise _Wrong("a secret must be the whole value, with no text around it")
-        raise _Wrong(_unknown(match[0], kind))
+            raise _WrongReference("a secret must be the whole value, with no text around it")
+        raise _WrongReference(_unknown(match[0], kind))
 
     def _inside_text(self, path: str) -> str:
         target = self._target(path)
         if isinstance(target.value, Mapping | tuple):
-            raise _Wrong(f"{path} is a list or a mapping; ${{spec:{path}}} must then be the whole value")
+            raise _WrongReference(
+                f"{path} is a list or a mapping; ${{spec:{path}}} must then be the whole value"
+            )
         if isinstance(target.value, str) and secret_reference.fullmatch(target.value):
-            raise _Wrong("a secret must be the whole value, with no text around it")
+            raise _WrongReference("a secret must be the whole value, with no text around it")
         return target.text or ""
 
     def _target(self, path: str) -> Node:
@@ -214,14 +216,14 @@ class _Filling:
                 node = self.at(node, parts[:index])
             found = children(node).get(part)
             if found is None and node.incomplete:
-                raise _Wrong
+                raise _WrongReference
             if found is None:
                 where = ".".join(parts[:index]) or "this experiment"
-                raise _Wrong(_no_key(part, where, node))
+                raise _WrongReference(_no_key(part, where, node))
             node = found
         target = self.at(node, parts)
         if target.broken:
-            raise _Wrong
+            raise _WrongReference
         return target
 
 

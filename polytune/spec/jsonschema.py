@@ -46,7 +46,7 @@ single_types = frozenset({"integer", "number", "boolean", "string"})
 
 
 @dataclass(frozen=True)
-class _Part:
+class _NamedSpec:
     """A spec class and the name of its definition."""
 
     name: str
@@ -68,9 +68,9 @@ def experiment_schema(
     `step_specs` is step kind -> spec, `members` is family -> kind -> spec, and `names` is catalogue ->
     names.
     """
-    steps = [_Part(f"steps.{kind}", step_specs[kind]) for kind in sorted(step_specs)]
-    kinds = [_Part(f"{f}.{k}", members[f][k]) for f in sorted(members) for k in sorted(members[f])]
-    definitions = _definitions([*steps, *kinds, _Part("experiment", Experiment)], names)
+    steps = [_NamedSpec(f"steps.{kind}", step_specs[kind]) for kind in sorted(step_specs)]
+    kinds = [_NamedSpec(f"{f}.{k}", members[f][k]) for f in sorted(members) for k in sorted(members[f])]
+    definitions = _definitions([*steps, *kinds, _NamedSpec("experiment", Experiment)], names)
     for step in steps:
         properties = definitions[step.name].setdefault("properties", {})
         definitions[step.name]["properties"] = {**wiring, **properties}
@@ -127,7 +127,7 @@ def _summary(cls: type[Spec]) -> str:
     return cleandoc(cls.__doc__ or "").partition("\n")[0]
 
 
-def _definitions(parts: Sequence[_Part], names: Mapping[str, Sequence[str]]) -> dict[str, JsonObject]:
+def _definitions(parts: Sequence[_NamedSpec], names: Mapping[str, Sequence[str]]) -> dict[str, JsonObject]:
     """One definition per part, under the part's name, and one per spec class nested in them."""
     classes = list(dict.fromkeys([part.cls for part in parts] + _nested([part.cls for part in parts])))
     refs, whole = models_json_schema([(cls, "validation") for cls in classes])

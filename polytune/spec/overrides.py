@@ -13,7 +13,7 @@ from polytune.spec.variants import axis_path
 most_parts = 40
 
 
-class _Wrong(Exception):
+class _WrongOverride(Exception):
     """The path cannot be set; the text says why."""
 
 
@@ -26,16 +26,16 @@ def overridden(root: Node, overrides: Sequence[str], problems: list[Problem]) ->
         path, equals, text = override.partition("=")
         try:
             root = _set(root, path.strip(), text if equals else None, problems)
-        except _Wrong as wrong:
+        except _WrongOverride as wrong:
             problems.append(problem(COMMAND_LINE, path.strip(), str(wrong)))
     return root
 
 
 def _set(root: Node, path: str, text: str | None, problems: list[Problem]) -> Node:
     if text is None:
-        raise _Wrong(f"write --set {path or 'path'}=value")
+        raise _WrongOverride(f"write --set {path or 'path'}=value")
     if path == "extends":
-        raise _Wrong("cannot be set; the file it names was already read")
+        raise _WrongOverride("cannot be set; the file it names was already read")
     parts = _parts(path)
     value = parse_value(text, path, problems)
     if value is None:
@@ -46,9 +46,9 @@ def _set(root: Node, path: str, text: str | None, problems: list[Problem]) -> No
 def _parts(path: str) -> Parts:
     parts = split(path)
     if not all(parts) or not parts:
-        raise _Wrong(f"'{path}' is not a path such as steps.train.epochs")
+        raise _WrongOverride(f"'{path}' is not a path such as steps.train.epochs")
     if len(parts) > most_parts:
-        raise _Wrong(f"has more than {most_parts} parts")
+        raise _WrongOverride(f"has more than {most_parts} parts")
     if parts[0] == "matrix" and len(parts) > 1:
         return ("matrix", ".".join(parts[1:]))
     return parts
@@ -85,10 +85,10 @@ def _replaced(node: Node, parts: Parts, value: Node, where: str) -> Node:
         return Node(
             {key: _replaced(Node(None, COMMAND_LINE), rest, value, below)}, node.origin, {key: COMMAND_LINE}
         )
-    raise _Wrong(f"{where} is a single value and holds no '{key}'")
+    raise _WrongOverride(f"{where} is a single value and holds no '{key}'")
 
 
 def _index(key: str, length: int, where: str) -> int:
     if key.isascii() and key.isdigit() and len(key) < 9 and int(key) < length:
         return int(key)
-    raise _Wrong(f"{where} is a list of {length}, counted from 0; '{key}' is not in it")
+    raise _WrongOverride(f"{where} is a list of {length}, counted from 0; '{key}' is not in it")

@@ -16,7 +16,7 @@ from polytune.spec.model import FileMarker, MemberSpec, SecretMarker, Spec
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundValue:
     """A value inside a spec, the spec itself included."""
 
     path: Parts
@@ -24,14 +24,14 @@ class Found:
     value: object
 
 
-def walk(spec: Spec, *, into_members: bool = True) -> Iterator[Found]:
+def walk(spec: Spec, *, into_members: bool = True) -> Iterator[FoundValue]:
     """The spec and everything in it, parents first."""
-    for found in _walk(Found((), Shape(type(spec)), spec), into_members=into_members):
+    for found in _walk(FoundValue((), Shape(type(spec)), spec), into_members=into_members):
         if into_members or found.value is spec or not isinstance(found.value, MemberSpec):
             yield found
 
 
-def _walk(found: Found, *, into_members: bool) -> Iterator[Found]:
+def _walk(found: FoundValue, *, into_members: bool) -> Iterator[FoundValue]:
     yield found
     is_member = isinstance(found.value, MemberSpec) and bool(found.path)
     if not is_member or into_members:
@@ -39,19 +39,19 @@ def _walk(found: Found, *, into_members: bool) -> Iterator[Found]:
             yield from _walk(part, into_members=into_members)
 
 
-def _parts(found: Found) -> Iterator[Found]:
+def _parts(found: FoundValue) -> Iterator[FoundValue]:
     value, path = found.value, found.path
     if isinstance(value, Spec):
         shapes = fields_of(type(value))
         for name, field in type(value).model_fields.items():
             key = key_of(name, field)
-            yield Found((*path, key), shapes[key], getattr(value, name))
+            yield FoundValue((*path, key), shapes[key], getattr(value, name))
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield Found((*path, str(key)), found.shape.below(str(key)) or ANYTHING, item)
+            yield FoundValue((*path, str(key)), found.shape.below(str(key)) or ANYTHING, item)
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
-            yield Found((*path, str(index)), found.shape.below(str(index)) or ANYTHING, item)
+            yield FoundValue((*path, str(index)), found.shape.below(str(index)) or ANYTHING, item)
 
 
 def spec_json(spec: Spec) -> Json:
@@ -59,10 +59,10 @@ def spec_json(spec: Spec) -> Json:
 
     A whole number in a field of floats is a float, so `1` and `1.0` mean the same there.
     """
-    return _json(Found((), Shape(type(spec)), spec))
+    return _json(FoundValue((), Shape(type(spec)), spec))
 
 
-def _json(found: Found) -> Json:
+def _json(found: FoundValue) -> Json:
     value = found.value
     if isinstance(value, Spec | Mapping):
         return {part.path[-1]: _json(part) for part in _parts(found)}

@@ -45,7 +45,7 @@ class Complaint:
 
 
 @dataclass(frozen=True)
-class _Error:
+class _PydanticError:
     """One of pydantic's errors, at the path that was written."""
 
     path: Parts
@@ -61,7 +61,7 @@ class _Error:
 def complaints(shape: Shape, errors: Sequence[ErrorDetails], node: Node) -> list[Complaint]:
     """One complaint per wrong place, where pydantic has one error per alternative of a union."""
     located = [_located(error, node) for error in errors]
-    by_path: dict[Parts, list[_Error]] = {}
+    by_path: dict[Parts, list[_PydanticError]] = {}
     for error in located:
         by_path.setdefault(error.path, []).append(error)
     misspelt = _misspelt(shape, located, node)
@@ -91,7 +91,7 @@ def shown(node: Node) -> str:
     return f"'{text}'" if isinstance(node.value, str) else text
 
 
-def _located(error: ErrorDetails, node: Node) -> _Error:
+def _located(error: ErrorDetails, node: Node) -> _PydanticError:
     path: list[str] = []
     skipped = False
     here: Node | None = node
@@ -103,17 +103,19 @@ def _located(error: ErrorDetails, node: Node) -> _Error:
             continue
         path.append(str(part))
         here = found
-    return _Error(tuple(path), error["type"], error, skipped)
+    return _PydanticError(tuple(path), error["type"], error, skipped)
 
 
-def _is_told_below(path: Parts, group: list[_Error], by_path: Mapping[Parts, list[_Error]]) -> bool:
+def _is_told_below(
+    path: Parts, group: list[_PydanticError], by_path: Mapping[Parts, list[_PydanticError]]
+) -> bool:
     """Whether a union's mismatch only says that another alternative, told about below, was meant."""
     if not all(error.in_union and error.is_mismatch for error in group):
         return False
     return any(other != path and other[: len(path)] == path for other in by_path)
 
 
-def _misspelt(shape: Shape, errors: Sequence[_Error], node: Node) -> set[Parts]:
+def _misspelt(shape: Shape, errors: Sequence[_PydanticError], node: Node) -> set[Parts]:
     """Missing keys that an unknown key beside them was meant to be."""
     missing = {error.path for error in errors if error.kind == "missing"}
     found = set()
@@ -125,7 +127,7 @@ def _misspelt(shape: Shape, errors: Sequence[_Error], node: Node) -> set[Parts]:
     return found
 
 
-def _complaint(shape: Shape, group: list[_Error], node: Node) -> Complaint:
+def _complaint(shape: Shape, group: list[_PydanticError], node: Node) -> Complaint:
     first = group[0]
     if first.kind == "missing":
         return Complaint(first.path, "required key missing", is_missing=True)
@@ -155,7 +157,7 @@ def _unknown_key(shape: Shape, path: Parts, node: Node) -> str:
     return f"unknown key '{path[-1]}'.{did_you_mean(path[-1], known)}"
 
 
-def _mismatch(group: list[_Error], value: Node, shape: Shape) -> str:
+def _mismatch(group: list[_PydanticError], value: Node, shape: Shape) -> str:
     expected = list(dict.fromkeys(mismatches[e.kind] for e in group if e.kind in mismatches))
     if "a number" in expected and "a whole number" in expected:
         expected.remove("a whole number")
@@ -196,7 +198,7 @@ def _allowed_words(shape: Shape) -> list[str]:
     return [word for arm in shape.arms for word in _allowed_words(arm)]
 
 
-def _worded(error: _Error, value: Node, shape: Shape) -> str:
+def _worded(error: _PydanticError, value: Node, shape: Shape) -> str:
     context = error.details.get("ctx", {})
     if error.kind in ("value_error", "assertion_error"):
         return str(context["error"])

@@ -25,10 +25,9 @@ from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Facts
 from polytune.engine.budget import Budget, Cost, no_cost
 from polytune.engine.jobs import Jobs
-from polytune.engine.progress import Progress
-from polytune.engine.step import Scope, Work
+from polytune.engine.step import Progress, Scope, Work
 from polytune.steps._questions import Questions
-from polytune.steps._verifying import Attempt, Places
+from polytune.steps._verifying import Attempt, SamplePlaces
 from polytune.teachers.interface import BatchContext, BatchProgress, BatchQuestion, BatchTeacher
 
 looked_up_at_once = 256
@@ -107,7 +106,7 @@ class Rounds:
 
     teacher: BatchTeacher
     context: GenerateBatchContext
-    places: Places
+    places: SamplePlaces
     at_once: int
     """Answers that are judged at once."""
 
@@ -169,7 +168,7 @@ class Rounds:
         return None
 
 
-def rounds_of(teacher: BatchTeacher, work: Work, scope: Scope, places: Places) -> Rounds:
+def rounds_of(teacher: BatchTeacher, work: Work, scope: Scope, places: SamplePlaces) -> Rounds:
     """The batches of a generate step."""
     label: Facts = {"project": scope.project, "experiment": scope.experiment, "step": "generate"}
     context = GenerateBatchContext(work.jobs, work.folder, label, work.answers, places.gauge, work.budget)

@@ -32,7 +32,7 @@ foreign = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedFile:
     """A file that a row names."""
 
     line: int
@@ -44,7 +44,7 @@ def names_files(layout: Format) -> bool:
     return type(layout).references is not Format.references
 
 
-def named_files(path: Path, layout: Format) -> Iterator[Named]:
+def named_files(path: Path, layout: Format) -> Iterator[NamedFile]:
     """Every file that the rows of a dataset's file name, in order."""
     if not names_files(layout):
         return
@@ -53,7 +53,7 @@ def named_files(path: Path, layout: Format) -> Iterator[Named]:
             continue
         for line, content in enumerate(block.lines, block.first):
             if b"s3:" in content:
-                yield from (Named(line, each) for each in layout.references_of(content))
+                yield from (NamedFile(line, each) for each in layout.references_of(content))
 
 
 def is_here(uri: str) -> bool:

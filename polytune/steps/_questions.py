@@ -21,7 +21,7 @@ questions_at_once = 16
 
 
 @dataclass(frozen=True)
-class Question:
+class PlannedQuestion:
     """One sample of the plan, rendered."""
 
     planned: PlannedSample
@@ -42,7 +42,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplingPlan:
     """What is planned: how many samples over which matrix, in the order that the seed chooses."""
 
     matrix: Matrix
@@ -55,7 +55,7 @@ class Plan:
 class Questions:
     """The whole plan in order, made anew at each turn, so that memory stays flat."""
 
-    def __init__(self, wanted: Plan, prompts: Path, root: Path, digest: RequestDigests) -> None:
+    def __init__(self, wanted: SamplingPlan, prompts: Path, root: Path, digest: RequestDigests) -> None:
         self.wanted = wanted
         self.prompts = prompts
         self.root = root
@@ -66,7 +66,7 @@ class Questions:
         """The plan itself."""
         return islice(plan(self.wanted.matrix, self.library(), self.wanted.seed), self.wanted.count)
 
-    def __iter__(self) -> Iterator[Question]:
+    def __iter__(self) -> Iterator[PlannedQuestion]:
         library = self.library()
         for planned in self.planned():
             rendered = library.render(planned.cell, planned.template_index, planned.slots, planned.shots)
@@ -76,9 +76,9 @@ class Questions:
                 variables={**planned.cell, **planned.slots},
             )
             ask = Ask(self.digest(request), planned.draw)
-            yield Question(planned, request, ask, rendered.follow_ups)
+            yield PlannedQuestion(planned, request, ask, rendered.follow_ups)
 
-    def looked_up(self, answers: AnswerMemory) -> Iterator[tuple[Question, StoredAnswer | None]]:
+    def looked_up(self, answers: AnswerMemory) -> Iterator[tuple[PlannedQuestion, StoredAnswer | None]]:
         """Each question with its first answer, if that is remembered."""
         questions = iter(self)
         while chunk := list(islice(questions, questions_at_once)):

@@ -51,7 +51,7 @@ unknown_answer = "." * round(expected_output_tokens * characters_per_token)
 
 
 @dataclass(frozen=True)
-class Rules:
+class RejectRules:
     """How answers are judged and what follows."""
 
     on_reject: OnReject = "redraw"
@@ -180,7 +180,7 @@ class TeacherRespondent(Respondent[Attempt]):
 
 
 @dataclass(frozen=True)
-class Judge:
+class NamedGrader:
     """A grader and the name it goes by in this step."""
 
     name: str
@@ -188,12 +188,12 @@ class Judge:
 
 
 @dataclass
-class Places(Reception[Attempt]):
+class SamplePlaces(Reception[Attempt]):
     """Every sample's place: whether its answer is taken, and what was tried for it."""
 
     teacher: Teacher
-    judges: Sequence[Judge]
-    rules: Rules
+    judges: Sequence[NamedGrader]
+    rules: RejectRules
     answers: AnswerMemory
     gauge: Gauge
     ask_for: Callable[[Attempt], Ask]

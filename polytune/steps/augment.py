@@ -28,11 +28,18 @@ from polytune.engine.ledger import Usage
 from polytune.engine.step import Estimate, Outcome, Port, Requirement, Scope, Step, Work
 from polytune.files import published
 from polytune.graders.interface import Case, Grader, GraderSpec, Identity, Verdict
-from polytune.prompts.derivation import Child, Derivations, derived, fault
+from polytune.prompts.derivation import Derivations, DerivedPrompt, derived, fault
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem, Items, Member, MemberSpec, Spec
 from polytune.steps._teachers import estimate_of, identity_of, teacher_of, teacher_requirements
-from polytune.steps._verifying import Attempt, Judge, Places, Rules, TeacherRespondent, answers_in
+from polytune.steps._verifying import (
+    Attempt,
+    NamedGrader,
+    RejectRules,
+    SamplePlaces,
+    TeacherRespondent,
+    answers_in,
+)
 from polytune.teachers.interface import Answer, Request, RequestDigests
 
 samples_name = "samples.jsonl"
@@ -81,11 +88,11 @@ class NewPrompt(Grader):
 
 
 @dataclass(frozen=True)
-class Family:
+class Derivative:
     """One prompt to derive, and the sample that it stems from."""
 
     parent: LinkedSample
-    child: Child
+    child: DerivedPrompt
     attempt: Attempt
     ask: Ask
 
@@ -127,7 +134,7 @@ class Augment(Step):
         super().__init__(spec, files, scope)
         self.teacher = teacher_of(spec.teacher, files, scope)
         self.ways = Derivations(spec.paraphrase, spec.evolve, spec.share, spec.instructions)
-        self.rules = Rules("redraw", spec.max_redraws, 0, spec.shortfall)
+        self.rules = RejectRules("redraw", spec.max_redraws, 0, spec.shortfall)
 
     @cached_property
     def _digest(self) -> RequestDigests:
@@ -145,7 +152,7 @@ class Augment(Step):
 
     # what is derived
 
-    def families(self, samples: Path) -> Iterator[Family]:
+    def derivatives(self, samples: Path) -> Iterator[Derivative]:
         """Every prompt to derive, in order; made anew at each call, so that memory stays flat."""
         numbers, draws = count(), Draws()
         for parent in _samples(samples):
@@ -153,18 +160,20 @@ class Augment(Step):
                 request = Request(system=child.system, prompt=parent.prompt, variables={})
                 ask = draws.next(self._digest(request))
                 attempt = Attempt(next(numbers), f"{ask.request[:16]}-{ask.draw}", request, ask.draw)
-                yield Family(parent, child, attempt, ask)
+                yield Derivative(parent, child, attempt, ask)
 
-    def _children(self, parent: LinkedSample) -> Iterator[Child]:
+    def _children(self, parent: LinkedSample) -> Iterator[DerivedPrompt]:
         """A sample of several turns has none."""
         return iter(()) if parent.follow_ups else self.ways.children(parent.id)
 
-    def _answering(self, family: Family, text: str, draws: Draws) -> tuple[Attempt, Ask]:
+    def _answering(self, derivative: Derivative, text: str, draws: Draws) -> tuple[Attempt, Ask]:
         """The first attempt at an answer to an evolved prompt."""
-        variables = cast("dict[str, str | int | float]", {**family.parent.cell, **family.parent.slots})
-        request = Request(system=family.parent.system, prompt=derived(text), variables=variables)
+        variables = cast(
+            "dict[str, str | int | float]", {**derivative.parent.cell, **derivative.parent.slots}
+        )
+        request = Request(system=derivative.parent.system, prompt=derived(text), variables=variables)
         ask = draws.next(self._digest(request))
-        return Attempt(family.index, family.attempt.id, request, ask.draw), ask
+        return Attempt(derivative.index, derivative.attempt.id, request, ask.draw), ask
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Prompts and answers to pay and to reuse, once the samples are there."""
@@ -173,17 +182,21 @@ class Augment(Step):
             return Estimate(note="the samples are not there yet")
         asked, reused, characters = 0, 0, 0
         draws = Draws()
-        for family, stored in self._looked_up(path, answers):
+        for derivative, stored in self._looked_up(path, answers):
             answer = None
-            if stored is not None and family.answered:
-                answer = answers.get(self._answering(family, self._text(stored, family.attempt), draws)[1])
+            if stored is not None and derivative.answered:
+                answer = answers.get(
+                    self._answering(derivative, self._text(stored, derivative.attempt), draws)[1]
+                )
             known = (stored is not None) + (answer is not None)
-            wanted = 1 + family.answered
+            wanted = 1 + derivative.answered
             reused += known
             asked += wanted - known
-            characters += family.attempt.request.characters if stored is None else 0
-            if family.answered and answer is None:
-                characters += len(family.parent.system) + round(usual_growth * len(family.parent.prompt))
+            characters += derivative.attempt.request.characters if stored is None else 0
+            if derivative.answered and answer is None:
+                characters += len(derivative.parent.system) + round(
+                    usual_growth * len(derivative.parent.prompt)
+                )
         return estimate_of(self.teacher, asked=asked, reused=reused, characters=characters)
 
     def _known_samples(self, inputs: Mapping[str, Artifact]) -> Path | None:
@@ -194,11 +207,11 @@ class Augment(Step):
 
     def _looked_up(
         self, samples: Path, answers: AnswerMemory
-    ) -> Iterator[tuple[Family, StoredAnswer | None]]:
-        families = self.families(samples)
-        while chunk := list(islice(families, looked_up_together)):
-            known = {stored.ask: stored for stored in answers.find(family.ask for family in chunk)}
-            yield from ((family, known.get(family.ask)) for family in chunk)
+    ) -> Iterator[tuple[Derivative, StoredAnswer | None]]:
+        derivatives = self.derivatives(samples)
+        while chunk := list(islice(derivatives, looked_up_together)):
+            known = {stored.ask: stored for stored in answers.find(derivative.ask for derivative in chunk)}
+            yield from ((derivative, known.get(derivative.ask)) for derivative in chunk)
 
     def _text(self, stored: StoredAnswer, attempt: Attempt) -> str:
         return self.teacher.parse(stored.body, attempt.request).text
@@ -212,10 +225,10 @@ class Augment(Step):
     async def run(self, work: Work) -> Outcome:
         """Derives every prompt, answers the evolved ones, and writes parents and children."""
         samples = work.path("samples", samples_name)
-        families = sum(1 for _ in self.families(samples))
-        answered = sum(family.answered for family in self.families(samples))
-        deriving, answering = Gauge(families, work.report), Gauge(answered, work.report)
-        judge = Judge(
+        derivatives = sum(1 for _ in self.derivatives(samples))
+        answered = sum(derivative.answered for derivative in self.derivatives(samples))
+        deriving, answering = Gauge(derivatives, work.report), Gauge(answered, work.report)
+        judge = NamedGrader(
             "augment", NewPrompt(GraderSpec(kind="augment"), self.scope.folder, self.scope.settings)
         )
         prompts = self._places(work, [judge], deriving)
@@ -229,17 +242,20 @@ class Augment(Step):
             files=(samples_name,),
             records={samples_name: rows},
             facts=dict(work.inputs["samples"].facts),
-            metrics={"samples": rows, "parents": rows - self._children_written(prompts, replies, families)},
+            metrics={
+                "samples": rows,
+                "parents": rows - self._children_written(prompts, replies, derivatives),
+            },
             usage=_sum(deriving.usage(), answering.usage()),
         )
 
-    def _places(self, work: Work, judges: list[Judge], gauge: Gauge) -> Places:
-        return Places(self.teacher, judges, self.rules, work.answers, gauge, self._ask)
+    def _places(self, work: Work, judges: list[NamedGrader], gauge: Gauge) -> SamplePlaces:
+        return SamplePlaces(self.teacher, judges, self.rules, work.answers, gauge, self._ask)
 
-    def _children_written(self, prompts: Places, replies: Places, families: int) -> int:
-        return families - len(_gone(prompts) | _gone(replies))
+    def _children_written(self, prompts: SamplePlaces, replies: SamplePlaces, derivatives: int) -> int:
+        return derivatives - len(_gone(prompts) | _gone(replies))
 
-    async def _ask_all(self, work: Work, jobs: Iterator[Job[Attempt]], places: Places) -> None:
+    async def _ask_all(self, work: Work, jobs: Iterator[Job[Attempt]], places: SamplePlaces) -> None:
         settings = self.scope.settings
         client = Client(
             TeacherRespondent(self.teacher),
@@ -253,32 +269,32 @@ class Augment(Step):
         if places.gauge.total:
             places.check_complete()
 
-    def _deriving(self, samples: Path, places: Places) -> Iterator[Job[Attempt]]:
-        for family, stored in self._looked_up(samples, places.answers):
+    def _deriving(self, samples: Path, places: SamplePlaces) -> Iterator[Job[Attempt]]:
+        for derivative, stored in self._looked_up(samples, places.answers):
             places.gauge.reused += stored is not None
-            yield Job(family.ask, family.attempt, stored)
+            yield Job(derivative.ask, derivative.attempt, stored)
 
-    def _replying(self, samples: Path, prompts: Places, places: Places) -> Iterator[Job[Attempt]]:
+    def _replying(self, samples: Path, prompts: SamplePlaces, places: SamplePlaces) -> Iterator[Job[Attempt]]:
         draws = Draws()
         gone = _gone(prompts)
-        for family in self.families(samples):
-            if family.answered and family.index not in gone:
-                attempt, ask = self._answering(family, self._derived(family, prompts), draws)
+        for derivative in self.derivatives(samples):
+            if derivative.answered and derivative.index not in gone:
+                attempt, ask = self._answering(derivative, self._derived(derivative, prompts), draws)
                 stored = places.answers.get(ask)
                 places.gauge.reused += stored is not None
                 yield Job(ask, attempt, stored)
-            elif family.answered:
+            elif derivative.answered:
                 places.gauge.settled()
 
-    def _derived(self, family: Family, prompts: Places) -> str:
+    def _derived(self, derivative: Derivative, prompts: SamplePlaces) -> str:
         """What the teacher said, derived prompt and all."""
-        stored = prompts.answers.get(prompts.taken.get(family.index, family.ask))
+        stored = prompts.answers.get(prompts.taken.get(derivative.index, derivative.ask))
         assert stored is not None, "every prompt that is neither lost nor turned down was derived"
-        return self._text(stored, family.attempt)
+        return self._text(stored, derivative.attempt)
 
     # writing
 
-    def _write(self, work: Work, samples: Path, asked: tuple[Places, Places]) -> int:
+    def _write(self, work: Work, samples: Path, asked: tuple[SamplePlaces, SamplePlaces]) -> int:
         rows = 0
         with published(work.folder / samples_name) as file:
             for sample in self._written(samples, asked):
@@ -286,35 +302,37 @@ class Augment(Step):
                 rows += 1
         return rows
 
-    def _written(self, samples: Path, asked: tuple[Places, Places]) -> Iterator[LinkedSample]:
+    def _written(self, samples: Path, asked: tuple[SamplePlaces, SamplePlaces]) -> Iterator[LinkedSample]:
         """Every sample, and behind it its children."""
-        families, draws = self.families(samples), Draws()
+        derivatives, draws = self.derivatives(samples), Draws()
         unasked, unanswered = map(_gone, asked)
         for parent in _samples(samples):
-            children = list(islice(families, sum(1 for _ in self._children(parent))))
+            children = list(islice(derivatives, sum(1 for _ in self._children(parent))))
             seed = parent.seed or parent.id
             yield msgspec.structs.replace(parent, seed=seed) if children else parent
-            for family in children:
-                if family.index not in unasked:
-                    child = self._child(family, seed, asked, draws)
-                    if family.index not in unanswered:
+            for derivative in children:
+                if derivative.index not in unasked:
+                    child = self._child(derivative, seed, asked, draws)
+                    if derivative.index not in unanswered:
                         yield child
 
-    def _child(self, family: Family, seed: str, asked: tuple[Places, Places], draws: Draws) -> LinkedSample:
+    def _child(
+        self, derivative: Derivative, seed: str, asked: tuple[SamplePlaces, SamplePlaces], draws: Draws
+    ) -> LinkedSample:
         """The child; still with its parent's answer where its own never came."""
         prompts, replies = asked
-        said = prompts.answers.get(prompts.taken.get(family.index, family.ask))
+        said = prompts.answers.get(prompts.taken.get(derivative.index, derivative.ask))
         assert said is not None, "every prompt that is neither lost nor turned down was derived"
-        told = self.teacher.parse(said.body, family.attempt.request)
+        told = self.teacher.parse(said.body, derivative.attempt.request)
         child = msgspec.structs.replace(
-            family.parent,
-            id=family.attempt.id,
+            derivative.parent,
+            id=derivative.attempt.id,
             prompt=derived(told.text),
             price_usd=0.0,
             seed=seed,
-            parent=family.parent.id,
+            parent=derivative.parent.id,
             derivation=Derivation(
-                how=family.child.how,
+                how=derivative.child.how,
                 request=said.ask.request,
                 draw=said.ask.draw,
                 answer=told.text,
@@ -322,10 +340,10 @@ class Augment(Step):
                 price_usd=said.price_usd,
             ),
         )
-        if not family.answered:
+        if not derivative.answered:
             return child
-        attempt, ask = self._answering(family, told.text, draws)
-        reply = replies.answers.get(replies.taken.get(family.index, ask))
+        attempt, ask = self._answering(derivative, told.text, draws)
+        reply = replies.answers.get(replies.taken.get(derivative.index, ask))
         if reply is None:
             return child
         answer = self.teacher.parse(reply.body, attempt.request)
@@ -352,7 +370,7 @@ def _samples(path: Path) -> Iterator[LinkedSample]:
         yield from map(decoder.decode, block.lines)
 
 
-def _gone(places: Places) -> set[int]:
+def _gone(places: SamplePlaces) -> set[int]:
     """Places that stay empty."""
     return places.lost.keys() | places.turned_down
 

@@ -19,8 +19,7 @@ from pydantic import Field
 from polytune.data.hashes import Repeats
 from polytune.data.samples import Sample, SampleTeacher, SampleUsage, encode_sample
 from polytune.engine.artifacts import Facts
-from polytune.engine.progress import Progress
-from polytune.engine.step import Outcome, Scope, Step, Work
+from polytune.engine.step import Outcome, Progress, Scope, Step, Work
 from polytune.errors import DataError
 from polytune.files import published
 from polytune.fingerprint import fingerprint
@@ -60,7 +59,7 @@ class CollectSpec(Spec):
         return found
 
 
-class Origin(msgspec.Struct, frozen=True, gc=False):
+class SampleOrigin(msgspec.Struct, frozen=True, gc=False):
     """Where a sample was collected."""
 
     source: str
@@ -71,7 +70,7 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
 class CollectedSample(Sample, frozen=True, kw_only=True):
     """A sample that says where it was collected: its cell is the source, its template file and line."""
 
-    origin: Origin
+    origin: SampleOrigin
     rating: float | None = None
 
 
@@ -126,7 +125,7 @@ class Collect(Step):
 
     def _collected(self, work: Work, tell: Callable[[int], None]) -> Outcome:
         listings = {number: source.listing() for number, source in enumerate(self.sources)}
-        with Collection(self, work.folder, tell) as collection:
+        with SampleCollection(self, work.folder, tell) as collection:
             collection.collect()
         unusable = sum(each.unusable for each in collection.counts)
         self._check(collection, work)
@@ -152,13 +151,13 @@ class Collect(Step):
             },
         )
 
-    def _check(self, collection: Collection, work: Work) -> None:
+    def _check(self, collection: SampleCollection, work: Work) -> None:
         """Raises DataError when too many records are unusable, or none is left."""
         unusable, samples = sum(each.unusable for each in collection.counts), collection.samples
         if unusable > self.spec.shortfall * (unusable + samples) or not samples:
             raise DataError("\n".join(self._complaint(collection, work, unusable)))
 
-    def _complaint(self, collection: Collection, work: Work, unusable: int) -> Iterator[str]:
+    def _complaint(self, collection: SampleCollection, work: Work, unusable: int) -> Iterator[str]:
         if not unusable:
             left_out = Counter[str]()
             for each in collection.counts:
@@ -176,7 +175,7 @@ class Collect(Step):
         yield f"All of them: {kept.relative_to(work.root)}. Mend them, or state `shortfall:`"
 
 
-class Collection:
+class SampleCollection:
     """One pass over all sources; a context manager around the files that are written."""
 
     def __init__(self, step: Collect, folder: Path, tell: Callable[[int], None]) -> None:
@@ -194,7 +193,7 @@ class Collection:
         self._readers = [source.records() for source in step.sources]
         self._next: list[Record | None] = [None] * len(step.sources)
 
-    def __enter__(self) -> Collection:
+    def __enter__(self) -> SampleCollection:
         self._rows: IO[bytes] = self._opened.enter_context(published(self._folder / samples_name))
         self._unusable: IO[bytes] = self._opened.enter_context(published(self.unusable_path))
         return self
@@ -264,7 +263,7 @@ class Collection:
             draw=draw,
             answer=record.answer,
             usage=SampleUsage(),
-            origin=Origin(name, record.file, record.line),
+            origin=SampleOrigin(name, record.file, record.line),
             rating=record.rating,
         )
 

@@ -83,7 +83,7 @@ class DatasetSpec(Spec):
         return found
 
 
-class Dataset(Step):
+class DatasetStep(Step):
     """A dataset: a file for each split and `provenance.jsonl`, which says where each row came from."""
 
     version = 1
@@ -135,17 +135,17 @@ class Dataset(Step):
     def _stated(self) -> Iterator[Split]:
         yield from (split for split in split_names if split in self.files)
 
-    def _rows(self, writing: Writing, splits: list[Split]) -> Iterator[Row]:
+    def _rows(self, writing: Writing, splits: list[Split]) -> Iterator[SplitRow]:
         """Every line of every file with its split."""
         if self.spec.split is not None:
             shares = [getattr(self.spec.split, split) for split in splits]
             sides = Sides(writing.layout, Placer(Shares(shares), self.spec.seed))
             for number, line in _lines(self.files["train"]):
-                yield Row(splits[sides.of(line, number)], self._shown(self.files["train"]), number, line)
+                yield SplitRow(splits[sides.of(line, number)], self._shown(self.files["train"]), number, line)
             return
         for split in splits:
             for number, line in _lines(self.files[split]):
-                yield Row(split, self._shown(self.files[split]), number, line)
+                yield SplitRow(split, self._shown(self.files[split]), number, line)
 
     def _shown(self, path: Path) -> str:
         root = self.scope.root
@@ -153,7 +153,7 @@ class Dataset(Step):
 
 
 @dataclass(frozen=True)
-class Row:
+class SplitRow:
     """One line and where it goes."""
 
     split: Split
@@ -162,7 +162,7 @@ class Row:
     line: bytes
 
 
-class Origin(msgspec.Struct, frozen=True):
+class RowOrigin(msgspec.Struct, frozen=True):
     """One line of `provenance.jsonl`, as `format` writes it: the template is the row's old place."""
 
     split: str
@@ -189,13 +189,13 @@ class Writing:
         """The one system prompt of all rows; '' when there is none or they differ."""
         return next(iter(self._systems)) if len(self._systems) == 1 else ""
 
-    def write(self, row: Row, files: Mapping[Split, IO[bytes]], provenance: IO[bytes]) -> None:
+    def write(self, row: SplitRow, files: Mapping[Split, IO[bytes]], provenance: IO[bytes]) -> None:
         """The row is in its file. Raises DataError for a media file that is not there."""
         line = self._readdressed(row)
         self._look(line, row.number)
         self.rows[row.split] += 1
         digest = sha256(line).hexdigest()
-        origin = Origin(
+        origin = RowOrigin(
             split=row.split,
             line=self.rows[row.split],
             sample=f"{digest[:16]}-{self._repeats.before(digest)}",
@@ -206,7 +206,7 @@ class Writing:
         files[row.split].write(line + b"\n")
         provenance.write(msgspec.json.encode(origin) + b"\n")
 
-    def _readdressed(self, row: Row) -> bytes:
+    def _readdressed(self, row: SplitRow) -> bytes:
         if self.gathering is None or unreadable(row.line, row.number) is not None:
             return row.line
         return self.gathering.line(row.line, self.layout, f"{row.file}:{row.number}")

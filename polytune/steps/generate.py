@@ -37,14 +37,14 @@ from polytune.prompts.matrix import Axis, Matrix
 from polytune.prompts.seeds import SeedsSpec
 from polytune.spec.model import FieldProblem, Inherited, InputFile, Items, Member, MemberSpec, Spec
 from polytune.steps._batching import rounds_of
-from polytune.steps._questions import Plan, Question, Questions
+from polytune.steps._questions import PlannedQuestion, Questions, SamplingPlan
 from polytune.steps._teachers import estimate_of, identity_of, teacher_of, teacher_requirements, usd_for
 from polytune.steps._verifying import (
     Attempt,
-    Judge,
-    Places,
+    NamedGrader,
     Rejected,
-    Rules,
+    RejectRules,
+    SamplePlaces,
     TeacherRespondent,
     answers_in,
     rejects_in,
@@ -160,7 +160,7 @@ class Generate(Step):
         """The plan, rendered."""
         identity = identity_of(self.spec.teacher, self.files, self.teacher.not_asked)
         seeds = self.files.get("seeds.path")
-        wanted = Plan(self.spec.planned_matrix(), self.spec.seed, self.spec.count, seeds)
+        wanted = SamplingPlan(self.spec.planned_matrix(), self.spec.seed, self.spec.count, seeds)
         return Questions(wanted, self.files["prompts"], self.scope.root, RequestDigests(identity))
 
     def key_facts(self) -> KeyFacts:
@@ -223,10 +223,10 @@ class Generate(Step):
         gauge = Gauge(self.spec.count, work.report)
         async with AsyncExitStack() as stack:
             judges = [
-                Judge(name, await stack.enter_async_context(self._grader(spec)))
+                NamedGrader(name, await stack.enter_async_context(self._grader(spec)))
                 for name, spec in self.graders.items()
             ]
-            places = Places(self.teacher, judges, self.rules, work.answers, gauge, self.questions.ask)
+            places = SamplePlaces(self.teacher, judges, self.rules, work.answers, gauge, self.questions.ask)
             rows = await self._filled(work, places)
         covered = await asyncio.to_thread(self._covered, places)
         records = {"samples.jsonl": rows}
@@ -247,7 +247,7 @@ class Generate(Step):
     def _grader(self, spec: GraderSpec) -> Any:
         return GRADERS.load(spec.kind)(spec, self.scope.folder, self.scope.settings)
 
-    def _covered(self, places: Places) -> dict[str, Any]:
+    def _covered(self, places: SamplePlaces) -> dict[str, Any]:
         """The coverage table, where it says more than that every cell got its share of a plain matrix."""
         matrix = self.spec.planned_matrix()
         missing = places.lost.keys() | places.turned_down
@@ -258,7 +258,7 @@ class Generate(Step):
 
     # asking
 
-    async def _filled(self, work: Work, places: Places) -> int:
+    async def _filled(self, work: Work, places: SamplePlaces) -> int:
         """How many samples are written. Raises StepFailed when too many are missing."""
         path = work.folder / "samples.jsonl"
         if not self.graders and self.questions.library().most_turns == 1:
@@ -269,7 +269,7 @@ class Generate(Step):
         places.check_complete()
         return await asyncio.to_thread(self._write, work.answers, places, path)
 
-    async def _fill(self, work: Work, places: Places) -> None:
+    async def _fill(self, work: Work, places: SamplePlaces) -> None:
         """Every place is filled, or it is known why not."""
         known = await asyncio.to_thread(self._known, work.answers, places)
         places.gauge.say(self._intent(known))
@@ -292,7 +292,7 @@ class Generate(Step):
                 await client.ask_all(self._repeated(work.answers, places), places)
         places.gauge.tell(now=True)
 
-    def _known(self, answers: AnswerMemory, places: Places) -> Known:
+    def _known(self, answers: AnswerMemory, places: SamplePlaces) -> Known:
         usable, pays, usd = 0, 0, 0.0 if usd_for(self.teacher, 1, 1) is not None else None
         for attempt, stored in self._turns(answers):
             if stored is not None and places.unusable(attempt, stored) is None:
@@ -307,7 +307,7 @@ class Generate(Step):
         price = "price unknown" if known.usd is None else f"at most ${known.usd:,.2f}"
         return f"reuses {known.usable:,}, pays {known.pays:,}, {price}"
 
-    def _jobs(self, answers: AnswerMemory, places: Places) -> Iterator[Job[Attempt]]:
+    def _jobs(self, answers: AnswerMemory, places: SamplePlaces) -> Iterator[Job[Attempt]]:
         """What must be asked or judged."""
         for question, stored in self.questions.looked_up(answers):
             attempt = question.attempt
@@ -318,7 +318,7 @@ class Generate(Step):
             else:
                 places.take(attempt, question.ask)
 
-    def _repeated(self, answers: AnswerMemory, places: Places) -> Iterator[Job[Attempt]]:
+    def _repeated(self, answers: AnswerMemory, places: SamplePlaces) -> Iterator[Job[Attempt]]:
         """First answers that were taken before the lower draw was there that they repeat."""
         for question, stored in self.questions.looked_up(answers):
             attempt = question.attempt
@@ -330,7 +330,7 @@ class Generate(Step):
 
     # writing
 
-    def _written_from_memory(self, answers: AnswerMemory, places: Places, path: Path) -> int | None:
+    def _written_from_memory(self, answers: AnswerMemory, places: SamplePlaces, path: Path) -> int | None:
         """How many samples are written, when memory holds a usable answer to each; else None."""
         try:
             with published(path) as file:
@@ -345,7 +345,7 @@ class Generate(Step):
         places.gauge.reused = places.gauge.done = self.spec.count
         return self.spec.count
 
-    def _write(self, answers: AnswerMemory, places: Places, path: Path) -> int:
+    def _write(self, answers: AnswerMemory, places: SamplePlaces, path: Path) -> int:
         rows = 0
         with published(path) as file:
             for sample in self._samples(answers, places):
@@ -353,7 +353,7 @@ class Generate(Step):
                 rows += 1
         return rows
 
-    def _samples(self, answers: AnswerMemory, places: Places) -> Iterator[Sample]:
+    def _samples(self, answers: AnswerMemory, places: SamplePlaces) -> Iterator[Sample]:
         for question, stored in self.questions.looked_up(answers):
             index = question.planned.index
             if index in places.lost or index in places.turned_down:
@@ -380,7 +380,7 @@ class Generate(Step):
             )
 
     def _sample(
-        self, question: Question, stored: StoredAnswer, said: Iterable[SampledFollowUp] = ()
+        self, question: PlannedQuestion, stored: StoredAnswer, said: Iterable[SampledFollowUp] = ()
     ) -> Sample:
         answer = self.teacher.parse(stored.body, question.request)
         return LinkedSample(
@@ -400,7 +400,7 @@ class Generate(Step):
             follow_ups=tuple(said) or msgspec.UNSET,
         )
 
-    def _write_rejects(self, answers: AnswerMemory, places: Places, path: Path) -> int:
+    def _write_rejects(self, answers: AnswerMemory, places: SamplePlaces, path: Path) -> int:
         rows = 0
         with published(path) as file:
             for reject in self._rejects(answers, places):
@@ -408,7 +408,7 @@ class Generate(Step):
                 rows += 1
         return rows
 
-    def _rejects(self, answers: AnswerMemory, places: Places) -> Iterator[Rejected]:
+    def _rejects(self, answers: AnswerMemory, places: SamplePlaces) -> Iterator[Rejected]:
         for index in sorted(places.rejections):
             for number, rejection in enumerate(places.rejections[index]):
                 stored = answers.get(rejection.ask)
@@ -454,7 +454,7 @@ def _graders(spec: PlainGenerateSpec) -> dict[str, GraderSpec]:
     return named
 
 
-def _rules(spec: PlainGenerateSpec) -> Rules:
+def _rules(spec: PlainGenerateSpec) -> RejectRules:
     if not isinstance(spec, GenerateSpec):
-        return Rules()
-    return Rules(spec.on_reject, spec.max_redraws, spec.max_repairs, spec.shortfall)
+        return RejectRules()
+    return RejectRules(spec.on_reject, spec.max_redraws, spec.max_repairs, spec.shortfall)

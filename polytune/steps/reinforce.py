@@ -188,7 +188,7 @@ class Reinforce(PlatformStep):
         )
 
 
-class _Row(msgspec.Struct):
+class _RewardRow(msgspec.Struct):
     """A training row of the layout; other fields go to the grader as they are."""
 
     messages: list[dict[str, Any]]
@@ -200,7 +200,7 @@ def _rollouts(path: Path) -> list[dict[str, Any]]:
     found = []
     with path.open("rb") as file:
         for number, line in enumerate(islice(file, rows_tried), start=1):
-            row = msgspec.json.decode(line, type=_Row)
+            row = msgspec.json.decode(line, type=_RewardRow)
             extra = msgspec.json.decode(line)
             metadata = {name: value for name, value in extra.items() if name not in ("messages", "id")}
             given = row.reference_answer

@@ -38,7 +38,7 @@ class UploadSpec(PlatformStepSpec):
 
 
 @dataclass(frozen=True)
-class Place:
+class MediaPlace:
     """Where a row names a file."""
 
     split: str
@@ -52,7 +52,7 @@ class _Report(msgspec.Struct):
     base_model: str = ""
 
 
-class Upload(PlatformStep):
+class UploadStep(PlatformStep):
     """A remote dataset: `remote.json` with the URI of each split."""
 
     version = 1
@@ -92,7 +92,7 @@ class Upload(PlatformStep):
             metrics={"bytes": size, **({"media_files": len(named)} if named else {})},
         )
 
-    async def _check(self, named: Mapping[str, Place], work: Work) -> None:
+    async def _check(self, named: Mapping[str, MediaPlace], work: Work) -> None:
         """Raises DataError, with the first few, when some files cannot be trained on."""
         if not named:
             return
@@ -110,7 +110,7 @@ class Upload(PlatformStep):
         first = f"{len(problems):,} of {len(named):,} media files cannot be trained on"
         raise DataError("\n".join([first, *told[:shown_problems], *rest]))
 
-    async def _stored(self, named: Mapping[str, Place], work: Work) -> dict[str, str]:
+    async def _stored(self, named: Mapping[str, MediaPlace], work: Work) -> dict[str, str]:
         """The addresses of the files that come with the dataset, which are stored now, by the old ones."""
         free = asyncio.Semaphore(stored_at_once)
 
@@ -123,12 +123,12 @@ class Upload(PlatformStep):
         return dict(await asyncio.gather(*(store(uri) for uri in named if media.place_of(uri))))
 
 
-def _named(files: Mapping[str, Path], layout: str) -> dict[str, Place]:
+def _named(files: Mapping[str, Path], layout: str) -> dict[str, MediaPlace]:
     """Every file that rows name, with the first row that does."""
-    found: dict[str, Place] = {}
+    found: dict[str, MediaPlace] = {}
     for split, path in files.items():
         for each in media.named_files(path, FORMATS.load(layout)("optional")):
-            found.setdefault(each.reference.uri, Place(split, each.line, each.reference))
+            found.setdefault(each.reference.uri, MediaPlace(split, each.line, each.reference))
     return found
 
 

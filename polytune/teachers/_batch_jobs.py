@@ -162,7 +162,7 @@ class Batches:
 
     def _jobs(self, key: str, *, forced: bool) -> Jobs:
         own = self.context.jobs
-        return Jobs(own.book, key, own.what, patience=own.patience, forced=forced, detached=own.detached)
+        return Jobs(own.book, key, own.what, polling=own.polling, forced=forced, detached=own.detached)
 
     def _access(self, region: str, assume_role_arn: str) -> Access:
         return Access(region, assume_role_arn=assume_role_arn, environment=self.settings.environment)

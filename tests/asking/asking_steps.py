@@ -16,10 +16,9 @@ from polytune.engine.budget import Budget, BudgetLimits
 from polytune.engine.clock import RealClock
 from polytune.engine.jobbook import JobBook
 from polytune.engine.jobs import Jobs
-from polytune.engine.jobs import Patience as JobPatience
+from polytune.engine.jobs import Polling as JobPatience
 from polytune.engine.ledger import Ledger, Spent
-from polytune.engine.progress import Progress
-from polytune.engine.step import Estimate, Outcome, Scope, Work
+from polytune.engine.step import Estimate, Outcome, Progress, Scope, Work
 from polytune.graders.interface import GRADERS
 from polytune.settings import Settings
 from polytune.steps.generate import Generate, GenerateSpec
@@ -83,7 +82,7 @@ class Shop:
                 JobBook(ledger),
                 "key",
                 "shop",
-                patience=JobPatience(RealClock()),
+                polling=JobPatience(RealClock()),
                 forced=False,
                 detached=lambda stop: None,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from polytune.asking.failures import FailureKind
 from polytune.asking.gauge import Gauge
 from polytune.asking.reply import Tokens
-from polytune.engine.progress import Progress
+from polytune.engine.step import Progress
 
 
 class Ticking:

@@ -19,10 +19,9 @@ from polytune.engine.budget import Budget, BudgetLimits
 from polytune.engine.clock import RealClock
 from polytune.engine.jobbook import JobBook
 from polytune.engine.jobs import Jobs
-from polytune.engine.jobs import Patience as JobPatience
+from polytune.engine.jobs import Polling as JobPatience
 from polytune.engine.ledger import Ledger
-from polytune.engine.progress import Progress
-from polytune.engine.step import Work
+from polytune.engine.step import Progress, Work
 from polytune.errors import BudgetExceeded, Paused, PolytuneError, StepFailed
 from polytune.fingerprint import Json
 from polytune.platforms.interface import Inference, InvokedAnswer, Invoker, Question
@@ -105,7 +104,7 @@ class Bench:
                     JobBook(self.ledger),
                     "key",
                     "x",
-                    patience=JobPatience(RealClock()),
+                    polling=JobPatience(RealClock()),
                     forced=False,
                     detached=lambda stop: None,
                 ),

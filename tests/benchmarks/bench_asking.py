@@ -33,7 +33,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from polytune.engine.progress import Progress
+from polytune.engine.step import Progress
 from tests.asking.asking_steps import Shop, openai
 
 in_flight = 64

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from polytune.engine.garbage import Kind, find_garbage, remove
+from polytune.engine.garbage import RemovalKind, find_garbage, remove
 from polytune.engine.ledger import Ledger
 from polytune.engine.locks import try_lock
 from polytune.engine.workspace import Workspace
@@ -48,7 +48,7 @@ def contents(folder: Path) -> set[Path]:
     return {path for path in files if not path.name.startswith("ledger.sqlite3")}
 
 
-def collected(opened: tuple[Workspace, Ledger], kind: Kind, *, keep: int = 5) -> list[Path]:
+def collected(opened: tuple[Workspace, Ledger], kind: RemovalKind, *, keep: int = 5) -> list[Path]:
     """What of one kind would go."""
     workspace, ledger = opened
     return [each.path for each in find_garbage(workspace, ledger, keep).removals if each.kind is kind]
@@ -185,7 +185,7 @@ def test_folders_of_ended_jobs_go(
     if result is not None:
         (folder / "result.json").write_text(result)
 
-    assert collected(opened, Kind.JOB) == ([folder] if goes else [])
+    assert collected(opened, RemovalKind.JOB) == ([folder] if goes else [])
 
 
 def test_a_running_job_s_folder_stays(opened: tuple[Workspace, Ledger]) -> None:
@@ -193,8 +193,8 @@ def test_a_running_job_s_folder_stays(opened: tuple[Workspace, Ledger]) -> None:
     workspace, _ = opened
 
     with try_lock(workspace.jobs / "token-1" / "lock", "test"):
-        assert collected(opened, Kind.JOB) == []
-    assert collected(opened, Kind.JOB) == [workspace.jobs / "token-1"]
+        assert collected(opened, RemovalKind.JOB) == []
+    assert collected(opened, RemovalKind.JOB) == [workspace.jobs / "token-1"]
 
 
 def test_half_written_outputs_and_free_locks_go(opened: tuple[Workspace, Ledger]) -> None:
@@ -211,7 +211,7 @@ def test_half_written_outputs_and_free_locks_go(opened: tuple[Workspace, Ledger]
         remove(found, workspace, ledger)
         assert {path.name for path in workspace.locks.iterdir()} == {"held"}
 
-    partials = {each.path.name: each.bytes for each in found.removals if each.kind is Kind.PARTIAL}
+    partials = {each.path.name: each.bytes for each in found.removals if each.kind is RemovalKind.PARTIAL}
     assert partials == {".train.partial": 100, ".manifest.json.1.ab.tmp": 1}
     assert sorted(path.name for path in run.glob(".*")) == [".lock"]
 
@@ -226,7 +226,7 @@ def test_what_is_taken_up_meanwhile_stays(opened: tuple[Workspace, Ledger]) -> N
     with try_lock(run / ".lock", "test"):
         gone = remove(found, workspace, ledger)
 
-    assert not any(each.kind is Kind.RUN for each in gone)
+    assert not any(each.kind is RemovalKind.RUN for each in gone)
     assert (run / "generate" / "samples.jsonl").is_file()
     assert len(list(ledger.results())) == results
 
@@ -243,7 +243,7 @@ def test_storage_outside_runs_is_never_touched(opened: tuple[Workspace, Ledger])
             "UPDATE results SET body = ? WHERE key = ?", (json.dumps(changed).encode(), key)
         )
 
-    storage = collected(opened, Kind.STORAGE, keep=0)
+    storage = collected(opened, RemovalKind.STORAGE, keep=0)
 
     assert precious not in storage
     assert all(path.is_relative_to(workspace.buckets) for path in storage)

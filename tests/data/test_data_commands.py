@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from polytune.cli.data.group import command
 from polytune.engine.artifacts import Artifact
-from polytune.engine.manifest import Manifest, Source, StepReport, write_manifest
+from polytune.engine.manifest import GitSource, Manifest, StepReport, write_manifest
 from polytune.errors import PolytuneError, UsageError
 from tests.data.data_gallery import Case
 from tests.data.data_samples import row as conversation
@@ -340,7 +340,7 @@ def test_a_card_says_how_to_make_a_runs_file_again(tmp_path: Path) -> None:
         polytune="0.1",
         python="3.11",
         host="here",
-        git=Source(commit="abc123", dirty=True),
+        git=GitSource(commit="abc123", dirty=True),
         started_at="2026-11-21T12:00:00Z",
         steps={"generate": step},
         order=("generate",),

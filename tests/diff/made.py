@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 
 from polytune.engine.artifacts import Artifact, Facts, FileEntry, KeyRecord
-from polytune.engine.comparand import Side, side_of_run
+from polytune.engine.comparand import Comparand, comparand_of_run
 from polytune.engine.filememory import FileMemory
 from polytune.engine.ledger import Ledger, Usage
-from polytune.engine.manifest import Manifest, Source, StepCost, StepReport, StepStatus
+from polytune.engine.manifest import GitSource, Manifest, StepCost, StepReport, StepStatus
 from polytune.engine.store import Store
 from polytune.engine.workspace import Workspace
 from polytune.evaluation.results import (
@@ -128,7 +128,7 @@ class Shelf:
             )
         return Artifact(type=kind, files=entries, facts=facts)
 
-    def side(self, run: str, steps: Mapping[str, StepReport], spec: Facts | None = None) -> Side:
+    def side(self, run: str, steps: Mapping[str, StepReport], spec: Facts | None = None) -> Comparand:
         """The side that these steps make."""
         stated = {name: report.record.spec if report.record else {} for name, report in steps.items()}
         manifest = Manifest(
@@ -141,12 +141,12 @@ class Shelf:
             polytune="0",
             python="3",
             host="here",
-            git=Source(),
+            git=GitSource(),
             started_at="2026-01-01T00:00:00.000Z",
             steps=dict(steps),
             order=tuple(steps),
         )
-        return side_of_run(manifest, self.store)
+        return comparand_of_run(manifest, self.store)
 
 
 def report(

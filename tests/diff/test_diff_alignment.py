@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytune.engine.rowdiff import Alignment, Dataset, Place, Row, align
+from polytune.engine.rowdiff import Alignment, DatasetRow, DatasetSide, RowPlace, align
 from polytune.engine.textdiff import compare_files, compare_texts, largest_text_bytes
 from tests.messages import message
 
@@ -20,16 +20,16 @@ rows = st.lists(
 Simple = Sequence[tuple[int, str, bytes]]
 
 
-def dataset(simple: Simple, second: str = "") -> Dataset:
+def dataset(simple: Simple, second: str = "") -> DatasetSide:
     """Rows numbered within their group; `second` is the second identity of all of them."""
 
-    def read() -> Iterator[Row]:
+    def read() -> Iterator[DatasetRow]:
         lines: dict[str, int] = {}
         for key, group, content in simple:
             lines[group] = lines.get(group, 0) + 1
-            yield Row(str(key), group, lines[group], content)
+            yield DatasetRow(str(key), group, lines[group], content)
 
-    return Dataset(read, lambda row: second)
+    return DatasetSide(read, lambda row: second)
 
 
 @given(rows, rows)
@@ -71,14 +71,14 @@ def test_left_over_rows_are_aligned_by_their_second_identity() -> None:
     found = align(old, new, shown=3)
 
     assert (found.same, found.by_content) == (2, 2)
-    assert [(move.old, move.new) for move in found.changed] == [(Place("train", 3), Place("train", 3))]
+    assert [(move.old, move.new) for move in found.changed] == [(RowPlace("train", 3), RowPlace("train", 3))]
 
 
 def test_only_the_first_rows_are_kept() -> None:
     """Of five added rows two are shown and five are counted."""
     found = align(dataset([]), dataset([(n, "train", b"") for n in range(5)]), shown=2)
 
-    assert found.added == [Place("train", 1), Place("train", 2)]
+    assert found.added == [RowPlace("train", 1), RowPlace("train", 2)]
     assert found.groups["train"].added == 5
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from polytune.engine.artifacts import Facts
-from polytune.engine.comparand import Side
-from polytune.engine.difference import compare_sides
+from polytune.engine.comparand import Comparand
+from polytune.engine.difference import structural_difference
 from polytune.engine.ledger import Usage
 from polytune.engine.manifest import StepReport
 from polytune.report.differences import compare_figures
@@ -30,12 +30,12 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
     made.ledger.close()
 
 
-def figures(old: Side, new: Side) -> Difference:
+def figures(old: Comparand, new: Comparand) -> Difference:
     """The whole comparison, with no rows."""
-    return compare_figures(old, new, compare_sides(old, new), 0)
+    return compare_figures(old, new, structural_difference(old, new), 0)
 
 
-def evaluated(shelf: Shelf, run: str, verdicts: Verdicts, judge: str = "checker 1") -> Side:
+def evaluated(shelf: Shelf, run: str, verdicts: Verdicts, judge: str = "checker 1") -> Comparand:
     """A run that evaluated, with prompts in cells by their first letter."""
     cells = {prompt: {"j": "jazz", "t": "techno"}[prompt[0]] for prompt in verdicts}
     output = shelf.artifact(
@@ -161,7 +161,7 @@ def test_unpaired_intervals_are_agresti_and_caffos(
     assert found == pytest.approx((low, high), abs=1e-6)
 
 
-def trained(shelf: Shelf, run: str, rows: str, metrics: Facts, usd: float | None) -> Side:
+def trained(shelf: Shelf, run: str, rows: str, metrics: Facts, usd: float | None) -> Comparand:
     """A run that formatted and trained."""
     files = {"train.jsonl": "{}\n", "validation.jsonl": rows}
     dataset = shelf.artifact(run, "format", files, "CheckedDataset", {})

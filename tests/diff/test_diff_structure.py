@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytune.engine.artifacts import Artifact
-from polytune.engine.difference import Relation, Structure, compare_sides, merged_order
+from polytune.engine.difference import Relation, Structure, merged_order, structural_difference
 from polytune.engine.manifest import StepReport, StepStatus
 from polytune.report.differences import compare_figures
 from polytune.report.markdown import markdown_lines
@@ -36,7 +36,7 @@ Compare = Callable[[Steps, Steps], Structure]
 @pytest.fixture
 def compared(shelf: Shelf) -> Compare:
     """Compares two hand-made runs."""
-    return lambda old, new: compare_sides(shelf.side("1", old), shelf.side("2", new))
+    return lambda old, new: structural_difference(shelf.side("1", old), shelf.side("2", new))
 
 
 def relations(found: Structure) -> dict[str, str]:
@@ -160,7 +160,7 @@ def test_a_value_that_no_step_depends_on_is_the_last_resort(shelf: Shelf) -> Non
         for run, usd in (("1", 5.0), ("2", 9.0))
     ]
 
-    found = compare_sides(*sides)
+    found = structural_difference(*sides)
 
     assert found.first is not None
     assert (found.first.step, found.first.cause) == ("", "budget.usd 5.0 -> 9.0")
@@ -191,7 +191,7 @@ def page_of_values(shelf: Shelf, old: str, new: str) -> tuple[list[str], list[st
     before, after = (
         shelf.side(run, {"make": report("make", {"system": text})}) for run, text in (("1", old), ("2", new))
     )
-    found = compare_figures(before, after, compare_sides(before, after), 0)
+    found = compare_figures(before, after, structural_difference(before, after), 0)
     return text_lines(found), markdown_lines(found)
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from polytune.engine.compiled import Compiled
 from polytune.engine.manifest import Manifest, StepStatus
-from polytune.engine.plan import Plan, State
+from polytune.engine.plan import Plan, StepState
 from polytune.engine.selection import Selection, select
 from polytune.engine.session import Session
 from polytune.wiring import OpenWorkspace
@@ -185,13 +185,13 @@ def outputs(manifest: Manifest) -> dict[str, str]:
     return {name: report.output_digest for name, report in manifest.steps.items()}
 
 
-truthful: Mapping[State, frozenset[StepStatus]] = {
-    State.HIT: frozenset({StepStatus.CACHED}),
-    State.RESTORE: frozenset({StepStatus.CACHED}),
-    State.RUN: frozenset({StepStatus.DONE}),
-    State.MAYBE: frozenset({StepStatus.DONE, StepStatus.CACHED}),
-    State.ATTACH: frozenset({StepStatus.DONE}),
-    State.SKIP: frozenset({StepStatus.SKIPPED}),
+truthful: Mapping[StepState, frozenset[StepStatus]] = {
+    StepState.HIT: frozenset({StepStatus.CACHED}),
+    StepState.RESTORE: frozenset({StepStatus.CACHED}),
+    StepState.RUN: frozenset({StepStatus.DONE}),
+    StepState.MAYBE: frozenset({StepStatus.DONE, StepStatus.CACHED}),
+    StepState.ATTACH: frozenset({StepStatus.DONE}),
+    StepState.SKIP: frozenset({StepStatus.SKIPPED}),
 }
 """What a run may make of each planned state; a blocked plan is not run."""
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytune.engine.graph import Declared, Fault, Wiring, wire
+from polytune.engine.graph import Declared, Wiring, WiringFault, wire
 from polytune.engine.step import Port
 from tests.messages import message
 
@@ -64,7 +64,7 @@ def test_two_candidates_need_a_from() -> None:
     wiring = wire([one, two, taker], producers)
 
     assert wiring.faults == (
-        Fault(
+        WiringFault(
             "format",
             "",
             message("engine/could-come-from-one", name="samples", name2="{samples", name3="one}"),
@@ -135,9 +135,9 @@ def test_a_from_that_does_not_fit_is_told() -> None:
     type_ = wire([maker, step("v", takes=takes, sources={"dataset": "generate"})], producers)
 
     assert port.faults == (
-        Fault("v", "from", message("engine/no-input", name="datset", suggestion="dataset")),
+        WiringFault("v", "from", message("engine/no-input", name="datset", suggestion="dataset")),
     )
-    assert type_.faults == (Fault("v", "from", message("engine/generate-produces-samples")),)
+    assert type_.faults == (WiringFault("v", "from", message("engine/generate-produces-samples")),)
 
 
 def test_steps_that_wait_for_each_other_are_told_in_a_circle() -> None:

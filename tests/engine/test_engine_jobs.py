@@ -12,7 +12,7 @@ import pytest
 from polytune.engine.artifacts import Facts
 from polytune.engine.clock import RealClock
 from polytune.engine.jobbook import JobBook, JobRow, JobState
-from polytune.engine.jobs import Driver, Jobs, Look, Patience
+from polytune.engine.jobs import Driver, Jobs, Look, Polling
 from polytune.engine.ledger import Ledger
 from polytune.errors import StepFailed
 from tests.messages import matching
@@ -81,7 +81,7 @@ class Office:
             JobBook(self.ledger),
             key,
             "x/1 train",
-            patience=Patience(RealClock(), 0.001),
+            polling=Polling(RealClock(), 0.001),
             forced=forced,
             detached=self.stops.append,
         )
@@ -270,7 +270,7 @@ def test_steps_with_different_keys_have_different_jobs(office: Office) -> None:
         JobBook(office.ledger),
         "b2" * 32,
         "x/1 other",
-        patience=Patience(RealClock(), 0.001),
+        polling=Polling(RealClock(), 0.001),
         forced=False,
         detached=lambda s: None,
     )

@@ -14,7 +14,7 @@ from polytune.engine.artifacts import Artifact, Facts, FileEntry
 from polytune.engine.budget import Budget, BudgetLimits
 from polytune.engine.clock import RealClock
 from polytune.engine.jobbook import JobBook
-from polytune.engine.jobs import Jobs, Patience
+from polytune.engine.jobs import Jobs, Polling
 from polytune.engine.ledger import Ledger
 from polytune.engine.step import Outcome, Scope, Work
 from polytune.engine.workspace import Workspace
@@ -38,10 +38,8 @@ def exported(workspace: Workspace, ledger: Ledger, facts: Facts, **stated: Any) 
     weights.write_bytes(b"some weights")
     entry = FileEntry(path="weights", digest=digest_of(weights), bytes=12)
     model = Artifact(type="CustomModel", files={"model/model.safetensors": entry}, facts=facts)
-    patience = Patience(RealClock())
-    jobs = Jobs(
-        JobBook(ledger), "key", "x/1 export", patience=patience, forced=False, detached=lambda _: None
-    )
+    polling = Polling(RealClock())
+    jobs = Jobs(JobBook(ledger), "key", "x/1 export", polling=polling, forced=False, detached=lambda _: None)
     work = Work(
         inputs={"model": model},
         folder=workspace.root / "work",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from polytune.errors import SpecError
 from polytune.fingerprint import Json, fingerprint
-from polytune.prompts.distributions import Distribution
+from polytune.prompts.distributions import SlotDistribution
 from polytune.prompts.library import load_library
 from polytune.prompts.seeds import read_seeds
 from tests.foreign import THEIRS, with_their_words
@@ -28,8 +28,8 @@ numbers = st.integers(-50, 50)
 @given(chances, numbers, st.integers(1, 100))
 def test_a_range_stays_inside(chance: float, low: int, width: int) -> None:
     """Whole numbers between two whole numbers, both included; decimals as stated."""
-    whole = Distribution(range=(low, low + width)).draw(chance)
-    parts = Distribution(range=(float(low), float(low + width)), digits=3).draw(chance)
+    whole = SlotDistribution(range=(low, low + width)).draw(chance)
+    parts = SlotDistribution(range=(float(low), float(low + width)), digits=3).draw(chance)
 
     assert isinstance(whole, int)
     assert low <= whole <= low + width
@@ -40,24 +40,24 @@ def test_a_range_stays_inside(chance: float, low: int, width: int) -> None:
 @given(chances, numbers, st.integers(1, 20))
 def test_a_clipped_normal_stays_inside(chance: float, mean: int, spread: int) -> None:
     """A normal distribution never leaves its clip."""
-    found = Distribution(normal=(mean, spread), clip=(mean - spread, mean + spread)).draw(chance)
+    found = SlotDistribution(normal=(mean, spread), clip=(mean - spread, mean + spread)).draw(chance)
 
     assert mean - spread <= int(found) <= mean + spread
 
 
 def test_quantiles_are_what_the_distributions_say() -> None:
     """The middle of a normal is its mean, and weights split the chance in proportion."""
-    weighted = Distribution(weights={"dark": 3, "bright": 1})
+    weighted = SlotDistribution(weights={"dark": 3, "bright": 1})
 
-    assert Distribution(normal=(120, 15)).draw(0.5) == 120
-    assert Distribution(normal=(0.0, 1.0)).draw(0.975) == 1.96
+    assert SlotDistribution(normal=(120, 15)).draw(0.5) == 120
+    assert SlotDistribution(normal=(0.0, 1.0)).draw(0.975) == 1.96
     assert [weighted.draw(chance) for chance in (0, 0.74, 0.76, 0.999)] == [
         "dark",
         "dark",
         "bright",
         "bright",
     ]
-    assert [Distribution(range=(1, 4)).draw(chance) for chance in (0, 0.26, 0.99)] == [1, 2, 4]
+    assert [SlotDistribution(range=(1, 4)).draw(chance) for chance in (0, 0.26, 0.99)] == [1, 2, 4]
 
 
 def test_drawn_slots_differ_by_sample_and_stay_for_ever() -> None:

@@ -16,10 +16,9 @@ from polytune.engine.answers import AnswerMemory
 from polytune.engine.budget import Budget, BudgetLimits
 from polytune.engine.clock import clock_at
 from polytune.engine.jobbook import JobBook, JobRow
-from polytune.engine.jobs import Jobs, Patience
+from polytune.engine.jobs import Jobs, Polling
 from polytune.engine.ledger import Ledger
-from polytune.engine.progress import Progress
-from polytune.engine.step import Estimate, Outcome, Scope, Work
+from polytune.engine.step import Estimate, Outcome, Progress, Scope, Work
 from polytune.graders.interface import GRADERS
 from polytune.settings import Settings
 from polytune.steps.generate import Generate, GenerateSpec
@@ -97,7 +96,7 @@ class Asking:
                 JobBook(ledger),
                 "key",
                 "asking",
-                patience=Patience(clock_at(settings.clock_url), detach=self.detach),
+                polling=Polling(clock_at(settings.clock_url), detach=self.detach),
                 forced=False,
                 detached=self.left.append,
             )

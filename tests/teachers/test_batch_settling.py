@@ -16,7 +16,7 @@ from polytune.engine.answers import AnswerMemory, Ask
 from polytune.engine.budget import Budget, BudgetLimits, Cost
 from polytune.engine.clock import RealClock
 from polytune.engine.jobbook import JobBook
-from polytune.engine.jobs import Jobs, Patience
+from polytune.engine.jobs import Jobs, Polling
 from polytune.engine.ledger import Ledger
 from polytune.steps._batching import GenerateBatchContext
 
@@ -35,8 +35,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def in_batch(ledger: Ledger, work: Callable[[GenerateBatchContext], Awaitable[None]]) -> Budget:
     """The budget after the work."""
     budget = Budget(BudgetLimits(usd=4.0))
-    patience = Patience(RealClock())
-    jobs = Jobs(JobBook(ledger), "k", "x", patience=patience, forced=False, detached=lambda stop: None)
+    patience = Polling(RealClock())
+    jobs = Jobs(JobBook(ledger), "k", "x", polling=patience, forced=False, detached=lambda stop: None)
 
     async def go() -> None:
         async with AnswerMemory(ledger, "x") as memory:
