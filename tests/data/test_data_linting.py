@@ -188,12 +188,12 @@ def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        message("data/given-following-functions"),
+        "Given the following functions, please respond with a JSON for a function call with its arguments.",
         "You are a bot. You must always reply using a valid JSON object.",
-        message("data/output-should-be-formatted-as-json"),
+        "The output should be formatted as a JSON object.",
         "Format your answer as JSON.",
         "Please provide your response in JSON format.",
-        message("data/return-result-as-json-array"),
+        "Return the result as a JSON array of strings.",
         "Use the tool if you must.\n\nRespond only in JSON with the keys name and parameters.",
         "Your response must be valid JSON. Do not add anything else.",
         "Produce JSON only.",

@@ -213,8 +213,8 @@ def test_an_edited_prompt_file_is_shown_as_it_was(tmp_path: Path) -> None:
     again = bench.program("diff", first, "base", "--rows", "0")
 
     assert said.out.startswith("first difference: generate, prompts/small.yaml changed   ")
-    assert message("diff/reply-with-code-and-nothing-else") + "\n" in said.out
-    assert message("diff/reply-with-code-and-nothing-but") + "\n" in said.out
+    assert "-  Reply with code and nothing else." + "\n" in said.out
+    assert "+  Reply with code and nothing but code." + "\n" in said.out
     assert again.out == said.out
 
 

@@ -199,7 +199,7 @@ def test_children_are_derived_paid_once_and_linked(tmp_path: Path) -> None:
     by_parent = [sample for sample in samples if "parent" in sample]
     assert [sample.get("parent") for sample in samples[:3]] == [None, samples[0]["id"], samples[0]["id"]]
     first, paraphrased, evolved = samples[:3]
-    assert paraphrased["prompt"] == message("prompts/in-other-words", prompt=first["prompt"])
+    assert paraphrased["prompt"] == f"{first['prompt']} in other words"
     assert paraphrased["answer"] == first["answer"]
     assert evolved["prompt"] == f"{first['prompt']}, harder"
     assert evolved["answer"] == f"answer to {evolved['prompt']}"

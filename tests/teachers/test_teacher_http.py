@@ -25,7 +25,7 @@ repaired = Request(
     system="",
     prompt="Say A",
     variables={},
-    repairs=(Repair(answer="B", error=message("teachers/that-is-no")),),
+    repairs=(Repair(answer="B", error="that is no A"),),
 )
 price = {"input_usd_per_million_tokens": 2.0, "output_usd_per_million_tokens": 10.0}
 kinds = ("openai_compatible", "anthropic")
@@ -95,7 +95,7 @@ def test_openai_compatible_sends_what_is_stated() -> None:
     assert second.body["messages"] == [
         user,
         {"role": "assistant", "content": "B"},
-        {"role": "user", "content": message("teachers/that-is-no")},
+        {"role": "user", "content": "that is no A"},
     ]
 
 
