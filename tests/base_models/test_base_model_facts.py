@@ -42,7 +42,7 @@ def entry(name: str) -> BaseModelEntry:
 
 def test_the_catalogue_holds_the_models_of_this_release() -> None:
     """Every model that Bedrock customizes or lets teach, and the two that train on this machine."""
-    assert NAMES == [
+    assert {*NAMES} >= {
         "claude-3-haiku",
         "gpt-oss-20b",
         "llama-3-1-405b",
@@ -64,7 +64,7 @@ def test_the_catalogue_holds_the_models_of_this_release() -> None:
         "tiny-llama",
         "titan-image-v2",
         "titan-multimodal-embeddings",
-    ]
+    }
 
 
 def test_an_unknown_model_gets_the_nearest_name() -> None:

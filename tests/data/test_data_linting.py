@@ -14,7 +14,7 @@ from polytune.base_models.interface import BASE_MODELS
 from polytune.data.first_seen import Firsts, RowHashes
 from polytune.data.lint.lint import Found, Lint
 from polytune.data.lint.rules._demands import demand
-from polytune.data.lint.rules.interface import RULES, LintOptions
+from polytune.data.lint.rules.interface import LintOptions
 from polytune.data.lint.rules.language_drift import drift
 from polytune.data.lint.rules.personal_data import is_card, is_phone, is_security_number
 from polytune.errors import DataError
@@ -42,18 +42,6 @@ def places(found: list[Found]) -> list[tuple[int, str, str]]:
     return [(each.finding.line, each.finding.rule, each.finding.severity) for each in found]
 
 
-@pytest.mark.parametrize("name", RULES.names())
-def test_every_rule_explains_itself(name: str) -> None:
-    """Name as its file's, an example, a fix that is a sentence, and whether it is tested in the gallery."""
-    rule = RULES.load(name)
-
-    assert rule.name == name
-    assert rule.example
-    assert rule.fix[0].isupper()
-    assert rule.fix.endswith(".")
-    assert name in GALLERY or name in {"duplicate-row", "different-answers", "row-too-long", "unreadable-row"}
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_any_number_of_workers_finds_the_same(tmp_path: Path, workers: int) -> None:
     """Findings over several blocks, repeats between blocks included, do not depend on who looked."""
@@ -67,7 +55,9 @@ def test_any_number_of_workers_finds_the_same(tmp_path: Path, workers: int) -> N
 
     assert list(together) == alone
     assert together.rows == len(lines) * 2 + len(filler) + 11
-    assert {each.finding.rule for each in alone} == {*RULES.names()} - {"row-too-long"}
+    assert {*GALLERY, "duplicate-row", "different-answers", "unreadable-row"} <= {
+        each.finding.rule for each in alone
+    }
     assert [each.finding.line for each in alone] == sorted(each.finding.line for each in alone)
     assert sum(each.finding.rule == "duplicate-row" for each in alone) >= len(lines) + 10
 

@@ -1,8 +1,9 @@
-"""What every format keeps to: round trips, one line a row, and clear words for lines that are no rows."""
+"""What every format promises: round trips, one line a row, and clear words for lines that are no rows."""
 
 from __future__ import annotations
 
 import re
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -11,23 +12,38 @@ from hypothesis import strategies as st
 
 from polytune.errors import DataError
 from polytune.formats.interface import FORMATS, Conversation, Finding, Format, Turn
+from tests.examples import Example, examples_of
 from tests.foreign import THEIRS, with_their_words
 from tests.messages import matching, message
 
-NAMES = FORMATS.names()
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: not text.isspace())
-addresses = st.from_regex(
-    re.compile(r"s3://[a-z0-9-]{3,20}/[a-zA-Z0-9_/-]{1,20}\.(png|jpg|JPEG)"), fullmatch=True
-)
-questions = {"image-caption": addresses}
-"""What can be asked in a layout, where it is not any text."""
+
+
+class FormatExample(Example, kw_only=True):
+    """A row, what it means, and what the layout has a place for."""
+
+    row: dict[str, Any]
+    system: str | None = None
+    turns: list[tuple[Literal["user", "assistant"], str]]
+    questions: str = ""
+    """A pattern of what can be asked in the layout; '' when it is any text."""
+    conversations: bool = False
+    """Whether a row may hold a system prompt and any number of turns."""
+    prompts_alone: bool = False
+    """Whether the last answer may be absent, with answers `optional`."""
+
+
+EXAMPLES = {each.member: each.example for each in examples_of(FORMATS, FormatExample)}
+NAMES = list(EXAMPLES)
 
 
 def exchanges_of(name: str) -> st.SearchStrategy[Conversation]:
     """Conversations of one question and its answer that the layout has a place for."""
     return st.builds(
         lambda asked, answered: Conversation(None, (Turn("user", asked), Turn("assistant", answered))),
-        questions.get(name, texts),
+        st.from_regex(re.compile(pattern), fullmatch=True)
+        if (pattern := EXAMPLES[name].questions)
+        else texts,
         texts,
     )
 
@@ -71,6 +87,18 @@ def layout(name: str) -> Format:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_row_means_what_its_example_says(name: str) -> None:
+    """The example's row has nothing wrong and holds the example's conversation."""
+    example = EXAMPLES[name]
+    line = msgspec.json.encode(example.row)
+
+    assert layout(name).check(line, 1).findings == ()
+    assert layout(name).decode(line) == Conversation(
+        example.system, tuple(Turn(role, text) for role, text in example.turns)
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_its_name_is_its_files_name(name: str) -> None:
     """A format calls itself what the experiment file calls it."""
     assert layout(name).name == name
@@ -106,9 +134,7 @@ def test_many_exchanges_are_encoded_as_each_of_them(
     ]
 
 
-@pytest.mark.parametrize(
-    "name", ["anthropic-messages", "bedrock-conversation-2024", "bedrock-rft", "openai-chat"]
-)
+@pytest.mark.parametrize("name", [name for name in NAMES if EXAMPLES[name].conversations])
 @given(conversations)
 def test_a_whole_conversation_survives_the_round_trip(name: str, conversation: Conversation) -> None:
     """System prompt and any number of turns come back from a layout of messages, the fast way too."""
@@ -118,7 +144,7 @@ def test_a_whole_conversation_survives_the_round_trip(name: str, conversation: C
     assert layout(name).diagnose(msgspec.json.decode(line), 1).findings == ()
 
 
-@pytest.mark.parametrize("name", ["anthropic-messages", "bedrock-conversation-2024", "openai-chat"])
+@pytest.mark.parametrize("name", [name for name in NAMES if EXAMPLES[name].prompts_alone])
 @given(conversations)
 def test_prompts_alone_are_rows_where_answers_are_optional(name: str, conversation: Conversation) -> None:
     """A conversation without its last answer is right then, and an error otherwise."""

@@ -6,12 +6,20 @@ from typing import Any
 
 import pytest
 
+from polytune.data.lint.rules.interface import RULES
+from polytune.engine.step import STEPS
+from polytune.exporters.interface import EXPORTERS
+from polytune.formats.interface import FORMATS
 from polytune.graders.interface import GRADERS
+from polytune.platforms.interface import PLATFORMS
 from polytune.registry import Family
+from polytune.sources.interface import SOURCES
 from polytune.teachers.interface import TEACHERS
 from tests.examples import members_with_examples
 
-families: list[Family[Any]] = [GRADERS, TEACHERS]
+families: list[Family[Any]] = [
+    *(EXPORTERS, FORMATS, GRADERS, PLATFORMS, RULES, SOURCES, STEPS, TEACHERS),
+]
 
 
 @pytest.mark.parametrize("family", families, ids=lambda family: family.name)
