@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint, EntryPoints, distributions
 from pathlib import Path
-from types import ModuleType
-from typing import Generic, TypeVar
+from types import ModuleType, TracebackType
+from typing import Generic, Self, TypeVar
 
 from polytune.errors import UsageError, did_you_mean
 
@@ -219,3 +219,18 @@ def _third_party(family: str) -> dict[str, EntryPoint]:
 def _entry_points(path: tuple[str, ...]) -> EntryPoints:
     """Every entry point installed on the search path; reading them takes tens of milliseconds, so once."""
     return EntryPoints(point for points in distributions() for point in points.entry_points)
+
+
+class Openable:
+    """A member that may hold a process or a connection open while it works; by itself it holds nothing."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None

@@ -13,8 +13,7 @@ import msgspec
 
 from polytune.evaluation.results import Verdict as Verdict
 from polytune.fingerprint import Json
-from polytune.openable import Openable
-from polytune.registry import Family
+from polytune.registry import Family, Openable
 from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
 

@@ -21,8 +21,7 @@ from polytune.engine.jobbook import JobRow
 from polytune.engine.jobs import Driver
 from polytune.engine.step import KeyFacts, Requirement
 from polytune.errors import Unavailable
-from polytune.openable import Openable
-from polytune.registry import Family
+from polytune.registry import Family, Openable
 from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
 

@@ -27,8 +27,7 @@ from polytune.engine.artifacts import Facts
 from polytune.engine.budget import Cost
 from polytune.engine.jobs import Jobs
 from polytune.fingerprint import Json, canonical, fingerprint, type_tag_separator
-from polytune.openable import Openable
-from polytune.registry import Family
+from polytune.registry import Family, Openable
 from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
 
