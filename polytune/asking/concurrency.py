@@ -43,7 +43,7 @@ unknown_seconds = 0.1
 
 
 @dataclass(frozen=True)
-class _Seen:
+class RecentAttempt:
     at: float
     refused: bool
 
@@ -57,7 +57,7 @@ class Concurrency:
         self.limit = float(max(min(4, most), most // 2))
         self.taken = 0
         self.cuts = 0
-        self._recent: deque[_Seen] = deque(maxlen=window_answers)
+        self._recent: deque[RecentAttempt] = deque(maxlen=window_answers)
         self._refused = 0
         self._grown = clock()
         self._next = 0.0
@@ -97,7 +97,7 @@ class Concurrency:
 
     def answered(self, seconds: float) -> None:
         """An answer came after so many seconds: the limit may grow."""
-        self._see(_Seen(self.clock(), refused=False))
+        self._see(RecentAttempt(self.clock(), refused=False))
         self._usual = seconds if not self._usual else self._usual + (seconds - self._usual) * learning_share
         if self._wanted and self.growing:
             self._wanted = False
@@ -105,7 +105,7 @@ class Concurrency:
 
     def refused(self, retry_after: float | None) -> float:
         """The endpoint is overloaded; how many seconds the question's place should rest."""
-        self._see(_Seen(self.clock(), refused=True))
+        self._see(RecentAttempt(self.clock(), refused=True))
         share = self._refused / max(fewest_answers, len(self._recent))
         usual = self._usual or unknown_seconds
         if len(self._recent) >= fewest_answers and share > gate:
@@ -113,7 +113,7 @@ class Concurrency:
         rest = usual * min(longest_rest_answers, rest_growth * share) * random.uniform(0.5, 1.0)
         return rest if retry_after is None else min(rest, retry_after)
 
-    def _see(self, seen: _Seen) -> None:
+    def _see(self, seen: RecentAttempt) -> None:
         if len(self._recent) == window_answers:
             self._refused -= self._recent[0].refused
         self._recent.append(seen)

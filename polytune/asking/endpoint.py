@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from polytune.asking.circuit import Circuit
 from polytune.asking.concurrency import Concurrency
-from polytune.asking.limits import Limiter, Limits
+from polytune.asking.limits import Limiter, RateLimits
 from polytune.settings import number_above_zero
 
 
@@ -62,7 +62,7 @@ def endpoint_called(name: str, concurrency: int, environment: Mapping[str, str])
     """
     known = _known.setdefault(asyncio.get_running_loop(), {})
     if name not in known:
-        limits = Limits(
+        limits = RateLimits(
             requests=number_above_zero(environment, "POLYTUNE_REQUESTS_PER_MINUTE"),
             tokens=number_above_zero(environment, "POLYTUNE_TOKENS_PER_MINUTE"),
         )

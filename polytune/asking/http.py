@@ -33,7 +33,7 @@ class Received:
     headers: Mapping[str, str]
 
 
-class Line:
+class HttpConnection:
     """An async context manager: posts JSON to one address while it is open."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Line:
 
     async def post(self, body: bytes) -> Received:
         """The reply to a JSON body. Raises Failure for everything that is no reply with status 200."""
-        assert self._session is not None, "the line is open"
+        assert self._session is not None, "the connection is open"
         try:
             async with self._session.post(self._url, data=body, allow_redirects=False) as response:
                 received = await response.read()

@@ -58,7 +58,7 @@ class Bucket:
 
 
 @dataclass(frozen=True)
-class Limits:
+class RateLimits:
     """What an endpoint allows a minute; None where nothing is known."""
 
     requests: float | None = None
@@ -76,7 +76,7 @@ class Wait:
 class Limiter:
     """The buckets of one endpoint and model."""
 
-    def __init__(self, limits: Limits, clock: Clock = time.monotonic) -> None:
+    def __init__(self, limits: RateLimits, clock: Clock = time.monotonic) -> None:
         """`limits` as the user states them; what the endpoint tells later can only lower them."""
         self.clock = clock
         self.stated = limits
@@ -108,7 +108,7 @@ class Limiter:
         if self._tokens is not None:
             self._tokens.take(used - reserved)
 
-    def learn(self, told: Limits) -> None:
+    def learn(self, told: RateLimits) -> None:
         """What the endpoint says of itself holds, unless the user stated less."""
         self._requests = self._changed(self._requests, self.stated.requests, told.requests)
         self._tokens = self._changed(self._tokens, self.stated.tokens, told.tokens)

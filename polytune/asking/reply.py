@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polytune.asking.limits import Limits
+from polytune.asking.limits import RateLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Reply:
     tokens: Tokens
     price_usd: float | None = 0.0
     """None when no price is known."""
-    limits: Limits | None = None
+    limits: RateLimits | None = None
     """What the endpoint said it allows a minute."""
     parts: tuple[Reply, ...] = ()
     """Of a batch: the reply to each of its questions, stored as draws 0, 1, ... of the batch's request."""

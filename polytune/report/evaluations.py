@@ -22,7 +22,7 @@ from polytune.evaluation.results import (
     results_in,
 )
 from polytune.evaluation.significance import compare, z_95
-from polytune.report.shape import CellChange, Direction, EvaluationDifference, Tally, Value
+from polytune.report.shape import CellChange, Direction, EvaluationDifference, PassCount, Value
 
 leading_answerers = (custom, base)
 least_shared = 0.5
@@ -36,7 +36,7 @@ class Verdicts:
     passed: Mapping[tuple[str, int], bool]
     """The number tells apart rows with the same prompt."""
     cells: Mapping[tuple[str, int], Mapping[str, Value]]
-    tally: Tally
+    tally: PassCount
 
 
 def evaluation_differences(
@@ -87,7 +87,7 @@ def _verdicts(rows: Sequence[EvaluatedPrompt], grader: str, answerer: str, score
             name = (row.prompt, seen[row.prompt])
             seen[row.prompt] += 1
             passed[name], cells[name] = verdict.passed, row.cell
-    return Verdicts(passed, cells, Tally(passed=score.passed, n=score.n))
+    return Verdicts(passed, cells, PassCount(passed=score.passed, n=score.n))
 
 
 def _difference(
@@ -120,7 +120,7 @@ def _difference(
     )
 
 
-def unpaired_interval(old: Tally, new: Tally) -> tuple[float, float]:
+def unpaired_interval(old: PassCount, new: PassCount) -> tuple[float, float]:
     """The 95% interval of the difference of two independent pass rates (Agresti and Caffo, 2000)."""
     rates = [(each.passed + 1) / (each.n + 2) for each in (old, new)]
     half = z_95 * sqrt(
@@ -136,11 +136,11 @@ def _direction(low: float, high: float) -> Direction:
     return "worse" if high < 0 else "not distinguishable"
 
 
-def _tally(verdicts: Sequence[bool]) -> Tally:
-    return Tally(passed=sum(verdicts), n=len(verdicts))
+def _tally(verdicts: Sequence[bool]) -> PassCount:
+    return PassCount(passed=sum(verdicts), n=len(verdicts))
 
 
-def _rate(tally: Tally) -> float:
+def _rate(tally: PassCount) -> float:
     return tally.passed / tally.n if tally.n else 0.0
 
 
@@ -159,11 +159,11 @@ def _cells(old: Verdicts, new: Verdicts, shared: Sequence[tuple[str, int]] | Non
 
 def _by_value(
     verdicts: Verdicts, prompts: Sequence[tuple[str, int]] | Mapping[tuple[str, int], bool]
-) -> dict[tuple[str, str], Tally]:
+) -> dict[tuple[str, str], PassCount]:
     passed: Counter[tuple[str, str]] = Counter()
     asked: Counter[tuple[str, str]] = Counter()
     for prompt in prompts:
         for axis, value in verdicts.cells[prompt].items():
             asked[axis, str(value)] += 1
             passed[axis, str(value)] += verdicts.passed[prompt]
-    return {name: Tally(passed=passed[name], n=n) for name, n in asked.items()}
+    return {name: PassCount(passed=passed[name], n=n) for name, n in asked.items()}

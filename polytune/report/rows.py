@@ -20,20 +20,24 @@ dataset_type = "Dataset"
 extension = ".jsonl"
 
 
-class _Provenance(msgspec.Struct, frozen=True, gc=False):
+class RowProvenance(msgspec.Struct, frozen=True, gc=False):
+    """Where a sample's row is."""
+
     split: str
     line: int
     sample: str
 
 
-class _Origin(msgspec.Struct, frozen=True):
+class RowOrigin(msgspec.Struct, frozen=True):
+    """What a row was made of."""
+
     sample: str = ""
     cell: dict[str, Value] = {}
     template: str = ""
 
 
-_provenance = msgspec.json.Decoder(_Provenance)
-_origin = msgspec.json.Decoder(_Origin)
+_provenance = msgspec.json.Decoder(RowProvenance)
+_origin = msgspec.json.Decoder(RowOrigin)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class DatasetFiles:
                     break
         return found
 
-    def _shown(self, place: RowPlace, origin: _Origin, content: bytes) -> ShownRow:
+    def _shown(self, place: RowPlace, origin: RowOrigin, content: bytes) -> ShownRow:
         try:
             said = self.layout.decode(content)
         except DataError:

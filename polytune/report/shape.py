@@ -93,7 +93,7 @@ class MetricChange(msgspec.Struct, frozen=True, kw_only=True):
     """What keeps the two figures from being comparable."""
 
 
-class Tally(msgspec.Struct, frozen=True, kw_only=True):
+class PassCount(msgspec.Struct, frozen=True, kw_only=True):
     """How many of how many passed."""
 
     passed: int
@@ -105,8 +105,8 @@ class CellChange(msgspec.Struct, frozen=True, kw_only=True):
 
     axis: str
     value: str
-    old: Tally
-    new: Tally
+    old: PassCount
+    new: PassCount
 
 
 class EvaluationDifference(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,13 +118,13 @@ class EvaluationDifference(msgspec.Struct, frozen=True, kw_only=True):
     """base, custom, or a trivial rival."""
     judged_by: tuple[str, str]
     """In each run; figures of different judges do not compare."""
-    old: Tally
-    new: Tally
+    old: PassCount
+    new: PassCount
     pairing: Literal["all", "shared", "none"]
     """Whether both runs have the same test prompts, enough in common, or too few."""
-    shared_old: Tally
+    shared_old: PassCount
     """On the prompts that both runs have."""
-    shared_new: Tally
+    shared_new: PassCount
     difference: float
     """Pass rate, new minus old, from -1 to 1; on the shared prompts when paired."""
     low: float

@@ -19,11 +19,11 @@ from polytune.report.shape import (
     DatasetDifference,
     EvaluationDifference,
     MetricChange,
+    PassCount,
     RowPair,
     ShownRow,
     SideName,
     Spending,
-    Tally,
     Value,
 )
 
@@ -178,7 +178,7 @@ def _signed_number(value: float) -> str:
     return f"{'+' if value > 0 else ''}{_number(value)}"
 
 
-def tally_words(tally: Tally) -> str:
+def tally_words(tally: PassCount) -> str:
     """`71/100`"""
     return f"{tally.passed}/{tally.n}"
 

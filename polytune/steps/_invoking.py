@@ -16,7 +16,7 @@ from polytune.asking.concurrency import Concurrency
 from polytune.asking.endpoint import Endpoint, endpoint_called
 from polytune.asking.failures import Failure, FailureKind
 from polytune.asking.gauge import Gauge
-from polytune.asking.limits import Limiter, Limits
+from polytune.asking.limits import Limiter, RateLimits
 from polytune.asking.reply import Reply, Tokens
 from polytune.asking.retries import RetryLimits, retry_limits
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
@@ -33,7 +33,7 @@ characters_per_token = 4.0
 
 
 @dataclass(frozen=True)
-class QuestionBatch:
+class InvocationBatch:
     """Questions that are asked together, and the name under which their answers are remembered."""
 
     questions: tuple[Question, ...]
@@ -54,27 +54,27 @@ class QuestionBatch:
 
 def batches_of(
     questions: Sequence[Question], size: int, model: Mapping[str, Json]
-) -> Iterator[QuestionBatch]:
+) -> Iterator[InvocationBatch]:
     """The questions in order, so many together; `model` is everything else that decides their answers."""
     for start in range(0, len(questions), size):
         batch = tuple(questions[start : start + size])
         texts: list[Json] = [[each.system, each.prompt] for each in batch]
-        yield QuestionBatch(batch, fingerprint("polytune.evaluation.v1", {**model, "batch": texts}))
+        yield InvocationBatch(batch, fingerprint("polytune.evaluation.v1", {**model, "batch": texts}))
 
 
-class InvokerRespondent(Respondent[QuestionBatch]):
+class InvokerRespondent(Respondent[InvocationBatch]):
     """An invoker, as the client asks it."""
 
     def __init__(self, invoker: Invoker, inference: Inference) -> None:
         self.invoker = invoker
         self.inference = inference
 
-    async def reply(self, question: QuestionBatch) -> Reply:
+    async def reply(self, question: InvocationBatch) -> Reply:
         """The answers of the whole batch."""
         answers = await self.invoker.ask(question.questions)
         return Reply.of_batch([_reply(answer) for answer in answers])
 
-    def at_most(self, question: QuestionBatch) -> Cost:
+    def at_most(self, question: InvocationBatch) -> Cost:
         """Every byte a token, and the longest answer to each question."""
         read = sum(len(each.system.encode()) + len(each.prompt.encode()) for each in question.questions)
         count = len(question.questions)
@@ -84,7 +84,7 @@ class InvokerRespondent(Respondent[QuestionBatch]):
             requests=count,
         )
 
-    def expected_tokens(self, question: QuestionBatch) -> float:
+    def expected_tokens(self, question: InvocationBatch) -> float:
         """By length; answers are taken to be as long as they may be."""
         characters = sum(len(each.system) + len(each.prompt) for each in question.questions)
         return characters / characters_per_token + len(question.questions) * self.inference.max_tokens
@@ -95,18 +95,18 @@ def _reply(answer: InvokedAnswer) -> Reply:
     return Reply(msgspec.json.encode(answer), tokens, answer.price_usd)
 
 
-class EveryAnswer(Reception[QuestionBatch]):
+class EveryAnswer(Reception[InvocationBatch]):
     """Counts answers as they come; a question without one ends the step, because a score needs them all."""
 
     def __init__(self, gauge: Gauge) -> None:
         self.gauge = gauge
 
-    async def landed(self, job: Job[QuestionBatch], answer: StoredAnswer) -> None:
+    async def landed(self, job: Job[InvocationBatch], answer: StoredAnswer) -> None:
         """The answers of a batch are counted; what they say is read from memory later."""
         for _ in job.question.questions:
             self.gauge.settled()
 
-    async def given_up(self, job: Job[QuestionBatch], failure: Failure) -> None:
+    async def given_up(self, job: Job[InvocationBatch], failure: Failure) -> None:
         """Raises StepFailed when the question itself is refused, Paused when a later run may get through."""
         if failure.kind is FailureKind.UNFIT:
             raise StepFailed(str(failure)) from failure
@@ -115,7 +115,7 @@ class EveryAnswer(Reception[QuestionBatch]):
 
 async def answers_of(
     invoker: Invoker,
-    batches: Sequence[QuestionBatch],
+    batches: Sequence[InvocationBatch],
     inference: Inference,
     work: Work,
     gauge: Gauge,
@@ -154,4 +154,4 @@ def _endpoint(invoker: Invoker, environment: Mapping[str, str]) -> Endpoint:
     at_once = invoker.batches_at_once
     if invoker.endpoint:
         return endpoint_called(invoker.endpoint, at_once, environment)
-    return Endpoint("the model", Limiter(Limits()), Concurrency(at_once))
+    return Endpoint("the model", Limiter(RateLimits()), Concurrency(at_once))

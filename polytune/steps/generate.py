@@ -53,7 +53,7 @@ from polytune.steps._verifying import (
 from polytune.teachers.interface import (
     BatchTeacher,
     RequestDigests,
-    Usage,
+    TokenUsage,
 )
 
 
@@ -438,7 +438,7 @@ class Generate(Step):
                 yield from rejects_in(file)
 
 
-def _sample_usage(usage: Usage) -> SampleUsage:
+def _sample_usage(usage: TokenUsage) -> SampleUsage:
     return SampleUsage(
         input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, estimated=usage.estimated
     )

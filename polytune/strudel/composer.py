@@ -35,7 +35,7 @@ from polytune.strudel.composer_words import (
     find_scale,
     find_tempo,
 )
-from polytune.teachers.interface import Answer, Request, Teacher, TeacherSpec, Usage
+from polytune.teachers.interface import Answer, Request, Teacher, TeacherSpec, TokenUsage
 
 characters_per_token = 4
 complexities = ("simple", "medium", "complex")
@@ -66,7 +66,9 @@ class Composer(Teacher):
         dice = Dice(fingerprint("polytune.composer.v1", question))
         text = compose(_brief(request.variables, dice), dice)
         asked = len(request.system) + len(request.prompt)
-        return Answer(text=text, usage=Usage(input_tokens=_tokens(asked), output_tokens=_tokens(len(text))))
+        return Answer(
+            text=text, usage=TokenUsage(input_tokens=_tokens(asked), output_tokens=_tokens(len(text)))
+        )
 
 
 def _brief(variables: Mapping[str, str | int | float], dice: Dice) -> Brief:

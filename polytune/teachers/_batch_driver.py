@@ -34,7 +34,7 @@ fixes = (
 
 
 @dataclass(frozen=True)
-class Stage:
+class BatchStage:
     """Where one job is."""
 
     word: str
@@ -51,7 +51,7 @@ class BatchDriver(Driver):
         self,
         access: Access,
         collect: Callable[[Objects, str], Coroutine[None, None, int]],
-        stages: dict[str, Stage],
+        stages: dict[str, BatchStage],
     ) -> None:
         """`collect` stores what a job wrote below an address and returns the number of files.
 
@@ -140,7 +140,7 @@ class BatchDriver(Driver):
         return f"polytune job stop {handle}"
 
 
-def stage_of(found: Mapping[str, Any]) -> Stage:
+def stage_of(found: Mapping[str, Any]) -> BatchStage:
     """Where a job is, out of what Get told."""
     status = str(found["status"])
     processed, total = (int(found.get(f"{which}RecordCount") or 0) for which in ("processed", "total"))
@@ -148,7 +148,7 @@ def stage_of(found: Mapping[str, Any]) -> Stage:
     word = words.get(status, status.lower())
     if status == "InProgress" and processed >= total > 0:
         word = "finalising"
-    return Stage(word, processed, total)
+    return BatchStage(word, processed, total)
 
 
 def _source(found: Mapping[str, Any]) -> str:

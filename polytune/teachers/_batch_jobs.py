@@ -32,9 +32,9 @@ from polytune.engine.jobs import Jobs, Look
 from polytune.errors import StepFailed
 from polytune.fingerprint import fingerprint
 from polytune.settings import Settings
-from polytune.teachers._batch_driver import BatchDriver, Stage, calling
+from polytune.teachers._batch_driver import BatchDriver, BatchStage, calling
 from polytune.teachers._batch_records import Chunk, groups, id_of, ids_in, results_in
-from polytune.teachers._batch_terms import Terms, members_of
+from polytune.teachers._batch_terms import BatchTerms, members_of
 from polytune.teachers.interface import BatchContext, BatchProgress, BatchQuestion
 
 kind = "batch inference"
@@ -46,7 +46,7 @@ landed_at_once = 256
 class Batches:
     """One step's batch jobs."""
 
-    terms: Terms
+    terms: BatchTerms
     settings: Settings
     context: BatchContext
     folder: Path
@@ -54,7 +54,7 @@ class Batches:
     """The answer in a job's output, with its price."""
     _left: dict[Ask, None] = field(default_factory=dict)
     """Records under way of which nothing was seen yet."""
-    _stages: dict[str, Stage] = field(default_factory=dict)
+    _stages: dict[str, BatchStage] = field(default_factory=dict)
     _bucket_is_fit: bool = False
 
     async def finish_open(self, questions: Callable[[], Iterator[BatchQuestion]]) -> None:

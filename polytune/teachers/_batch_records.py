@@ -126,27 +126,33 @@ class ChunkWriter:
         return question
 
 
-class _Error(msgspec.Struct, frozen=True):
+class BatchRecordError(msgspec.Struct, frozen=True):
+    """Why a record has no answer."""
+
     errorCode: int = 500
     errorMessage: str = ""
 
 
-class _Result(msgspec.Struct, frozen=True):
+class BatchOutputLine(msgspec.Struct, frozen=True):
+    """One line of a job's output."""
+
     recordId: str
     modelOutput: msgspec.Raw = msgspec.Raw()
-    error: _Error | None = None
+    error: BatchRecordError | None = None
 
 
-class _Named(msgspec.Struct, frozen=True):
+class BatchInputLine(msgspec.Struct, frozen=True):
+    """What is read again of a line of a job's input."""
+
     recordId: str
 
 
-_result = msgspec.json.Decoder(_Result)
-_named = msgspec.json.Decoder(_Named)
+_output_line = msgspec.json.Decoder(BatchOutputLine)
+_input_line = msgspec.json.Decoder(BatchInputLine)
 
 
 @dataclass(frozen=True)
-class Result:
+class BatchRecord:
     """What became of one record."""
 
     ask: Ask
@@ -155,23 +161,23 @@ class Result:
     failure: Failure | None
 
 
-def results_in(path: Path) -> Iterator[Result]:
+def results_in(path: Path) -> Iterator[BatchRecord]:
     """What became of each record of ours. Raises StepFailed for a file that is no output of a job."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                found = _result.decode(line)
+                found = _output_line.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise StepFailed(f"line {number} of a batch job's output is no record: {error}") from error
             ask = ask_of(found.recordId)
             if ask is not None:
-                yield Result(ask, bytes(found.modelOutput), _failure(found))
+                yield BatchRecord(ask, bytes(found.modelOutput), _failure(found))
 
 
-def _failure(found: _Result) -> Failure | None:
+def _failure(found: BatchOutputLine) -> Failure | None:
     if bytes(found.modelOutput) not in (b"", b"null"):
         return None
-    error = found.error or _Error(errorMessage="the record has neither an answer nor an error")
+    error = found.error or BatchRecordError(errorMessage="the record has neither an answer nor an error")
     kind = kind_of_status(error.errorCode)
     kind = FailureKind.UNFIT if kind is FailureKind.UNFIT else FailureKind.BROKEN
     return Failure(kind, f"batch record: {error.errorCode}: {error.errorMessage}", status=error.errorCode)
@@ -180,12 +186,12 @@ def _failure(found: _Result) -> Failure | None:
 def ids_in(path: Path) -> frozenset[str]:
     """The ids of the records of an input file."""
     with path.open("rb") as file:
-        return frozenset(_named.decode(line).recordId for line in file)
+        return frozenset(_input_line.decode(line).recordId for line in file)
 
 
-def groups(results: Iterator[Result], size: int) -> Iterator[Sequence[Result]]:
+def groups(results: Iterator[BatchRecord], size: int) -> Iterator[Sequence[BatchRecord]]:
     """The results, so many at a time."""
-    group: list[Result] = []
+    group: list[BatchRecord] = []
     for result in results:
         group.append(result)
         if len(group) == size:

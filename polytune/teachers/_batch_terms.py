@@ -9,7 +9,7 @@ import msgspec
 from polytune.engine.artifacts import Facts
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class BatchTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What a batch job is submitted with, as in force wherever it was stated."""
 
     model_id: str
@@ -25,7 +25,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     security_group_ids: tuple[str, ...] = ()
 
 
-def members_of(terms: Terms, uri: str, output: str) -> Facts:
+def members_of(terms: BatchTerms, uri: str, output: str) -> Facts:
     """CreateModelInvocationJob, but for the name and what follows from it."""
     written: dict[str, Any] = {"s3Uri": output}
     if terms.kms_key_arn:

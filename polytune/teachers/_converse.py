@@ -7,7 +7,7 @@ through `bedrock` is paid once, and `bedrock_batch` asks for the rest.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -19,18 +19,24 @@ from polytune.asking.reply import Reply, Tokens
 from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, Offering, custom_model_arn, name_of
 from polytune.data.prices import prices_of
 from polytune.engine.budget import Cost
-from polytune.errors import DataError, PolytuneError
+from polytune.errors import PolytuneError
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem, Items, JsonObject, Spec
-from polytune.teachers._http import PriceSpec, Read, framing_tokens
+from polytune.teachers._replies import (
+    ParsedReply,
+    PriceSpec,
+    ReplyTeacher,
+    cut_off,
+    decoded,
+    framing_tokens,
+    tokens_per_million,
+    unknown_price,
+)
 from polytune.teachers.interface import (
-    Answer,
     Price,
     Request,
-    Teacher,
     TeacherSpec,
-    Usage,
-    plain_answer,
+    TokenUsage,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +44,6 @@ if TYPE_CHECKING:
 
 platform_name = "bedrock"
 """The platform whose ids these teachers call."""
-tokens_per_million = 1_000_000
 catalogue_tokens = 1_000
 """Prices in the catalogue are for so many tokens."""
 
@@ -121,38 +126,47 @@ def _needs_another_profile(offering: Offering, region: str) -> bool:
     return bool(offering.profile_id) and not american
 
 
-class _Text(msgspec.Struct, frozen=True):
+class ConverseText(msgspec.Struct, frozen=True):
+    """A piece of an answer; pieces of reasoning have no text."""
+
     text: str = ""
 
 
-class _Message(msgspec.Struct, frozen=True):
-    content: list[_Text]
+class ConverseMessage(msgspec.Struct, frozen=True):
+    """What the model said."""
+
+    content: list[ConverseText]
 
 
-class _Output(msgspec.Struct, frozen=True):
-    message: _Message
+class ConverseOutput(msgspec.Struct, frozen=True):
+    """The answer."""
+
+    message: ConverseMessage
 
 
-class _Usage(msgspec.Struct, frozen=True):
+class ConverseUsage(msgspec.Struct, frozen=True):
+    """Tokens, as Bedrock bills them."""
+
     inputTokens: int = 0
     outputTokens: int = 0
 
 
-class _Body(msgspec.Struct, frozen=True):
-    output: _Output
-    usage: _Usage
+class ConverseReply(msgspec.Struct, frozen=True):
+    """The members of a reply that are read."""
+
+    output: ConverseOutput
+    usage: ConverseUsage
     stopReason: str = ""
 
 
-_body = msgspec.json.Decoder(_Body)
+_reply = msgspec.json.Decoder(ConverseReply)
 
 
-class ConverseTeacher(Teacher):
+class ConverseTeacher(ReplyTeacher):
     """Asks one model on Bedrock."""
 
     platform: ClassVar[str] = "bedrock"
     not_asked: ClassVar[frozenset[str]] = frozenset({"kind", "region", "assume_role_arn", "price"})
-    may_fail: ClassVar[bool] = True
 
     def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
         super().__init__(spec, files, settings)
@@ -228,13 +242,9 @@ class ConverseTeacher(Teacher):
     def replied(self, body: bytes, share: float = 1.0) -> Reply:
         """A body with what it cost: `share` of the price on demand."""
         found = self.read(body)
-        usage = found.usage if found is not None and found.usage is not None else Usage()
+        usage = found.usage if found is not None and found.usage is not None else TokenUsage()
         usd = self.cost(usage.input_tokens, usage.output_tokens, share)
         return Reply(body, Tokens(usage.input_tokens, usage.output_tokens), usd)
-
-    async def answer(self, request: Request, draw: int) -> Answer:
-        """An answer that is not stored. Raises Failure."""
-        return self.parse((await self.reply(request, draw)).body, request)
 
     # what it costs
 
@@ -242,17 +252,9 @@ class ConverseTeacher(Teacher):
         """As stated, else the catalogue's, else unknown."""
         stated, prices = self.asking.price, self._catalogue_prices
         if stated is not None:
-            return Price(
-                input_usd_per_million_tokens=stated.input_usd_per_million_tokens,
-                output_usd_per_million_tokens=stated.output_usd_per_million_tokens,
-                source="stated in the experiment",
-            )
+            return stated.price()
         if prices is None:
-            return Price(
-                input_usd_per_million_tokens=None,
-                output_usd_per_million_tokens=None,
-                source=f"state teacher.price to know what {self.model_id} costs",
-            )
+            return unknown_price(f"state teacher.price to know what {self.model_id} costs")
         known = self.entry.source_of("prices") if self.entry is not None else None
         scale = tokens_per_million / catalogue_tokens
         return Price(
@@ -272,19 +274,6 @@ class ConverseTeacher(Teacher):
             read, written = prices.custom_input_usd_per_1k_tokens, prices.custom_output_usd_per_1k_tokens
         return None if read is None or written is None else (read, written)
 
-    @cached_property
-    def _prices(self) -> tuple[float, float] | None:
-        """US dollars for a million tokens read and written, on demand."""
-        price = ConverseTeacher.price(self)
-        read, written = price.input_usd_per_million_tokens, price.output_usd_per_million_tokens
-        return None if read is None or written is None else (read, written)
-
-    def cost(self, read: int, written: int, share: float = 1.0) -> float | None:
-        """US dollars for so many tokens at a share of the price on demand; None when no price is known."""
-        if self._prices is None:
-            return None
-        return round(share * (read * self._prices[0] + written * self._prices[1]) / tokens_per_million, 9)
-
     def at_most(self, request: Request) -> Cost:
         """Every byte a token, and the longest answer."""
         return self.worst(request, 1.0)
@@ -297,51 +286,26 @@ class ConverseTeacher(Teacher):
 
     # what is stored
 
-    def read(self, body: bytes) -> Read | None:
+    def read(self, body: bytes) -> ParsedReply | None:
         """What a body says; None when it is no answer of Converse."""
-        try:
-            found = _body.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        found = decoded(_reply, body)
+        if found is None:
             return None
         text = "".join(block.text for block in found.output.message.content)
-        usage = Usage(
+        usage = TokenUsage(
             input_tokens=found.usage.inputTokens, output_tokens=found.usage.outputTokens, estimated=False
         )
-        return Read(text, usage, self._flaw_of(found.stopReason))
+        return ParsedReply(text, usage, self._flaw_of(found.stopReason))
 
     def _flaw_of(self, reason: str) -> str:
-        cut = f"the answer is cut off at {self.asking.max_tokens} tokens; raise teacher.max_tokens"
         flaws = {
-            "max_tokens": cut,
+            "max_tokens": cut_off(self.asking.max_tokens),
             "guardrail_intervened": "the guardrail intervened",
             "content_filtered": "the model's content filter stopped it",
             "model_context_window_exceeded": "the answer is cut off where the model's context ends",
             "malformed_model_output": "the model's output was malformed",
         }
         return flaws.get(reason, "")
-
-    def parse(self, body: bytes, request: Request) -> Answer:
-        """The answer in a stored body, or in a plain one."""
-        found = self.read(body)
-        if found is None:
-            plain = plain_answer(body)
-            if plain is None:
-                raise DataError(f"a stored answer of {self.label} cannot be read: {body[:200]!r}")
-            return plain
-        usage = found.usage or Usage()
-        return Answer(
-            text=found.text, usage=usage, price_usd=self.cost(usage.input_tokens, usage.output_tokens)
-        )
-
-    def flaw(self, body: bytes, request: Request, earlier: Collection[str]) -> str:
-        """Why the body is no usable answer: cut off, stopped by the guardrail, empty."""
-        found = self.read(body)
-        if found is not None and found.flaw:
-            return found.flaw
-        answer = found or plain_answer(body)
-        if answer is None:
-            return "the reply is not what Converse answers"
-        return "" if answer.text.strip() else "the answer is empty"
 
 
 def _turn(role: str, text: str) -> dict[str, Any]:

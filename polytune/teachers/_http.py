@@ -1,103 +1,106 @@
-"""What teachers over HTTP share: one connection, a key, a price, and bodies that are stored as they came."""
+"""What teachers over HTTP share. A new one is one file: a spec, `path`, `body` and `read`, and what its
+server says in headers and failures.
+
+    HttpTeacher     posts one JSON body for each answer; its spec is an HttpSpec
+    ChatTeacher     the same for a chat service whose answers are limited and sampled; its spec is a ChatSpec
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Generic, Self, TypeVar, cast
 
+import msgspec
 from pydantic import Field
 
 from polytune.asking.failures import Failure, FailureKind
-from polytune.asking.http import Line, Received, Timeouts, is_local
-from polytune.asking.limits import Limits
+from polytune.asking.http import HttpConnection, Received, Timeouts, is_local
+from polytune.asking.limits import RateLimits
 from polytune.asking.reply import Reply, Tokens
 from polytune.engine.budget import Cost
-from polytune.errors import DataError
 from polytune.settings import Settings, number_above_zero
-from polytune.spec.model import Spec
-from polytune.teachers.interface import (
-    FREE,
-    Answer,
-    Price,
-    Request,
-    Teacher,
-    TeacherSpec,
-    Usage,
-    characters_per_token,
-    plain_answer,
-)
+from polytune.spec.model import FieldProblem, JsonObject, Secret
+from polytune.teachers._replies import PriceSpec, ReplyTeacher, cut_off, framing_tokens, unknown_price
+from polytune.teachers.interface import FREE, Price, Request, TeacherSpec
 
-framing_tokens = 64
-"""What chat templates put around the texts of a request, at most."""
+json_encoder = msgspec.json.Encoder()
 
 
-class PriceSpec(Spec):
-    """What the teacher charges, where polytune does not know it."""
+class HttpSpec(TeacherSpec):
+    """Asks a model on a server."""
 
-    input_usd_per_million_tokens: Annotated[float, Field(ge=0)]
-    """For what it reads."""
-    output_usd_per_million_tokens: Annotated[float, Field(ge=0)]
-    """For what it writes."""
-
-
-@dataclass(frozen=True)
-class Read:
-    """What a teacher's own body says, in our words."""
-
-    text: str
-    usage: Usage | None
-    """None when the body does not tell."""
-    flaw: str = ""
-    """Why the text is no whole answer, such as being cut off; '' when it is one."""
-    price_usd: float | None = None
-    """What the body itself says it cost."""
+    model: str
+    """The model's name on that server."""
+    url: str
+    """The server."""
+    api_key: Secret | None
+    """Where the key is found; none is sent without it."""
 
 
-class HttpTeacher(Teacher):
+class ChatSpec(HttpSpec):
+    """Asks a chat service."""
+
+    own_keys: ClassVar[tuple[str, ...]]
+    """Keys of the request's body that are no `parameters`."""
+    max_tokens: Annotated[int, Field(ge=1)] = 2048
+    """The longest answer; an answer cut off there is not used."""
+    temperature: float | None = None
+    """The server's own when not stated."""
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """The server's own when not stated."""
+    parameters: JsonObject = {}
+    """More fields of the request's body, as the server names them."""
+    price: PriceSpec | None = None
+    """What it charges; a server on this machine is free. Changing it asks nothing again."""
+
+    def problems(self) -> list[FieldProblem]:
+        """Parameters that have a field of their own belong there."""
+        taken = [key for key in self.parameters if key in self.own_keys]
+        return [
+            FieldProblem(f"parameters.{key}", "is set by polytune or has a field of its own") for key in taken
+        ]
+
+    def sampling(self) -> JsonObject:
+        """The members of a body that are stated here under the names that every service gives them."""
+        chosen = {"temperature": self.temperature, "top_p": self.top_p}
+        return {name: value for name, value in chosen.items() if value is not None} | self.parameters
+
+
+H = TypeVar("H", bound=HttpSpec)
+C = TypeVar("C", bound=ChatSpec)
+
+
+class HttpTeacher(ReplyTeacher, Generic[H]):
     """Posts one JSON body for each answer."""
 
-    not_asked: ClassVar[frozenset[str]] = frozenset({"price"})
-    may_fail: ClassVar[bool] = True
+    path: ClassVar[str]
+    """What is put behind the server's address."""
 
     def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
         super().__init__(spec, files, settings)
-        self._line: Line | None = None
+        assert isinstance(spec, self.Spec)
+        self.spec = cast(H, spec)
+        self._connection: HttpConnection | None = None
 
     # what a member states
-
-    @property
-    @abstractmethod
-    def url(self) -> str:
-        """Where answers are asked for."""
 
     @property
     @abstractmethod
     def longest_answer(self) -> int:
         """Tokens that an answer can have."""
 
-    @property
-    @abstractmethod
-    def key_reference(self) -> str | None:
-        """The `${secret:NAME}` behind which the key is; None when no key is sent."""
-
-    @abstractmethod
-    def headers(self) -> dict[str, str]:
-        """Who asks."""
-
     @abstractmethod
     def body(self, request: Request, draw: int) -> bytes:
         """What is posted."""
 
-    @abstractmethod
-    def read(self, body: bytes) -> Read | None:
-        """What a body of this teacher says; None when it is no such body."""
+    def headers(self) -> dict[str, str]:
+        """Who asks: a bearer token, if there is a key."""
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
-    def limits(self, received: Received) -> Limits | None:
+    def limits(self, received: Received) -> RateLimits | None:
         """What the reply's headers say is allowed a minute."""
         return None
 
@@ -110,19 +113,38 @@ class HttpTeacher(Teacher):
 
     # what follows from it
 
+    @property
+    def label(self) -> str:
+        """The model's name."""
+        return self.spec.model
+
+    @property
+    def server(self) -> str:
+        """The address that the spec states."""
+        return self.spec.url.rstrip("/")
+
+    @property
+    def url(self) -> str:
+        """Where answers are asked for."""
+        return f"{self.server}{self.path}"
+
+    def endpoint(self) -> str:
+        """The server and the model."""
+        return f"{self.server} {self.spec.model}"
+
     async def __aenter__(self) -> Self:
         environment = self.settings.environment
         attempt = number_above_zero(environment, "POLYTUNE_ATTEMPT_SECONDS")
         timeouts = Timeouts() if attempt is None else Timeouts(attempt=attempt)
-        self._line = Line(self.url, self.headers(), environment, timeouts)
-        await self._line.__aenter__()
+        self._connection = HttpConnection(self.url, self.headers(), environment, timeouts)
+        await self._connection.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._line is not None:
-            await self._line.__aexit__(kind, error, trace)
+        if self._connection is not None:
+            await self._connection.__aexit__(kind, error, trace)
 
     @property
     def rehearses(self) -> bool:
@@ -138,113 +160,67 @@ class HttpTeacher(Teacher):
         """Tokens that the teacher reads at most, but for what frames them."""
         return request.bytes
 
-    def cost(self, read: int, written: int) -> float | None:
-        """US dollars for so many tokens; None when no price is known."""
-        if self._prices is None:
-            return None
-        return round((read * self._prices[0] + written * self._prices[1]) / 1e6, 9)
-
-    @cached_property
-    def _prices(self) -> tuple[float, float] | None:
-        """US dollars for a million tokens read and written."""
-        price = self.price()
-        if price.input_usd_per_million_tokens is None or price.output_usd_per_million_tokens is None:
-            return None
-        return price.input_usd_per_million_tokens, price.output_usd_per_million_tokens
-
     async def reply(self, request: Request, draw: int) -> Reply:
         """The body as it came. Raises Failure."""
-        assert self._line is not None, "the teacher is open"
+        assert self._connection is not None, "the teacher is open"
         try:
-            received = await self._line.post(self.body(request, draw))
+            received = await self._connection.post(self.body(request, draw))
         except Failure as failure:
-            raise self._told(self.known(failure)) from failure
+            raise self._with_remedy(self.known(failure)) from failure
         found = self.read(received.body)
         if found is None:
             self.refuse(received.body)
-        usage = self._usage(request, found)
+        usage = self.usage_of(request, found)
         stated = found.price_usd if found is not None else None
         price = self.cost(usage.input_tokens, usage.output_tokens) if stated is None else stated
         tokens = Tokens(usage.input_tokens, usage.output_tokens)
         return Reply(received.body, tokens, price, self.limits(received))
 
-    def _told(self, failure: Failure) -> Failure:
-        """The failure, with where its remedy lies."""
+    def _with_remedy(self, failure: Failure) -> Failure:
         if failure.kind is not FailureKind.DENIED:
             return failure
-        reference = self.key_reference
+        reference = self.spec.api_key
         hint = f"is the key in {secret_name(reference)} right?" if reference else "state teacher.api_key"
         return failure.as_kind(FailureKind.DENIED, hint)
-
-    async def answer(self, request: Request, draw: int) -> Answer:
-        """An answer that is not stored. Raises Failure."""
-        return self.parse((await self.reply(request, draw)).body, request)
-
-    def parse(self, body: bytes, request: Request) -> Answer:
-        """The answer in a stored body, this teacher's own or a plain one."""
-        found = self.read(body)
-        if found is None:
-            plain = plain_answer(body)
-            if plain is None:
-                raise DataError(f"a stored answer of {self.label} cannot be read: {body[:200]!r}")
-            return plain
-        usage = self._usage(request, found)
-        return Answer(
-            text=found.text, usage=usage, price_usd=self.cost(usage.input_tokens, usage.output_tokens)
-        )
-
-    def flaw(self, body: bytes, request: Request, earlier: Collection[str]) -> str:
-        """Why the body is no usable answer."""
-        found = self.read(body)
-        if found is not None and found.flaw:
-            return found.flaw
-        plain = plain_answer(body) if found is None else None
-        answer = found or plain
-        if answer is None:
-            return "the reply is not what this API answers"
-        if not answer.text.strip():
-            return "the answer is empty"
-        return "the answer is that of an earlier draw, letter for letter" if answer.text in earlier else ""
-
-    def _usage(self, request: Request, found: Read | None) -> Usage:
-        """As reported, else estimated."""
-        if found is not None and found.usage is not None:
-            return found.usage
-        text = found.text if found is not None else ""
-        return Usage(input_tokens=self.estimated_input(request), output_tokens=_tokens(len(text)))
-
-    def estimated_input(self, request: Request) -> int:
-        """Tokens that the teacher reads, by length."""
-        return _tokens(request.characters)
-
-    def stated_price(self, stated: PriceSpec | None) -> Price:
-        """What the spec says, else nothing on this machine, else unknown."""
-        if stated is not None:
-            return Price(
-                input_usd_per_million_tokens=stated.input_usd_per_million_tokens,
-                output_usd_per_million_tokens=stated.output_usd_per_million_tokens,
-                source="stated in the experiment",
-            )
-        if is_local(self.url):
-            return FREE
-        return Price(
-            input_usd_per_million_tokens=None,
-            output_usd_per_million_tokens=None,
-            source=f"state teacher.price to know what {self.label} costs",
-        )
 
     @property
     def key(self) -> str:
         """The key itself; '' when there is none."""
-        reference = self.key_reference
+        reference = self.spec.api_key
         return self.settings.environment.get(secret_name(reference), "") if reference else ""
 
     def missing(self) -> str:
         """The key, when one is needed and the environment does not have it."""
-        reference = self.key_reference
+        reference = self.spec.api_key
         if not reference or self.key or is_local(self.url):
             return ""
         return f"{self.label} needs a key: set {secret_name(reference)} in the environment or in .env"
+
+
+class ChatTeacher(HttpTeacher[C], Generic[C]):
+    """Asks a chat service: the limits and the price of an answer are those of the spec."""
+
+    not_asked: ClassVar[frozenset[str]] = frozenset({"price"})
+
+    @property
+    def longest_answer(self) -> int:
+        """As the spec limits it."""
+        return self.spec.max_tokens
+
+    @property
+    def cut_off(self) -> str:
+        """The flaw of an answer that reached that limit."""
+        return cut_off(self.spec.max_tokens)
+
+    def price(self) -> Price:
+        """As stated; else nothing on this machine, and unknown anywhere else."""
+        if self.spec.price is not None:
+            return self.spec.price.price()
+        return (
+            FREE
+            if is_local(self.url)
+            else unknown_price(f"state teacher.price to know what {self.label} costs")
+        )
 
 
 def secret_name(reference: str) -> str:
@@ -258,7 +234,3 @@ def number_of(header: str | None) -> float | None:
         return float(header) if header else None
     except ValueError:
         return None
-
-
-def _tokens(characters: int) -> int:
-    return -(-characters // int(characters_per_token))

@@ -11,14 +11,14 @@ from polytune.teachers._converse import ConverseSpec, ConverseTeacher
 from polytune.teachers.interface import TeacherSpec
 
 
-class BedrockSpec(ConverseSpec):
+class BedrockTeacherSpec(ConverseSpec):
     """Asks a model on Amazon Bedrock."""
 
 
-class Bedrock(ConverseTeacher):
+class BedrockTeacher(ConverseTeacher):
     """One call of Converse for each answer."""
 
-    Spec: ClassVar[type[TeacherSpec]] = BedrockSpec
+    Spec: ClassVar[type[TeacherSpec]] = BedrockTeacherSpec
 
     @property
     def label(self) -> str:

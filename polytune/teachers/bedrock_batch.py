@@ -24,7 +24,7 @@ from polytune.aws.variables import Defaults
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem
 from polytune.teachers._batch_records import ChunkWriter, Sizes
-from polytune.teachers._batch_terms import Terms
+from polytune.teachers._batch_terms import BatchTerms
 from polytune.teachers._converse import ConverseSpec, ConverseTeacher
 from polytune.teachers.interface import (
     BatchContext,
@@ -96,7 +96,7 @@ class BedrockBatch(ConverseTeacher, BatchTeacher):
         self.spec = spec
         default = Defaults.of(settings.environment)
         bucket = spec.bucket or default.bucket
-        self.terms = Terms(
+        self.terms = BatchTerms(
             model_id=self.model_id,
             region=spec.region,
             assume_role_arn=spec.assume_role_arn,

@@ -77,7 +77,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return sum(len(text.encode()) for text in (self.system, self.prompt, *texts))
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of one answer."""
 
     input_tokens: int = 0
@@ -90,7 +90,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One draw from a teacher, as billed."""
 
     text: str
-    usage: Usage = Usage()
+    usage: TokenUsage = TokenUsage()
     price_usd: float | None = 0.0
     """What it cost; None when no price is known."""
 
@@ -260,7 +260,7 @@ class PlainAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The body of an answer that did not come over HTTP, or was rebuilt from a samples file."""
 
     text: str
-    usage: Usage = Usage()
+    usage: TokenUsage = TokenUsage()
     price_usd: float | None = 0.0
 
 

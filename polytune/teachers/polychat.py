@@ -8,20 +8,17 @@ answer that repeats a lower draw is drawn again with a line that makes the promp
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 from pydantic import Field
 
 from polytune.asking.failures import Failure, FailureKind
-from polytune.settings import Settings
 from polytune.spec.model import Secret
-from polytune.teachers._http import HttpTeacher, Read
+from polytune.teachers._http import HttpSpec, HttpTeacher, json_encoder
+from polytune.teachers._replies import ParsedReply, decoded, unknown_price
 from polytune.teachers.interface import Price, Request, TeacherSpec, redraws_apart
 
-path = "/apps/strudel/generate"
 styles = ("techno", "ambient", "house", "jazz", "drums", "experimental")
 """What the server's schema takes; other styles are left to the prompt's own words."""
 complexities = ("simple", "medium", "complex")
@@ -50,7 +47,7 @@ sentence = re.compile(r"[A-Z][\w',; -]*[.:!?]")
 """A line without any of the signs that code is made of."""
 
 
-class PolychatSpec(TeacherSpec):
+class PolychatSpec(HttpSpec):
     """Asks the Strudel endpoint of a Polychat server."""
 
     model: Annotated[str, Field(min_length=1)] = "claude-4-5-sonnet"
@@ -61,68 +58,45 @@ class PolychatSpec(TeacherSpec):
     """Where the key is found."""
 
 
-class _Code(msgspec.Struct, frozen=True):
+class GeneratedCode(msgspec.Struct, frozen=True):
     code: str
 
 
-class _Wrapped(msgspec.Struct, frozen=True):
-    data: _Code
+class WrappedCode(msgspec.Struct, frozen=True):
+    data: GeneratedCode
 
 
-class _Refusal(msgspec.Struct, frozen=True):
+class PolychatError(msgspec.Struct, frozen=True):
     error: Any = None
     retryAfter: float | None = None
 
 
-_eras = msgspec.json.Decoder(_Code), msgspec.json.Decoder(_Wrapped)
-_encoder = msgspec.json.Encoder()
+_bare, _wrapped = msgspec.json.Decoder(GeneratedCode), msgspec.json.Decoder(WrappedCode)
+_errors = msgspec.json.Decoder(PolychatError)
 
 
-class Polychat(HttpTeacher):
+class Polychat(HttpTeacher[PolychatSpec]):
     """One pattern for each answer."""
 
     Spec: ClassVar[type[TeacherSpec]] = PolychatSpec
-    label = "Polychat"
+    label: ClassVar[str] = "Polychat"
+    path = "/apps/strudel/generate"
     repeats_itself: ClassVar[bool] = True
     holds_conversations: ClassVar[bool] = False
 
-    def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
-        super().__init__(spec, files, settings)
-        assert isinstance(spec, PolychatSpec)
-        self.spec = spec
-        self._server = (settings.environment.get(url_variable) or spec.url).rstrip("/")
-
     @property
-    def url(self) -> str:
-        """Where patterns are asked for; POLYTUNE_POLYCHAT_URL names another server, for rehearsals."""
-        return self._server + path
+    def server(self) -> str:
+        """As stated; POLYTUNE_POLYCHAT_URL names another server, for rehearsals."""
+        return (self.settings.environment.get(url_variable) or self.spec.url).rstrip("/")
 
     @property
     def longest_answer(self) -> int:
         """As the server limits it."""
         return longest_answer_tokens
 
-    def endpoint(self) -> str:
-        """The server and the model."""
-        return f"{self._server} {self.spec.model}"
-
     def price(self) -> Price:
         """What the model behind the key charges."""
-        unknown = Price(
-            input_usd_per_million_tokens=None,
-            output_usd_per_million_tokens=None,
-            source=f"no sourced price for {self.spec.model}",
-        )
-        return prices.get(self.spec.model, unknown)
-
-    @property
-    def key_reference(self) -> str | None:
-        """As stated."""
-        return self.spec.api_key
-
-    def headers(self) -> dict[str, str]:
-        """A bearer token; the agent that every request must name comes from the connection."""
-        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        return prices.get(self.spec.model, unknown_price(f"no sourced price for {self.spec.model}"))
 
     def body(self, request: Request, draw: int) -> bytes:
         """The prompt, the fields that the schema takes, and a wish that no cache answers."""
@@ -139,9 +113,9 @@ class Polychat(HttpTeacher):
         tempo = variables.get("tempo", variables.get("bpm"))
         if isinstance(tempo, int | float) and slowest <= tempo <= fastest:
             fields["tempo"] = tempo
-        return _encoder.encode(fields)
+        return json_encoder.encode(fields)
 
-    def read(self, body: bytes) -> Read | None:
+    def read(self, body: bytes) -> ParsedReply | None:
         """The pattern, without fences and prose around it; the body is bare (2026) or wrapped (2025)."""
         code = _code(body)
         if code is None:
@@ -149,20 +123,22 @@ class Polychat(HttpTeacher):
         if _is_json(code):
             told = _text_in(code)
             if not told:
-                return Read("", None, "the server passed on its model's whole reply, which holds no text")
+                return ParsedReply(
+                    "", None, "the server passed on its model's whole reply, which holds no text"
+                )
             code = told
-        return Read(_unwrapped(code), None)
+        return ParsedReply(_unwrapped(code), None)
 
     def known(self, failure: Failure) -> Failure:
         """The failure by the server's error table."""
-        told = _refusal(failure.body)
+        told = decoded(_errors, failure.body)
         if failure.status == 429:
             in_body = told.retryAfter if told is not None else None
             asked_for = failure.retry_after if in_body is None else in_body
             kind = FailureKind.QUOTA if asked_for is None else FailureKind.OVERLOADED
             return Failure(kind, str(failure), status=429, retry_after=asked_for, body=failure.body)
         if failure.status == 400 and b"model is not available" in failure.body:
-            hint = f"'{self.spec.model}' is no model key there; GET {self._server}/models lists them"
+            hint = f"'{self.spec.model}' is no model key there; GET {self.server}/models lists them"
             return failure.as_kind(FailureKind.MISTAKEN, hint)
         if failure.status == 500 and b"Service configuration error" in failure.body:
             return failure.as_kind(FailureKind.MISTAKEN)
@@ -192,13 +168,12 @@ def _prompt(request: Request, draw: int) -> str:
 
 
 def _code(body: bytes) -> str | None:
-    for era in _eras:
-        try:
-            found = era.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
-        return found.code if isinstance(found, _Code) else found.data.code
-    return None
+    """The pattern in a body of either era; None when it is neither."""
+    bare = decoded(_bare, body)
+    if bare is not None:
+        return bare.code
+    wrapped = decoded(_wrapped, body)
+    return None if wrapped is None else wrapped.data.code
 
 
 def _is_json(code: str) -> bool:
@@ -242,11 +217,3 @@ def _unwrapped(code: str) -> str:
 def _is_prose(line: str) -> bool:
     """Whether a line before or after the code is a sentence, or blank."""
     return not line.strip() or sentence.fullmatch(line.strip()) is not None
-
-
-def _refusal(body: bytes) -> _Refusal | None:
-    """The body of a failure; None when it is none of this server's."""
-    try:
-        return msgspec.json.decode(body, type=_Refusal)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None

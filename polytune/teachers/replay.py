@@ -19,7 +19,7 @@ import msgspec
 
 from polytune.errors import DataError, StepFailed
 from polytune.spec.model import InputFile
-from polytune.teachers.interface import Answer, Request, Teacher, TeacherSpec, Usage
+from polytune.teachers.interface import Answer, Request, Teacher, TeacherSpec, TokenUsage
 
 characters_per_token = 4
 shown_problems = 20
@@ -42,7 +42,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     answer: str
     system: str | None = None
     draw: int | None = None
-    usage: Usage | None = None
+    usage: TokenUsage | None = None
 
 
 class Replay(Teacher):
@@ -57,7 +57,7 @@ class Replay(Teacher):
         if record is None:
             raise StepFailed(self._missing(request, draw))
         asked = len(request.system) + len(request.prompt)
-        estimate = Usage(input_tokens=_tokens(asked), output_tokens=_tokens(len(record.answer)))
+        estimate = TokenUsage(input_tokens=_tokens(asked), output_tokens=_tokens(len(record.answer)))
         return Answer(text=record.answer, usage=record.usage or estimate)
 
     @cached_property

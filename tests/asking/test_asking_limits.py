@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytune.asking.endpoint import endpoint_called
-from polytune.asking.limits import Bucket, Limiter, Limits
+from polytune.asking.limits import Bucket, Limiter, RateLimits
 from polytune.errors import UsageError
 from tests.messages import matching
 
@@ -25,7 +25,7 @@ class Ticking:
         return self.now
 
 
-def sent(limits: Limits, expected: list[float], used: list[float]) -> tuple[list[float], Ticking]:
+def sent(limits: RateLimits, expected: list[float], used: list[float]) -> tuple[list[float], Ticking]:
     """When each question is sent, if each goes as soon as it may and is answered half a second later."""
     clock = Ticking()
     limiter = Limiter(limits, clock)
@@ -46,7 +46,7 @@ def sent(limits: Limits, expected: list[float], used: list[float]) -> tuple[list
 @given(st.floats(1, 100_000), st.integers(1, 300))
 def test_no_second_sees_more_requests_than_its_share(per_minute: float, count: int) -> None:
     """Between any two requests lies the time that the rate demands, but for one second's allowance."""
-    times, _ = sent(Limits(requests=per_minute), [1.0] * count, [1.0] * count)
+    times, _ = sent(RateLimits(requests=per_minute), [1.0] * count, [1.0] * count)
 
     rate = per_minute / 60
     capacity = max(1.0, rate)
@@ -58,7 +58,7 @@ def test_no_second_sees_more_requests_than_its_share(per_minute: float, count: i
 @given(st.floats(1, 100_000), st.integers(2, 300))
 def test_nothing_waits_longer_than_it_must(per_minute: float, count: int) -> None:
     """So many requests take the time that the rate demands, less the allowance, and no more."""
-    times, _ = sent(Limits(requests=per_minute), [1.0] * count, [1.0] * count)
+    times, _ = sent(RateLimits(requests=per_minute), [1.0] * count, [1.0] * count)
 
     rate = per_minute / 60
     assert times[-1] - times[0] <= max(0.0, count - max(1.0, rate)) / rate * (1 + 1e-9) + 1e-6
@@ -73,7 +73,7 @@ def test_tokens_used_never_outrun_the_rate(per_minute: float, questions: list[tu
     expected = [tokens for tokens, _ in questions]
     used = [tokens * share for tokens, share in questions]
 
-    times, clock = sent(Limits(tokens=per_minute), expected, used)
+    times, clock = sent(RateLimits(tokens=per_minute), expected, used)
 
     rate = per_minute / 60
     allowed = rate * (clock.now - times[0]) + max(1.0, rate)
@@ -92,7 +92,7 @@ def test_a_question_larger_than_a_second_is_sent_and_paid_off() -> None:
 
 def test_settling_gives_back_what_was_not_used() -> None:
     """A refused question gives its tokens back."""
-    limiter = Limiter(Limits(tokens=6000), Ticking())
+    limiter = Limiter(RateLimits(tokens=6000), Ticking())
     limiter.reserve(100)
     assert limiter.wait(100) is not None
 
@@ -103,7 +103,7 @@ def test_settling_gives_back_what_was_not_used() -> None:
 
 def test_the_longest_wait_is_named() -> None:
     """Of two limits, the one that holds the question back is the one told."""
-    limiter = Limiter(Limits(requests=60, tokens=60), Ticking())
+    limiter = Limiter(RateLimits(requests=60, tokens=60), Ticking())
     limiter.reserve(30)
 
     wait = limiter.wait(1)
@@ -115,15 +115,15 @@ def test_the_longest_wait_is_named() -> None:
 def test_what_the_endpoint_tells_only_lowers_what_the_user_states() -> None:
     """A told limit holds where none is stated, and where it is the smaller one."""
     clock = Ticking()
-    limiter = Limiter(Limits(requests=600), clock)
-    limiter.learn(Limits(requests=6000, tokens=math.inf))
+    limiter = Limiter(RateLimits(requests=600), clock)
+    limiter.learn(RateLimits(requests=6000, tokens=math.inf))
     for _ in range(10):
         limiter.reserve(1)
     wait = limiter.wait(1)
     assert wait is not None
     assert wait.seconds == pytest.approx(0.1)
 
-    limiter.learn(Limits(requests=60))
+    limiter.learn(RateLimits(requests=60))
 
     slower = limiter.wait(1)
     assert slower is not None

@@ -14,7 +14,7 @@ from polytune.engine.ledger import Usage
 from polytune.engine.manifest import StepReport
 from polytune.report.differences import compare_figures
 from polytune.report.evaluations import unpaired_interval
-from polytune.report.shape import Difference, Tally
+from polytune.report.shape import Difference, PassCount
 from polytune.report.text import text_lines
 from tests.diff.made import Shelf, answers, report, scores
 from tests.messages import message
@@ -145,7 +145,7 @@ def test_lost_answers_leave_the_totals(shelf: Shelf) -> None:
 
     found = figures(old, new)
 
-    assert (found.evaluations[0].old, found.evaluations[0].pairing) == (Tally(passed=20, n=40), "none")
+    assert (found.evaluations[0].old, found.evaluations[0].pairing) == (PassCount(passed=20, n=40), "none")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_unpaired_intervals_are_agresti_and_caffos(
     old: tuple[int, int], new: tuple[int, int], low: float, high: float
 ) -> None:
     """The interval is the normal one after a success and a failure were added to each side."""
-    found = unpaired_interval(Tally(passed=old[0], n=old[1]), Tally(passed=new[0], n=new[1]))
+    found = unpaired_interval(PassCount(passed=old[0], n=old[1]), PassCount(passed=new[0], n=new[1]))
 
     assert found == pytest.approx((low, high), abs=1e-6)
 

@@ -11,7 +11,7 @@ import pytest
 
 from polytune.errors import DataError, StepFailed
 from polytune.settings import Settings
-from polytune.teachers.interface import Answer, Request, Usage
+from polytune.teachers.interface import Answer, Request, TokenUsage
 from polytune.teachers.replay import Replay, ReplaySpec
 from tests.messages import matching, message
 
@@ -66,14 +66,14 @@ def test_record_with_the_system_prompt_is_preferred(tmp_path: Path) -> None:
 
 
 def test_recorded_usage_is_kept(tmp_path: Path) -> None:
-    """Usage comes from the record when it has some, else it is estimated at four characters a token."""
+    """TokenUsage comes from the record when it has some, else it is estimated at four characters a token."""
     usage = {"input_tokens": 9, "output_tokens": 5, "estimated": False}
     path = _file(
         tmp_path, {"prompt": "a", "answer": "x", "usage": usage}, {"prompt": "eight ch", "answer": "12345"}
     )
 
-    assert _ask(path, "a").usage == Usage(input_tokens=9, output_tokens=5, estimated=False)
-    assert _ask(path, "eight ch").usage == Usage(input_tokens=2, output_tokens=2, estimated=True)
+    assert _ask(path, "a").usage == TokenUsage(input_tokens=9, output_tokens=5, estimated=False)
+    assert _ask(path, "eight ch").usage == TokenUsage(input_tokens=2, output_tokens=2, estimated=True)
 
 
 def test_missing_answer_names_prompt_and_file(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from polytune.aws.access import Access
 from polytune.aws.objects import Objects
 from polytune.engine.budget import BudgetLimits
 from polytune.errors import BudgetExceeded, Detached, Paused, StepFailed
-from polytune.teachers._batch_driver import Stage, stage_of
+from polytune.teachers._batch_driver import BatchStage, stage_of
 from tests.bedrock.cloud import Cloud
 from tests.messages import matching, message
 
@@ -362,7 +362,7 @@ def test_stages_have_plain_words(status: str, counts: tuple[int, int], word: str
     """A job whose records are all processed and that is not done yet writes its output."""
     told = {"status": status, "processedRecordCount": counts[0], "totalRecordCount": counts[1]}
 
-    assert stage_of(told) == Stage(word, *counts)
+    assert stage_of(told) == BatchStage(word, *counts)
 
 
 def test_names_and_tags_say_whose_job_it_is(cloud: Cloud, asking: Asking) -> None:

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from polytune.asking.failures import Failure, FailureKind
-from polytune.asking.limits import Limits
+from polytune.asking.limits import RateLimits
 from polytune.asking.reply import Reply
 from polytune.errors import DataError
 from polytune.settings import Settings
 from polytune.spec.resolved import spec_json
-from polytune.teachers.interface import FREE, TEACHERS, Answer, Repair, Request, Teacher, Usage
+from polytune.teachers.interface import FREE, TEACHERS, Answer, Repair, Request, Teacher, TokenUsage
 from tests.asking.asking_stub import Fault, Seen, Stub
 from tests.messages import matching, message
 
@@ -58,7 +58,7 @@ def test_an_answer_has_text_usage_and_price(kind: str) -> None:
     answer = teacher.parse(reply.body, request)
     assert (answer.text, answer.usage) == (
         "answer to Say A",
-        Usage(input_tokens=50, output_tokens=20, estimated=False),
+        TokenUsage(input_tokens=50, output_tokens=20, estimated=False),
     )
     assert reply.price_usd == answer.price_usd == pytest.approx((50 * 2 + 20 * 10) / 1e6)
     assert json.loads(reply.body)["id"] == "stub"
@@ -223,7 +223,7 @@ def test_what_is_no_answer_is_said(kind: str, body: dict[str, Any], flaw: str) -
 def test_plain_bodies_are_read(kind: str) -> None:
     """A body that was rebuilt from a samples file is an answer too; anything else is an error."""
     teacher = made(kind, "http://127.0.0.1:1/v1")
-    answer = Answer(text="x", usage=Usage(input_tokens=3), price_usd=0.5)
+    answer = Answer(text="x", usage=TokenUsage(input_tokens=3), price_usd=0.5)
 
     assert teacher.parse(msgspec.json.encode(answer), request) == answer
     assert teacher.flaw(msgspec.json.encode(answer), request, ()) == ""
@@ -248,9 +248,9 @@ def test_the_worst_case_covers_any_answer(kind: str) -> None:
         (
             "openai_compatible",
             {"x-ratelimit-limit-requests": "60", "x-ratelimit-limit-tokens": "1000"},
-            Limits(60, 1000),
+            RateLimits(60, 1000),
         ),
-        ("openai_compatible", {"x-ratelimit-limit-requests": "many"}, Limits(None, None)),
+        ("openai_compatible", {"x-ratelimit-limit-requests": "many"}, RateLimits(None, None)),
         ("openai_compatible", {}, None),
         (
             "anthropic",
@@ -259,11 +259,11 @@ def test_the_worst_case_covers_any_answer(kind: str) -> None:
                 "anthropic-ratelimit-input-tokens-limit": "3000",
                 "anthropic-ratelimit-output-tokens-limit": "800",
             },
-            Limits(50, 3800),
+            RateLimits(50, 3800),
         ),
     ],
 )
-def test_limits_are_read_from_headers(kind: str, headers: dict[str, str], limits: Limits | None) -> None:
+def test_limits_are_read_from_headers(kind: str, headers: dict[str, str], limits: RateLimits | None) -> None:
     """What the server allows is learnt from real answers."""
     with Stub(headers=headers) as stub:
         assert asked(made(kind, stub.url)).limits == limits

@@ -1,0 +1,160 @@
+"""What teachers share whose servers' replies are stored as they came: reading them again, and their price."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, ClassVar, Protocol, TypeVar
+
+import msgspec
+from pydantic import Field
+
+from polytune.asking.reply import Reply
+from polytune.errors import DataError
+from polytune.spec.model import Spec
+from polytune.teachers.interface import (
+    Answer,
+    Price,
+    Request,
+    Teacher,
+    TokenUsage,
+    characters_per_token,
+    plain_answer,
+)
+
+framing_tokens = 64
+"""What chat templates put around the texts of a request, at most."""
+tokens_per_million = 1_000_000
+
+T = TypeVar("T", covariant=True)
+
+
+class PriceSpec(Spec):
+    """What the teacher charges, where polytune does not know it."""
+
+    input_usd_per_million_tokens: Annotated[float, Field(ge=0)]
+    """For what it reads."""
+    output_usd_per_million_tokens: Annotated[float, Field(ge=0)]
+    """For what it writes."""
+
+    def price(self) -> Price:
+        """The same as a price."""
+        return Price(
+            input_usd_per_million_tokens=self.input_usd_per_million_tokens,
+            output_usd_per_million_tokens=self.output_usd_per_million_tokens,
+            source="stated in the experiment",
+        )
+
+
+def unknown_price(source: str) -> Price:
+    """A price that nobody knows; `source` says what to do about it."""
+    return Price(input_usd_per_million_tokens=None, output_usd_per_million_tokens=None, source=source)
+
+
+@dataclass(frozen=True)
+class ParsedReply:
+    """What a server's own reply says, in our words."""
+
+    text: str
+    usage: TokenUsage | None
+    """None when the reply does not tell."""
+    flaw: str = ""
+    """Why the text is no whole answer, such as being cut off; '' when it is one."""
+    price_usd: float | None = None
+    """What the reply itself says it cost."""
+
+
+def cut_off(max_tokens: int) -> str:
+    """The flaw of an answer that reached its limit."""
+    return f"the answer is cut off at {max_tokens} tokens; raise teacher.max_tokens"
+
+
+class JsonDecoder(Protocol[T]):
+    """msgspec's decoder of one type."""
+
+    def decode(self, buf: bytes, /) -> T:
+        """The value. Raises msgspec.DecodeError."""
+
+
+def decoded(decoder: JsonDecoder[T], body: bytes) -> T | None:
+    """The body as the decoder's type; None when it is no such JSON."""
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+class ReplyTeacher(Teacher):
+    """A teacher whose server's replies are stored as they came, and may be no usable answers."""
+
+    may_fail: ClassVar[bool] = True
+
+    @abstractmethod
+    def read(self, body: bytes) -> ParsedReply | None:
+        """What a reply of this server says; None when the body is no such reply."""
+
+    @abstractmethod
+    async def reply(self, request: Request, draw: int) -> Reply:
+        """The server's reply as it came, with what it cost. Raises Failure when there is none."""
+
+    async def answer(self, request: Request, draw: int) -> Answer:
+        """An answer that is not stored. Raises Failure."""
+        return self.parse((await self.reply(request, draw)).body, request)
+
+    def parse(self, body: bytes, request: Request) -> Answer:
+        """The answer in a stored body: the server's own reply, or a plain answer."""
+        found = self.read(body)
+        if found is None:
+            plain = plain_answer(body)
+            if plain is None:
+                raise DataError(f"a stored answer of {self.label} cannot be read: {body[:200]!r}")
+            return plain
+        usage = self.usage_of(request, found)
+        return Answer(
+            text=found.text, usage=usage, price_usd=self.cost(usage.input_tokens, usage.output_tokens)
+        )
+
+    def flaw(self, body: bytes, request: Request, earlier: Collection[str]) -> str:
+        """Why the body is no usable answer."""
+        found = self.read(body)
+        if found is not None and found.flaw:
+            return found.flaw
+        # Answers that were rebuilt from a samples file are stored as plain ones.
+        answer = found or plain_answer(body)
+        if answer is None:
+            return "the reply is not what this API answers"
+        if not answer.text.strip():
+            return "the answer is empty"
+        return "the answer is that of an earlier draw, letter for letter" if answer.text in earlier else ""
+
+    def usage_of(self, request: Request, found: ParsedReply | None) -> TokenUsage:
+        """As reported, else estimated by length."""
+        if found is not None and found.usage is not None:
+            return found.usage
+        text = found.text if found is not None else ""
+        return TokenUsage(input_tokens=self.estimated_input(request), output_tokens=tokens_in(len(text)))
+
+    def estimated_input(self, request: Request) -> int:
+        """Tokens that the teacher reads, by length."""
+        return tokens_in(request.characters)
+
+    def cost(self, read: int, written: int, share: float = 1.0) -> float | None:
+        """US dollars for so many tokens at a share of the price; None when no price is known."""
+        if self._usd_per_million is None:
+            return None
+        usd_read, usd_written = self._usd_per_million
+        return round(share * (read * usd_read + written * usd_written) / tokens_per_million, 9)
+
+    @cached_property
+    def _usd_per_million(self) -> tuple[float, float] | None:
+        """For tokens read and written. Kept, because the price is asked for with every answer."""
+        price = self.price()
+        read, written = price.input_usd_per_million_tokens, price.output_usd_per_million_tokens
+        return None if read is None or written is None else (read, written)
+
+
+def tokens_in(characters: int) -> int:
+    """Tokens of so many characters, rounded up."""
+    return -(-characters // int(characters_per_token))
