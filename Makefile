@@ -76,7 +76,7 @@ test-newest:
 test-oldest: .venv-tools/bin/uv
 	@PYTHON='$(PYTHON)' .ci/venv .venv-oldest
 	.venv-tools/bin/uv pip compile --quiet --python .venv-oldest/bin/python --resolution lowest-direct --no-header \
-	  --no-annotate --all-extras -c requirements-torch.lock pyproject.toml -o .venv-oldest/all
+	  --no-annotate $(addprefix --extra ,$(subst $(COMMA), ,$(EXTRAS))) -c requirements-torch.lock pyproject.toml -o .venv-oldest/all
 	grep -vE '^(torch==|triton==|nvidia-|cuda-)' .venv-oldest/all > .venv-oldest/requirements
 	.venv-oldest/bin/python $(PIP_INSTALL) --no-deps -r .venv-oldest/requirements
 	.venv-oldest/bin/python $(PIP_INSTALL) $(TORCH)

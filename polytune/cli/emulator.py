@@ -38,7 +38,7 @@ def command(port: int, region: str, speed: float, no_s3: bool, polychat: bool, a
 
     Prints the environment variables that point any AWS SDK, and polytune, at it, and serves until it is
     interrupted. Jobs, models and deployments behave as in Bedrock, on a virtual clock; no model is trained
-    and every loss is synthetic. S3, IAM, STS and Lambda come from moto: pip install 'polytune[rehearsal]'.
+    and every loss is synthetic. S3, IAM, STS and Lambda come from moto (extra `rehearsal`).
     """
     with ExitStack() as open_servers:
         variables = open_servers.enter_context(_bedrock(port, region, speed, no_s3=no_s3))

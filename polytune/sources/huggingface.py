@@ -16,6 +16,7 @@ import msgspec
 from polytune.data.reading import row_of
 from polytune.engine.step import Scope
 from polytune.errors import DataError, Unavailable
+from polytune.extras import install_command
 from polytune.sources._rows import At, FieldsSpec, record_of_object, record_of_row
 from polytune.sources.interface import Found, Source, SourceSpec, digest_of_files
 
@@ -52,7 +53,9 @@ class Huggingface(Source):
         if not self.folder.is_dir():
             return f"no such folder '{self.spec.folder}'"
         if importlib.util.find_spec(library) is None:
-            return f"reading Arrow and Parquet needs {library}: pip install 'polytune[huggingface]'"
+            return (
+                f"reading Arrow and Parquet needs {library}. Run `{install_command('huggingface', library)}`"
+            )
         return ""
 
     def listing(self) -> str:

@@ -19,6 +19,7 @@ from pydantic import Field
 
 import polytune
 from polytune.errors import Unavailable
+from polytune.extras import install_command
 from polytune.graders._child import Judge, Launch
 from polytune.graders.interface import Case, Grader, GraderSpec, Identity, Verdict
 from polytune.settings import Settings
@@ -125,7 +126,7 @@ def _engine(spec: StrudelSpec, settings: Settings) -> Bundle | None:
         missing = (
             f"is not built in {settings.cache_folder}. Run `{build_command}`"
             if runs
-            else "needs the package mini-racer. Run `pip install 'polytune[local]'`"
+            else f"needs the package mini-racer. Run `{install_command('local', 'mini-racer')}`"
         )
         raise Unavailable(f"strudel engine: it {missing}, or write `engine: auto` to let the checker judge.")
     return bundle

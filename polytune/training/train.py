@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 
 from polytune.errors import DataError, PolytuneError
+from polytune.extras import install_command
 from polytune.files import remove_tree, write_whole
 from polytune.training.folders import check_folder
 from polytune.training.protocol import (
@@ -59,7 +60,7 @@ def explained(where: str, error: Exception) -> str:
         remedy = "lower batch_size or max_length, train by lora, or take a machine with more memory"
         return f"{where}: out of memory; {remedy}"
     if isinstance(error, ImportError):
-        return f"{where}: {text}; install the local extra: pip install 'polytune[local]'"
+        return f"{where}: {text}; run `{install_command('local')}`"
     first = text.strip().splitlines()[0] if text.strip() else "no message"
     return f"{where}: {type(error).__name__}: {first}; the log has all of it"
 

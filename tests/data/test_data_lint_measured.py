@@ -12,6 +12,7 @@ import pytest
 from polytune.data.lint.lint import Lint
 from polytune.data.lint.rules.language_drift import LanguageDrift, drift
 from polytune.data.lint.rules.personal_data import PersonalData
+from polytune.extras import install_command
 from tests.data.data_gallery import Case
 from tests.data.labelled_personal import CARD, EMAIL, NOT_PERSONAL, PERSONAL, PHONE, SSN
 
@@ -82,13 +83,17 @@ def test_personal_data_states_its_recall(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rule", "modules", "what"),
     [
-        ("language-drift", ["py3langid"], "all rows: run `pip install py3langid`"),
-        ("personal-data", ["phonenumbers"], "telephone numbers: run `pip install phonenumbers`"),
+        ("language-drift", ["py3langid"], f"all rows: run `{install_command('lint', 'py3langid')}`"),
+        (
+            "personal-data",
+            ["phonenumbers"],
+            f"telephone numbers: run `{install_command('lint', 'phonenumbers')}`",
+        ),
         (
             "personal-data",
             ["phonenumbers", "stdnum"],
             "telephone numbers, card and social security numbers: "
-            "run `pip install phonenumbers python-stdnum`",
+            f"run `{install_command('lint', 'phonenumbers', 'python-stdnum')}`",
         ),
         ("refusal", ["py3langid", "phonenumbers", "stdnum"], None),
     ],

@@ -18,11 +18,11 @@ from typing import Literal
 
 from polytune.data.dedupe.shingles import likeness, normalised, windows
 from polytune.errors import Unavailable, UsageError
+from polytune.extras import install_command
 
 Kind = Literal["exact", "near"]
 default_threshold = 0.7
 lowest_threshold = 0.5
-install = "Run `pip install rensa`."
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class Alike:
 
                 signatures = Signatures()
             except ModuleNotFoundError as error:
-                raise Unavailable(f"finding near-duplicates needs {error.name}. {install}") from error
+                what = f"finding near-duplicates needs rensa. Run `{install_command('dedupe', 'rensa')}`."
+                raise Unavailable(what) from error
         firsts: dict[bytes, int] = {}
         self._first: list[int] = []
         """For each text the first that equals it, case and whitespace aside: itself, if no earlier does."""

@@ -17,11 +17,11 @@ from typing import Any
 import msgspec
 
 from polytune.errors import DataError, Unavailable
+from polytune.extras import install_command
 
 texts_at_a_time = 512
 most_texts = 50_000
 """Every text is compared with every other."""
-advice = "Run `pip install sentence-transformers`, or use --kind near."
 
 
 class SameMeaning(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,4 +90,5 @@ def _package(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
+        advice = f"Run `{install_command('semantic', 'sentence-transformers')}`, or use --kind near."
         raise Unavailable(f"comparing meanings needs {name}. {advice}") from error

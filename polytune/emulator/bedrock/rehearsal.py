@@ -1,6 +1,6 @@
 """Bedrock and what it needs beside it in one process: the emulator, and moto for S3, IAM, STS and Lambda.
 
-The only file that imports moto, which comes with `pip install 'polytune[rehearsal]'`.
+The only file that imports moto, which the extra `rehearsal` installs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from polytune.emulator.bedrock.program import Emulator
 from polytune.emulator.bedrock.state import new_id
 from polytune.emulator.bedrock.world import World, default_region, rehearsal_account
 from polytune.errors import Unavailable
+from polytune.extras import install_command
 
 credentials = {
     "AWS_ACCESS_KEY_ID": "AKIAREHEARSAL0000000",
@@ -49,7 +50,8 @@ class Rehearsal:
         try:
             server = importlib.import_module("moto.server")
         except ImportError as error:
-            raise Unavailable("a rehearsal needs moto: pip install 'polytune[rehearsal]'") from error
+            what = f"a rehearsal needs moto. Run `{install_command('rehearsal', 'moto')}`"
+            raise Unavailable(what) from error
         self.region = region
         self._speed = speed
         self._id = new_id()

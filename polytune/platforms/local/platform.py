@@ -22,6 +22,7 @@ from polytune.engine.jobbook import JobRow
 from polytune.engine.processes import ProcessDriver
 from polytune.engine.workspace import Workspace
 from polytune.errors import StepFailed
+from polytune.extras import install_command
 from polytune.files import copy_whole, digest_of
 from polytune.platforms.interface import (
     Collected,
@@ -77,7 +78,7 @@ class Local(Platform):
     def missing(self) -> str:
         """The libraries of the `local` extra that are not installed."""
         lacking = [name for name in needed if importlib.util.find_spec(name) is None]
-        return f"needs {', '.join(lacking)}: pip install 'polytune[local]'" if lacking else ""
+        return f"needs {', '.join(lacking)}. Run `{install_command('local', *lacking)}`" if lacking else ""
 
     async def store(self, project: str, files: Mapping[str, Path]) -> dict[str, str]:
         """Each file is in the bucket under its digest; `file:` URIs are relative to the workspace."""

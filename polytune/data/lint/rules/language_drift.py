@@ -14,6 +14,7 @@ from typing import Protocol
 
 from polytune.data.lint.rules.interface import Page, Rule, opening
 from polytune.data.reading import Row
+from polytune.extras import install_command
 from polytune.formats.interface import Finding
 
 looked_at = 300
@@ -53,7 +54,7 @@ class LanguageDrift(Rule):
 
     def unchecked(self) -> str:
         """Everything, without py3langid."""
-        return "" if find_spec("py3langid") else "all rows: run `pip install py3langid`"
+        return "" if find_spec("py3langid") else f"all rows: run `{install_command('lint', 'py3langid')}`"
 
     def look(self, page: Page) -> Iterator[Finding]:
         if self.unchecked():

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from itertools import chain
 
 from polytune.data.lint.rules.interface import Hit, Page, Rule
+from polytune.extras import install_command
 from polytune.formats.interface import Finding
 
 # Python's own `re` is safe here on hostile text: no pattern backtracks over more than one word.
@@ -88,7 +89,7 @@ class PersonalData(Rule):
         if not absent:
             return ""
         what = ", ".join(kinds[name] for name in absent)
-        return f"{what}: run `pip install {' '.join(packages[name] for name in absent)}`"
+        return f"{what}: run `{install_command('lint', *(packages[name] for name in absent))}`"
 
     def look(self, page: Page) -> Iterator[Finding]:
         reported = set()
