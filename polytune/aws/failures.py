@@ -20,8 +20,7 @@ from boto3.exceptions import Boto3Error
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from polytune.aws.remedies import REMEDIES, Kind, Remedy
-from polytune.aws.wordings import remedy_for
+from polytune.aws.remedies import REMEDIES, FailureKind, Remedy, remedy_for
 from polytune.errors import PolytuneError
 
 
@@ -75,20 +74,20 @@ class NameTaken(AwsFailure):
     """The name is in use, perhaps by an earlier attempt of the same run."""
 
 
-_classes: dict[Kind, type[AwsFailure]] = {
-    Kind.REFUSED: AwsFailure,
-    Kind.CREDENTIALS: NeedsCredentials,
-    Kind.DENIED: Denied,
-    Kind.UNREACHABLE: Unreachable,
-    Kind.MISSING: Missing,
-    Kind.TAKEN: NameTaken,
+_classes: dict[FailureKind, type[AwsFailure]] = {
+    FailureKind.REFUSED: AwsFailure,
+    FailureKind.CREDENTIALS: NeedsCredentials,
+    FailureKind.DENIED: Denied,
+    FailureKind.UNREACHABLE: Unreachable,
+    FailureKind.MISSING: Missing,
+    FailureKind.TAKEN: NameTaken,
 }
 
 _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
     (
         (boto.NoCredentialsError, boto.NoAuthTokenError),
         Remedy(
-            Kind.CREDENTIALS,
+            FailureKind.CREDENTIALS,
             "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE in the environment or .env, or "
             "sign in with `aws sso login`; then run it again.",
         ),
@@ -105,7 +104,7 @@ _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
             boto.UnknownCredentialError,
         ),
         Remedy(
-            Kind.CREDENTIALS,
+            FailureKind.CREDENTIALS,
             "Sign in again (`aws sso login`) or correct the credentials; then run it again.",
         ),
     ),
@@ -118,14 +117,14 @@ _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
             boto.InfiniteLoopConfigError,
         ),
         Remedy(
-            Kind.CREDENTIALS,
+            FailureKind.CREDENTIALS,
             "Correct AWS_PROFILE or the files under ~/.aws (AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE); "
             "then run it again.",
         ),
     ),
     (
         (boto.ProxyConnectionError, boto.InvalidProxiesConfigError),
-        Remedy(Kind.UNREACHABLE, "Check HTTPS_PROXY and NO_PROXY, then run it again."),
+        Remedy(FailureKind.UNREACHABLE, "Check HTTPS_PROXY and NO_PROXY, then run it again."),
     ),
     (
         (
@@ -141,13 +140,16 @@ _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
             ConnectionError,
         ),
         Remedy(
-            Kind.UNREACHABLE,
+            FailureKind.UNREACHABLE,
             "Check the network, the region and AWS_ENDPOINT_URL, then run it again.",
         ),
     ),
     (
         (boto.FlexibleChecksumError, boto.ChecksumError),
-        Remedy(Kind.UNREACHABLE, "The bytes changed on the way: try again; check the network or the proxy."),
+        Remedy(
+            FailureKind.UNREACHABLE,
+            "The bytes changed on the way: try again; check the network or the proxy.",
+        ),
     ),
     (
         (
@@ -157,12 +159,12 @@ _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
             boto.UnknownEndpointError,
             boto.BaseEndpointResolverError,
         ),
-        Remedy(Kind.REFUSED, "Correct the region, or AWS_ENDPOINT_URL."),
+        Remedy(FailureKind.REFUSED, "Correct the region, or AWS_ENDPOINT_URL."),
     ),
 )
 
 _untrusted = Remedy(
-    Kind.REFUSED,
+    FailureKind.REFUSED,
     "The server's certificate is not trusted here: behind a proxy that re-signs traffic, set "
     "AWS_CA_BUNDLE to its certificate.",
 )
@@ -233,7 +235,7 @@ def _client_remedy(error: Exception) -> Remedy:
     for classes, remedy in _client_side:
         if isinstance(error, classes):
             return remedy
-    return Remedy(Kind.REFUSED, "Correct what the message names.")
+    return Remedy(FailureKind.REFUSED, "Correct what the message names.")
 
 
 def _from_answer(answer: Mapping[str, Any], service: str, operation: str) -> AwsFailure:
@@ -243,7 +245,7 @@ def _from_answer(answer: Mapping[str, Any], service: str, operation: str) -> Aws
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
     remedy = remedy_for(code, said, status)
     advice = remedy.advice
-    if remedy.kind is Kind.DENIED:
+    if remedy.kind is FailureKind.DENIED:
         advice = f"Missing permission: {_action(service, operation, said)}. {advice}"
     return _failure(remedy, advice, code=code, operation=operation, service=service, status=status, said=said)
 

@@ -1,19 +1,26 @@
-"""What each error code of AWS means for a run, and what a person can do about it."""
+"""What AWS's errors mean for a run and what to do about them: by error code, by message, by a job's message.
+
+Only what polytune's own calls can raise is here: the codes that botocore's models declare for the
+operations it calls, those that any call of a protocol can get, and phrases that say more than their code.
+Services get new codes at any time: one that is not listed is judged by its HTTP status, or gets the general
+remedy.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
 
-class Kind(Enum):
+class FailureKind(Enum):
     """How a run reacts to a failure."""
 
     REFUSED = auto()
     """The request is wrong, or not possible; the same call fails again."""
     CREDENTIALS = auto()
-    """Nobody, or nobody valid, signed the call: a run pauses."""
+    """The call was not signed, or not validly: a run pauses."""
     DENIED = auto()
     """The signer may not do this."""
     UNREACHABLE = auto()
@@ -28,344 +35,330 @@ class Kind(Enum):
 class Remedy:
     """One kind of failure and the advice that its message ends with."""
 
-    kind: Kind
+    kind: FailureKind
     advice: str
 
 
-def _group(kind: Kind, advice: str, codes: str) -> dict[str, Remedy]:
-    return dict.fromkeys(codes.split(), Remedy(kind, advice))
+REFUSED, CREDENTIALS, DENIED = FailureKind.REFUSED, FailureKind.CREDENTIALS, FailureKind.DENIED
+UNREACHABLE, MISSING, TAKEN = FailureKind.UNREACHABLE, FailureKind.MISSING, FailureKind.TAKEN
 
+sign_in = "Sign in again (`aws sso login`, or fresh keys in the environment or .env), then run it again."
+slow_down = (
+    "AWS asks to slow down: wait and run it again, or lower the concurrency or ask for a higher quota."
+)
+busy = "Something else is changing it: wait until that is done, then run it again."
+check_key = "Check the KMS key: that it is enabled, in this region, and that its policy lets the role use it."
+in_use = "Look at what holds the name: adopt it, delete it, or choose another name."
 
-_groups = (
-    _group(
-        Kind.CREDENTIALS,
-        "Sign in again (`aws sso login`, or fresh keys in the environment or .env), then run it again.",
-        """
-            ExpiredToken ExpiredTokenException ExpiredTradeInTokenException RequestExpired
-            TokenRefreshRequired UnauthorizedException
-        """,
+GENERAL = Remedy(
+    REFUSED, "polytune does not know this error: correct what AWS's message names, then run it again."
+)
+"""For a code that nobody listed, where the HTTP status says nothing either."""
+
+_groups: tuple[tuple[FailureKind, str, str], ...] = (
+    (
+        CREDENTIALS,
+        sign_in,
+        "ExpiredToken ExpiredTokenException RequestExpired TokenRefreshRequired UnauthorizedException",
     ),
-    _group(
-        Kind.CREDENTIALS,
+    (
+        CREDENTIALS,
+        # What IAM Identity Center says while botocore renews a token by itself.
+        "Sign in again: `aws sso login`, then run it again.",
+        "InvalidGrantException InvalidClientException UnauthorizedClientException InvalidScopeException "
+        "UnsupportedGrantTypeException AuthorizationPendingException",
+    ),
+    (
+        CREDENTIALS,
         "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN or the profile, then "
         "run it again.",
-        """
-            InvalidClientTokenId InvalidAccessKeyId InvalidToken InvalidSecurity SignatureDoesNotMatch
-            InvalidSignatureException IncompleteSignature IncompleteSignatureException
-            UnrecognizedClientException MissingAuthenticationToken MissingAuthenticationTokenException
-            MissingSecurityHeader NotSignedUp OptInRequired AuthFailure
-        """,
+        "InvalidClientTokenId InvalidAccessKeyId InvalidToken InvalidSecurity SignatureDoesNotMatch "
+        "InvalidSignatureException IncompleteSignature IncompleteSignatureException "
+        "UnrecognizedClientException MissingAuthenticationToken MissingAuthenticationTokenException "
+        "MissingSecurityHeader NotSignedUp OptInRequired AuthFailure 401",
     ),
-    _group(
-        Kind.CREDENTIALS,
+    (
+        CREDENTIALS,
         "Set this machine's clock (signatures are valid for minutes), then run it again.",
-        """
-            RequestTimeTooSkewed RequestInTheFuture
-        """,
+        "RequestTimeTooSkewed RequestInTheFuture",
     ),
-    _group(
-        Kind.CREDENTIALS,
+    (
+        CREDENTIALS,
         "Check the identity provider and its token, then run it again.",
-        """
-            IDPRejectedClaim InvalidIdentityToken InvalidIdentityTokenException
-        """,
+        "IDPRejectedClaim InvalidIdentityToken",
     ),
-    _group(
-        Kind.DENIED,
+    (
+        DENIED,
         "Grant it; `polytune iam` prints the policies that an experiment needs.",
-        """
-            AccessDenied AccessDeniedException 403 Forbidden ForbiddenException UnauthorizedOperation
-            AllAccessDisabled AccountProblem NotAuthorized AuthorizationError EC2AccessDeniedException
-        """,
+        "AccessDenied AccessDeniedException 403 Forbidden ForbiddenException UnauthorizedOperation "
+        "AllAccessDisabled AccountProblem NotAuthorized AuthorizationError",
     ),
-    _group(
-        Kind.DENIED,
-        "Check the KMS key: that it is enabled, in this region, and that its policy lets the role use it.",
-        """
-            KMSAccessDeniedException KMS.AccessDeniedException
-        """,
-    ),
-    _group(
-        Kind.DENIED,
+    (DENIED, check_key, "KMS.AccessDeniedException"),
+    (
+        DENIED,
         "Enable the region for the account (Account > AWS Regions), or work in another one.",
-        """
-            RegionDisabledException RegionDisabled
-        """,
+        "RegionDisabledException",
     ),
-    _group(
-        Kind.DENIED,
-        "Shorten the session or raise the role's maximum session duration.",
-        """
-            SessionDurationEscalationException
-        """,
+    (
+        UNREACHABLE,
+        slow_down,
+        "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException "
+        "RequestLimitExceeded BandwidthLimitExceeded TooManyRequestsException SlowDown SlowDownException 429",
     ),
-    _group(
-        Kind.DENIED,
-        "polytune does not use this feature itself: look at the account's settings in the AWS console.",
-        """
-            OutboundWebIdentityFederationDisabledException CallerIsNotManagementAccountException
-            AccountNotManagementOrDelegatedAdministratorException ServiceAccessNotEnabledException
-        """,
+    (
+        UNREACHABLE,
+        "AWS failed: wait and run it again; status: health.aws.amazon.com.",
+        "InternalServerException InternalServerError InternalServiceError InternalFailure InternalError "
+        "InternalErrorException KMSInternalException DependencyTimeoutException ServiceUnavailable "
+        "ServiceUnavailableException ServiceException ServiceFailure 500 502 503 504",
     ),
-    _group(
-        Kind.UNREACHABLE,
-        "AWS asks to slow down: wait and run it again, or lower the concurrency or ask for a higher quota.",
-        """
-            Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException
-            RequestLimitExceeded BandwidthLimitExceeded TooManyRequestsException
-            ProvisionedThroughputExceededException PriorRequestNotComplete
-            TransactionInProgressException SlowDown 429 EC2ThrottledException
-        """,
-    ),
-    _group(
-        Kind.UNREACHABLE,
-        "A fault inside AWS: wait and run it again; status: health.aws.amazon.com.",
-        """
-            InternalServerException InternalServerError InternalFailure InternalError
-            InternalErrorException ServiceUnavailable ServiceUnavailableException ServiceException
-            ServiceFailure ServerError UnknownError 500 502 503 504 EC2UnexpectedException
-            PolicyEvaluation
-        """,
-    ),
-    _group(
-        Kind.UNREACHABLE,
+    (
+        UNREACHABLE,
         "The connection was too slow: check the network, then run it again.",
-        """
-            RequestTimeout RequestTimeoutException 408
-        """,
+        "RequestTimeout RequestTimeoutException 408",
     ),
-    _group(
-        Kind.UNREACHABLE,
-        "The answer was cut off on the way; it was asked for again in vain. Check the network or the "
-        "proxy, then run it again.",
-        """
-            TruncatedResponse
-        """,
+    (
+        UNREACHABLE,
+        "The reply was cut off, and so was every retry. Check the network or the proxy, then run it again.",
+        "TruncatedResponse",
     ),
-    _group(
-        Kind.UNREACHABLE,
-        "The answer lacks members that the service promises; wait and run it again. If it keeps "
+    (
+        UNREACHABLE,
+        "The reply lacks fields that the service guarantees; wait and run it again. If it keeps "
         "happening, update boto3.",
-        """
-            IncompleteAnswer
-        """,
+        "IncompleteAnswer",
     ),
-    _group(
-        Kind.UNREACHABLE,
+    (
+        UNREACHABLE,
         "The model is being loaded: try again in a few minutes.",
-        """
-            ModelNotReadyException
-        """,
+        "ModelNotReadyException",
     ),
-    _group(
-        Kind.UNREACHABLE,
+    (
+        UNREACHABLE,
         "The model took too long: try again, ask for fewer tokens, or set a longer read timeout.",
-        """
-            ModelTimeoutException
-        """,
+        "ModelTimeoutException",
     ),
-    _group(
-        Kind.UNREACHABLE,
-        "The model broke off while streaming: try again.",
-        """
-            ModelStreamErrorException
-        """,
+    (UNREACHABLE, "The model stopped while streaming: try again.", "ModelStreamErrorException"),
+    (
+        UNREACHABLE,
+        "The identity provider did not answer: check it and its token, then run it again.",
+        "IDPCommunicationError",
     ),
-    _group(
-        Kind.UNREACHABLE,
-        "Check the identity provider and its token, then run it again.",
-        """
-            IDPCommunicationError OpenIdIdpCommunicationError
-        """,
+    (UNREACHABLE, busy, "OperationAborted ConditionalRequestConflict"),
+    (
+        UNREACHABLE,
+        "Run it again; if it keeps happening, something between here and AWS changes the bytes.",
+        "BadDigest InvalidDigest XAmzContentSHA256Mismatch XAmzContentChecksumMismatch IncompleteBody",
     ),
-    _group(
-        Kind.UNREACHABLE,
-        "Something else is changing it: wait until that is done, then run it again.",
-        """
-            OperationAborted ConditionalRequestConflict ConcurrentModification
-            EntityTemporarilyUnmodifiable ResourceNotReadyException SnapStartNotReadyException
-            ENINotReadyException CodeArtifactUserPendingException CallbackTimeoutException
-            SnapStartTimeoutException EFSMountTimeoutException S3FilesMountTimeoutException
-            ReportInProgress
-        """,
+    (
+        MISSING,
+        "Correct the name, the ARN or the region; it may also have been deleted.",
+        "ResourceNotFoundException ResourceNotFound NotFoundException NotFound 404 NoSuchBucket NoSuchKey "
+        "NoSuchUpload NoSuchVersion NoSuchBucketPolicy NoSuchEntity CodeSigningConfigNotFoundException",
     ),
-    _group(
-        Kind.UNREACHABLE,
-        "Call again; if it keeps happening, something between here and AWS changes the bytes.",
-        """
-            BadDigest InvalidDigest XAmzContentSHA256Mismatch XAmzContentChecksumMismatch IncompleteBody
-            FlexibleChecksumError
-        """,
-    ),
-    _group(
-        Kind.MISSING,
-        "Correct the name, the ARN or the region; the thing may also have been deleted.",
-        """
-            ResourceNotFoundException ResourceNotFound NotFoundException NotFound 404 NoSuchBucket
-            NoSuchKey NoSuchUpload NoSuchVersion NoSuchAnnotation NoSuchBucketPolicy NoSuchTagSet
-            NoSuchEntity NoSuchResourceException RuntimeAliasDeletedException
-            RuntimeVersionDeletedException ProvisionedConcurrencyConfigNotFoundException
-            CodeSigningConfigNotFoundException NoPublishedVersionException ReportNotPresent
-            ReportExpired OrganizationNotFoundException
-        """,
-    ),
-    _group(
-        Kind.MISSING,
-        "Check the KMS key: that it is enabled, in this region, and that its policy lets the role use it.",
-        """
-            KMSNotFoundException KMS.NotFoundException
-        """,
-    ),
-    _group(
-        Kind.TAKEN,
-        "Look at what holds the name: adopt it, delete it, or choose another name.",
-        """
-            ConflictException ResourceInUseException ResourceConflictException
-            ResourceAlreadyExistsException EntityAlreadyExists NameConflict BucketAlreadyExists
-            BucketAlreadyOwnedByYou DurableExecutionAlreadyStartedException DuplicateCertificate
-            DuplicateSSHPublicKey PreconditionFailed 412
-        """,
-    ),
-    _group(
-        Kind.REFUSED,
+    (MISSING, check_key, "KMS.NotFoundException"),
+    (TAKEN, in_use, "ConflictException ResourceConflictException PreconditionFailed 412"),
+    (
+        REFUSED,
         "Correct the value that the message names.",
-        """
-            ValidationException ValidationError InvalidInput InvalidRequest
-            InvalidRequestContentException InvalidParameter InvalidParameterCombination
-            InvalidParameterException InvalidParameterValue InvalidParameterValueException
-            InvalidArgument InvalidQueryParameter InvalidPrefix InvalidURI InvalidNextTokenException
-            ExpiredNextTokenException MalformedQueryString MalformedXML MissingParameter MissingAction
-            MethodNotAllowed 400 405 UnsupportedMediaType UnsupportedMediaTypeException
-            ModeNotSupportedException SerializationException
-        """,
+        "ValidationException ValidationError InvalidInput InvalidRequest InvalidRequestException "
+        "InvalidRequestContentException InvalidArnException InvalidContextAssertion InvalidParameter "
+        "InvalidParameterCombination InvalidParameterException InvalidParameterValue "
+        "InvalidParameterValueException InvalidArgument InvalidQueryParameter InvalidPrefix InvalidURI "
+        "InvalidNextTokenException ExpiredNextTokenException MalformedQueryString MalformedXML "
+        "MissingParameter MissingAction MethodNotAllowed 400 405 SerializationException",
     ),
-    _group(
-        Kind.REFUSED,
+    (
+        REFUSED,
         "Delete what is no longer used, or ask for a higher quota in the Service Quotas console.",
-        """
-            ServiceQuotaExceededException LimitExceeded LimitExceededException
-            AliasLimitExceededException CapacityProviderLimitExceededException
-            FunctionVersionsPerCapacityProviderLimitExceededException CodeStorageExceededException
-            ReportGenerationLimitExceeded TooManyBuckets 402
-        """,
+        "ServiceQuotaExceededException LimitExceeded LimitExceededException CodeStorageExceededException "
+        "FunctionVersionsPerCapacityProviderLimitExceededException",
     ),
-    _group(
-        Kind.REFUSED,
-        "At most 50 tags are kept on one thing (200 in one request): give fewer `tags:`.",
-        """
-            TooManyTagsException
-        """,
+    (
+        REFUSED,
+        "One resource takes 50 tags at most (200 in one request): give fewer `tags:`.",
+        "TooManyTagsException",
     ),
-    _group(
-        Kind.REFUSED,
+    (
+        REFUSED,
         "The model could not process this input: shorten it or change it; the message names the "
         "model's own error.",
-        """
-            ModelErrorException
-        """,
+        "ModelErrorException",
     ),
-    _group(
-        Kind.REFUSED,
+    (
+        REFUSED,
         "This endpoint does not know the operation: check AWS_ENDPOINT_URL and the region.",
-        """
-            InvalidAction UnknownOperationException UnknownOperation NotImplemented NotSupportedService
-        """,
+        "InvalidAction UnknownOperationException UnknownOperation NotImplemented",
     ),
-    _group(
-        Kind.REFUSED,
+    (
+        REFUSED,
         "The bucket is in another region: use a bucket in the job's region.",
-        """
-            PermanentRedirect TemporaryRedirect AuthorizationHeaderMalformed
-            IllegalLocationConstraintException 301 307
-        """,
+        "PermanentRedirect TemporaryRedirect AuthorizationHeaderMalformed 301 307",
     ),
-    _group(
-        Kind.REFUSED,
+    (
+        REFUSED,
         "Correct the object or bucket settings that the message names.",
-        """
-            InvalidBucketName InvalidObjectName KeyTooLongError InvalidStorageClass
-            EncryptionTypeMismatch IdempotencyParameterMismatch MetadataTooLarge InvalidTag
-            AnnotationLimitExceeded AnnotationNameTooLong InvalidAnnotationName
-        """,
+        "InvalidBucketName InvalidObjectName KeyTooLongError EncryptionTypeMismatch MetadataTooLarge",
     ),
-    _group(
-        Kind.REFUSED,
+    (
+        REFUSED,
         "Run it again: that starts a new upload.",
-        """
-            InvalidPart InvalidPartOrder EntityTooSmall TooManyParts InvalidWriteOffset InvalidRange 416
-            MissingContentLength 411
-        """,
+        "InvalidPart InvalidPartOrder EntityTooSmall TooManyParts InvalidWriteOffset InvalidRange 416 "
+        "MissingContentLength 411",
     ),
-    _group(
-        Kind.REFUSED,
+    (
+        REFUSED,
         "Split the data: one object holds at most 5 TiB (5 GiB in one request).",
-        """
-            EntityTooLarge RequestTooLargeException SerializedRequestEntityTooLargeException 413
-        """,
+        "EntityTooLarge 413",
     ),
-    _group(
-        Kind.REFUSED,
+    (
+        REFUSED,
         "The object is archived: restore it to a readable storage class first.",
-        """
-            InvalidObjectState ObjectAlreadyInActiveTierError ObjectNotInActiveTierError
-        """,
+        "InvalidObjectState",
     ),
-    _group(
-        Kind.REFUSED,
-        "Check the KMS key: that it is enabled, in this region, and that its policy lets the role use it.",
-        """
-            KMSDisabledException KMSInvalidStateException KMS.DisabledException
-            KMS.KMSInvalidStateException
-        """,
+    (REFUSED, check_key, "KMS.DisabledException KMS.KMSInvalidStateException"),
+    (
+        REFUSED,
+        "Lambda refuses the function package: make it again, signed as the function's configuration demands.",
+        "InvalidCodeSignatureException CodeVerificationFailedException",
     ),
-    _group(
-        Kind.REFUSED,
-        "Check the subnets and security groups, that they are in this region and account, and free "
-        "addresses.",
-        """
-            InvalidSecurityGroupIDException InvalidSubnetIDException
-            SubnetIPAddressLimitReachedException ENILimitReachedException EFSIOException
-            EFSMountConnectivityException EFSMountFailureException S3FilesMountConnectivityException
-            S3FilesMountFailureException
-        """,
-    ),
-    _group(
-        Kind.REFUSED,
-        "The function package is refused: make it again, smaller or in the layout that Lambda wants.",
-        """
-            InvalidZipFileException InvalidRuntimeException InvalidCodeSignatureException
-            CodeVerificationFailedException CodeArtifactUserDeletedException
-            CodeArtifactUserFailedException SnapStartException SnapStartRegenerationFailureException
-            RecursiveInvocationException
-        """,
-    ),
-    _group(
-        Kind.REFUSED,
+    (
+        REFUSED,
         "Correct the policy document: valid JSON, known actions, below the size limit.",
-        """
-            MalformedPolicyDocument MalformedPolicyDocumentException PackedPolicyTooLarge
-            PolicyLengthExceededException PolicyNotAttachable PublicPolicyException
-            JWTPayloadSizeExceededException
-        """,
+        "MalformedPolicyDocument PackedPolicyTooLarge",
     ),
-    _group(
-        Kind.REFUSED,
-        "Somebody changed it in between: look at it, then run it again.",
-        """
-            PreconditionFailedException RoleModified DeleteConflict UnmodifiableEntity
-        """,
-    ),
-    _group(
-        Kind.REFUSED,
-        "polytune does not use this feature itself: look at the account's settings in the AWS console.",
-        """
-            InvalidAuthorizationMessageException FeatureDisabled FeatureEnabled
-            InvalidAuthenticationCode InvalidCertificate InvalidPublicKey InvalidUserType
-            KeyPairMismatch MalformedCertificate OrganizationNotInAllFeaturesModeException
-            PasswordPolicyViolation RoleTemplateDisabled UnrecognizedPublicKeyEncoding
-        """,
+    (
+        REFUSED,
+        "It was changed in the meantime: look at it, then run it again.",
+        "PreconditionFailedException",
     ),
 )
 
-REMEDIES: Mapping[str, Remedy] = {code: remedy for group in _groups for code, remedy in group.items()}
-"""By error code, or by the HTTP status that stands in for one where the answer has no body."""
+REMEDIES: Mapping[str, Remedy] = {
+    code: Remedy(kind, advice) for kind, advice, codes in _groups for code in codes.split()
+}
+"""By error code, or by the HTTP status that stands in for one where the reply has no body."""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A phrase in a message and what it means."""
+
+    pattern: re.Pattern[str]
+    remedy: Remedy
+
+
+def _wording(pattern: str, kind: FailureKind, advice: str) -> Wording:
+    return Wording(re.compile(pattern, re.IGNORECASE), Remedy(kind, advice))
+
+
+WORDINGS: tuple[Wording, ...] = (
+    _wording(
+        r"security token .*(expired|invalid)|credentials? (has|have|is|are) expired", CREDENTIALS, sign_in
+    ),
+    _wording(r"name is currently in use|already in use|name .*already exists|already exist", TAKEN, in_use),
+    _wording(
+        r"with an explicit deny in a service control policy",
+        DENIED,
+        "A service control policy of the organization forbids it: no policy of this account can grant"
+        " it, only the organization's administrator can.",
+    ),
+    _wording(
+        r"explicit deny",
+        DENIED,
+        "A policy denies it explicitly, and no grant overrides that: find the Deny statement and remove it.",
+    ),
+    _wording(
+        r"don't have access to the model|access to the model with the specified model id",
+        DENIED,
+        "Enable access to the model for this account (Bedrock console > Model access) in this region.",
+    ),
+    _wording(
+        r"could not assume|unable to assume|cannot be assumed",
+        REFUSED,
+        "The role's trust policy must let bedrock.amazonaws.com assume it for this account and "
+        "region; `polytune iam` prints it. A new role needs about ten seconds before it works.",
+    ),
+    _wording(
+        r"on-demand throughput isn.t supported",
+        REFUSED,
+        "Name an inference profile instead (such as us.amazon.nova-lite-v1:0), or a deployment's ARN.",
+    ),
+    _wording(r"mutating state|is being (created|updated|deleted)|not in (a|an) .*state", UNREACHABLE, busy),
+    _wording(r"too many connections|rate exceeded|too many requests|too many tokens", UNREACHABLE, slow_down),
+    _wording(
+        r"input is too long|too many input tokens|maximum context",
+        REFUSED,
+        "Shorten the input: it exceeds what the model can read in one call.",
+    ),
+)
+"""Of calls; the first match wins. As AWS's pages and the issues of public projects quote them, 2026-11."""
+
+JOB_WORDINGS: tuple[tuple[str, str], ...] = (
+    (
+        r"GetObject permissions",
+        "The service role must be able to read the bucket: s3:GetObject and s3:ListBucket, a trust policy for"
+        " bedrock.amazonaws.com, kms:Decrypt if the bucket is encrypted with a key, and the same region",
+    ),
+    (
+        r"PutObject",
+        "The service role must be able to write the output place: s3:PutObject on it, and the key's"
+        " kms:GenerateDataKey if there is one",
+    ),
+    (
+        r"Unable to parse Amazon S3 file|must conform to JSONL|must follow",
+        "The rows are not in the layout that this base model takes: `polytune validate` names them",
+    ),
+    (
+        r"token (count|length)|Input size exceeded",
+        "Rows are longer than the base model takes: `polytune validate` names them; drop or shorten them",
+    ),
+    (
+        r"third-party license terms",
+        "AWS screened the data and refuses it; only AWS support can say which rows",
+    ),
+    (
+        r"unexpected error|internal error",
+        "AWS failed, nothing was trained and nothing is billed: run again, which submits a new attempt",
+    ),
+    (
+        r"explicit deny",
+        "A service control policy of the organisation forbids it; its administrator can allow it",
+    ),
+    (
+        r"reserved|invalid tokens|keywords",
+        "The data holds strings reserved by the model: `polytune data lint`",
+    ),
+)
+"""Of Bedrock's jobs that failed: patterns of the messages that AWS's troubleshooting guide and recorded jobs
+show, and the likely fix. The first match wins."""
+
+
+def remedy_for(code: str, said: str = "", status: int = 0) -> Remedy:
+    """What a code and a message mean; a code that nobody listed is judged by its HTTP status."""
+    # Inside an event stream codes begin with a small letter.
+    known = REMEDIES.get(code) or REMEDIES.get(code[:1].upper() + code[1:])
+    for wording in WORDINGS:
+        if wording.pattern.search(said) and _may_override(known, wording.remedy):
+            return wording.remedy
+    return known or _by_status(status)
+
+
+def _by_status(status: int) -> Remedy:
+    if status >= 500:
+        return REMEDIES["500"]
+    # 400 says only that the request is wrong: the code would have said in what.
+    return GENERAL if status == 400 else REMEDIES.get(str(status), GENERAL)
+
+
+def _may_override(known: Remedy | None, better: Remedy) -> bool:
+    """Whether a message may outweigh a code: a code that names a cause is more certain than a phrase."""
+    if known is None or better.kind is CREDENTIALS:
+        return True
+    return known.kind in (REFUSED, TAKEN, better.kind)
+
+
+def job_fix(message: str) -> str:
+    """The likely fix for the failure message of one of Bedrock's jobs; '' when none is known."""
+    found = (fix for pattern, fix in JOB_WORDINGS if re.search(pattern, message, re.IGNORECASE))
+    return next(found, "")

@@ -1,12 +1,17 @@
-"""Every error that the services can give has a class and a remedy."""
+"""Every error that a call of polytune can get has a class and a remedy; an unknown one the general one."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 import botocore.session
 import pytest
 import urllib3.exceptions
 from botocore import exceptions as boto
+from botocore.model import OperationModel
 
+import polytune
 from polytune.aws.failures import (
     AwsFailure,
     Denied,
@@ -17,11 +22,42 @@ from polytune.aws.failures import (
     explain,
     explained,
 )
-from polytune.aws.wordings import remedy_for
+from polytune.aws.remedies import GENERAL, REMEDIES, job_fix, remedy_for
 from tests.messages import message
 
-models = botocore.session.Session()
-services = ("bedrock", "bedrock-runtime", "s3", "sts", "iam", "lambda")
+SERVICES = ("bedrock", "bedrock-runtime", "s3", "sts", "iam", "lambda", "kms", "pricing", "cloudwatch")
+FITTING: dict[int, set[type[AwsFailure]]] = {
+    401: {NeedsCredentials},
+    403: {Denied, NeedsCredentials},
+    404: {Missing},
+    **{status: {Unreachable} for status in (408, 429, 500, 502, 503, 504)},
+}
+"""The classes that fit an HTTP status, where it decides."""
+
+
+def called_operations() -> list[OperationModel]:
+    """The operations that polytune calls: those that its code names and a service's model knows."""
+    session, folder = botocore.session.Session(), Path(polytune.__file__).parent
+    sources = [*folder.glob("aws/*.py"), *folder.glob("platforms/**/*.py"), *folder.glob("teachers/*.py")]
+    named = {word for path in sources for word in re.findall(r'"([A-Z]\w+)"', path.read_text())}
+    models = map(session.get_service_model, SERVICES)
+    return [
+        model.operation_model(name) for model in models for name in model.operation_names if name in named
+    ]
+
+
+def declared() -> list[tuple[str, str, int]]:
+    """Service, error code and HTTP status (0 for none) of every error that those operations declare."""
+    found = {
+        (
+            operation.service_model.service_name,
+            str(shape.error_code),
+            int(shape.metadata.get("error", {}).get("httpStatusCode") or 0),
+        )
+        for operation in called_operations()
+        for shape in operation.error_shapes
+    }
+    return sorted(found)
 
 
 def client_error(code: str, said: str = "", status: int = 400, operation: str = "CreateThing") -> Exception:
@@ -30,48 +66,62 @@ def client_error(code: str, said: str = "", status: int = 400, operation: str = 
     return boto.ClientError(answer, operation)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("service", services)
-def test_every_error_shape_of_the_model_ends_with_a_remedy(service: str) -> None:
-    """An error that the model has gained since is explained like any other: place, words, remedy."""
-    shapes = models.get_service_model(service).error_shapes
+def test_the_operations_that_polytune_calls_are_found() -> None:
+    """The tests of what they declare look at every service, and at no operation of another program."""
+    found = {(each.service_model.service_name, each.name) for each in called_operations()}
 
-    for shape in shapes:
-        failure = explain(client_error(shape.error_code, "It broke", 400), service, "CreateThing")
-
-        told = f"{service} CreateThing: {shape.error_code}: It broke. "
-        assert str(failure).startswith(told)
-        assert str(failure).removeprefix(told).endswith(".")
-
-    assert len(shapes) > 9
+    assert {service for service, _ in found} == set(SERVICES)
+    assert ("bedrock", "CreateModelCustomizationJob") in found
+    assert ("lambda", "Invoke") not in found
 
 
-def test_a_code_that_nobody_knows_gets_the_general_remedy() -> None:
-    """Without a status that says more, it is refused, not retried, and its message is what to go by."""
-    failure = explain(client_error("BrandNewException", "The frob is off", 400), "sts", "AssumeThing")
+def test_what_an_operation_declares_has_a_remedy_that_fits() -> None:
+    """A code of the table has the class that its HTTP status asks for: 404 is Missing, 429 transient."""
+    known = [each for each in declared() if each[1] in REMEDIES and each[2] in FITTING]
+
+    unfit = [
+        (service, code, status)
+        for service, code, status in known
+        if type(explain(client_error(code, "No", status), service, "X")) not in FITTING[status]
+    ]
+
+    assert len(known) > 20
+    # An archived object is forbidden to everybody: no policy helps, only restoring it.
+    assert [each for each in unfit if each[1] != "InvalidObjectState"] == []
+
+
+def test_what_an_operation_declares_and_nobody_listed_still_has_a_class() -> None:
+    """Every declared code is explained, whatever a newer botocore adds: by its status, or in general."""
+    for service, code, status in declared():
+        assert (
+            explain(client_error(f"{code}OfTomorrow", "No", status), service, "X").code == f"{code}OfTomorrow"
+        )
+        assert remedy_for(f"{code}OfTomorrow", "No", status) in (*REMEDIES.values(), GENERAL)
+
+
+@pytest.mark.parametrize("status", [0, 400, 402, 418])
+def test_an_unknown_code_gets_the_general_remedy(status: int) -> None:
+    """Where the status says nothing either, the message says that polytune does not know the error."""
+    failure = explain(client_error("BrandNewException", "Blue.", status), "bedrock", "X")
 
     assert type(failure) is AwsFailure
+    assert str(failure) == f"bedrock CreateThing: BrandNewException: Blue. {GENERAL.advice}"
     assert not failure.transient
-    assert str(failure).startswith("sts CreateThing: BrandNewException: The frob is off. ")
-    assert len(str(failure)) > len("sts CreateThing: BrandNewException: The frob is off. ")
 
 
-@pytest.mark.parametrize("service", ["bedrock", "bedrock-runtime"])
-def test_the_remedy_fits_the_status_of_the_model(service: str) -> None:
-    """403 is Denied, 404 Missing, 429 and 5xx transient in the models and in the table."""
-    wanted = {
-        403: Denied,
-        404: Missing,
-        408: Unreachable,
-        429: Unreachable,
-        500: Unreachable,
-        503: Unreachable,
-    }
-
-    for shape in models.get_service_model(service).error_shapes:
-        status = shape.metadata["error"]["httpStatusCode"]
-        failure = explain(client_error(shape.error_code, "No", status), service, "X")
-        if status in wanted:
-            assert type(failure) is wanted[status], shape.error_code
+@pytest.mark.parametrize(
+    ("message", "fix"),
+    [
+        ("The role lacks GetObject permissions", "s3:GetObject"),
+        ("Input size exceeded in record 7", "drop or shorten"),
+        ("Encountered an unexpected error", "nothing is billed"),
+        ("Something else", ""),
+    ],
+)
+def test_a_jobs_message_has_the_fix_that_fits(message: str, fix: str) -> None:
+    """What Bedrock says of a failed job leads to the likely fix; an unknown message leads to none."""
+    assert fix in job_fix(message)
+    assert bool(job_fix(message)) == bool(fix)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +262,7 @@ def test_a_service_control_policy_is_called_one() -> None:
     [
         ("ValidationException", message("aws/provided-job-name-is-currently")),
         ("ConflictException", "a model with this name exists"),
-        ("ResourceInUseException", "job exists"),
+        ("ResourceConflictException", "Function already exist: x"),
     ],
 )
 def test_a_name_in_use_is_recognized(code: str, said: str) -> None:
