@@ -157,12 +157,17 @@ _groups: tuple[tuple[FailureKind, str, str], ...] = (
         "NoSuchUpload NoSuchVersion NoSuchBucketPolicy NoSuchEntity CodeSigningConfigNotFoundException",
     ),
     (MISSING, check_key, "KMS.NotFoundException"),
-    (TAKEN, in_use, "ConflictException ResourceConflictException PreconditionFailed 412"),
+    (
+        TAKEN,
+        in_use,
+        "ConflictException ResourceConflictException BucketAlreadyExists BucketAlreadyOwnedByYou "
+        "PreconditionFailed 412",
+    ),
     (
         REFUSED,
         "Correct the value that the message names.",
         "ValidationException ValidationError InvalidInput InvalidRequest InvalidRequestException "
-        "InvalidRequestContentException InvalidArnException InvalidContextAssertion InvalidParameter "
+        "InvalidArnException InvalidContextAssertion InvalidParameter "
         "InvalidParameterCombination InvalidParameterException InvalidParameterValue "
         "InvalidParameterValueException InvalidArgument InvalidQueryParameter InvalidPrefix InvalidURI "
         "InvalidNextTokenException ExpiredNextTokenException MalformedQueryString MalformedXML "

@@ -38,7 +38,8 @@ FITTING: dict[int, set[type[AwsFailure]]] = {
 def called_operations() -> list[OperationModel]:
     """The operations that polytune calls: those that its code names and a service's model knows."""
     session, folder = botocore.session.Session(), Path(polytune.__file__).parent
-    sources = [*folder.glob("aws/*.py"), *folder.glob("platforms/**/*.py"), *folder.glob("teachers/*.py")]
+    callers = ("aws/*.py", "platforms/**/*.py", "teachers/*.py", "emulator/bedrock/rehearsal.py")
+    sources = [path for pattern in callers for path in folder.glob(pattern)]
     named = {word for path in sources for word in re.findall(r'"([A-Z]\w+)"', path.read_text())}
     models = map(session.get_service_model, SERVICES)
     return [
