@@ -144,7 +144,7 @@ _groups: tuple[tuple[FailureKind, str, str], ...] = (
         "The identity provider did not answer: check it and its token, then run it again.",
         "IDPCommunicationError",
     ),
-    (UNREACHABLE, busy, "OperationAborted ConditionalRequestConflict"),
+    (UNREACHABLE, busy, "OperationAborted ConditionalRequestConflict ConcurrentModification"),
     (
         UNREACHABLE,
         "Run it again; if it keeps happening, something between here and AWS changes the bytes.",
@@ -161,7 +161,7 @@ _groups: tuple[tuple[FailureKind, str, str], ...] = (
         TAKEN,
         in_use,
         "ConflictException ResourceConflictException BucketAlreadyExists BucketAlreadyOwnedByYou "
-        "PreconditionFailed 412",
+        "EntityAlreadyExists PreconditionFailed 412",
     ),
     (
         REFUSED,
