@@ -85,7 +85,7 @@ class Paused(PolytuneError):
 
 
 class Detached(PolytuneError):
-    """A job is on its way and recorded, and this run was asked not to wait for it."""
+    """A job is still running and recorded, and this run was asked not to wait for it."""
 
     exit_code = 0
 

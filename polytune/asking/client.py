@@ -135,7 +135,7 @@ class Client(Generic[Q]):
         """Every job is settled.
 
         Raises BudgetExceeded, StepFailed, or Paused when it can go on later (the endpoint is down, a quota
-        is used up); what was on its way has landed by then. When cancelled, what is on its way may land for
+        is used up); what was in flight has landed by then. When cancelled, what is in flight may land for
         another second.
         """
         self._jobs, self._reception, self._exhausted = jobs, reception, False
@@ -365,7 +365,7 @@ class Client(Generic[Q]):
         if failure.kind.fatal:
             raise failure
         if failure.retry_after is not None and failure.retry_after > self.limits.silence_seconds:
-            asked_for = f"{self.endpoint.name} asks to be left alone for {failure.retry_after:,.0f} s"
+            asked_for = f"{self.endpoint.name} asks to wait {failure.retry_after:,.0f} s"
             raise Paused(f"{asked_for}: {failure}") from failure
         self._give_up_if_silent(failure)
         pause = await self._pause(trial, failure)

@@ -86,7 +86,7 @@ class Concurrency:
         return self.limit < self.most
 
     def take(self) -> None:
-        """A question is on its way."""
+        """A question is in flight."""
         self.taken += 1
         if self.lowered:
             self._next = max(self.clock(), self._next) + unevenness * self._usual / self.limit

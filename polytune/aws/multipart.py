@@ -140,7 +140,7 @@ class Upload:
         told = str(answer.get("ChecksumSHA256") or "")
         if told and told not in (expected, expected.rpartition("-")[0]):
             raise DataError(
-                f"{self._path}: S3 holds other bytes than were sent ({told}); delete the object, retry"
+                f"{self._path}: S3 stored other bytes than were sent ({told}); delete the object, retry"
             )
         return told
 

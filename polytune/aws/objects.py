@@ -169,8 +169,8 @@ class Objects:
             found = head.sha256 or self._digest(place)
         if found != sha256_hex:
             raise WrongBytes(
-                f"{place.uri} holds other bytes ({found}) than SHA-256 {sha256_hex}, {size} bytes: somebody "
-                "wrote there. It was left as it is; delete it or choose another prefix."
+                f"{place.uri} has different content ({found}) than expected (SHA-256 {sha256_hex}, {size} "
+                "bytes). It was not changed; delete it or choose another prefix."
             )
         return True
 

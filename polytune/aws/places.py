@@ -47,7 +47,7 @@ def new_place(uri: str) -> Place:
     if strange:
         listed = " ".join("a space" if found == " " else found for found in strange)
         raise UsageError(
-            f"'{uri}': Bedrock takes no {listed} in a key, only letters, digits, / and - ! _ * ' ( ) ."
+            f"'{uri}': a key for Bedrock cannot contain {listed}; use letters, digits, / and - ! _ * ' ( ) ."
         )
     if not _key.fullmatch(place.key):
         raise UsageError(f"'{uri}': a key needs a name between its slashes, and none at its end")

@@ -23,7 +23,7 @@ from polytune.errors import Busy, Paused
 from polytune.wiring import OpenWorkspace
 
 still_waiting = Paused.exit_code
-"""What `resume --detach` exits with while a job is on its way, so that a script can come again later."""
+"""What `resume --detach` exits with while a job is still running, so that a script can come again later."""
 
 
 @click.command("resume")

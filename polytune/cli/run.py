@@ -207,7 +207,9 @@ def show(manifest: Manifest, *, as_json: bool) -> int:
         click.echo(f"paused; nothing failed and nothing is lost. Continue: {again}", err=True)
         return paused
     if manifest.status == "waiting":
-        click.echo(f"a job is on its way; nobody has to wait for it here. Collect it: {again}", err=True)
+        click.echo(
+            f"a job is still running; polytune need not wait for it. Collect its result: {again}", err=True
+        )
         return 0
     if manifest.status == "failed":
         click.echo(f"Continue after mending it: {again}", err=True)

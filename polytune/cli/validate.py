@@ -68,7 +68,7 @@ def split_files(files: Sequence[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in files:
         if path.stem in found:
-            raise UsageError(f"{path}: {found[path.stem]} is the split '{path.stem}' already; rename one")
+            raise UsageError(f"{path}: {found[path.stem]} is already the split '{path.stem}'; rename one")
         found[path.stem] = path
     order = (*(split for split in splits if split in found), *found)
     return {split: found[split] for split in order}

@@ -11,7 +11,7 @@
     step_crashed    step, error, exception       a defect; the stack, never its local variables
     step_skipped    step, message
     step_paused     step, message                it needs something from outside; resume goes on
-    step_left       step, message                its job is on its way, and nobody waits for it here
+    step_left       step, message                its job is still running, and nobody waits for it here
     run_finished    status, seconds
     run_detached    step, stop                   a job was left running, and the command that ends it
 

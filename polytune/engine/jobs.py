@@ -76,7 +76,7 @@ class Polling:
     poll_seconds: float = 0.0
     """Seconds between two looks; 0 leaves it to the driver."""
     detach: bool = False
-    """Whether to leave a job that is on its way, instead of waiting for it."""
+    """Whether to leave a job that is still running, instead of waiting for it."""
 
 
 class Jobs:
@@ -160,7 +160,7 @@ class Jobs:
             if look.state.final:
                 return look
             if self.polling.detach and not look.trouble:
-                raise Detached(f"{job.handle} is on its way")
+                raise Detached(f"{job.handle} is still running")
             troubles = troubles + 1 if look.trouble else 0
             await self.polling.clock.sleep(_longer(self.polling.poll_seconds or pause, troubles))
             pause = min(longest, pause * slower)

@@ -103,4 +103,4 @@ def _signature(descriptor: int) -> Holder:
     try:
         return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
     except msgspec.DecodeError:
-        return Holder(pid=0, host="unknown", since="just now", what="a run that has not signed yet")
+        return Holder(pid=0, host="unknown", since="just now", what="a run that has not written its name yet")

@@ -31,7 +31,7 @@ class StepStatus(StrEnum):
     SKIPPED = "skipped"
     STOPPED = "stopped"
     WAITING = "waiting"
-    """Its job is on its way, and the run was asked not to wait for it."""
+    """Its job is still running, and the run was asked not to wait for it."""
 
     @property
     def complete(self) -> bool:

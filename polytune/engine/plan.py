@@ -192,7 +192,7 @@ class Planner:
             return _replace(found, StepState.BLOCKED, (missing,))
         job = self.jobs.latest(found.record.key)
         if job is not None and not job.state.final:
-            return _replace(found, StepState.ATTACH, (f"job {job.token} is on its way",))
+            return _replace(found, StepState.ATTACH, (f"job {job.token} is still running",))
         return self._explained(compiled, found, why)
 
     def _open(

@@ -23,7 +23,7 @@ class Condition(StrEnum):
     MISSING = "missing"
     TAMPERED = "tampered"
     LOST = "lost"
-    """Missing or tampered, and the store has no sound copy either."""
+    """Missing or tampered, and the store has no intact copy either."""
 
 
 class Store:
@@ -71,7 +71,7 @@ class Store:
     def restore(self, artifact: Artifact) -> list[FileEntry]:
         """Every file of the artifact is in place again; those that had to be written are returned.
 
-        Raises StepFailed when the store has no sound copy.
+        Raises StepFailed when the store has no intact copy.
         """
         written = [e for e in artifact.files.values() if self.memory.digest(self.path_of(e)) != e.digest]
         for entry in written:
@@ -82,5 +82,5 @@ class Store:
         source = self.object_path(entry.digest)
         if not self.holds(entry.digest) or copy_whole(source, self.path_of(entry)) != entry.digest:
             raise StepFailed(
-                f"{entry.path}: lost, and the store has no sound copy; run the step with --force"
+                f"{entry.path}: lost, and the store has no intact copy; run the step with --force"
             )

@@ -239,7 +239,7 @@ class Child:
                 self._fresh, self._over = False, reply.last
                 return reply
             if not reply.ready and (reply.id is None or not 0 < reply.id < number):
-                raise self._nonsense(f"replied to case {reply.id}, which nobody asked")
+                raise self._nonsense(f"replied to case {reply.id}, which was not sent")
 
     async def _reply(self) -> Reply:
         try:
@@ -254,7 +254,7 @@ class Child:
             return msgspec.json.decode(line, type=Reply)
         except msgspec.DecodeError as error:
             shown = line[:200].decode(errors="replace").strip()
-            raise self._nonsense(f"printed a line that is no verdict ({error}): {shown}") from None
+            raise self._nonsense(f"printed a line that is not a verdict ({error}): {shown}") from None
 
     async def _within(self, seconds: float, work: Coroutine[object, object, Reply]) -> Reply:
         try:

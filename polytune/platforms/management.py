@@ -169,7 +169,7 @@ class Management(ABC):
         raise UsageError(f"platform {self.name} deploys no models")
 
     def deploy(self, plan: DeploymentPlan, now: datetime) -> ManagedJob:
-        """The deployment is on its way, or was there; its lease counts from `now`."""
+        """The deployment has been requested, or existed already; its lease counts from `now`."""
         raise Unavailable(f"platform {self.name} deploys no models")
 
     def deployments(self, now: datetime) -> list[LeasedDeployment]:

@@ -72,7 +72,7 @@ class CheckedLibrary:
                 yield self.document.problem(("templates",), what, key=True)
         for key, texts in templates.items():
             if not texts:
-                yield self.document.problem(("templates", key), "holds no template")
+                yield self.document.problem(("templates", key), "has no templates")
             yield from self._same_template_twice(key)
 
     def _remedy(self, axis: str, missing: str, written: Sequence[str]) -> str:
@@ -115,7 +115,7 @@ class CheckedLibrary:
             written = [*map(str, self.axes[axis]), *self.prompts.guides.get(axis, ())]
             for value in values:
                 if value not in written:
-                    what = f"'{value}' is no value of the axis '{axis}'.{did_you_mean(value, written)}"
+                    what = f"'{value}' is not a value of the axis '{axis}'.{did_you_mean(value, written)}"
                     yield self.document.problem((*path, axis), what)
 
     def _personas(self) -> Iterator[Problem]:
@@ -168,7 +168,7 @@ class CheckedLibrary:
         self, name: str, key: str, values: Sequence[Value] | SlotDistribution, known: Sequence[str]
     ) -> Iterator[Problem]:
         if key != default and key not in known:
-            what = f"'{key}' is no value of an axis.{did_you_mean(key, known)}"
+            what = f"'{key}' is not a value of any axis.{did_you_mean(key, known)}"
             yield self.document.problem(("slots", name, key), what, key=True)
         if isinstance(values, SlotDistribution):
             for what in values.wrong():
@@ -196,7 +196,7 @@ class CheckedLibrary:
         for key, index, template in self._each():
             for name in template.names:
                 if name not in known:
-                    kinds = "no slot, no axis and no column" if self.seeds else "no slot and no axis"
+                    kinds = "not a slot, an axis or a column" if self.seeds else "not a slot or an axis"
                     what = f"template {template.id} uses '{name}', which is {kinds}."
                     what += did_you_mean(name, known)
                     yield self.document.problem(template_path(key, index), what, word=name)

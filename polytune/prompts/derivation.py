@@ -80,7 +80,7 @@ def fault(parent: str, text: str) -> str:
     """Why an answer holds no prompt derived from its parent; '' when it does."""
     found = derived(text)
     if not found:
-        return "it holds no prompt"
+        return "it has no prompt"
     if " ".join(found.lower().split()) == " ".join(parent.lower().split()):
         return "it is the prompt that it was made of"
     if len(found) > len(parent) + longest_growth:

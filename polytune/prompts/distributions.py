@@ -46,15 +46,15 @@ class SlotDistribution(Spec):
         if len(kinds) != 1:
             yield f"states {' and '.join(kinds) or 'no values'}; say one of range, normal and weights"
         if self.range and self.range[0] >= self.range[1]:
-            yield f"the range {self.range[0]} to {self.range[1]} holds nothing: the least value stands first"
+            yield f"the range {self.range[0]} to {self.range[1]} is empty; write the smaller number first"
         if self.normal and self.normal[1] <= 0:
             yield f"the standard deviation must be above 0, not {self.normal[1]}"
         if self.clip and not self.normal:
             yield "`clip` belongs to `normal`; a range has its own ends"
         if self.clip and self.clip[0] >= self.clip[1]:
-            yield f"the clip {self.clip[0]} to {self.clip[1]} leaves nothing: the least value stands first"
+            yield f"the clip {self.clip[0]} to {self.clip[1]} is empty; write the smaller number first"
         if any(weight <= 0 for weight in self.weights.values()):
-            yield "a weight must be above 0; leave the value out to have it never"
+            yield "a weight must be above 0; remove the value so that it is never drawn"
 
     def draw(self, chance: float) -> Value:
         """The value at a quantile, 0 up to 1 without 1."""

@@ -175,7 +175,7 @@ def _with_personas(document: Document, prompts: PromptFile, path: Path) -> Promp
         raise SpecError([document.problem(("personas",), what)]) from error
     found = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not found:
-        raise SpecError([document.problem(("personas",), f"{prompts.personas} holds no persona")])
+        raise SpecError([document.problem(("personas",), f"{prompts.personas} has no personas")])
     return prompts.model_copy(update={"personas": found})
 
 

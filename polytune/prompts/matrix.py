@@ -189,7 +189,7 @@ class Matrix:
 
     def _no_earlier(self, axis: str, other: str, before: Sequence[str]) -> str:
         if other in self.axes:
-            return f"looks at '{other}', which must stand before '{axis}' in the matrix"
+            return f"looks at '{other}', which must come before '{axis}' in the matrix"
         return f"the matrix has no axis '{other}'.{did_you_mean(other, before)}"
 
     def _wrong_excludes(self) -> Iterator[FieldProblem]:
@@ -208,5 +208,5 @@ class Matrix:
         known = list(map(str, self.values[axis]))
         for value in fitting:
             if value not in known:
-                what = f"'{value}' is no value of the axis '{axis}'.{did_you_mean(value, known)}"
+                what = f"'{value}' is not a value of the axis '{axis}'.{did_you_mean(value, known)}"
                 yield FieldProblem(named, what)

@@ -82,7 +82,7 @@ class SeedSet:
             if not any(_fits_kind(row, axes) for row in self.rows):
                 named = " and ".join(f"{axis} '{value}'" for axis, value in example.items()) or "any cell"
                 yield Problem(
-                    self.file, 0, 0, "", f"no row serves {named}; add one, or leave the column empty"
+                    self.file, 0, 0, "", f"no row is for {named}; add one, or leave the column empty"
                 )
 
     def _unknown_values(self, values: Mapping[str, Sequence[Value]]) -> Iterator[Problem]:
@@ -91,7 +91,7 @@ class SeedSet:
             for row in self.rows:
                 if axis in row.values and str(row.values[axis]) not in texts:
                     found = str(row.values[axis])
-                    what = f"'{found}' is no value of the axis '{axis}'.{did_you_mean(found, texts)}"
+                    what = f"'{found}' is not a value of the axis '{axis}'.{did_you_mean(found, texts)}"
                     yield Problem(self.file, row.line, 1, axis, what)
 
     def _kinds(self, cells: Sequence[Cell], axes: Sequence[str]) -> dict[Kind, dict[str, Value]]:
@@ -160,7 +160,7 @@ def read_seeds(path: Path, shown: str = "") -> SeedSet:
     reading = _SeedReader(file)
     (reading.csv if path.suffix.lower() == ".csv" else reading.jsonl)(text)
     if not reading.rows and not reading.problems:
-        reading.add(0, "", "holds no row")
+        reading.add(0, "", "has no rows")
     if reading.problems:
         raise SpecError(reading.problems[:shown_problems])
     return SeedSet(file, tuple(reading.rows))

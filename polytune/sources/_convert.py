@@ -134,7 +134,7 @@ def _row(line: bytes, number: int, origin: Origin) -> Conversation | BadRow:
         what = f"the row looks like {row.layout}, not like {origin}"
         return _bad(number, "", what, "Name what the file is with --from.")
     if row.other:
-        what = "the row holds content besides text (images, tool calls), which is not converted"
+        what = "the row has content other than text (images, tool calls), which is not converted"
         return _bad(number, "", what, "Leave it in its own layout, or take the content out.")
     return _conversation(row)
 
@@ -182,7 +182,7 @@ def _records(
                 yield number, _cells(cells, header, places, number)
             number = rows.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{path}:{rows.line_num}: not CSV: {error}. Quote the cell, or mend it.") from error
+        raise DataError(f"{path}:{rows.line_num}: not CSV: {error}. Quote the cell, or fix it.") from error
 
 
 def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, int]:

@@ -81,7 +81,7 @@ def _bodies(record: _Record) -> tuple[Mapping[str, Any], Any]:
     asked, answered = record.input, record.output
     far = (asked.inputBodyS3Path if asked else "") or (answered.outputBodyS3Path if answered else "")
     if far and ((asked and asked.inputBodyJson is None) or (answered and answered.outputBodyJson is None)):
-        raise NotConvertible("", f"a body lies in {far}", "Put it into the record, or drop the record.")
+        raise NotConvertible("", f"the body is in {far}", "Put it into the record, or drop the record.")
     if asked is None or not isinstance(asked.inputBodyJson, Mapping):
         raise NotConvertible("input.inputBodyJson", "there is no request in the log", "Drop the record.")
     if answered is None or answered.outputBodyJson is None:
@@ -129,7 +129,7 @@ def _texts(content: Any, path: str) -> Iterator[str]:
         elif isinstance(block, Mapping) and isinstance(block.get("text"), str):
             yield block["text"]
         elif not (isinstance(block, Mapping) and "cachePoint" in block):
-            what = "content besides text, which is not converted"
+            what = "content other than text, which is not converted"
             raise NotConvertible(path, what, "Drop the record, or take the content out.")
 
 
@@ -187,7 +187,7 @@ def _delta(event: Any) -> Iterator[str]:
     if isinstance(delta, Mapping) and isinstance(delta.get("text"), str):
         yield delta["text"]
     elif isinstance(delta, Mapping) and ("toolUse" in delta or "partial_json" in delta):
-        what = "content besides text, which is not converted"
+        what = "content other than text, which is not converted"
         raise NotConvertible("output.outputBodyJson", what, "Drop the record.")
     elif delta is None:
         yield from _completed(event)

@@ -80,7 +80,7 @@ def record_of_row(row: Row | BadRow, at: At) -> Found:
         return at.bad(row.path, row.reason, row.fix)
     if row.other:
         fix = "Leave it out, or give the file to a `dataset` step, which keeps rows as they are."
-        return at.bad("", "holds content besides text (images, tool calls)", fix)
+        return at.bad("", "has content other than text (images, tool calls)", fix)
     turns: list[Turn] = []
     for passage in row.passages:
         if passage.role == "system":

@@ -86,4 +86,4 @@ class Captures(Source):
             return self.spec.ratings[stated]
         what = f"'{shown(stated)}'" if isinstance(stated, str) else kind_of(stated)
         fix = "Write a number, or say what the word is worth: `ratings: {up: 1, down: 0}`."
-        return at.bad(place, f"{what} is no rating", fix)
+        return at.bad(place, f"{what} is not a rating", fix)

@@ -64,7 +64,7 @@ class Csv(Source):
                 at = At(name, rows.line_num + 1)
         except csv.Error as error:
             raise DataError(
-                f"{name}:{rows.line_num}: not CSV: {error}. Quote the cell, or mend it."
+                f"{name}:{rows.line_num}: not CSV: {error}. Quote the cell, or fix it."
             ) from error
 
     def _delimiter(self, name: str) -> str:

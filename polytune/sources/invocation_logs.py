@@ -116,7 +116,7 @@ class InvocationLogs(Source):
                 yield self._record(line, At(name, number))
         if empty:
             place = self.spec.uri or self.spec.folder
-            raise DataError(f"{place}: no log ({', '.join(endings)}) is there. Check the place.")
+            raise DataError(f"{place}: no log files ({', '.join(endings)}). Check the path.")
 
     def _logs(self) -> Iterator[tuple[Path, str]]:
         if self.spec.folder:

@@ -63,7 +63,7 @@ class Interpolation:
 
     def _variable(self, name: str, default: str | None) -> _VariableText:
         if not environment_names.fullmatch(name):
-            raise _WrongReference(f"'{name}' is no name of an environment variable")
+            raise _WrongReference(f"'{name}' is not a name of an environment variable")
         found = self._environment.get(name)
         self._looked_up[name] = found
         if found is None and default is None:

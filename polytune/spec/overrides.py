@@ -85,7 +85,7 @@ def _replaced(node: Node, parts: Parts, value: Node, where: str) -> Node:
         return Node(
             {key: _replaced(Node(None, COMMAND_LINE), rest, value, below)}, node.origin, {key: COMMAND_LINE}
         )
-    raise _WrongOverride(f"{where} is a single value and holds no '{key}'")
+    raise _WrongOverride(f"{where} is a single value and has no '{key}'")
 
 
 def _index(key: str, length: int, where: str) -> int:

@@ -29,7 +29,7 @@ known = (
     _Words("expected ':'", "expected `key: value`; a colon is missing", at_opening=True),
     _Words(
         "mapping values are not allowed",
-        "a key cannot stand here: indent it like its neighbours, or put text that holds ': ' in quotes",
+        "a key cannot stand here: indent it like its neighbours, or put text that contains ': ' in quotes",
     ),
     _Words("expected key", "this does not fit what is above it; check the indentation and the quotes"),
     _Words("expected '-' indicator", "expected another '- ' item; check the indentation"),

@@ -131,7 +131,7 @@ def _axis(root: Node, name: str, filled: Interpolation, problems: list[Problem])
             problems.append(problem(matrix.keys.get(name, stated.origin), where, _not_an_axis(root, name)))
         return None
     if _is_blocked(root, path):
-        what = f"{'.'.join(path)} lies inside a single value or a list"
+        what = f"{'.'.join(path)} is inside a single value or a list"
         problems.append(problem(matrix.keys.get(name, stated.origin), where, what))
         return None
     if not isinstance(stated.value, tuple) or not stated.value:

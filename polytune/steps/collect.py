@@ -145,7 +145,7 @@ class Collect(Step):
                 },
             },
             resources={
-                f"what {self.names[number]} held": f"{listing_scheme}{number}:{digest}"
+                f"the content of {self.names[number]}": f"{listing_scheme}{number}:{digest}"
                 for number, digest in listings.items()
                 if digest
             },
@@ -162,8 +162,9 @@ class Collect(Step):
             left_out = Counter[str]()
             for each in collection.counts:
                 left_out.update(each.passed_over)
-            told = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common())
-            yield f"no record is left: {told or 'the sources are empty'}. Check the sources and their options"
+            why = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common())
+            why = why or "the sources are empty"
+            yield f"no records are left: {why}. Check the sources and their options"
             return
         allowed = f", and shortfall allows {self.spec.shortfall:.0%}" if self.spec.shortfall else ""
         yield f"{unusable:,} of {unusable + collection.samples:,} records are unusable{allowed}"

@@ -118,7 +118,7 @@ class DatasetStep(Step):
             records={**rows, provenance_name: sum(rows.values())},
             facts={"layout": self.spec.layout, "system": writing.system},
             metrics={"rows": dict(writing.rows), **figures},
-            resources={f"what {self.spec.media} held": f"{listing_scheme}{held}"} if held else {},
+            resources={f"the content of {self.spec.media}": f"{listing_scheme}{held}"} if held else {},
         )
 
     def _written(self, folder: Path) -> Writing:

@@ -122,7 +122,9 @@ class GenerateSpec(PlainGenerateSpec):
         """What is wrong with the matrix; and nothing is rejected where nobody judges."""
         found = super().problems()
         if self.on_reject != "redraw" and not self.graders:
-            found.append(FieldProblem("on_reject", "needs `graders`: nobody rejects an answer here"))
+            found.append(
+                FieldProblem("on_reject", "needs `graders`: without a grader, no answer is rejected")
+            )
         return found
 
 

@@ -230,7 +230,7 @@ def _check_ends(tokens: Sequence[Token]) -> None:
     if _wants_operand(last) or last.is_sign(","):
         raise GrammarError(f"something is missing after '{last.text}' on line {last.line}")
     if (start := _last_statement(tokens)).text in javascript_words("no ending"):
-        raise GrammarError(f"the last statement, '{start.text}' on line {start.line}, is no pattern")
+        raise GrammarError(f"the last statement, '{start.text}' on line {start.line}, is not a pattern")
 
 
 def _last_statement(tokens: Sequence[Token]) -> Token:

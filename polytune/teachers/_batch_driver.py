@@ -110,7 +110,7 @@ class BatchDriver(Driver):
                 self._collected.add(handle)
             return look
         except NeedsCredentials as failure:
-            raise Paused(f"{handle} goes on; looking at it needs credentials. {failure}") from failure
+            raise Paused(f"{handle} is still running; checking it needs credentials. {failure}") from failure
         except AwsFailure as failure:
             if not failure.transient:
                 raise StepFailed(f"{handle}: {failure}") from failure

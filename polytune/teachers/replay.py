@@ -135,7 +135,7 @@ def _indexed(index: _Index, line: bytes, offset: int) -> str:
     try:
         return index.add(msgspec.json.decode(line, type=Recorded), offset)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return f"is no recorded answer: {error}"
+        return f"is not a recorded answer: {error}"
 
 
 def _questions(request: Request) -> tuple[bytes, bytes]:

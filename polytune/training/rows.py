@@ -84,7 +84,7 @@ def read_rows(path: Path) -> list[Row]:
         raise DataError(f"{path}: there is no such file; the training needs it to read its rows")
     rows = list(_rows_of(path))
     if not rows:
-        raise DataError(f"{path}: the file holds no rows; write at least one training row to it")
+        raise DataError(f"{path}: the file has no rows; write at least one training row to it")
     return rows
 
 

@@ -36,7 +36,7 @@ def shop(folder: Path, stub: Stub, **more: Any) -> Shop:
 
 
 def first_bad(seen: Seen) -> str:
-    """Every third prompt's first answer is no pattern."""
+    """Every third prompt's first answer is not a pattern."""
     return bad if seen.asked == 0 and int(seen.prompt.split()[1]) % 3 == 0 else good(seen)
 
 

@@ -368,6 +368,6 @@ def test_one_question_of_many_pictures_is_no_repetition(tmp_path: Path) -> None:
 
     report = check_dataset(files, BASE_MODELS.get("nova-lite"), LAYOUT)
 
-    leak = "error prompt-leak validation.jsonl:1: the prompt stands in an earlier split too"
+    leak = "error prompt-leak validation.jsonl:1: the prompt is also in an earlier split"
     assert [each for each in told(report) if not each.startswith("warning")] == [leak]
     assert not [each for each in told(report) if "duplicate" in each]

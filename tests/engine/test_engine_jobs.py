@@ -177,7 +177,7 @@ def test_a_forced_run_buys_a_completed_job_again(office: Office) -> None:
 
 @pytest.mark.parametrize("moment", ["accepted", "first look"])
 def test_a_forced_run_adopts_a_job_that_still_runs(ledger: Ledger, moment: str) -> None:
-    """`--force` does not buy a second job beside one that is on its way."""
+    """`--force` does not buy a second job beside one that is still running."""
     office = Office(ledger, Cloud(looks=5))
     office.cloud.die_at = moment
     with pytest.raises(Died, match=moment):

@@ -186,18 +186,18 @@ seed_files: dict[str, tuple[str, str, list[str]]] = {
         [
             f"s.jsonl:1:1: not JSON: {THEIRS}",
             's.jsonl:2:1: a row is a JSON object, such as {"topic": "rain"}',
-            r"s\.jsonl:3:1: a: " + matching("prompts/must-be-text-or-number-2"),
-            r"s\.jsonl:4:1: " + matching("prompts/column-cannot-be-used-in-template", column="a-b"),
-            r"s\.jsonl:6:1: " + matching("prompts/is-same-seed-as-line", line=5, name="x"),
-            r"s\.jsonl:7:1: a: " + matching("prompts/must-be-text-or-number-2"),
+            "s.jsonl:3:1: a: " + message("prompts/must-be-text-or-number-2"),
+            "s.jsonl:4:1: " + message("prompts/column-cannot-be-used-in-template", column="a-b"),
+            "s.jsonl:6:1: " + message("prompts/is-same-seed-as-line", line=5, name="x"),
+            "s.jsonl:7:1: a: " + message("prompts/must-be-text-or-number-2"),
         ],
     ),
     "wrong CSV": (
         "s.csv",
         "a,b\n1,2,3\n",
-        [r"s\.csv:2:1: " + matching("prompts/has-columns", columns=3)],
+        ["s.csv:2:1: " + message("prompts/has-columns", columns=3)],
     ),
-    "nothing": ("s.csv", "a,b\n", [r"s\.csv: " + matching("prompts/holds-no-row")]),
+    "nothing": ("s.csv", "a,b\n", ["s.csv: " + message("prompts/holds-no-row")]),
 }
 
 

@@ -177,7 +177,7 @@ def read_prompts(path: Path) -> list[FilePrompt]:
     lines = ((block.first + place, line) for block in blocks(path) for place, line in enumerate(block.lines))
     found = [_prompt(path, number, line.strip()) for number, line in lines if line.strip()]
     if not found:
-        raise DataError(f"{path}: holds no prompts")
+        raise DataError(f"{path}: has no prompts")
     return found
 
 

@@ -20,7 +20,7 @@ def fault(prompt: str, answer: str) -> str:
     if found is None:
         return "it is not `Service: state. Sentence.`"
     if found["service"] not in prompt:
-        return f"nobody asked about {found['service']}"
+        return f"the prompt does not mention {found['service']}"
     return "the sentence is too long" if len(found["sentence"].split()) > most_words else ""
 
 

@@ -151,9 +151,7 @@ class FileCheck:
             self.lengths.add(judged.characters, judged.numbers)
             self._compare(judged)
         if self.lines == self.blank:
-            self._add(
-                0, "empty-file", "error", ("the file holds no rows", "Give each split at least one row.")
-            )
+            self._add(0, "empty-file", "error", ("the file has no rows", "Give each split at least one row."))
         return SplitStatistics(
             split=self.split,
             file=self.path.name,
@@ -183,12 +181,14 @@ class FileCheck:
     def _leak(self, line: int) -> None:
         self.leaks += 1
         fix = "Keep all rows of a prompt in one split: the format step does."
-        self._add(line, "prompt-leak", "error", ("the prompt stands in an earlier split too", fix))
+        self._add(line, "prompt-leak", "error", ("the prompt is also in an earlier split", fix))
 
     def _duplicate(self, line: int) -> None:
         self.duplicates += 1
         fix = "Drop one of them, or keep it on purpose."
-        self._add(line, "duplicate-row", "warning", ("prompt and answer stand earlier in the file", fix))
+        self._add(
+            line, "duplicate-row", "warning", ("prompt and answer repeat an earlier row of the file", fix)
+        )
 
     def _name(self) -> None:
         """A name that a platform of the base model refuses, as Bedrock does one with a space."""

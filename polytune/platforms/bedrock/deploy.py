@@ -101,7 +101,7 @@ class Deployer:
         return [each for each in self.inventory.all(kind, nameContains=name) if each.name == name]
 
     def deploy(self, wanted: ModelDeployment, existing: ManagedJob | None, now: datetime) -> ManagedJob:
-        """The deployment is on its way, or was there; its lease counts from `now`."""
+        """The deployment has been requested, or existed already; its lease counts from `now`."""
         token = str(uuid.uuid4())
         label = self._label(wanted)
         request = requests.deploying(_asked(wanted, label), now)

@@ -93,7 +93,7 @@ class BedrockDriver(Driver):
         other = [member for member in members if not self.same(member, members[member], found)]
         if other:
             raise StepFailed(
-                f"{name} exists already and differs in {', '.join(sorted(other))}; somebody else made it."
+                f"{name} exists already and differs in {', '.join(sorted(other))}; polytune did not make it."
                 " Run with --force and this step's name, which takes a new name"
             )
         return str(found[self.api.arn])
@@ -109,7 +109,7 @@ class BedrockDriver(Driver):
                 self._service(attempts=1).call, self.api.get, {self.api.identifier: handle}
             )
         except NeedsCredentials as failure:
-            raise Paused(f"{handle} goes on; looking at it needs credentials. {failure}") from failure
+            raise Paused(f"{handle} is still running; checking it needs credentials. {failure}") from failure
         except Missing:
             return Look(state=JobState.LOST, message=f"{handle} does not exist any more")
         except AwsFailure as failure:
@@ -251,7 +251,7 @@ class DeploymentDriver(BedrockDriver):
         return str(self._service().call(self.api.create, whole)[self.api.arn])
 
     def judged(self, found: Mapping[str, Any], now: float) -> Look:
-        """Active, and no update of the model behind it is on its way; lost when it serves another model."""
+        """Active, and no update of the model behind it is in progress; lost when it serves another model."""
         update = found.get("updateDetails") or {}
         if update.get("updateStatus") == "Updating":
             return Look(state=JobState.SUBMITTED, message="the model behind the deployment is being replaced")

@@ -38,7 +38,7 @@ def _problem(access: Access, bucket: str, medium: Medium) -> str:
         return "Bedrock takes letters, digits, _ - / and . only in the address of a file"
     place = place_of(medium.uri)
     if place.bucket != bucket:
-        return f"lies in another bucket than the rows, which go to {bucket}; Bedrock reads only that one"
+        return f"is in another bucket than the rows, which go to {bucket}; Bedrock reads only that one"
     asked = {"Bucket": place.bucket, "Key": place.key, "Range": f"bytes=0-{telling(medium) - 1}"}
     try:
         answer = access.service("s3").call("GetObject", asked)

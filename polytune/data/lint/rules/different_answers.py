@@ -24,4 +24,4 @@ class DifferentAnswers(Rule):
     def meet(self, row: Met) -> Finding | None:
         if row.pair:
             return None
-        return self.said(row.line, "", f"line {row.prompt} asks the same and is answered otherwise")
+        return self.said(row.line, "", f"line {row.prompt} has the same prompt and another answer")

@@ -1,4 +1,4 @@
-"""duplicate-row: system prompt, prompt and answer stand earlier in the file, whitespace aside."""
+"""duplicate-row: system prompt, prompt and answer repeat an earlier row of the file, whitespace aside."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ class DuplicateRow(Rule):
         return iter(())
 
     def meet(self, row: Met) -> Finding | None:
-        return self.said(row.line, "", f"the row of line {row.pair} once more") if row.pair else None
+        return self.said(row.line, "", f"repeats the row of line {row.pair}") if row.pair else None

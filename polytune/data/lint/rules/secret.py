@@ -66,7 +66,7 @@ class Secret(Rule):
             for match in _password.finditer(page.content):
                 if not _made_up.search(match.group(1).decode(errors="replace")):
                     hit = page.hit(match.start(), match.end())
-                    yield self.found(hit.row, hit.passage.field, "a password stands in an address")
+                    yield self.found(hit.row, hit.passage.field, "an address contains a password")
 
     def _judged(self, page: Page, hit: Hit, kind: str) -> Iterator[Finding]:
         token = re.split(r"[=:'\"\s]+", hit.text)[-1] if kind == "an AWS secret key" else hit.text
