@@ -1,6 +1,6 @@
 """On which line each prompt, and each prompt with its answer, stands first; about 32 bytes a row.
 
-    hashes of a page's rows --Firsts.meet--> lines on which they stood before
+    hashes of a block's rows --FirstSeen.add--> lines on which they stood before
 
 While prompts differ, a row costs one look-up: its answer is kept beside its prompt, and only further
 answers to the same prompt enter the second table.
@@ -43,8 +43,8 @@ def row_hashes(rows: Iterable[Row]) -> RowHashes:
     )
 
 
-class Met(NamedTuple):
-    """A row whose prompt was met before."""
+class RepeatedPrompt(NamedTuple):
+    """A row whose prompt was seen before."""
 
     line: int
     prompt: int
@@ -53,20 +53,20 @@ class Met(NamedTuple):
     """The first line with the same answer to them, too; 0 when this is the first."""
 
 
-class Firsts:
-    """Every row met so far, by open addressing."""
+class FirstSeen:
+    """Every row seen so far, in a hash table with open addressing."""
 
     def __init__(self) -> None:
         self._size(fewest_slots)
         self._held = 0
-        self._others = Lines()
+        self._others = FirstLines()
 
     def _size(self, slots: int) -> None:
         self._prompts, self._pairs, self._lines = (array("q", bytes(8 * slots)) for _ in range(3))
         self._mask = slots - 1
 
-    def meet(self, rows: RowHashes) -> Iterator[Met]:
-        """The rows whose prompts were met before; all are known from now on."""
+    def add(self, rows: RowHashes) -> Iterator[RepeatedPrompt]:
+        """The rows whose prompts were seen before; all are known from now on."""
         prompts, pairs, lines, mask = self._prompts, self._pairs, self._lines, self._mask
         for line, prompt, pair in zip(rows.lines, rows.prompts, rows.pairs, strict=True):
             slot = prompt & mask
@@ -74,7 +74,9 @@ class Firsts:
                 slot = (slot + 1) & mask
             first = lines[slot]
             if first:
-                yield Met(line, first, first if pairs[slot] == pair else self._others.first(pair, line))
+                yield RepeatedPrompt(
+                    line, first, first if pairs[slot] == pair else self._others.first(pair, line)
+                )
                 continue
             prompts[slot], pairs[slot], lines[slot] = prompt, pair, line
             self._held += 1
@@ -93,15 +95,15 @@ class Firsts:
                 self._prompts[slot], self._pairs[slot], self._lines[slot] = prompt, pair, line
 
 
-class Lines:
-    """A map from hashes to the line on which each was met first."""
+class FirstLines:
+    """A map from hashes to the line on which each was seen first."""
 
     def __init__(self, slots: int = fewest_slots) -> None:
         self._keys, self._lines = (array("q", bytes(8 * slots)) for _ in range(2))
         self._held = 0
 
     def first(self, key: int, line: int) -> int:
-        """The line on which the hash was met before; 0, and it is met now, when it is new."""
+        """The line on which the hash was seen before; 0, and recorded now, if it is new."""
         slot = self._slot(key)
         if not self._lines[slot]:
             self._keys[slot], self._lines[slot] = key, line

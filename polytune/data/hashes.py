@@ -75,7 +75,7 @@ class RowTable(HashTable):
         self._first_rows = array("q", bytes(8 * len(self.slots)))
         self._other_rows = HashTable()
 
-    def meet(self, prompts: Sequence[int], rows: Sequence[int], tag_of: Callable[[int], int]) -> list[int]:
+    def add(self, prompts: Sequence[int], rows: Sequence[int], tag_of: Callable[[int], int]) -> list[int]:
         """The tag of each prompt, negative when its row has been seen; all have been seen from now on.
 
         The tag of a prompt that is new is asked for, by its place in the sequence.

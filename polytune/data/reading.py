@@ -114,20 +114,20 @@ def row_of(content: bytes, line: int) -> Row | BadRow:
         wrong = unreadable(content, line)
         if wrong is not None:
             return BadRow(line=line, path="", reason=wrong.message, fix=wrong.fix)
-        return _misshapen(line, str(error))
+        return _wrong_shape(line, str(error))
 
 
-class _Block(msgspec.Struct, gc=False):
+class _RowBlock(msgspec.Struct, gc=False):
     text: str | None = None
 
 
-class _Message(msgspec.Struct, gc=False):
+class _RowMessage(msgspec.Struct, gc=False):
     role: str
-    content: str | tuple[_Block, ...] | None = None
+    content: str | tuple[_RowBlock, ...] | None = None
     tool_calls: tuple[msgspec.Raw, ...] | None = None
 
 
-class _Label(msgspec.Struct, gc=False):
+class _TeacherLabel(msgspec.Struct, gc=False):
     label: str = ""
     kind: str = ""
 
@@ -135,16 +135,16 @@ class _Label(msgspec.Struct, gc=False):
 _Stated = str | int | float | bool | list[Any] | dict[str, Any] | None
 
 
-class _Line(msgspec.Struct, gc=False):
+class _RowLine(msgspec.Struct, gc=False):
     """The keys that some layout has; all of them may be absent."""
 
-    messages: tuple[_Message, ...] | None = None
-    system: str | tuple[_Block, ...] | None = None
+    messages: tuple[_RowMessage, ...] | None = None
+    system: str | tuple[_RowBlock, ...] | None = None
     schemaVersion: str | None = None
-    prompt: str | tuple[_Message, ...] | None = None
+    prompt: str | tuple[_RowMessage, ...] | None = None
     question: str | None = None
     instruction: str | None = None
-    input: str | tuple[_Message, ...] | None = None
+    input: str | tuple[_RowMessage, ...] | None = None
     query: str | None = None
     completion: _Stated = None
     answer: _Stated = None
@@ -157,7 +157,7 @@ class _Line(msgspec.Struct, gc=False):
     id: str | int | None = None
     template: str | None = None
     cell: msgspec.Raw = msgspec.Raw(b"")
-    teacher: str | _Label | None = None
+    teacher: str | _TeacherLabel | None = None
     model: str | None = None
     finish_reason: str | None = None
     stop_reason: str | None = None
@@ -166,7 +166,7 @@ class _Line(msgspec.Struct, gc=False):
     rating: float | None = None
 
 
-_decoder = msgspec.json.Decoder(_Line)
+_decoder = msgspec.json.Decoder(_RowLine)
 _encoder = msgspec.json.Encoder()
 _place = re.compile(r" - at `\$(.*)`$")
 _roles: dict[str, Speaker] = {
@@ -176,7 +176,7 @@ _roles: dict[str, Speaker] = {
 }
 
 
-class _Refused(Exception):
+class _NotARow(Exception):
     """Why a line that is JSON is no row."""
 
     def __init__(self, path: str, reason: str, fix: str) -> None:
@@ -186,14 +186,14 @@ class _Refused(Exception):
         self.fix = fix
 
 
-def _row(found: _Line, line: int) -> Row | BadRow:
+def _row(found: _RowLine, line: int) -> Row | BadRow:
     try:
-        return _spoken(found, line)
-    except _Refused as refused:
+        return _row_of(found, line)
+    except _NotARow as refused:
         return BadRow(line=line, path=refused.path, reason=refused.reason, fix=refused.fix)
 
 
-def _spoken(found: _Line, line: int) -> Row:
+def _row_of(found: _RowLine, line: int) -> Row:
     passages: list[Passage] = []
     layout, other = _prompt_passages(found, passages)
     stated = found.messages is None or (not passages or passages[-1].role != "assistant")
@@ -229,7 +229,7 @@ def _spoken(found: _Line, line: int) -> Row:
     )
 
 
-def _own_texts(found: _Line) -> int:
+def _own_texts(found: _RowLine) -> int:
     """How many texts the last message of a conversation is made of."""
     content = found.messages[-1].content if found.messages else None
     if not isinstance(content, tuple) or len(content) < 2:
@@ -237,7 +237,7 @@ def _own_texts(found: _Line) -> int:
     return max(1, sum(block.text is not None for block in content))
 
 
-def _prompt_passages(found: _Line, passages: list[Passage]) -> tuple[Layout, bool]:
+def _prompt_passages(found: _RowLine, passages: list[Passage]) -> tuple[Layout, bool]:
     """The layout, and whether there is content besides text; the texts before a stated answer are added."""
     system, other = found.system, False
     if isinstance(system, str):
@@ -258,7 +258,7 @@ def _prompt_passages(found: _Line, passages: list[Passage]) -> tuple[Layout, boo
     return "prompt-answer", other
 
 
-def _chat_layout(found: _Line) -> Layout:
+def _chat_layout(found: _RowLine) -> Layout:
     if found.schemaVersion is not None:
         return "bedrock-conversation-2024"
     blocks_within = any(message.content.__class__ is tuple for message in found.messages or ())
@@ -271,18 +271,18 @@ def _chat_layout(found: _Line) -> Layout:
     return "anthropic-messages" if blocks_within and not _speaks_system(found) else "openai-chat"
 
 
-def _speaks_system(found: _Line) -> bool:
+def _speaks_system(found: _RowLine) -> bool:
     return any(message.role in ("system", "developer", "tool") for message in found.messages or ())
 
 
-def _turns(messages: tuple[_Message, ...], key: str, passages: list[Passage]) -> bool:
+def _turns(messages: tuple[_RowMessage, ...], key: str, passages: list[Passage]) -> bool:
     """Whether there is content besides text; the texts are added."""
     other = False
     for index, message in enumerate(messages):
         role = _roles.get(message.role)
         if role is None:
             what = f"expected user, assistant or system, found '{message.role}'"
-            raise _Refused(f"{key}[{index}].role", what, "Write one of those roles.")
+            raise _NotARow(f"{key}[{index}].role", what, "Write one of those roles.")
         if message.tool_calls:
             other = True
             calls = b",".join(map(bytes, message.tool_calls)).decode()
@@ -297,14 +297,16 @@ def _turns(messages: tuple[_Message, ...], key: str, passages: list[Passage]) ->
     return other
 
 
-def _say_something(messages: tuple[_Message, ...], key: str, passages: list[Passage]) -> None:
+def _say_something(messages: tuple[_RowMessage, ...], key: str, passages: list[Passage]) -> None:
     """A last turn of nothing but tool use or images has a text, an empty one."""
     own = f"{key}[{len(messages) - 1}]."
     if not passages or not passages[-1].field.startswith(own):
         passages.append(Passage(_content_path(key, len(messages) - 1), "assistant", ""))
 
 
-def _block_passages(content: tuple[_Block, ...], path: str, role: Speaker, passages: list[Passage]) -> bool:
+def _block_passages(
+    content: tuple[_RowBlock, ...], path: str, role: Speaker, passages: list[Passage]
+) -> bool:
     """Whether some block is no text; the texts are added."""
     other = False
     for index, block in enumerate(content):
@@ -325,14 +327,14 @@ def _block_path(path: str, index: int) -> str:
     return f"{path}[{index}].text"
 
 
-def _stated_answer(found: _Line, passages: list[Passage], layout: Layout, *, other: bool) -> Layout:
+def _stated_answer(found: _RowLine, passages: list[Passage], layout: Layout, *, other: bool) -> Layout:
     """The layout; the answer that stands under a key of its own is added."""
     key = next((key for key in answer_keys if getattr(found, key) is not None), "")
     if key:
         asked = any(passage.role == "user" for passage in passages)
         if not asked and not other:
             known = ", ".join(prompt_keys)
-            raise _Refused("", f"'{key}' answers nothing: there is no prompt", f"Give one of {known}.")
+            raise _NotARow("", f"'{key}' answers nothing: there is no prompt", f"Give one of {known}.")
         passages.append(Passage(key, "assistant", _written(getattr(found, key))))
         if found.messages is not None:
             return layout
@@ -346,25 +348,25 @@ def _stated_answer(found: _Line, passages: list[Passage], layout: Layout, *, oth
     raise _unanswered(found, passages, other=other)
 
 
-def _only_input(found: _Line) -> bool:
+def _only_input(found: _RowLine) -> bool:
     """Whether the line is running text as Bedrock's continued pre-training has it."""
     return isinstance(found.input, str) and found.prompt is None and found.instruction is None
 
 
-def _unanswered(found: _Line, passages: list[Passage], *, other: bool) -> _Refused:
+def _unanswered(found: _RowLine, passages: list[Passage], *, other: bool) -> _NotARow:
     if found.messages is not None:
         if not found.messages:
-            return _Refused("messages", "there are no messages", "Give a user turn and an assistant turn.")
+            return _NotARow("messages", "there are no messages", "Give a user turn and an assistant turn.")
         last = len(found.messages) - 1
         if found.messages[last].role == "assistant":
             what = "the answer holds no text"
-            return _Refused(f"messages[{last}].content", what, "Write the answer's text, or drop the row.")
+            return _NotARow(f"messages[{last}].content", what, "Write the answer's text, or drop the row.")
         what = f"the last turn is the {found.messages[last].role}'s: there is no answer"
-        return _Refused(f"messages[{last}].role", what, "End with the assistant's answer.")
+        return _NotARow(f"messages[{last}].role", what, "End with the assistant's answer.")
     known = ", ".join(answer_keys)
     if passages or other:
-        return _Refused("", "the prompt has no answer", f"Give one of {known}.")
-    return _Refused("", "no key of any known layout", "Give messages, or a prompt and its completion.")
+        return _NotARow("", "the prompt has no answer", f"Give one of {known}.")
+    return _NotARow("", "no key of any known layout", "Give messages, or a prompt and its completion.")
 
 
 def _written(value: object) -> str:
@@ -372,14 +374,14 @@ def _written(value: object) -> str:
     return value if isinstance(value, str) else _encoder.encode(value).decode()
 
 
-def _teacher(found: _Line) -> str:
+def _teacher(found: _RowLine) -> str:
     teacher = found.teacher
-    if isinstance(teacher, _Label):
+    if isinstance(teacher, _TeacherLabel):
         return teacher.label or teacher.kind
     return teacher or found.model or ""
 
 
-def _misshapen(line: int, said: str) -> BadRow:
+def _wrong_shape(line: int, said: str) -> BadRow:
     """A bad row out of msgspec's words: 'Expected `str`, got `int` - at `$.prompt`'."""
     place = _place.search(said)
     path = place.group(1).removeprefix(".") if place else ""

@@ -29,22 +29,22 @@ message_keys = ("role", "content")
 system_place = '"system": "..."'
 
 
-class Message(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class AnthropicRowMessage(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One turn as the layout has it."""
 
     role: Role
     content: str
 
 
-class Row(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
+class AnthropicRow(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
     """One line."""
 
     system: str | msgspec.UnsetType = msgspec.UNSET
-    messages: tuple[Message, ...]
+    messages: tuple[AnthropicRowMessage, ...]
 
 
 encoder = msgspec.json.Encoder()
-decoder = msgspec.json.Decoder(Row)
+decoder = msgspec.json.Decoder(AnthropicRow)
 
 
 class AnthropicMessages(Format):
@@ -53,9 +53,9 @@ class AnthropicMessages(Format):
     name = "anthropic-messages"
 
     def encode(self, conversation: Conversation) -> bytes:
-        messages = tuple([Message(turn.role, turn.text) for turn in conversation.turns])
+        messages = tuple([AnthropicRowMessage(turn.role, turn.text) for turn in conversation.turns])
         system = msgspec.UNSET if conversation.system is None else conversation.system
-        return encoder.encode(Row(system=system, messages=messages))
+        return encoder.encode(AnthropicRow(system=system, messages=messages))
 
     def clean(self, line: bytes) -> Conversation | None:
         try:

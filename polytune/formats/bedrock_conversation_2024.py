@@ -44,29 +44,29 @@ message_keys = ("role", "content")
 text_example = '[{"text": "..."}]'
 
 
-class Text(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class BedrockText(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A block of text."""
 
     text: str
 
 
-class Message(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class BedrockRowMessage(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One turn as the layout has it."""
 
     role: Role
-    content: tuple[Text]
+    content: tuple[BedrockText]
 
 
-class Row(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
+class BedrockRow(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
     """One line that holds nothing but text, each turn in one block."""
 
     schemaVersion: Literal["bedrock-conversation-2024"]
-    system: tuple[Text] | msgspec.UnsetType = msgspec.UNSET
-    messages: tuple[Message, ...]
+    system: tuple[BedrockText] | msgspec.UnsetType = msgspec.UNSET
+    messages: tuple[BedrockRowMessage, ...]
 
 
 encoder = msgspec.json.Encoder()
-decoder = msgspec.json.Decoder(Row)
+decoder = msgspec.json.Decoder(BedrockRow)
 
 
 class BedrockConversation2024(Format):
@@ -75,9 +75,11 @@ class BedrockConversation2024(Format):
     name = "bedrock-conversation-2024"
 
     def encode(self, conversation: Conversation) -> bytes:
-        system = msgspec.UNSET if conversation.system is None else (Text(conversation.system),)
-        messages = tuple([Message(turn.role, (Text(turn.text),)) for turn in conversation.turns])
-        return encoder.encode(Row(schemaVersion=schema_version, system=system, messages=messages))
+        system = msgspec.UNSET if conversation.system is None else (BedrockText(conversation.system),)
+        messages = tuple(
+            [BedrockRowMessage(turn.role, (BedrockText(turn.text),)) for turn in conversation.turns]
+        )
+        return encoder.encode(BedrockRow(schemaVersion=schema_version, system=system, messages=messages))
 
     def exchanges(
         self, systems: Sequence[str | None], prompts: Sequence[str], answers: Sequence[str]
@@ -108,7 +110,7 @@ class BedrockConversation2024(Format):
             fix = 'Write {"schemaVersion": ..., "messages": [...]}.'
             findings.error("not-an-object", "", f"expected an object, found {kind_of(row)}", fix)
             return Reading(None, tuple(findings.found))
-        walk = Walk(findings, Blocks(findings, row), self.answers)
+        walk = BedrockRowCheck(findings, Blocks(findings, row), self.answers)
         walk.envelope(row)
         system = walk.system(row["system"]) if "system" in row else None
         turns = walk.messages(row.get("messages"))
@@ -136,7 +138,7 @@ class BedrockConversation2024(Format):
         ]
         return [found for content, field in contents for found in media_in(content, field)]
 
-    def _alternating(self, messages: tuple[Message, ...]) -> tuple[Turn, ...]:
+    def _alternating(self, messages: tuple[BedrockRowMessage, ...]) -> tuple[Turn, ...]:
         """The turns of a longer row; () when something is wrong with them."""
         turns = tuple([Turn(message.role, message.content[0].text) for message in messages])
         return turns if alternating(turns, self.answers) else ()
@@ -160,7 +162,7 @@ def _opening(system: str | None) -> bytes:
     )
 
 
-def _exchange(messages: tuple[Message, ...]) -> tuple[Turn, ...]:
+def _exchange(messages: tuple[BedrockRowMessage, ...]) -> tuple[Turn, ...]:
     """The two turns of nearly every row; () when something is wrong with them."""
     first, second = messages
     asked, answered = first.content[0].text, second.content[0].text
@@ -171,14 +173,14 @@ def _exchange(messages: tuple[Message, ...]) -> tuple[Turn, ...]:
     return (Turn("user", asked), Turn("assistant", answered))
 
 
-class Spoken(NamedTuple):
+class BedrockTexts(NamedTuple):
     """What one message turned out to be."""
 
     role: Role | None
     text: str
 
 
-class Walk:
+class BedrockRowCheck:
     """One pass over a row that the typed decoder refused, noting everything wrong on the way."""
 
     def __init__(self, findings: Findings, blocks: Blocks, answers: Answers) -> None:
@@ -234,16 +236,16 @@ class Walk:
         turns = [Turn(one.role, one.text) for one in spoken if one.role is not None]
         return tuple(turns) if turns and len(turns) == len(spoken) else None
 
-    def message(self, message: object, field: str) -> Spoken:
+    def message(self, message: object, field: str) -> BedrockTexts:
         """One message, judged."""
         if not isinstance(message, dict):
             fix = 'Write {"role": ..., "content": [...]}.'
             self.findings.error("wrong-type", field, f"expected an object, found {kind_of(message)}", fix)
-            return Spoken(None, "")
+            return BedrockTexts(None, "")
         self.findings.unknown_keys(message, message_keys, field)
         system_place = f'"system": {text_example}'
         role = judged_role(self.findings, message.get("role"), f"{field}.role", system_place)
-        return Spoken(role, self.content(message.get("content"), role, f"{field}.content"))
+        return BedrockTexts(role, self.content(message.get("content"), role, f"{field}.content"))
 
     def content(self, content: object, role: Role | None, field: str) -> str:
         """The text of a message, its blocks judged."""

@@ -39,25 +39,25 @@ message_keys = ("role", "content")
 Reference = str | dict[str, object]
 
 
-class Message(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class RftMessage(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One message of the prompt."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class RftRow(msgspec.Struct, frozen=True, kw_only=True):
     """One line without tools; other keys are the grader's."""
 
     id: str | msgspec.UnsetType = msgspec.UNSET
-    messages: tuple[Message, ...]
+    messages: tuple[RftMessage, ...]
     reference_answer: str | dict[str, object]
     tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 encoder = msgspec.json.Encoder()
 ordered = msgspec.json.Encoder(order="sorted")
-decoder = msgspec.json.Decoder(Row)
+decoder = msgspec.json.Decoder(RftRow)
 
 
 class BedrockRft(Format):
@@ -72,10 +72,10 @@ class BedrockRft(Format):
                 f"{self.name}: a row is a prompt that ends with a user turn, and the answer it is compared "
                 "with. Give each sample an answer."
             )
-        messages = [Message(turn.role, turn.text) for turn in turns[:-1]]
+        messages = [RftMessage(turn.role, turn.text) for turn in turns[:-1]]
         if conversation.system is not None:
-            messages.insert(0, Message("system", conversation.system))
-        return encoder.encode(Row(messages=tuple(messages), reference_answer=turns[-1].text))
+            messages.insert(0, RftMessage("system", conversation.system))
+        return encoder.encode(RftRow(messages=tuple(messages), reference_answer=turns[-1].text))
 
     def clean(self, line: bytes) -> Conversation | None:
         try:

@@ -31,7 +31,7 @@ format_of = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg"}
 """By the end of the address, in lower case."""
 
 
-class Row(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class ImageCaptionRow(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One line."""
 
     image: str = msgspec.field(name="image-ref")
@@ -39,7 +39,7 @@ class Row(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 encoder = msgspec.json.Encoder()
-decoder = msgspec.json.Decoder(Row)
+decoder = msgspec.json.Decoder(ImageCaptionRow)
 
 
 class ImageCaption(Format):
@@ -55,7 +55,7 @@ class ImageCaption(Format):
                 f"{self.name}: a row is the S3 address of a PNG or JPEG image and its caption, without a "
                 "system prompt. Samples of text do not fit; point the step at a file of such rows."
             )
-        return encoder.encode(Row(turns[0].text, turns[1].text))
+        return encoder.encode(ImageCaptionRow(turns[0].text, turns[1].text))
 
     def clean(self, line: bytes) -> Conversation | None:
         try:

@@ -40,21 +40,21 @@ speakers = ("system", "developer", "user", "assistant", "tool")
 example = 'Write {"role": ..., "content": "..."}.'
 
 
-class Message(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class OpenAIChatMessage(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One plain message."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class Row(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class OpenAIChatRow(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One line that holds nothing but text."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[OpenAIChatMessage, ...]
 
 
 encoder = msgspec.json.Encoder()
-decoder = msgspec.json.Decoder(Row)
+decoder = msgspec.json.Decoder(OpenAIChatRow)
 
 
 class OpenAIChat(Format):
@@ -63,10 +63,10 @@ class OpenAIChat(Format):
     name = "openai-chat"
 
     def encode(self, conversation: Conversation) -> bytes:
-        messages = [Message(turn.role, turn.text) for turn in conversation.turns]
+        messages = [OpenAIChatMessage(turn.role, turn.text) for turn in conversation.turns]
         if conversation.system is not None:
-            messages.insert(0, Message("system", conversation.system))
-        return encoder.encode(Row(tuple(messages)))
+            messages.insert(0, OpenAIChatMessage("system", conversation.system))
+        return encoder.encode(OpenAIChatRow(tuple(messages)))
 
     def clean(self, line: bytes) -> Conversation | None:
         try:
@@ -90,7 +90,7 @@ class OpenAIChat(Format):
             findings.error("not-an-object", "", what, fix)
             return Reading(None, tuple(findings.found))
         findings.unknown_keys(row, row_keys, "")
-        walk = Walk(findings)
+        walk = OpenAIRowCheck(findings)
         if "tools" in row:
             judged_tools(findings, row["tools"])
             walk.blocks.append(Block("tools", "tools"))
@@ -130,7 +130,7 @@ class OpenAIChat(Format):
         return found
 
 
-class Walk:
+class OpenAIRowCheck:
     """One pass over the messages, noting everything wrong on the way."""
 
     def __init__(self, findings: Findings) -> None:

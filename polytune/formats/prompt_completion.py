@@ -25,7 +25,7 @@ keys = ("prompt", "completion")
 example = 'Write {"prompt": "...", "completion": "..."}.'
 
 
-class Row(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class PromptCompletionRow(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One line."""
 
     prompt: str
@@ -33,7 +33,7 @@ class Row(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 encoder = msgspec.json.Encoder()
-decoder = msgspec.json.Decoder(Row)
+decoder = msgspec.json.Decoder(PromptCompletionRow)
 
 
 class PromptCompletion(Format):
@@ -49,7 +49,7 @@ class PromptCompletion(Format):
                 "Use bedrock-conversation-2024 for longer conversations."
             )
         system = f"{conversation.system}\n\n" if conversation.system else ""
-        return encoder.encode(Row(system + turns[0].text, turns[1].text))
+        return encoder.encode(PromptCompletionRow(system + turns[0].text, turns[1].text))
 
     def clean(self, line: bytes) -> Conversation | None:
         try:

@@ -1,7 +1,7 @@
 """Rows of other tools' files as rows of any training layout, one at a time.
 
 file --lines--> Conversation --encode--> line of the layout, checked by its own rules
-                      `--> Refused: the line, the place in it, why, and what to do
+                      `--> RefusedRow: the line, the place in it, why, and what to do
 
 chat, prompt/completion    JSON lines of any shape that `reading` knows, also gzipped
 csv                        a header names the columns
@@ -42,7 +42,7 @@ log_endings = (".gz", ".json", ".jsonl")
 longest_cell = 64 << 20
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
+class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row that was left out."""
 
     file: str
@@ -67,7 +67,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
 
 def imported(
     paths: Sequence[Path], origin: Origin, layout: Format, columns: Columns | None = None
-) -> Iterator[bytes | Refused]:
+) -> Iterator[bytes | RefusedRow]:
     """Each row as a line of the layout, without its newline, or why it was left out; in order.
 
     A folder stands for the logs in it. Raises DataError for a file that cannot be read at all.
@@ -221,7 +221,7 @@ def _cells(
     return Conversation(texts.get("system") or None, turns)
 
 
-def _encoded(path: Path, number: int, found: Conversation | BadRow, layout: Format) -> bytes | Refused:
+def _encoded(path: Path, number: int, found: Conversation | BadRow, layout: Format) -> bytes | RefusedRow:
     """The row's line in the layout, if the layout's own rules take it."""
     if isinstance(found, BadRow):
         bad = (found.path, found.reason, found.fix)
@@ -237,7 +237,7 @@ def _encoded(path: Path, number: int, found: Conversation | BadRow, layout: Form
             if not errors:
                 return line
             bad = (errors[0].field, errors[0].message, errors[0].fix)
-    return Refused(file=str(path), line=number, path=bad[0], reason=bad[1], fix=bad[2])
+    return RefusedRow(file=str(path), line=number, path=bad[0], reason=bad[1], fix=bad[2])
 
 
 def _bad(line: int, path: str, reason: str, fix: str) -> BadRow:

@@ -32,25 +32,25 @@ class NotConvertible(Exception):
         self.fix = fix
 
 
-class _Input(msgspec.Struct):
+class _LogInput(msgspec.Struct):
     inputBodyJson: Any = None
     inputBodyS3Path: str = ""
 
 
-class _Output(msgspec.Struct):
+class _LogOutput(msgspec.Struct):
     outputBodyJson: Any = None
     outputBodyS3Path: str = ""
 
 
-class _Record(msgspec.Struct):
+class _LogRecord(msgspec.Struct):
     schemaType: str = ""
     operation: str = ""
     errorCode: str = ""
-    input: _Input | None = None
-    output: _Output | None = None
+    input: _LogInput | None = None
+    output: _LogOutput | None = None
 
 
-_decoder = msgspec.json.Decoder(_Record)
+_decoder = msgspec.json.Decoder(_LogRecord)
 
 
 def conversation_of(line: bytes) -> Conversation:
@@ -64,7 +64,7 @@ def conversation_of(line: bytes) -> Conversation:
     return Conversation(system or None, (*turns, Turn("assistant", answer)))
 
 
-def _record(line: bytes) -> _Record:
+def _record(line: bytes) -> _LogRecord:
     try:
         record = _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -77,7 +77,7 @@ def _record(line: bytes) -> _Record:
     return record
 
 
-def _bodies(record: _Record) -> tuple[Mapping[str, Any], Any]:
+def _bodies(record: _LogRecord) -> tuple[Mapping[str, Any], Any]:
     asked, answered = record.input, record.output
     far = (asked.inputBodyS3Path if asked else "") or (answered.outputBodyS3Path if answered else "")
     if far and ((asked and asked.inputBodyJson is None) or (answered and answered.outputBodyJson is None)):

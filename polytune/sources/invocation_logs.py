@@ -57,7 +57,7 @@ class InvocationLogsSpec(SourceSpec):
         return []
 
 
-class _Call(msgspec.Struct, gc=False):
+class _LoggedCall(msgspec.Struct, gc=False):
     """What of a record decides whether it is wanted."""
 
     modelId: str = ""
@@ -66,12 +66,12 @@ class _Call(msgspec.Struct, gc=False):
     output: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class _Output(msgspec.Struct, gc=False):
+class _AnswerBody(msgspec.Struct, gc=False):
     outputBodyJson: Any = None
 
 
-_calls = msgspec.json.Decoder(_Call)
-_outputs = msgspec.json.Decoder(_Output)
+_calls = msgspec.json.Decoder(_LoggedCall)
+_outputs = msgspec.json.Decoder(_AnswerBody)
 
 
 class InvocationLogs(Source):
@@ -145,7 +145,7 @@ class InvocationLogs(Source):
             return PassedOver("the answer was cut off")
         return record_of_conversation(said, at, teacher=call.modelId.rpartition("/")[2])
 
-    def _unwanted(self, call: _Call) -> str:
+    def _unwanted(self, call: _LoggedCall) -> str:
         """Why a call is left out; '' for one that is wanted."""
         carried = (call.requestMetadata or {}).items()
         if not self.spec.match.items() <= carried or self.spec.exclude.items() & carried:

@@ -229,7 +229,7 @@ class Sides:
     def of(self, line: bytes, number: int) -> int:
         """The side of one row, by its place among the shares."""
         prompt = bare(self._prompt(line, number))
-        (tag,) = self._table.meet(
+        (tag,) = self._table.add(
             [stable_hash(prompt)],
             [stable_hash(line)],
             lambda _: self._placer.place(self._cell, crc32(prompt)) + 1,

@@ -21,23 +21,21 @@ from typing import BinaryIO, get_args
 import msgspec
 
 from polytune.errors import PolytuneError
-from polytune.training.folders import check_folder
+from polytune.training.process import check_folder, explained, set_environment
 from polytune.training.protocol import (
     AnswerBatch,
     Device,
     ModelAnswer,
-    Question,
+    ModelQuestion,
     QuestionBatch,
     Ready,
     Sampling,
     decode,
     encode,
 )
-from polytune.training.surroundings import arrange
-from polytune.training.train import explained
 
 cached_model = "smollm2-135m"
-Answering = Callable[[list[Question]], list[ModelAnswer]]
+Answering = Callable[[list[ModelQuestion]], list[ModelAnswer]]
 
 
 def main(arguments: list[str]) -> int:
@@ -45,10 +43,10 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     out = _own_stdout()
     try:
-        threads = arrange(options.threads)
+        threads = set_environment(options.threads)
         sampling = Sampling(max_tokens=options.max_tokens, temperature=options.temperature, seed=options.seed)
         folder = _model_folder(options.model, options.cache_folder)
-        # torch is imported here, so that whatever is wrong with it is said in the protocol's first line.
+        # torch is imported here, so that a broken install is reported in the protocol's first line.
         from polytune.training.answering import Answerer
 
         answerer = Answerer(folder, options.device, threads, sampling)

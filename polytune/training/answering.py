@@ -9,9 +9,9 @@ import torch
 from transformers import GenerationConfig, set_seed
 
 from polytune.errors import DataError
-from polytune.training.loading import chosen_device, computing_dtype, load, settle
+from polytune.training.models import chosen_device, computing_dtype, load, make_deterministic
 from polytune.training.prompting import encode_prompt
-from polytune.training.protocol import Device, ModelAnswer, Question, Sampling
+from polytune.training.protocol import Device, ModelAnswer, ModelQuestion, Sampling
 from polytune.training.rows import asking
 
 
@@ -19,7 +19,7 @@ class Answerer:
     """A model that answers batches of questions. The same batch always gets the same answers."""
 
     def __init__(self, folder: Path, device: Device, threads: int, sampling: Sampling) -> None:
-        settle(threads)
+        make_deterministic(threads)
         self.device = chosen_device(device)
         loaded = load(folder)
         self._tokenizer = loaded.tokenizer
@@ -31,7 +31,7 @@ class Answerer:
         self._room = int(getattr(loaded.model.config, "max_position_embeddings", 0) or 1 << 20)
         self.parameters = int(loaded.model.num_parameters())
 
-    def answers(self, questions: Sequence[Question]) -> list[ModelAnswer]:
+    def answers(self, questions: Sequence[ModelQuestion]) -> list[ModelAnswer]:
         """One answer per question, in order.
 
         Raises DataError when a prompt with its longest answer exceeds what the model can hold.

@@ -22,7 +22,7 @@ from transformers import (
 
 from polytune.errors import StepFailed
 from polytune.training.prompting import Encoded
-from polytune.training.protocol import Progress, TrainRequest, encode
+from polytune.training.protocol import TrainProgress, TrainRequest, encode
 
 _IGNORED = -100
 
@@ -56,7 +56,7 @@ class EncodedRows:
 
 
 @dataclass(frozen=True)
-class Places:
+class TrainingPlaces:
     """Where a training works: its device, scratch folder, progress file and output folder."""
 
     device: str
@@ -65,7 +65,7 @@ class Places:
     output: Path
 
 
-def fit(model: PreTrainedModel, rows: EncodedRows, request: TrainRequest, places: Places) -> History:
+def fit(model: PreTrainedModel, rows: EncodedRows, request: TrainRequest, places: TrainingPlaces) -> History:
     """The model's trainable weights have learnt the rows.
 
     Raises StepFailed when the loss stops being a number.
@@ -100,7 +100,7 @@ def _items(rows: Sequence[Encoded]) -> list[Item]:
     ]
 
 
-def _arguments(request: TrainRequest, places: Places, *, measure: bool) -> TrainingArguments:
+def _arguments(request: TrainRequest, places: TrainingPlaces, *, measure: bool) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(places.scratch),
         num_train_epochs=request.epochs,
@@ -159,7 +159,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]  # transformers has no ty
                 "warmup_steps"
             )
         self.history.training.append(self._loss(state.global_step, loss))
-        line = Progress(
+        line = TrainProgress(
             step=state.global_step,
             of=state.max_steps,
             epoch=round(float(state.epoch or 0), 4),

@@ -1,23 +1,40 @@
-"""One training from request to artifacts; needs torch."""
+"""One training from request to artifacts: adapters, metrics, and what is left in `output/`; needs torch."""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from transformers import PreTrainedModel
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import PreTrainedModel, set_seed
 
 from polytune.errors import DataError
-from polytune.files import remove_tree
-from polytune.training.adapters import merged, save_adapters, with_adapters
-from polytune.training.artifacts import save_losses, save_model
-from polytune.training.bases import Start, parameters_of, starting_model
-from polytune.training.fitting import EncodedRows, History, Places, fit
-from polytune.training.loading import Loaded, chosen_device, settle
+from polytune.files import remove_tree, write_whole
+from polytune.training.compat import make_portable
+from polytune.training.fitting import EncodedRows, History, Loss, TrainingPlaces, fit
+from polytune.training.models import (
+    Loaded,
+    Start,
+    chosen_device,
+    make_deterministic,
+    parameters_of,
+    starting_model,
+)
 from polytune.training.prompting import Encoded, Tokenizer, closing_tokens, encode_row
-from polytune.training.protocol import OUTPUT_NAME, PROGRESS_NAME, Completed, Metrics, TrainRequest
+from polytune.training.protocol import (
+    OUTPUT_NAME,
+    PROGRESS_NAME,
+    TRAINING_METRICS,
+    VALIDATION_METRICS,
+    Completed,
+    Metrics,
+    TrainRequest,
+)
 from polytune.training.rows import JobRows
 
 TOLERATED_LEFT_OUT = 0.1
@@ -39,8 +56,8 @@ def learn(job_folder: Path, request: TrainRequest, rows: JobRows, threads: int) 
 
     Raises PolytuneError for what the user can correct.
     """
-    settle(threads)
-    places = Places(
+    make_deterministic(threads)
+    places = TrainingPlaces(
         chosen_device(request.device),
         job_folder / ".trainer",
         job_folder / PROGRESS_NAME,
@@ -86,7 +103,7 @@ def _fitting(encoded: Sequence[Encoded], name: str, max_length: int) -> list[Enc
     return kept
 
 
-def _learnt(start: Start, encoded: EncodedRows, request: TrainRequest, places: Places) -> Learnt:
+def _learnt(start: Start, encoded: EncodedRows, request: TrainRequest, places: TrainingPlaces) -> Learnt:
     model = start.loaded.model
     parameters = parameters_of(model)
     if request.method == "full":
@@ -116,3 +133,58 @@ def _metrics(learnt: Learnt, encoded: EncodedRows, rows: JobRows, epochs: int) -
         parameters=learnt.parameters,
         trainable_parameters=learnt.trainable_parameters,
     )
+
+
+def with_adapters(model: PreTrainedModel, request: TrainRequest) -> PeftModel:
+    """The model with fresh adapters on every linear layer; only these are trained."""
+    set_seed(request.seed)
+    size = request.lora
+    config = LoraConfig(
+        r=size.rank, lora_alpha=size.alpha, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    return get_peft_model(model, config)
+
+
+def save_adapters(model: PeftModel, folder: Path, base_name: str) -> None:
+    """The folder holds the adapters, and nothing in it depends on this machine."""
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    path = folder / "adapter_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    # peft writes the base's absolute path, and its module names in the order of a set.
+    config["base_model_name_or_path"] = base_name
+    config["target_modules"] = sorted(config["target_modules"])
+    write_whole(path, (json.dumps(config, indent=2, sort_keys=True) + "\n").encode())
+
+
+def merged(model: PeftModel) -> PreTrainedModel:
+    """The plain model with the adapters' changes in its weights."""
+    return model.merge_and_unload()
+
+
+def save_model(loaded: Loaded, folder: Path, dtype: torch.dtype) -> None:
+    """The folder holds model and tokenizer, readable by transformers 4.51 and later."""
+    loaded.model.to(dtype)
+    loaded.model.config.use_cache = True
+    loaded.model.save_pretrained(folder)
+    loaded.tokenizer.save_pretrained(folder)
+    make_portable(folder)
+
+
+def save_losses(history: History, output: Path) -> None:
+    """Both CSV files are written; the validation one only if something was measured."""
+    write_whole(output / TRAINING_METRICS, csv_of("training_loss", history.training))
+    if history.validation:
+        write_whole(output / VALIDATION_METRICS, csv_of("validation_loss", history.validation))
+
+
+def csv_of(column: str, losses: Sequence[Loss]) -> bytes:
+    """The losses in the columns of Bedrock's metrics files."""
+    lines = [f"step_number,epoch_number,{column},perplexity"]
+    lines += [f"{at.step},{at.epoch},{at.loss:.6f},{perplexity(at.loss):.6f}" for at in losses]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def perplexity(loss: float) -> float:
+    """e to the loss; infinite where that is more than a float holds."""
+    return math.exp(loss) if loss < 709 else math.inf

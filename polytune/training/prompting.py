@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from jinja2 import TemplateError
 
 from polytune.errors import DataError
-from polytune.training.rows import Conversation, Row, Turn
+from polytune.training.rows import PromptTurn, TrainingPrompt, TrainingRow
 
 Message = dict[str, str]
 
@@ -51,7 +51,7 @@ class Encoded:
     asked: int
 
 
-def encode_prompt(tokenizer: Tokenizer, asked: Conversation) -> list[int]:
+def encode_prompt(tokenizer: Tokenizer, asked: TrainingPrompt) -> list[int]:
     """The tokens after which the model's answer begins."""
     if tokenizer.chat_template:
         return tokenizer.encode(_rendered(tokenizer, asked, answering=True), add_special_tokens=False)
@@ -59,7 +59,7 @@ def encode_prompt(tokenizer: Tokenizer, asked: Conversation) -> list[int]:
     return start + tokenizer.encode(plain_prompt(asked), add_special_tokens=False)
 
 
-def encode_row(tokenizer: Tokenizer, row: Row, closing: list[int]) -> Encoded:
+def encode_row(tokenizer: Tokenizer, row: TrainingRow, closing: list[int]) -> Encoded:
     """The row's tokens, ended by `closing`: see `closing_tokens`."""
     prompt = encode_prompt(tokenizer, row.asked)
     answer = tokenizer.encode(row.answer, add_special_tokens=False)
@@ -78,7 +78,7 @@ def closing_tokens(tokenizer: Tokenizer) -> list[int]:
     return tokens[: tokens.index(end) + 1] if end in tokens else [*tokens, end]
 
 
-def plain_prompt(asked: Conversation) -> str:
+def plain_prompt(asked: TrainingPrompt) -> str:
     """The prompt for a tokenizer without a chat template."""
     parts = [asked.system] if asked.system else []
     parts += [f"{_ROLE_NAMES[turn.role]}: {turn.text}" for turn in asked.turns]
@@ -86,13 +86,13 @@ def plain_prompt(asked: Conversation) -> str:
 
 
 def _template_closing(tokenizer: Tokenizer) -> list[int]:
-    turns = (Turn(role="user", text=_PROBE), Turn(role="assistant", text=_PROBE))
-    text = _rendered(tokenizer, Conversation(system="", turns=turns), answering=False)
+    turns = (PromptTurn(role="user", text=_PROBE), PromptTurn(role="assistant", text=_PROBE))
+    text = _rendered(tokenizer, TrainingPrompt(system="", turns=turns), answering=False)
     _, _, after = text.rpartition(_PROBE)
     return tokenizer.encode(after.rstrip("\n"), add_special_tokens=False)
 
 
-def _rendered(tokenizer: Tokenizer, asked: Conversation, *, answering: bool) -> str:
+def _rendered(tokenizer: Tokenizer, asked: TrainingPrompt, *, answering: bool) -> str:
     try:
         return _apply(tokenizer, _messages(asked), answering=answering)
     except TemplateError:
@@ -104,11 +104,11 @@ def _apply(tokenizer: Tokenizer, messages: list[Message], *, answering: bool) ->
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answering))
 
 
-def _messages(asked: Conversation) -> list[Message]:
+def _messages(asked: TrainingPrompt) -> list[Message]:
     system = [{"role": "system", "content": asked.system}] if asked.system else []
     return system + [{"role": turn.role, "content": turn.text} for turn in asked.turns]
 
 
-def _folded(asked: Conversation) -> Conversation:
-    first = Turn(role=asked.turns[0].role, text=f"{asked.system}\n\n{asked.turns[0].text}".strip())
-    return Conversation(system="", turns=(first, *asked.turns[1:]))
+def _folded(asked: TrainingPrompt) -> TrainingPrompt:
+    first = PromptTurn(role=asked.turns[0].role, text=f"{asked.system}\n\n{asked.turns[0].text}".strip())
+    return TrainingPrompt(system="", turns=(first, *asked.turns[1:]))

@@ -1,7 +1,7 @@
 """What the engine and its training and answering children say to each other; needs no torch.
 
 JOB/request.json    TrainRequest       written by the engine before the start
-JOB/progress.jsonl  Progress per line  appended while training
+JOB/progress.jsonl  TrainProgress per line  appended while training
 JOB/output/         the artifacts      nothing in it depends on time or on this machine's folders
 JOB/result.json     TrainResult        written last: its presence means the job is over
 """
@@ -82,7 +82,7 @@ class TrainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Where downloaded and converted base models are kept between jobs."""
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class TrainProgress(msgspec.Struct, frozen=True, kw_only=True):
     """One finished optimizer step."""
 
     step: int
@@ -145,7 +145,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """Set anew before each batch, so that a batch's answers do not depend on those before it."""
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class ModelQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """One prompt to answer; an empty system prompt is none."""
 
     system: str = ""
@@ -156,7 +156,7 @@ class QuestionBatch(msgspec.Struct, frozen=True, kw_only=True):
     """Questions that are answered together. The same batch gets the same answers."""
 
     id: int
-    requests: list[Question]
+    requests: list[ModelQuestion]
 
 
 class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,7 +216,7 @@ def read_result(job_folder: Path) -> TrainResult | None:
     return found
 
 
-def read_progress(job_folder: Path, from_byte: int = 0) -> tuple[list[Progress], int]:
+def read_progress(job_folder: Path, from_byte: int = 0) -> tuple[list[TrainProgress], int]:
     """The whole progress lines from a byte onwards, and the byte at which the next read starts."""
     path = job_folder / PROGRESS_NAME
     if not path.is_file():
@@ -224,7 +224,7 @@ def read_progress(job_folder: Path, from_byte: int = 0) -> tuple[list[Progress],
     with path.open("rb") as file:
         file.seek(from_byte)
         whole, newline, _ = file.read().rpartition(b"\n")
-    lines = [msgspec.json.decode(line, type=Progress) for line in whole.splitlines()]
+    lines = [msgspec.json.decode(line, type=TrainProgress) for line in whole.splitlines()]
     return lines, from_byte + len(whole) + len(newline)
 
 

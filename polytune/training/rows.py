@@ -17,64 +17,64 @@ from polytune.errors import DataError
 SCHEMA_VERSION = "bedrock-conversation-2024"
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
+class PromptTurn(msgspec.Struct, frozen=True, kw_only=True):
     """What one side said."""
 
     role: Literal["user", "assistant"]
     text: str
 
 
-class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingPrompt(msgspec.Struct, frozen=True, kw_only=True):
     """What the model sees: the turns up to a user's, and the system prompt if there is one."""
 
     system: str
-    turns: tuple[Turn, ...]
+    turns: tuple[PromptTurn, ...]
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingRow(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation and the answer the model should learn to give."""
 
-    asked: Conversation
+    asked: TrainingPrompt
     answer: str
 
 
 class JobRows(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of a job's two files."""
 
-    training: list[Row]
-    validation: list[Row]
+    training: list[TrainingRow]
+    validation: list[TrainingRow]
 
 
-def asking(prompt: str, system: str = "") -> Conversation:
+def asking(prompt: str, system: str = "") -> TrainingPrompt:
     """A conversation of one question."""
-    return Conversation(system=system, turns=(Turn(role="user", text=prompt),))
+    return TrainingPrompt(system=system, turns=(PromptTurn(role="user", text=prompt),))
 
 
-class _Text(msgspec.Struct):
+class _TextPart(msgspec.Struct):
     text: str
 
 
-class _Message(msgspec.Struct):
+class _ConversationMessage(msgspec.Struct):
     role: Literal["user", "assistant"]
-    content: Annotated[list[_Text], msgspec.Meta(min_length=1)]
+    content: Annotated[list[_TextPart], msgspec.Meta(min_length=1)]
 
 
-class _BedrockRow(msgspec.Struct, rename="camel"):
+class _ConversationLine(msgspec.Struct, rename="camel"):
     schema_version: Literal["bedrock-conversation-2024"]
-    messages: Annotated[list[_Message], msgspec.Meta(min_length=2)]
-    system: list[_Text] = []
+    messages: Annotated[list[_ConversationMessage], msgspec.Meta(min_length=2)]
+    system: list[_TextPart] = []
 
 
-class _PairRow(msgspec.Struct):
+class _PairLine(msgspec.Struct):
     prompt: str
     completion: str
 
 
-class _Either(msgspec.Struct, rename="camel"):
+class _AnyLine(msgspec.Struct, rename="camel"):
     schema_version: msgspec.Raw = msgspec.Raw(b"")
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[TrainingRow]:
     """Every row of a JSONL file, in order; blank lines are skipped.
 
     Raises DataError with file and line for the first row that is in neither layout, and for a file
@@ -88,7 +88,7 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def _rows_of(path: Path) -> Iterator[Row]:
+def _rows_of(path: Path) -> Iterator[TrainingRow]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
@@ -98,16 +98,18 @@ def _rows_of(path: Path) -> Iterator[Row]:
                     raise DataError(f"{path}:{number}: {error}; correct or delete this line") from error
 
 
-def parse_row(line: bytes) -> Row:
+def parse_row(line: bytes) -> TrainingRow:
     """The row in one JSON line. Raises ValueError when it is in neither layout."""
-    if msgspec.json.decode(line, type=_Either).schema_version:
-        return _from_conversation(msgspec.json.decode(line, type=_BedrockRow))
-    pair = msgspec.json.decode(line, type=_PairRow)
-    return Row(asked=asking(pair.prompt), answer=_said(pair.completion))
+    if msgspec.json.decode(line, type=_AnyLine).schema_version:
+        return _from_conversation(msgspec.json.decode(line, type=_ConversationLine))
+    pair = msgspec.json.decode(line, type=_PairLine)
+    return TrainingRow(asked=asking(pair.prompt), answer=_said(pair.completion))
 
 
-def _from_conversation(row: _BedrockRow) -> Row:
-    turns = tuple(Turn(role=m.role, text="\n".join(part.text for part in m.content)) for m in row.messages)
+def _from_conversation(row: _ConversationLine) -> TrainingRow:
+    turns = tuple(
+        PromptTurn(role=m.role, text="\n".join(part.text for part in m.content)) for m in row.messages
+    )
     expected: tuple[Literal["user", "assistant"], ...] = ("user", "assistant")
     for index, turn in enumerate(turns):
         if turn.role != expected[index % 2]:
@@ -115,7 +117,7 @@ def _from_conversation(row: _BedrockRow) -> Row:
     if turns[-1].role != "assistant":
         raise ValueError("the last message is the user's; a training row ends with the assistant's answer")
     system = "\n".join(part.text for part in row.system)
-    return Row(asked=Conversation(system=system, turns=turns[:-1]), answer=_said(turns[-1].text))
+    return TrainingRow(asked=TrainingPrompt(system=system, turns=turns[:-1]), answer=_said(turns[-1].text))
 
 
 def _said(answer: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
 
-from polytune.training.rows import Row
+from polytune.training.rows import TrainingRow
 
 VOCABULARY = 512
 POSITIONS = 2048
@@ -21,7 +21,7 @@ _CHAT_TEMPLATE = (
 )
 
 
-def fitted_tokenizer(rows: Sequence[Row]) -> PreTrainedTokenizerFast:
+def fitted_tokenizer(rows: Sequence[TrainingRow]) -> PreTrainedTokenizerFast:
     """A byte-level BPE of at most 512 tokens with a chat template; the same rows give the same one."""
     tokenizer = Tokenizer(models.BPE())
     digits = pre_tokenizers.Digits(individual_digits=True)
@@ -70,7 +70,7 @@ def untrained_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCa
     )
 
 
-def _texts(rows: Sequence[Row]) -> Iterator[str]:
+def _texts(rows: Sequence[TrainingRow]) -> Iterator[str]:
     for row in rows:
         yield row.asked.system
         yield from (turn.text for turn in row.asked.turns)

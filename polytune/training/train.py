@@ -11,9 +11,8 @@ import traceback
 from pathlib import Path
 
 from polytune.errors import DataError, PolytuneError
-from polytune.extras import install_command
 from polytune.files import remove_tree, write_whole
-from polytune.training.folders import check_folder
+from polytune.training.process import check_folder, explained, set_environment
 from polytune.training.protocol import (
     OUTPUT_NAME,
     PROGRESS_NAME,
@@ -27,7 +26,6 @@ from polytune.training.protocol import (
     read_request,
 )
 from polytune.training.rows import JobRows, read_rows
-from polytune.training.surroundings import arrange
 
 
 def main(arguments: list[str]) -> int:
@@ -43,7 +41,7 @@ def main(arguments: list[str]) -> int:
 
 
 def attempt(job_folder: Path) -> TrainResult:
-    """How the job's training ended; nothing it meets gets further than this."""
+    """How the job's training ended; every exception becomes a result."""
     try:
         return _train(job_folder)
     except PolytuneError as error:
@@ -53,25 +51,13 @@ def attempt(job_folder: Path) -> TrainResult:
         return Failed(message=_one_line(explained("training", error)))
 
 
-def explained(where: str, error: Exception) -> str:
-    """Cause and remedy of a failure that nobody foresaw where it happened."""
-    text = str(error)
-    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        remedy = "lower batch_size or max_length, train by lora, or take a machine with more memory"
-        return f"{where}: out of memory; {remedy}"
-    if isinstance(error, ImportError):
-        return f"{where}: {text}; run `{install_command('local')}`"
-    first = text.strip().splitlines()[0] if text.strip() else "no message"
-    return f"{where}: {type(error).__name__}: {first}; the log has all of it"
-
-
 def _train(job_folder: Path) -> Completed:
     request = read_request(job_folder)
     # Looked at before torch is imported, so that a wrong path or a bad row is reported within the second.
     if isinstance(request.base, Directory):
         check_folder(Path(request.base.path))
     rows = _rows(job_folder, request)
-    threads = arrange(request.threads)
+    threads = set_environment(request.threads)
     from polytune.training.learning import learn
 
     return learn(job_folder, request, rows, threads)

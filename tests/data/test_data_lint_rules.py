@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from polytune.data.lint.lint import Found, Lint
+from polytune.data.lint.lint import Lint, RowFinding
 from polytune.data.lint.rules.interface import LintOptions
 from tests.data.data_gallery import GALLERY, Case
 
@@ -16,7 +16,7 @@ GOOD = [(rule, case) for rule, (_, good) in GALLERY.items() for case in good]
 
 def linted(
     folder: Path, *lines: str, rules: tuple[str, ...] = (), options: LintOptions | None = None
-) -> list[Found]:
+) -> list[RowFinding]:
     """What is found in a file of these lines."""
     path = folder / "rows.jsonl"
     path.write_text("".join(f"{line}\n" for line in lines))

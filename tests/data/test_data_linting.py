@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytune.base_models.interface import BASE_MODELS
-from polytune.data.first_seen import Firsts, RowHashes
-from polytune.data.lint.lint import Found, Lint
+from polytune.data.first_seen import FirstSeen, RowHashes
+from polytune.data.lint.lint import Lint, RowFinding
 from polytune.data.lint.rules._demands import demand
 from polytune.data.lint.rules.interface import LintOptions
 from polytune.data.lint.rules.language_drift import drift
@@ -37,7 +37,7 @@ def row(prompt: str, answer: str, **more: object) -> str:
     return json.dumps({"prompt": prompt, "completion": answer, **more})
 
 
-def places(found: list[Found]) -> list[tuple[int, str, str]]:
+def places(found: list[RowFinding]) -> list[tuple[int, str, str]]:
     """Line, rule and severity of findings."""
     return [(each.finding.line, each.finding.rule, each.finding.severity) for each in found]
 
@@ -255,7 +255,7 @@ def test_first_lines_are_a_dictionary(drawn: list[tuple[int, int]]) -> None:
         by_prompt.setdefault(prompt, line)
         by_pair.setdefault(pair, line)
 
-    assert list(Firsts().meet(RowHashes(lines, prompts, pairs))) == expected
+    assert list(FirstSeen().add(RowHashes(lines, prompts, pairs))) == expected
 
 
 def test_first_lines_are_kept_through_growth() -> None:
@@ -263,12 +263,12 @@ def test_first_lines_are_kept_through_growth() -> None:
     count = 50_000
     prompts = array("q", [number * 7919 for number in range(count)])
     lines, later = array("q", range(1, count + 1)), array("q", range(count + 1, 2 * count + 1))
-    firsts = Firsts()
+    firsts = FirstSeen()
 
-    assert list(firsts.meet(RowHashes(lines, prompts, prompts))) == []
+    assert list(firsts.add(RowHashes(lines, prompts, prompts))) == []
     others = array("q", [-number - 1 for number in range(count)])
     assert all(
-        met == (met.line, met.line - count, 0) for met in firsts.meet(RowHashes(later, prompts, others))
+        met == (met.line, met.line - count, 0) for met in firsts.add(RowHashes(later, prompts, others))
     )
-    again = list(firsts.meet(RowHashes(later, prompts, others)))
+    again = list(firsts.add(RowHashes(later, prompts, others)))
     assert [met.pair for met in again] == list(later)

@@ -109,16 +109,16 @@ def test_tables_grow_and_forget_nothing() -> None:
     others = [prompt // 11 for prompt in prompts]
     table = RowTable()
 
-    assert table.meet(prompts, [prompt // 7 for prompt in prompts], tags.__getitem__) == tags
-    assert table.meet(prompts, [prompt // 7 for prompt in prompts], lambda _: 7) == seen
-    assert table.meet(prompts, others, lambda _: 7) == tags
-    assert table.meet(prompts, others, lambda _: 7) == seen
-    assert table.meet([dice.getrandbits(64) - 2**63 for _ in range(1000)], others, lambda _: 7) == [7] * 1000
+    assert table.add(prompts, [prompt // 7 for prompt in prompts], tags.__getitem__) == tags
+    assert table.add(prompts, [prompt // 7 for prompt in prompts], lambda _: 7) == seen
+    assert table.add(prompts, others, lambda _: 7) == tags
+    assert table.add(prompts, others, lambda _: 7) == seen
+    assert table.add([dice.getrandbits(64) - 2**63 for _ in range(1000)], others, lambda _: 7) == [7] * 1000
 
 
 def test_what_repeats_within_one_meeting_is_seen() -> None:
     """The second of two equal rows is known, and tells a prompt's other rows apart."""
-    met = RowTable().meet([80, 80, 80, 160], [1, 1, 2, 1], [3, 9, 9, 4].__getitem__)
+    met = RowTable().add([80, 80, 80, 160], [1, 1, 2, 1], [3, 9, 9, 4].__getitem__)
 
     assert met == [3, -3, 3, 4]
 

@@ -9,7 +9,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from polytune.training.protocol import Completed, Directory, LoraSize, TrainRequest
-from polytune.training.rows import Row, asking
+from polytune.training.rows import TrainingRow, asking
 from polytune.training.tiny_llama import fitted_tokenizer
 from tests.training.training_jobs import Files, changed, completed, make_files, tiny_request, trained
 
@@ -38,7 +38,9 @@ def tiny_job(tiny: TrainRequest, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bfloat16 model with an uncommon rope_theta, as transformers 5 saves it."""
     folder = tmp_path_factory.mktemp("models") / "sixteen"
-    row = Row(asked=asking("Write a jazz pattern at 90 bpm.", "You write Strudel code."), answer='s("bd*4")')
+    row = TrainingRow(
+        asked=asking("Write a jazz pattern at 90 bpm.", "You write Strudel code."), answer='s("bd*4")'
+    )
     tokenizer = fitted_tokenizer([row])
     torch.manual_seed(3)
     model = LlamaForCausalLM(

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from polytune.training.protocol import AnswerBatch, Question, QuestionBatch, Ready, encode
+from polytune.training.protocol import AnswerBatch, ModelQuestion, QuestionBatch, Ready, encode
 from tests.messages import message
 from tests.training.training_jobs import SYSTEM
 
@@ -28,7 +28,7 @@ class Program:
         )
         self.ready = msgspec.json.decode(self._line(), type=Ready)
 
-    def ask(self, number: int, questions: Sequence[Question]) -> AnswerBatch:
+    def ask(self, number: int, questions: Sequence[ModelQuestion]) -> AnswerBatch:
         """The reply to a batch."""
         return self.say(encode(QuestionBatch(id=number, requests=list(questions))))
 
@@ -60,9 +60,9 @@ def program(tiny_job: Path) -> Iterator[Program]:
 
 
 QUESTIONS = [
-    Question(system=SYSTEM, prompt="Write a techno pattern at 120 bpm."),
-    Question(prompt="Jazz."),
-    Question(system=SYSTEM, prompt="Write an ambient pattern at 70 bpm, slow and long."),
+    ModelQuestion(system=SYSTEM, prompt="Write a techno pattern at 120 bpm."),
+    ModelQuestion(prompt="Jazz."),
+    ModelQuestion(system=SYSTEM, prompt="Write an ambient pattern at 70 bpm, slow and long."),
 ]
 
 
@@ -112,7 +112,7 @@ def test_a_line_that_is_no_batch(program: Program) -> None:
 
 def test_a_prompt_that_does_not_fit(program: Program) -> None:
     """A prompt longer than the model's positions is an error with the figures, not a crash."""
-    reply = program.ask(8, [Question(prompt="z" * 3000)])
+    reply = program.ask(8, [ModelQuestion(prompt="z" * 3000)])
 
     assert reply.id == 8
     assert reply.error is not None

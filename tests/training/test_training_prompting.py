@@ -7,11 +7,11 @@ from transformers import PreTrainedTokenizerFast
 
 from polytune.errors import DataError
 from polytune.training.prompting import closing_tokens, encode_prompt, encode_row
-from polytune.training.rows import Conversation, Row, Turn, asking
+from polytune.training.rows import PromptTurn, TrainingPrompt, TrainingRow, asking
 from polytune.training.tiny_llama import fitted_tokenizer
 from tests.messages import matching
 
-ROW = Row(asked=asking("Play at 120 bpm.", "Be brief."), answer='s("bd*4")')
+ROW = TrainingRow(asked=asking("Play at 120 bpm.", "Be brief."), answer='s("bd*4")')
 
 
 @pytest.fixture
@@ -40,9 +40,13 @@ def test_a_row_is_its_prompt_its_answer_and_the_end(tokenizer: PreTrainedTokeniz
 def test_without_a_template_the_layout_is_plain(tokenizer: PreTrainedTokenizerFast) -> None:
     """A tokenizer without a template gets system prompt, named turns and the assistant's cue."""
     tokenizer.chat_template = None
-    turns = (Turn(role="user", text="a"), Turn(role="assistant", text="b"), Turn(role="user", text="c"))
+    turns = (
+        PromptTurn(role="user", text="a"),
+        PromptTurn(role="assistant", text="b"),
+        PromptTurn(role="user", text="c"),
+    )
 
-    tokens = encode_prompt(tokenizer, Conversation(system="Be brief.", turns=turns))
+    tokens = encode_prompt(tokenizer, TrainingPrompt(system="Be brief.", turns=turns))
 
     assert tokenizer.decode(tokens) == "Be brief.\n\nUser: a\n\nAssistant: b\n\nUser: c\n\nAssistant: "
     assert closing_tokens(tokenizer) == [tokenizer.eos_token_id]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from polytune.errors import DataError
-from polytune.training.rows import Conversation, Row, Turn, asking, parse_row, read_rows
+from polytune.training.rows import PromptTurn, TrainingPrompt, TrainingRow, asking, parse_row, read_rows
 from tests.messages import matching, message
 from tests.training.training_jobs import conversation, pair
 
@@ -18,7 +18,7 @@ def test_reads_a_conversation() -> None:
     """A conversation's last turn is the answer; the turns before it and the system prompt are asked."""
     row = parse_row(conversation("Play.", 's("bd")').encode())
 
-    assert row == Row(asked=asking("Play.", "You write Strudel code."), answer='s("bd")')
+    assert row == TrainingRow(asked=asking("Play.", "You write Strudel code."), answer='s("bd")')
 
 
 def test_reads_earlier_turns() -> None:
@@ -31,13 +31,17 @@ def test_reads_earlier_turns() -> None:
 
     row = parse_row(json.dumps(line).encode())
 
-    turns = (Turn(role="user", text="a\nb"), Turn(role="assistant", text="c"), Turn(role="user", text="d"))
-    assert row == Row(asked=Conversation(system="", turns=turns), answer="e")
+    turns = (
+        PromptTurn(role="user", text="a\nb"),
+        PromptTurn(role="assistant", text="c"),
+        PromptTurn(role="user", text="d"),
+    )
+    assert row == TrainingRow(asked=TrainingPrompt(system="", turns=turns), answer="e")
 
 
 def test_reads_a_pair() -> None:
     """A prompt-completion line asks one question without a system prompt."""
-    assert parse_row(pair("Play.", "s").encode()) == Row(asked=asking("Play."), answer="s")
+    assert parse_row(pair("Play.", "s").encode()) == TrainingRow(asked=asking("Play."), answer="s")
 
 
 def _turns(*roles: str) -> str:

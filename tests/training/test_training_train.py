@@ -15,7 +15,8 @@ from transformers import AutoModelForCausalLM
 
 from polytune.errors import DataError, UsageError
 from polytune.training.learning import encode_rows
-from polytune.training.loading import chosen_device, computing_dtype
+from polytune.training.models import chosen_device, computing_dtype
+from polytune.training.process import explained
 from polytune.training.protocol import (
     RESULT_NAME,
     TRAINING_METRICS,
@@ -29,9 +30,9 @@ from polytune.training.protocol import (
     read_result,
     write_request,
 )
-from polytune.training.rows import JobRows, Row, asking
+from polytune.training.rows import JobRows, TrainingRow, asking
 from polytune.training.tiny_llama import fitted_tokenizer
-from polytune.training.train import explained, main
+from polytune.training.train import main
 from tests.messages import matching, message
 from tests.training.training_jobs import (
     changed,
@@ -81,7 +82,7 @@ def test_writes_metrics_in_the_layout_of_bedrock(tiny_job: Path) -> None:
 
 
 def test_reports_each_step(tiny_job: Path) -> None:
-    """Progress lines count the steps up to the known last one, and can be read on from any line."""
+    """TrainProgress lines count the steps up to the known last one, and can be read on from any line."""
     lines, end = read_progress(tiny_job)
     later, _ = read_progress(tiny_job, end)
 
@@ -203,8 +204,8 @@ def test_a_base_model_that_is_no_model(tiny: TrainRequest, tmp_path: Path) -> No
 
 def test_rows_that_are_too_long() -> None:
     """Up to one row in ten above max_length is left out; more are refused with the length that would do."""
-    rows = [Row(asked=asking("a"), answer="b")] * 9
-    long = Row(asked=asking("a"), answer="xyz" * 40)
+    rows = [TrainingRow(asked=asking("a"), answer="b")] * 9
+    long = TrainingRow(asked=asking("a"), answer="xyz" * 40)
     tokenizer = fitted_tokenizer(rows)
 
     kept = encode_rows(tokenizer, JobRows(training=[*rows, long], validation=[]), 40)

@@ -14,7 +14,7 @@ from polytune.cli import options
 from polytune.errors import DataError, UsageError
 from polytune.files import published
 from polytune.formats.interface import FORMATS
-from polytune.sources._convert import Columns, Origin, Refused, imported
+from polytune.sources._convert import Columns, Origin, RefusedRow, imported
 
 shown_bad_rows = 20
 
@@ -49,24 +49,24 @@ def command(
         raise UsageError("columns are for --from csv")
     if any(file.resolve() == output.resolve() for file in files):
         raise UsageError(f"{output}: is one of the files to import; write to another one")
-    story = _Story()
-    _write(imported(files, origin, made(), columns), output, story)
+    report = _ImportReport()
+    _write(imported(files, origin, made(), columns), output, report)
     if as_json:
-        click.echo(msgspec.json.encode({"rows": story.rows, "refused": story.kept, "left_out": story.bad}))
+        click.echo(msgspec.json.encode({"rows": report.rows, "refused": report.kept, "left_out": report.bad}))
     else:
-        count = f"{story.rows:,} row{'s' * (story.rows != 1)}"
-        click.echo(f"{count} in {output}" if story.rows else "no rows; nothing was written")
-    ctx.exit(1 if story.bad or not story.rows else 0)
+        count = f"{report.rows:,} row{'s' * (report.rows != 1)}"
+        click.echo(f"{count} in {output}" if report.rows else "no rows; nothing was written")
+    ctx.exit(1 if report.bad or not report.rows else 0)
 
 
-class _Story:
+class _ImportReport:
     """What came of the rows; the first bad ones are told as they come."""
 
     def __init__(self) -> None:
         self.rows = self.bad = 0
-        self.kept: list[Refused] = []
+        self.kept: list[RefusedRow] = []
 
-    def refuse(self, row: Refused) -> None:
+    def refuse(self, row: RefusedRow) -> None:
         self.bad += 1
         self.kept.append(row) if self.bad <= 1000 else None
         if self.bad <= shown_bad_rows:
@@ -83,25 +83,25 @@ class _NoRows(Exception):
     """Nothing to publish."""
 
 
-def _write(found: Iterator[bytes | Refused], output: Path, story: _Story) -> None:
+def _write(found: Iterator[bytes | RefusedRow], output: Path, report: _ImportReport) -> None:
     try:
         with published(output) as file:
-            _rows(found, file, story)
-            if not story.rows:
+            _rows(found, file, report)
+            if not report.rows:
                 raise _NoRows
     except _NoRows:
         pass
     except OSError as error:
         raise DataError(f"{output}: cannot be written: {error.strerror or error}") from error
     finally:
-        story.close()
+        report.close()
         sys.stderr.flush()
 
 
-def _rows(found: Iterator[bytes | Refused], file: IO[bytes], story: _Story) -> None:
+def _rows(found: Iterator[bytes | RefusedRow], file: IO[bytes], report: _ImportReport) -> None:
     for each in found:
-        if isinstance(each, Refused):
-            story.refuse(each)
+        if isinstance(each, RefusedRow):
+            report.refuse(each)
         else:
             file.write(each + b"\n")
-            story.rows += 1
+            report.rows += 1

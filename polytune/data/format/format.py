@@ -1,6 +1,6 @@
 """`format`: samples become the rows of train, validation and test, and a line of provenance for each.
 
-    samples.jsonl --blocks--> Preparation --Prepared--> Formatting --Batch--> files
+    samples.jsonl --blocks--> BlockPreparation --Prepared--> Formatting --Batch--> files
                               by worker processes       in order
 
 One streaming pass: a sample is dropped if its prompt and answer have been seen, placed in its prompt's
@@ -15,8 +15,8 @@ from typing import IO, Literal
 
 import msgspec
 
+from polytune.data.format.block import BlockPreparation, Prepared
 from polytune.data.format.block import FormatOptions as FormatOptions
-from polytune.data.format.block import Preparation, Prepared
 from polytune.data.format.clusters import Criterion, Grouping
 from polytune.data.format.splits import Placer, Shares
 from polytune.data.hashes import RowTable
@@ -61,7 +61,7 @@ def format_samples(
     when near-duplicates are asked for and the machine lacks what finds them.
     """
     formatting = Formatting(options, expected_lines(samples), grouping_of(samples, options))
-    preparation = Preparation(samples, options)
+    preparation = BlockPreparation(samples, options)
     with ExitStack() as opened:
         pool = opened.enter_context(WorkerPool(workers_for([samples]) if workers is None else workers))
         writers = [opened.enter_context(published(out / f"{name}.jsonl")) for name in formatting.splits]
@@ -126,7 +126,7 @@ class Formatting:
             self._prompts += 1
             return place(self._cell(prepared.cells[cell_of[index]]), prepared.marks[index]) + 1
 
-        tags = self._table.meet(prepared.prompts, prepared.pairs, tag_of)
+        tags = self._table.add(prepared.prompts, prepared.pairs, tag_of)
         for tag, row, origin in zip(tags, prepared.rows, prepared.origins, strict=True):
             if tag > 0:
                 split = tag - 1
@@ -166,7 +166,7 @@ class Formatting:
                     self._split_of[clusters[number]] = split
             return split + 1
 
-        tag = self._table.meet([prepared.prompts[index]], [prepared.pairs[index]], tag_of)[0]
+        tag = self._table.add([prepared.prompts[index]], [prepared.pairs[index]], tag_of)[0]
         return tag - 1 if tag > 0 else -1
 
     def report(self) -> FormatReport:

@@ -22,7 +22,7 @@ draw_bits = 32
 all_bits = (1 << 64) - 1
 
 
-class State:
+class SplitState:
     """How far each split is from its share, and what may happen next."""
 
     __slots__ = ("after", "counts", "open")
@@ -32,7 +32,7 @@ class State:
         """Prompts of each split since all shares were last met exactly."""
         self.open = open
         """The splits that may take the next prompt; never empty."""
-        self.after: list[State | None] = [None] * len(counts)
+        self.after: list[SplitState | None] = [None] * len(counts)
         """The state after each of them, once it has been worked out."""
 
 
@@ -46,10 +46,10 @@ class Shares:
             raise DataError(f"split ratios {', '.join(map(str, ratios))}: they must be positive and sum to 1")
         self.period = lcm(*(share.denominator for share in exact))
         self.parts = [int(share * self.period) for share in exact]
-        self._states: dict[tuple[int, ...], State] = {}
+        self._states: dict[tuple[int, ...], SplitState] = {}
         self.start = self._state((0,) * len(exact))
 
-    def step(self, state: State, split: int) -> State:
+    def step(self, state: SplitState, split: int) -> SplitState:
         """The state after one more prompt for a split."""
         counts = [count + (index == split) for index, count in enumerate(state.counts)]
         if counts == self.parts:
@@ -57,11 +57,11 @@ class Shares:
         state.after[split] = found = self._state(tuple(counts))
         return found
 
-    def _state(self, counts: tuple[int, ...]) -> State:
+    def _state(self, counts: tuple[int, ...]) -> SplitState:
         found = self._states.get(counts)
         if found is None:
             open = tuple(split for split in range(len(counts)) if self._keeps_quota(counts, split))
-            self._states[counts] = found = State(counts, open)
+            self._states[counts] = found = SplitState(counts, open)
         return found
 
     def _keeps_quota(self, counts: tuple[int, ...], split: int) -> bool:

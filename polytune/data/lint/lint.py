@@ -1,9 +1,9 @@
 """`lint`: a file's rows against every rule, in one streaming pass by worker processes.
 
-    block --Linting--> Looked: findings, hashes --Lint--> findings in line order
-             by worker processes        in order
+    LineBlock --BlockLinter--> LintedBlock --Lint--> findings in line order
+                by worker processes        in file order
 
-Nothing is kept of a row but its hashes; findings are handed on as they are found.
+Of a row only hashes are kept; findings are yielded as they are found.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pathlib import Path
 
 import msgspec
 
-from polytune.data.first_seen import Firsts, RowHashes, row_hashes
+from polytune.data.first_seen import FirstSeen, RowHashes, row_hashes
 from polytune.data.lines import LineBlock
-from polytune.data.lint.rules.interface import RULES, LintOptions, Page, Rule
+from polytune.data.lint.rules.interface import RULES, LintBlock, LintOptions, Rule
 from polytune.data.reading import rows_in
 from polytune.data.workers import WorkerPool, workers_for
 from polytune.formats.interface import Finding
 
 
-class Found(msgspec.Struct, frozen=True):
+class RowFinding(msgspec.Struct, frozen=True):
     """A finding, and the row it is about."""
 
     finding: Finding
@@ -31,20 +31,20 @@ class Found(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What a block of rows comes to."""
+class LintedBlock:
+    """What was found in one block of rows."""
 
     rows: int
     """Lines, blank ones and bad ones included."""
     allowed: int
     """Findings left out because their rows are allowed."""
-    findings: list[Found]
+    findings: list[RowFinding]
     hashes: RowHashes | None
     ids: dict[int, str]
     """The id of every row by its line, where some rule that compares rows allows any."""
 
 
-class Linting:
+class BlockLinter:
     """Lints the blocks of a file, each by itself."""
 
     def __init__(self, rules: Sequence[Rule], options: LintOptions) -> None:
@@ -53,19 +53,19 @@ class Linting:
         self.allow = options.allow
         self.names_rows = any(rule.compares and options.allow.get(rule.name) for rule in rules)
 
-    def __call__(self, block: LineBlock) -> Looked:
+    def __call__(self, block: LineBlock) -> LintedBlock:
         """The block's rows, each judged by itself."""
-        page = Page(rows_in(block))
-        findings = [finding for rule in self.rules for finding in rule.look(page)]
-        rows = {row.line: row for row in page.rows} if findings else {}
-        found = [Found(each, rows[each.line].key if each.line in rows else "") for each in findings]
+        rows_read = LintBlock(rows_in(block))
+        findings = [finding for rule in self.rules for finding in rule.check(rows_read)]
+        rows = {row.line: row for row in rows_read.rows} if findings else {}
+        found = [RowFinding(each, rows[each.line].key if each.line in rows else "") for each in findings]
         kept = [each for each in found if each.row not in self.allow.get(each.finding.rule, ())]
-        return Looked(
-            rows=len(page.rows) + len(page.bad),
+        return LintedBlock(
+            rows=len(rows_read.rows) + len(rows_read.bad),
             allowed=len(found) - len(kept),
             findings=kept,
-            hashes=row_hashes(page.rows) if self.compares else None,
-            ids={row.line: row.key for row in page.rows} if self.names_rows else {},
+            hashes=row_hashes(rows_read.rows) if self.compares else None,
+            ids={row.line: row.key for row in rows_read.rows} if self.names_rows else {},
         )
 
 
@@ -82,7 +82,7 @@ class Lint:
     ) -> None:
         """All rules unless some are named. Raises UnknownMember for an unknown one.
 
-        `workers` is the number of processes; None for as many as pay.
+        `workers` is the number of processes; None for as many as are worth starting.
         """
         self.path = path
         self.options = options or LintOptions()
@@ -90,10 +90,10 @@ class Lint:
         for name in self.options.allow:
             RULES.load(name)
         self._comparing = [rule for rule in self.rules if rule.compares]
-        self._firsts = Firsts()
+        self._seen = FirstSeen()
         self._workers = workers
         self.rows = 0
-        """Lines looked at so far."""
+        """Lines linted at so far."""
         self.allowed = 0
         """Findings left out because their rows are allowed."""
         self.errors = 0
@@ -104,42 +104,42 @@ class Lint:
         """By rule, what is not checked because this machine lacks a package, and how to install it."""
         return {rule.name: what for rule in self.rules if (what := rule.unchecked())}
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[RowFinding]:
         """Every finding, in line order. Raises DataError when the file cannot be read."""
-        linting = Linting(self.rules, self.options)
+        linter = BlockLinter(self.rules, self.options)
         workers = workers_for([self.path]) if self._workers is None else self._workers
         with WorkerPool(workers) as pool:
-            for looked in pool.results(self.path, linting):
-                self.rows += looked.rows
-                self.allowed += looked.allowed
-                found = [*looked.findings, *self._compared(looked)]
+            for linted in pool.results(self.path, linter):
+                self.rows += linted.rows
+                self.allowed += linted.allowed
+                found = [*linted.findings, *self._compared(linted)]
                 found.sort(key=lambda each: (each.finding.line, each.finding.rule))
                 for each in found:
                     self._count(each)
                     yield each
 
-    def _compared(self, looked: Looked) -> Iterator[Found]:
-        if looked.hashes is None:
+    def _compared(self, linted: LintedBlock) -> Iterator[RowFinding]:
+        if linted.hashes is None:
             return
-        for met in self._firsts.meet(looked.hashes):
+        for repeated in self._seen.add(linted.hashes):
             for rule in self._comparing:
-                finding = rule.meet(met)
+                finding = rule.check_repeated(repeated)
                 if finding is None:
                     continue
-                row = looked.ids.get(finding.line, "")
+                row = linted.ids.get(finding.line, "")
                 if row in self.options.allow.get(rule.name, ()):
                     self.allowed += 1
                 else:
-                    yield Found(finding, row)
+                    yield RowFinding(finding, row)
 
-    def _count(self, found: Found) -> None:
+    def _count(self, found: RowFinding) -> None:
         if found.finding.severity == "error":
             self.errors += 1
         else:
             self.warnings += 1
 
 
-def as_json(found: Found) -> Mapping[str, object]:
+def as_json(found: RowFinding) -> Mapping[str, object]:
     """A finding as `lint --json` prints it."""
     finding = found.finding
     return {

@@ -50,7 +50,7 @@ class RowsDiff(msgspec.Struct, frozen=True, kw_only=True):
         return not (self.added or self.removed or self.changed)
 
 
-class _Side:
+class _ComparedFile:
     """One file: its rows by their hashes, and where each prompt stands first."""
 
     def __init__(self, path: Path) -> None:
@@ -77,7 +77,7 @@ def compare_rows(a: Path, b: Path, examples: int = 3) -> RowsDiff:
 
     Raises DataError when a file cannot be read.
     """
-    old, new = _Side(a), _Side(b)
+    old, new = _ComparedFile(a), _ComparedFile(b)
     gone, come = old.pairs - new.pairs, new.pairs - old.pairs
     changed = {pair: count for pair, count in come.items() if new.lines[pair][1] in old.prompts}
     rewritten = {new.lines[pair][1] for pair in changed}

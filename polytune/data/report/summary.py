@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from polytune.data.first_seen import Firsts, row_hashes
+from polytune.data.first_seen import FirstSeen, row_hashes
 from polytune.data.lines import blocks
 from polytune.data.reading import Row, rows_in
 from polytune.data.tokens import EstimatedTokens, TokenCounter
@@ -121,7 +121,7 @@ class Summing:
         self._systems: set[int] = set()
         self._tokens, self._answer_tokens = Figures(), Figures()
         self._scores: list[float] = []
-        self._firsts = Firsts()
+        self._seen = FirstSeen()
 
     def add(self, rows: list[Row], bad: int) -> None:
         """Rows of one block, and how many of its lines are none."""
@@ -140,9 +140,9 @@ class Summing:
         self._count(rows)
         hashes = row_hashes(rows)
         self._asked += len(hashes.lines)
-        for met in self._firsts.meet(hashes):
-            self._duplicates += met.pair > 0
-            self._answers += met.pair == 0
+        for repeated in self._seen.add(hashes):
+            self._duplicates += repeated.pair > 0
+            self._answers += repeated.pair == 0
 
     def _count(self, rows: list[Row]) -> None:
         whole = self._counter.count(["\n".join([p.text for p in row.passages]) for row in rows])

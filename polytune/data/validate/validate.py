@@ -169,7 +169,7 @@ class FileCheck:
     def _compare(self, judged: Judged) -> None:
         """The rows have been compared with all rows before, and are known to those after."""
         own = self.number
-        tags = self.check.table.meet(judged.prompts, judged.pairs, lambda _: own)
+        tags = self.check.table.add(judged.prompts, judged.pairs, lambda _: own)
         if tags.count(own) == len(tags):
             return
         for tag, number in zip(tags, judged.numbers, strict=True):

@@ -65,7 +65,7 @@ class ChildInvoker(Invoker):
         """One answer to each question. Raises StepFailed when the program cannot answer."""
         assert self.child.stdin is not None
         self.asked += 1
-        asked = [protocol.Question(system=q.system, prompt=q.prompt) for q in questions]
+        asked = [protocol.ModelQuestion(system=q.system, prompt=q.prompt) for q in questions]
         self.child.stdin.write(protocol.encode(protocol.QuestionBatch(id=self.asked, requests=asked)))
         await self.child.stdin.drain()
         batch = protocol.decode(await self._line(), protocol.AnswerBatch, self.model)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from polytune.data.first_seen import Met
-from polytune.data.lint.rules.interface import Page, Rule
+from polytune.data.first_seen import RepeatedPrompt
+from polytune.data.lint.rules.interface import LintBlock, Rule
 from polytune.formats.interface import Finding
 
 
@@ -18,10 +18,10 @@ class DifferentAnswers(Rule):
     fix = "Keep the better answer, unless several are wanted, as for creative tasks."
     compares = True
 
-    def look(self, page: Page) -> Iterator[Finding]:
+    def check(self, block: LintBlock) -> Iterator[Finding]:
         return iter(())
 
-    def meet(self, row: Met) -> Finding | None:
+    def check_repeated(self, row: RepeatedPrompt) -> Finding | None:
         if row.pair:
             return None
-        return self.said(row.line, "", f"line {row.prompt} has the same prompt and another answer")
+        return self.finding_at(row.line, "", f"line {row.prompt} has the same prompt and another answer")

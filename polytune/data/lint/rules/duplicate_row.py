@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from polytune.data.first_seen import Met
-from polytune.data.lint.rules.interface import Page, Rule
+from polytune.data.first_seen import RepeatedPrompt
+from polytune.data.lint.rules.interface import LintBlock, Rule
 from polytune.formats.interface import Finding
 
 
@@ -18,8 +18,8 @@ class DuplicateRow(Rule):
     fix = "Drop one of them, or keep it on purpose."
     compares = True
 
-    def look(self, page: Page) -> Iterator[Finding]:
+    def check(self, block: LintBlock) -> Iterator[Finding]:
         return iter(())
 
-    def meet(self, row: Met) -> Finding | None:
-        return self.said(row.line, "", f"repeats the row of line {row.pair}") if row.pair else None
+    def check_repeated(self, row: RepeatedPrompt) -> Finding | None:
+        return self.finding_at(row.line, "", f"repeats the row of line {row.pair}") if row.pair else None

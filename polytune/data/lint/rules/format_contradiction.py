@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from polytune.data.lint.rules import _forms as forms
 from polytune.data.lint.rules._demands import Demand, demand, nothing, standing_demand
-from polytune.data.lint.rules.interface import Page, Rule, opening
+from polytune.data.lint.rules.interface import LintBlock, Rule, opening
 from polytune.data.reading import Row
 from polytune.formats.interface import Finding
 
@@ -25,8 +25,8 @@ class FormatContradiction(Rule):
     example = "system: Answer with a JSON object. assistant: {'name': terminal}"
     fix = "Correct the target or the demand, or drop the row."
 
-    def look(self, page: Page) -> Iterator[Finding]:
-        for row in page.rows:
+    def check(self, block: LintBlock) -> Iterator[Finding]:
+        for row in block.rows:
             if not row.prompt or not row.answer:
                 continue
             wanted = demand(row.asked)
@@ -45,7 +45,7 @@ class FormatContradiction(Rule):
             if forms.holds_json(row.answer):
                 return None
             what = f"the prompt asks for JSON; the target holds none: {opening(row.answer)}"
-            return self.found(row, row.answer_path, what)
+            return self.finding(row, row.answer_path, what)
         return self._code(row, wanted) if wanted.code else None
 
     def _json(self, row: Row, wanted: Demand) -> Finding | None:
@@ -58,27 +58,27 @@ class FormatContradiction(Rule):
                 return None
             if inside:
                 what = "the prompt asks for JSON; the target puts it in a code fence"
-                return self.found(row, row.answer_path, what, fix=unfence)
+                return self.finding(row, row.answer_path, what, fix=unfence)
         if forms.holds_json(answer):
             what = f"the prompt asks for JSON; the target has other text beside it: {opening(answer)}"
         else:
             reason = forms.json_error(answer)
             what = f"the prompt asks for JSON; the target is none ({reason}): {opening(answer)}"
-        return self.found(row, row.answer_path, what)
+        return self.finding(row, row.answer_path, what)
 
     def _code(self, row: Row, wanted: Demand) -> Finding | None:
         answer = row.answer
         if forms.is_fenced(answer):
             if not wanted.fences:
                 what = "the prompt asks for code only; the target stands in a code fence"
-                return self.found(row, row.answer_path, what, fix=unfence)
+                return self.finding(row, row.answer_path, what, fix=unfence)
             beside = forms.outside_fences(answer)
             if not beside:
                 return None
             what = f"the prompt asks for code only; the target has text beside it: {opening(beside)}"
-            return self.found(row, row.answer_path, what)
+            return self.finding(row, row.answer_path, what)
         prose = forms.prose_in_code(answer)
         if not prose:
             return None
         what = f"the prompt asks for code only; the target has prose: {opening(prose)}"
-        return self.found(row, row.answer_path, what)
+        return self.finding(row, row.answer_path, what)

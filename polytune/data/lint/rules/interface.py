@@ -1,11 +1,11 @@
 """What a lint rule is: one way in which a row can be readable and still teach the wrong thing.
 
-    block -> rows -> Page --look()--> Finding        by each rule, in a worker process
-                      `-> Met --meet()--> Finding    by rules that compare rows, in file order
+    LintBlock --check()--> Finding                   by each rule, in a worker process
+    RepeatedPrompt --check_repeated()--> Finding     by rules that compare rows, in file order
 
 Add one by writing one file here with one subclass of `Rule`; its name is the file's name, written with
-dashes. Nearly every row is innocent, so a rule first asks the whole page at once: `Page.content` is all its
-texts in one piece of bytes, through which a search runs at memory speed, and only a hit is looked at closely.
+dashes. Nearly every row is fine, so a rule first searches the whole block at once: `LintBlock.content` is all
+its texts in one piece of bytes, which a regular expression scans quickly; only a hit is examined further.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from itertools import accumulate
 from typing import ClassVar, NamedTuple
 
 from polytune.base_models.interface import BaseModelEntry
-from polytune.data.first_seen import Met
+from polytune.data.first_seen import RepeatedPrompt
 from polytune.data.reading import BadRow, Row
 from polytune.formats.interface import Finding, Passage, Severity
 from polytune.registry import Family
 
 gap = b"\n\0\n"
-"""What stands between two texts in a page's content."""
+"""What stands between two texts in a block's content."""
 digits_to_zero = bytes.maketrans(b"123456789", b"000000000")
 shown_around = 24
 
@@ -47,17 +47,17 @@ class Hit(NamedTuple):
     row: Row
     passage: Passage
     start: int
-    """Where in the page's content."""
+    """Where in the block's content."""
     end: int
     text: str
 
     @property
     def is_answer(self) -> bool:
-        """Whether it stands in what the model will learn to say."""
+        """Whether it is in an answer, which the model will learn."""
         return self.passage.role == "assistant"
 
 
-class Page:
+class LintBlock:
     """The rows of one block, and all their texts in one piece."""
 
     def __init__(self, rows: Iterable[Row | BadRow]) -> None:
@@ -75,17 +75,17 @@ class Page:
 
     @cached_property
     def content(self) -> bytes:
-        """Every text, `gap` between."""
+        """Every text, separated by `gap`."""
         return gap.join(self._texts)
 
     @cached_property
     def lowered(self) -> bytes:
-        """The content in lower case, as far as that is ASCII; every byte stays in its place."""
+        """The content with ASCII letters in lower case; every byte keeps its place."""
         return self.content.lower()
 
     @cached_property
     def digits(self) -> bytes:
-        """The content with 0 in the place of every digit."""
+        """The content with every digit replaced by 0."""
         return self.content.translate(digits_to_zero)
 
     @cached_property
@@ -97,18 +97,18 @@ class Page:
         return [(row, passage) for row in self.rows for passage in row.passages]
 
     def hits(self, pattern: re.Pattern[bytes], within: bytes | None = None) -> Iterator[Hit]:
-        """Every place where the pattern fits the content, or another version of it of equal length."""
+        """Every match of the pattern in the content, or in another version of it of equal length."""
         for match in pattern.finditer(self.content if within is None else within):
             yield self.hit(match.start(), match.end())
 
     def hit(self, start: int, end: int = 0) -> Hit:
-        """The place that goes from one byte of the content to another, or nowhere."""
+        """The row and passage at a place in the content."""
         row, passage = self._places[bisect_right(self._starts, start) - 1]
         return Hit(row, passage, start, end, self.content[start:end].decode(errors="replace"))
 
 
 class Rule(ABC):
-    """One way in which rows go wrong."""
+    """One kind of problem that rows can have."""
 
     name: ClassVar[str]
     severity: ClassVar[Severity]
@@ -116,9 +116,9 @@ class Rule(ABC):
     example: ClassVar[str]
     """A row that breaks it, in short."""
     fix: ClassVar[str]
-    """What to do about it."""
+    """How to fix it."""
     compares: ClassVar[bool] = False
-    """Whether it must know the rows before."""
+    """Whether it needs the rows before."""
 
     def __init__(self, options: LintOptions) -> None:
         self.options = options
@@ -128,20 +128,20 @@ class Rule(ABC):
         return ""
 
     @abstractmethod
-    def look(self, page: Page) -> Iterator[Finding]:
-        """What is wrong with rows of the page, each by itself."""
+    def check(self, block: LintBlock) -> Iterator[Finding]:
+        """What is wrong with rows of the block, each by itself."""
 
-    def meet(self, row: Met) -> Finding | None:
-        """What is wrong with a row whose prompt was met before."""
+    def check_repeated(self, row: RepeatedPrompt) -> Finding | None:
+        """What is wrong with a row whose prompt was seen before."""
         return None
 
-    def found(
+    def finding(
         self, row: Row, path: str, message: str, *, severity: Severity | None = None, fix: str = ""
     ) -> Finding:
         """A finding about one row."""
-        return self.said(row.line, path, message, severity=severity, fix=fix)
+        return self.finding_at(row.line, path, message, severity=severity, fix=fix)
 
-    def said(
+    def finding_at(
         self, line: int, path: str, message: str, *, severity: Severity | None = None, fix: str = ""
     ) -> Finding:
         """A finding about one line, with the rule's own severity and fix unless others are given."""
@@ -159,7 +159,7 @@ RULES = Family("data.lint.rules", "lint rule", Rule, dashes=True)
 
 
 def around(text: str, start: int, end: int) -> str:
-    """A place in a text with a little of what stands beside it, on one line and in quotes."""
+    """A place in a text with a little context, on one line and in quotes."""
     left = "…" if start > shown_around else ""
     right = "…" if end + shown_around < len(text) else ""
     return f'"{left}{" ".join(text[max(0, start - shown_around) : end + shown_around].split())}{right}"'

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import Protocol
 
-from polytune.data.lint.rules.interface import Page, Rule, opening
+from polytune.data.lint.rules.interface import LintBlock, Rule, opening
 from polytune.data.reading import Row
 from polytune.extras import install_command
 from polytune.formats.interface import Finding
@@ -56,10 +56,10 @@ class LanguageDrift(Rule):
         """Everything, without py3langid."""
         return "" if find_spec("py3langid") else f"all rows: run `{install_command('lint', 'py3langid')}`"
 
-    def look(self, page: Page) -> Iterator[Finding]:
+    def check(self, block: LintBlock) -> Iterator[Finding]:
         if self.unchecked():
             return
-        for row in page.rows:
+        for row in block.rows:
             if not row.prompt or not row.answer:
                 continue
             # Most rows of most files are English: a substring search is much cheaper than the model.
@@ -77,7 +77,7 @@ class LanguageDrift(Rule):
             return None
         asked, answered = languages
         what = f"asked in '{asked}', answered in '{answered}': {opening(row.answer)}"
-        return self.found(row, row.answer_path, what)
+        return self.finding(row, row.answer_path, what)
 
 
 def drift(asked: str, answered: str) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from polytune.data.lint.rules.interface import Page, Rule, opening
+from polytune.data.lint.rules.interface import LintBlock, Rule, opening
 from polytune.formats.interface import Finding
 
 placeholders = frozenset(
@@ -48,20 +48,20 @@ class NearEmptyAnswer(Rule):
     example = '{"prompt": "...", "completion": "TODO"}'
     fix = "Write the answer, or drop the row."
 
-    def look(self, page: Page) -> Iterator[Finding]:
-        for row in page.rows:
+    def check(self, block: LintBlock) -> Iterator[Finding]:
+        for row in block.rows:
             answer = row.answer
             if len(answer) > longest or row.other:
                 continue
             said = answer.strip()
             if not said:
-                yield self.found(row, row.answer_path, "the answer is empty")
+                yield self.finding(row, row.answer_path, "the answer is empty")
             elif not said.strip(punctuation):
                 what = f"the answer is nothing but {opening(said)}"
-                yield self.found(row, row.answer_path, what, severity="warning")
+                yield self.finding(row, row.answer_path, what, severity="warning")
             elif said.lower().strip(" .!") in placeholders and not self._is_label(row.asked, said):
                 what = f"the answer is a placeholder: {opening(said)}"
-                yield self.found(row, row.answer_path, what, severity="warning")
+                yield self.finding(row, row.answer_path, what, severity="warning")
 
     def _is_label(self, asked: str, said: str) -> bool:
         """Whether the prompt offers the very word, as classifications do."""

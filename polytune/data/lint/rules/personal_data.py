@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import chain
 
-from polytune.data.lint.rules.interface import Hit, Page, Rule
+from polytune.data.lint.rules.interface import Hit, LintBlock, Rule
 from polytune.extras import install_command
 from polytune.formats.interface import Finding
 
@@ -91,27 +91,27 @@ class PersonalData(Rule):
         what = ", ".join(kinds[name] for name in absent)
         return f"{what}: run `{install_command('lint', *(packages[name] for name in absent))}`"
 
-    def look(self, page: Page) -> Iterator[Finding]:
+    def check(self, block: LintBlock) -> Iterator[Finding]:
         reported = set()
-        for kind, hit in self._all(page):
+        for kind, hit in self._all(block):
             place = (kind, hit.row.line, hit.passage.field)
             if place not in reported:
                 reported.add(place)
-                yield self.found(hit.row, hit.passage.field, f"{kind}: {_masked(hit.text)}")
+                yield self.finding(hit.row, hit.passage.field, f"{kind}: {_masked(hit.text)}")
 
-    def _all(self, page: Page) -> Iterator[tuple[str, Hit]]:
-        for match in _domain.finditer(page.content):
-            hit = _address(page, match)
+    def _all(self, block: LintBlock) -> Iterator[tuple[str, Hit]]:
+        for match in _domain.finditer(block.content):
+            hit = _address(block, match)
             if hit is not None:
                 yield "an e-mail address", hit
-        for hit in page.hits(_card, page.digits):
-            if _stands_alone(page, hit) and is_card(hit.text):
+        for hit in block.hits(_card, block.digits):
+            if _stands_alone(block, hit) and is_card(hit.text):
                 yield "a card number", hit
-        for hit in chain.from_iterable(page.hits(each, page.digits) for each in _phones):
-            if _stands_alone(page, hit) and is_phone(hit.text):
+        for hit in chain.from_iterable(block.hits(each, block.digits) for each in _phones):
+            if _stands_alone(block, hit) and is_phone(hit.text):
                 yield "a telephone number", hit
-        for hit in page.hits(_security, page.digits):
-            if _stands_alone(page, hit) and is_security_number(hit.text):
+        for hit in block.hits(_security, block.digits):
+            if _stands_alone(block, hit) and is_security_number(hit.text):
                 yield "a US social security number", hit
 
 
@@ -150,23 +150,23 @@ def is_security_number(text: str) -> bool:
     return bool(ssn.is_valid(text))
 
 
-def _address(page: Page, match: re.Match[bytes]) -> Hit | None:
+def _address(block: LintBlock, match: re.Match[bytes]) -> Hit | None:
     """The whole address; None when it is a file name, a repository or a role account."""
     if match.group(2).lower().decode() in _file_endings:
         return None
-    content, at = page.content, match.start()
+    content, at = block.content, match.start()
     local = _local.search(content[max(0, at - 64) : at])
     if local is None or local.group().decode().lower() in _role_accounts:
         return None
     start = at - len(local.group())
     if content[start - 1 : start] in (b"/", b":") and b"//" in content[max(0, start - 40) : start]:
         return None
-    return page.hit(start, match.end())
+    return block.hit(start, match.end())
 
 
-def _stands_alone(page: Page, hit: Hit) -> bool:
+def _stands_alone(block: LintBlock, hit: Hit) -> bool:
     """Whether no digit, letter or arithmetic sign touches it."""
-    content = page.content
+    content = block.content
     before = content[hit.start - 1] if hit.start else 32
     after = content[hit.end] if hit.end < len(content) else 32
     beyond = content[hit.end + 1] if hit.end + 1 < len(content) else 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from polytune.data.lint.rules.interface import Hit, Page, Rule, around
+from polytune.data.lint.rules.interface import Hit, LintBlock, Rule, around
 from polytune.formats.interface import Finding
 
 _tags = re.compile(
@@ -23,22 +23,22 @@ class ReasoningLeftIn(Rule):
     example = "assistant: <think>The user wants...</think> Here is"
     fix = "Strip the reasoning from the target, or ask for the tag in the prompt."
 
-    def look(self, page: Page) -> Iterator[Finding]:
+    def check(self, block: LintBlock) -> Iterator[Finding]:
         told = set()
         for pattern in (_tags, _bracketed):
-            for hit in page.hits(pattern, page.lowered):
-                if hit.row.line not in told and hit.is_answer and self._is_left_in(page, hit):
+            for hit in block.hits(pattern, block.lowered):
+                if hit.row.line not in told and hit.is_answer and self._is_left_in(block, hit):
                     told.add(hit.row.line)
                     text = hit.passage.text
                     at = max(0, text.lower().find(hit.text.lower()))
                     what = f"{hit.text} in {around(text, at, at + len(hit.text))}"
-                    yield self.found(hit.row, hit.passage.field, what)
+                    yield self.finding(hit.row, hit.passage.field, what)
 
-    def _is_left_in(self, page: Page, hit: Hit) -> bool:
+    def _is_left_in(self, block: LintBlock, hit: Hit) -> bool:
         tag = hit.text.lower().strip("</>[]|")
         row, text = hit.row, hit.passage.text
         if any(tag in asked.lower() for asked in (row.system, row.prompt) if asked):
             return False
         before = text[: max(0, text.lower().find(hit.text.lower()))]
-        beside = page.content[hit.start - 1 : hit.start]
+        beside = block.content[hit.start - 1 : hit.start]
         return beside not in (b"`", b'"', b"'") and before.count("```") % 2 == 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from polytune.data.lint.rules.interface import Page, Rule, opening
+from polytune.data.lint.rules.interface import LintBlock, Rule, opening
 from polytune.formats.interface import Finding
 
 _verb = (
@@ -49,10 +49,10 @@ class Refusal(Rule):
     example = "assistant: I'm sorry, but I can't help with that."
     fix = "Ask again or drop the row; allow it by id where refusing is the lesson."
 
-    def look(self, page: Page) -> Iterator[Finding]:
-        for row in page.rows:
+    def check(self, block: LintBlock) -> Iterator[Finding]:
+        for row in block.rows:
             answer = row.answer
             if answer[:1] not in _beginnings and answer.lstrip()[:1] not in _beginnings:
                 continue
             if row.prompt and _refusal.match(answer[:_looked_at].replace("\u2019", "'")):
-                yield self.found(row, row.answer_path, f"the answer refuses: {opening(answer)}")
+                yield self.finding(row, row.answer_path, f"the answer refuses: {opening(answer)}")

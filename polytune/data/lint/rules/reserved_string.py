@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from polytune.base_models.interface import BASE_MODELS, Reserved
-from polytune.data.lint.rules.interface import LintOptions, Page, Rule
+from polytune.data.lint.rules.interface import LintBlock, LintOptions, Rule
 from polytune.data.validate.reserved import ReservedScanner
 from polytune.formats.interface import Finding
 
@@ -23,8 +23,8 @@ class ReservedString(Rule):
         entry = options.base_model
         self._scanner = ReservedScanner(entry.reserved if entry else _of_all_models())
 
-    def look(self, page: Page) -> Iterator[Finding]:
-        rows = {hit.row.line: hit.row for hit in map(page.hit, self._scanner.places(page.content))}
+    def check(self, block: LintBlock) -> Iterator[Finding]:
+        rows = {hit.row.line: hit.row for hit in map(block.hit, self._scanner.places(block.content))}
         for line, row in rows.items():
             for finding in self._scanner.findings(row.passages, line):
                 yield finding if self.options.base_model else self._open(finding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from polytune.data.lint.rules.interface import LintOptions, Page, Rule
+from polytune.data.lint.rules.interface import LintBlock, LintOptions, Rule
 from polytune.formats.interface import Finding
 
 
@@ -21,12 +21,14 @@ class RowTooLong(Rule):
         limits = options.base_model.limits if options.base_model else None
         self._limits = limits if limits and limits.max_tokens_per_row else None
 
-    def look(self, page: Page) -> Iterator[Finding]:
+    def check(self, block: LintBlock) -> Iterator[Finding]:
         if self._limits is None or self._limits.max_tokens_per_row is None or self.options.base_model is None:
             return
         most, per_token = self._limits.max_tokens_per_row, self._limits.chars_per_token
-        for row in page.rows:
+        for row in block.rows:
             length = sum([len(passage.text) for passage in row.passages])
             if length > most * per_token:
                 tokens = f"about {length / per_token:,.0f} tokens (estimated)"
-                yield self.found(row, "", f"{tokens}; {self.options.base_model.title} takes at most {most:,}")
+                yield self.finding(
+                    row, "", f"{tokens}; {self.options.base_model.title} takes at most {most:,}"
+                )

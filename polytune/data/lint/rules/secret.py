@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from polytune.data.lint.rules.interface import Hit, Page, Rule
+from polytune.data.lint.rules.interface import Hit, LintBlock, Rule
 from polytune.formats.interface import Finding, Severity
 
 _shapes = {
@@ -55,29 +55,29 @@ class Secret(Rule):
     example = "assistant: aws_access_key_id = AKIA..."
     fix = "Replace it by a placeholder and revoke it: whoever can ask the model may get it."
 
-    def look(self, page: Page) -> Iterator[Finding]:
+    def check(self, block: LintBlock) -> Iterator[Finding]:
         for kinds, pattern in _patterns:
-            for match in pattern.finditer(page.content):
+            for match in pattern.finditer(block.content):
                 kind = kinds[(match.lastindex or 1) - 1]
-                yield from self._judged(page, page.hit(*match.span()), kind)
-        for hit in page.hits(_aws_secret, page.lowered):
-            yield from self._judged(page, hit, "an AWS secret key")
-        if b"://" in page.content:
-            for match in _password.finditer(page.content):
+                yield from self._judged(block, block.hit(*match.span()), kind)
+        for hit in block.hits(_aws_secret, block.lowered):
+            yield from self._judged(block, hit, "an AWS secret key")
+        if b"://" in block.content:
+            for match in _password.finditer(block.content):
                 if not _made_up.search(match.group(1).decode(errors="replace")):
-                    hit = page.hit(match.start(), match.end())
-                    yield self.found(hit.row, hit.passage.field, "an address contains a password")
+                    hit = block.hit(match.start(), match.end())
+                    yield self.finding(hit.row, hit.passage.field, "an address contains a password")
 
-    def _judged(self, page: Page, hit: Hit, kind: str) -> Iterator[Finding]:
+    def _judged(self, block: LintBlock, hit: Hit, kind: str) -> Iterator[Finding]:
         token = re.split(r"[=:'\"\s]+", hit.text)[-1] if kind == "an AWS secret key" else hit.text
         severity: Severity | None = None
         if kind.startswith("an AWS") and "EXAMPLE" in token:
             kind, severity = f"{kind} (the one that AWS documents)", "warning"
         elif kind != "a private key" and _is_made_up(token, kind):
             return
-        before = re.split(rb"[^\w-]", page.content[max(0, hit.start - 8) : hit.start])[-1]
+        before = re.split(rb"[^\w-]", block.content[max(0, hit.start - 8) : hit.start])[-1]
         shown = f"{before.decode(errors='replace')}{hit.text}"[:12]
-        yield self.found(hit.row, hit.passage.field, f"{kind}: {shown}\u2026", severity=severity)
+        yield self.finding(hit.row, hit.passage.field, f"{kind}: {shown}\u2026", severity=severity)
 
 
 def _is_made_up(token: str, kind: str) -> bool:

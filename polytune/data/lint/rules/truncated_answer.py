@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from polytune.data.lint.rules.interface import Page, Rule, opening
+from polytune.data.lint.rules.interface import LintBlock, Rule, opening
 from polytune.data.reading import Row
 from polytune.formats.interface import Finding
 
@@ -35,15 +35,15 @@ class TruncatedAnswer(Rule):
     example = '{"prompt": "...", "completion": "First, open the", "finish_reason": "length"}'
     fix = "Ask again with a larger token limit, or drop the row."
 
-    def look(self, page: Page) -> Iterator[Finding]:
-        for row in page.rows:
+    def check(self, block: LintBlock) -> Iterator[Finding]:
+        for row in block.rows:
             if row.finish and row.finish.lower() in stopped_early:
                 what = f"the teacher stopped at its token limit ({row.finish})"
-                yield self.found(row, row.answer_path, what)
+                yield self.finding(row, row.answer_path, what)
             elif row.answer:
                 said = self._ending(row)
                 if said:
-                    yield self.found(row, row.answer_path, said, severity="warning")
+                    yield self.finding(row, row.answer_path, said, severity="warning")
 
     def _ending(self, row: Row) -> str:
         answer = row.answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from polytune.data.lint.rules.interface import Page, Rule
+from polytune.data.lint.rules.interface import LintBlock, Rule
 from polytune.formats.interface import Finding
 
 
@@ -16,6 +16,6 @@ class UnreadableRow(Rule):
     example = '{"prompt": 3, "completion": "x"}'
     fix = "Write it as one of the known layouts has it, or drop the line."
 
-    def look(self, page: Page) -> Iterator[Finding]:
-        for bad in page.bad:
-            yield self.said(bad.line, bad.path, bad.reason, fix=bad.fix)
+    def check(self, block: LintBlock) -> Iterator[Finding]:
+        for bad in block.bad:
+            yield self.finding_at(bad.line, bad.path, bad.reason, fix=bad.fix)
