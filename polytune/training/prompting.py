@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from jinja2 import TemplateError
 
 from polytune.errors import DataError
-from polytune.training.rows import PromptTurn, TrainingPrompt, TrainingRow
+from polytune.training.rows import TrainingTurn, TrainingPrompt, TrainingRow
 
 Message = dict[str, str]
 
@@ -86,7 +86,7 @@ def plain_prompt(asked: TrainingPrompt) -> str:
 
 
 def _template_closing(tokenizer: Tokenizer) -> list[int]:
-    turns = (PromptTurn(role="user", text=_PROBE), PromptTurn(role="assistant", text=_PROBE))
+    turns = (TrainingTurn(role="user", text=_PROBE), TrainingTurn(role="assistant", text=_PROBE))
     text = _rendered(tokenizer, TrainingPrompt(system="", turns=turns), answering=False)
     _, _, after = text.rpartition(_PROBE)
     return tokenizer.encode(after.rstrip("\n"), add_special_tokens=False)
@@ -110,5 +110,5 @@ def _messages(asked: TrainingPrompt) -> list[Message]:
 
 
 def _folded(asked: TrainingPrompt) -> TrainingPrompt:
-    first = PromptTurn(role=asked.turns[0].role, text=f"{asked.system}\n\n{asked.turns[0].text}".strip())
+    first = TrainingTurn(role=asked.turns[0].role, text=f"{asked.system}\n\n{asked.turns[0].text}".strip())
     return TrainingPrompt(system="", turns=(first, *asked.turns[1:]))

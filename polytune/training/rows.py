@@ -17,7 +17,7 @@ from polytune.errors import DataError
 SCHEMA_VERSION = "bedrock-conversation-2024"
 
 
-class PromptTurn(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingTurn(msgspec.Struct, frozen=True, kw_only=True):
     """What one side said."""
 
     role: Literal["user", "assistant"]
@@ -28,7 +28,7 @@ class TrainingPrompt(msgspec.Struct, frozen=True, kw_only=True):
     """What the model sees: the turns up to a user's, and the system prompt if there is one."""
 
     system: str
-    turns: tuple[PromptTurn, ...]
+    turns: tuple[TrainingTurn, ...]
 
 
 class TrainingRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class JobRows(msgspec.Struct, frozen=True, kw_only=True):
 
 def asking(prompt: str, system: str = "") -> TrainingPrompt:
     """A conversation of one question."""
-    return TrainingPrompt(system=system, turns=(PromptTurn(role="user", text=prompt),))
+    return TrainingPrompt(system=system, turns=(TrainingTurn(role="user", text=prompt),))
 
 
 class _TextPart(msgspec.Struct):
@@ -108,7 +108,7 @@ def parse_row(line: bytes) -> TrainingRow:
 
 def _from_conversation(row: _ConversationLine) -> TrainingRow:
     turns = tuple(
-        PromptTurn(role=m.role, text="\n".join(part.text for part in m.content)) for m in row.messages
+        TrainingTurn(role=m.role, text="\n".join(part.text for part in m.content)) for m in row.messages
     )
     expected: tuple[Literal["user", "assistant"], ...] = ("user", "assistant")
     for index, turn in enumerate(turns):

@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 
 from polytune.errors import DataError
 from polytune.training.prompting import closing_tokens, encode_prompt, encode_row
-from polytune.training.rows import PromptTurn, TrainingPrompt, TrainingRow, asking
+from polytune.training.rows import TrainingTurn, TrainingPrompt, TrainingRow, asking
 from polytune.training.tiny_llama import fitted_tokenizer
 from tests.messages import matching
 
@@ -41,9 +41,9 @@ def test_without_a_template_the_layout_is_plain(tokenizer: PreTrainedTokenizerFa
     """A tokenizer without a template gets system prompt, named turns and the assistant's cue."""
     tokenizer.chat_template = None
     turns = (
-        PromptTurn(role="user", text="a"),
-        PromptTurn(role="assistant", text="b"),
-        PromptTurn(role="user", text="c"),
+        TrainingTurn(role="user", text="a"),
+        TrainingTurn(role="assistant", text="b"),
+        TrainingTurn(role="user", text="c"),
     )
 
     tokens = encode_prompt(tokenizer, TrainingPrompt(system="Be brief.", turns=turns))

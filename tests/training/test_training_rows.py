@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from polytune.errors import DataError
-from polytune.training.rows import PromptTurn, TrainingPrompt, TrainingRow, asking, parse_row, read_rows
+from polytune.training.rows import TrainingTurn, TrainingPrompt, TrainingRow, asking, parse_row, read_rows
 from tests.messages import matching, message
 from tests.training.training_jobs import conversation, pair
 
@@ -32,9 +32,9 @@ def test_reads_earlier_turns() -> None:
     row = parse_row(json.dumps(line).encode())
 
     turns = (
-        PromptTurn(role="user", text="a\nb"),
-        PromptTurn(role="assistant", text="c"),
-        PromptTurn(role="user", text="d"),
+        TrainingTurn(role="user", text="a\nb"),
+        TrainingTurn(role="assistant", text="c"),
+        TrainingTurn(role="user", text="d"),
     )
     assert row == TrainingRow(asked=TrainingPrompt(system="", turns=turns), answer="e")
 

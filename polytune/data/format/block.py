@@ -64,7 +64,7 @@ class Prepared:
     """What provenance says of each after its place, as JSON without the first brace."""
 
 
-class RowOrigin(msgspec.Struct, frozen=True, gc=False):
+class ProvenanceLine(msgspec.Struct, frozen=True, gc=False):
     """The end of a line of `provenance.jsonl`."""
 
     sample: str
@@ -125,7 +125,7 @@ def _turns(sample: SampleRow) -> tuple[Turn, ...]:
 
 
 def _origins(samples: list[SampleRow]) -> list[bytes]:
-    lines = _encoder.encode_lines([RowOrigin(s.id, s.cell, s.template, s.request) for s in samples])
+    lines = _encoder.encode_lines([ProvenanceLine(s.id, s.cell, s.template, s.request) for s in samples])
     return lines[1:-1].split(b"\n{") if samples else []
 
 

@@ -71,14 +71,14 @@ class Grouping:
         return found
 
 
-class _SampleOrigin(msgspec.Struct, gc=False):
+class _ClusterFields(msgspec.Struct, gc=False):
     prompt: str
     seed: str | int = ""
 
 
 def _origins(samples: Path) -> tuple[list[str], list[str]]:
     """For each sample a name for its prompt, whitespace aside, and one for the seed that it stems from."""
-    decoder = msgspec.json.Decoder(_SampleOrigin)
+    decoder = msgspec.json.Decoder(_ClusterFields)
     prompts, seeds = [], []
     for block in blocks(samples):
         for origin in map(decoder.decode, block.lines):
