@@ -34,7 +34,7 @@ prices = {
     "claude-4-5-sonnet": Price(
         input_usd_per_million_tokens=3.0,
         output_usd_per_million_tokens=15.0,
-        source=message('teachers/original-toolkit-readme-for-claude-sonnet'),
+        source=message("teachers/original-toolkit-readme-for-claude-sonnet"),
     ),
 }
 """By model key; what Polychat's provider charges behind it."""

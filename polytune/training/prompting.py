@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from jinja2 import TemplateError
 
 from polytune.errors import DataError
-from polytune.training.rows import TrainingTurn, TrainingPrompt, TrainingRow
+from polytune.training.rows import TrainingPrompt, TrainingRow, TrainingTurn
 
 Message = dict[str, str]
 

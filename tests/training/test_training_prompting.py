@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 
 from polytune.errors import DataError
 from polytune.training.prompting import closing_tokens, encode_prompt, encode_row
-from polytune.training.rows import TrainingTurn, TrainingPrompt, TrainingRow, asking
+from polytune.training.rows import TrainingPrompt, TrainingRow, TrainingTurn, asking
 from polytune.training.tiny_llama import fitted_tokenizer
 from tests.messages import matching
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from polytune.errors import DataError
-from polytune.training.rows import TrainingTurn, TrainingPrompt, TrainingRow, asking, parse_row, read_rows
+from polytune.training.rows import TrainingPrompt, TrainingRow, TrainingTurn, asking, parse_row, read_rows
 from tests.messages import matching, message
 from tests.training.training_jobs import conversation, pair
 
