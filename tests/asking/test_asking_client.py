@@ -197,7 +197,7 @@ def test_endless_refusals_end(tmp_path: Path) -> None:
             shop.run()
         asked = len(stub.seen)
         stub.behave = lambda seen: Fault(429, headers={"Retry-After": "3600"})
-        with pytest.raises(Paused, match=matching("asking/asks-to-be-left-alone", seconds="3,600")):
+        with pytest.raises(Paused, match=matching("asking/asks-to-wait", seconds="3,600")):
             shop.run()
 
     assert asked < 400
@@ -249,7 +249,9 @@ def test_a_shortfall_is_an_error(tmp_path: Path) -> None:
 
     with Stub(behave) as stub:
         shop = Shop(tmp_path, openai(stub.url), count=30)
-        with pytest.raises(StepFailed, match=matching("asking/of-samples-are-missing", samples=30, number=1)):
+        with pytest.raises(
+            StepFailed, match=matching("asking/samples-were-never-answered", samples=30, number=1, missing=1)
+        ):
             shop.run()
         assert not (tmp_path / "samples.jsonl").exists()
         allowed = Shop(tmp_path, openai(stub.url), count=30, more={"shortfall": 0.1})

@@ -154,7 +154,7 @@ def test_retry_limits_are_read_from_the_environment() -> None:
     assert retry_limits({}) == RetryLimits()
     with pytest.raises(
         UsageError,
-        match=matching("asking/is-not-number-above-2", name="POLYTUNE_PATIENCE_SECONDS", name2="long"),
+        match=matching("asking/is-not-number-above", name="POLYTUNE_PATIENCE_SECONDS", text="long"),
     ):
         retry_limits({"POLYTUNE_PATIENCE_SECONDS": "long"})
 

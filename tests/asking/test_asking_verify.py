@@ -105,7 +105,7 @@ def test_attempts_are_bounded(tmp_path: Path, rules: dict[str, Any], asked_each:
             assert wanted.run().metrics == {"samples": 28, "rejected": 2}
         else:
             with pytest.raises(
-                StepFailed, match=matching("asking/of-samples-are-missing-2", samples=30, number=2)
+                StepFailed, match=matching("asking/samples-were-rejected", samples=30, number=2, missing=2)
             ):
                 wanted.run()
             allowed = shop(tmp_path, stub, **rules, shortfall=0.1)

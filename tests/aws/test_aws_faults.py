@@ -96,7 +96,7 @@ def test_an_answer_without_its_promised_member_is_a_failure() -> None:
     """A created job without an ARN cannot be followed."""
     with faulty([answered({"unexpected": 1})]) as server:
         stop = {"modelArn": "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova/abcdefghij12"}
-        with pytest.raises(Unreachable, match=matching("aws/answer-lacks-custommodeldeploymentarn")):
+        with pytest.raises(Unreachable, match=matching("aws/answer-lacks-deployment-arn")):
             bedrock(server).call("CreateCustomModelDeployment", {"modelDeploymentName": "x", **stop})
 
 

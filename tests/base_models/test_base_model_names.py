@@ -68,7 +68,7 @@ def test_a_custom_model_stays_itself() -> None:
         ("x.y", r"unknown base model 'x\.y'\. Known: claude-3-haiku, "),
         (
             "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v9:0",
-            matching("base_models/unknown-base-model-2", model="amazon.nova-lite-v9:0"),
+            matching("base_models/unknown-base-model-without-suggestion", model="amazon.nova-lite-v9:0"),
         ),
     ],
 )
@@ -91,7 +91,7 @@ def test_an_unknown_name_gets_the_nearest(name: str, message: str) -> None:
         ),
         (
             "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0/abcdefghij12",
-            matching("base_models/not-arn-of-2"),
+            matching("base_models/not-arn"),
         ),
         (
             "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefghij12",

@@ -50,7 +50,7 @@ def test_the_judge_passes_the_recorded_answers(polytune: Polytune, tmp_path: Pat
     judged = verdicts(tmp_path / "graders" / "task.py", text)
 
     assert [verdict["passed"] for verdict in judged] == [True] * 96 + [False]
-    assert judged[-1]["reason"] == message("cli/nobody-asked-about-search")
+    assert judged[-1]["reason"] == message("cli/prompt-does-not-mention-search")
 
 
 def verdicts(program: Path, text: str) -> list[dict[str, object]]:

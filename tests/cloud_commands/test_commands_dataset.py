@@ -336,10 +336,10 @@ def test_upload_sends_each_content_once(space: Space, tmp_path: Path) -> None:
     [
         (
             ("--bucket", "no-such-bucket-anywhere"),
-            message("cloud_commands/bucket-no-such-bucket-anywhere-does"),
+            message("cloud_commands/bucket-does-not-exist"),
         ),
         (("--region", "eu-west-1"), message("cloud_commands/is-in", name="us-east-1", name2="eu-west-1")),
-        (("--prefix", "a b"), message("cloud_commands/bedrock-takes-no-space-in-key")),
+        (("--prefix", "a b"), message("cloud_commands/key-cannot-contain-space")),
     ],
 )
 def test_an_upload_that_no_job_could_read_is_refused(

@@ -86,7 +86,7 @@ def test_each_problem_has_a_fix_and_makes_the_exit_code_1(space: Space) -> None:
     for number, line in enumerate(told):
         if line.startswith("problem"):
             assert told[number + 1].startswith("fix      ")
-    assert message("cloud_commands/problem-bucket-no-such-bucket-anywhere") in done.out
+    assert message("cloud_commands/problem-bucket-does-not-exist") in done.out
     assert (
         message("cloud_commands/problem-service-role", role="arn:aws:iam::123456789012:role/nosuch")
         in done.out
@@ -126,7 +126,7 @@ def test_a_bucket_policy_that_denies_everybody_is_a_problem(space: Space, role: 
     [
         (
             {"Principal": {"Service": "lambda.amazonaws.com"}},
-            message("cloud_commands/does-not-trust-bedrock-amazonaws-com"),
+            message("cloud_commands/does-not-trust-bedrock"),
         ),
         (
             {

@@ -204,12 +204,16 @@ def test_a_last_line_without_its_newline_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("base_model", "count", "expected"),
     [
-        ("nova-lite", 7, [message("data/error-too-few-rows-dataset", dataset=7, number=8)]),
+        (
+            "nova-lite",
+            7,
+            [message("data/error-too-few-rows-dataset", dataset=7, number=8, title="Amazon Nova Lite")],
+        ),
         ("nova-lite", 8, []),
         (
             "nova-2-lite",
             7,
-            [message("data/error-too-few-rows-dataset-2", dataset=7, number=8)],
+            [message("data/error-too-few-rows-dataset", dataset=7, number=8, title="Amazon Nova 2 Lite")],
         ),
         (
             "nova-2-lite",
@@ -249,7 +253,7 @@ def test_a_name_that_bedrock_refuses_is_a_warning(tmp_path: Path) -> None:
     """Spaces in a file's name matter to Bedrock and to nobody else."""
     path = rows(tmp_path / "my rows.jsonl", 8)
 
-    assert told(checked(path)) == [message("data/warning-file-name-my-2", path="rows.jsonl")]
+    assert told(checked(path)) == [message("data/warning-file-name", path="rows.jsonl")]
     assert told(checked(path, base_model="tiny-llama")) == []
 
 
@@ -263,7 +267,7 @@ def test_reasoning_is_taken_by_nova_2_only(tmp_path: Path) -> None:
     assert checked(path, base_model="nova-2-lite").passed
     assert told(checked(path, base_model="nova-micro")) == [
         message(
-            "data/error-block-not-taken-2",
+            "data/error-block-not-taken-reasoning",
             path="train.jsonl:201",
             name="messages[1].content[0].reasoningContent",
         )
@@ -284,7 +288,7 @@ def test_a_layout_that_the_model_does_not_take_is_refused(tmp_path: Path) -> Non
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     """No file, no traceback."""
-    with pytest.raises(DataError, match=r"train\.jsonl: " + matching("data/cannot-be-read")):
+    with pytest.raises(DataError, match=r"train\.jsonl: " + matching("data/cannot-be-read-check-the-path")):
         checked(tmp_path / "train.jsonl")
 
 

@@ -228,9 +228,7 @@ def test_a_split_without_a_share_has_no_file(tmp_path: Path) -> None:
 
 def test_an_unknown_format_gets_the_nearest_name(tmp_path: Path) -> None:
     """A typing mistake in the format's name is answered with the right one."""
-    with pytest.raises(
-        UnknownMember, match=matching("general/did-you-mean-2", suggestion="prompt-completion")
-    ):
+    with pytest.raises(UnknownMember, match=matching("general/did-you-mean", suggestion="prompt-completion")):
         formatted(tmp_path, [sample(1)], FormatOptions(format="prompt-completions"))
 
 
@@ -281,7 +279,7 @@ def test_a_line_that_is_no_sample_stops_with_its_number(tmp_path: Path, bad: byt
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     """No samples file, no traceback."""
-    with pytest.raises(DataError, match=r"absent\.jsonl: " + matching("data/cannot-be-read-2")):
+    with pytest.raises(DataError, match=r"absent\.jsonl: " + matching("data/cannot-be-read-no-such-file")):
         format_samples(tmp_path / "absent.jsonl", tmp_path, FormatOptions())
 
 

@@ -85,7 +85,7 @@ def test_images_are_counted_by_the_model_s_own_limit(tmp_path: Path) -> None:
             "mp4",
             ["error block-not-taken: Meta Llama 3.2 11B Vision Instruct" + NOT + "video"],
         ),
-        ("nova-micro", "image", "png", [message("data/error-block-not-taken-3") + NOT + "image"]),
+        ("nova-micro", "image", "png", [message("data/error-block-not-taken-by-nova-micro") + NOT + "image"]),
     ],
 )
 def test_each_model_has_its_media(
@@ -143,7 +143,7 @@ def test_prompts_alone_are_enough_for_distillation(tmp_path: Path) -> None:
 
     assert told(distilled) == []
     assert distilled.splits[0].readable_rows == 100
-    assert told(few) == [message("data/error-too-few-rows", number=99, number2=100)]
+    assert told(few) == [message("data/error-too-few-rows", number=99, number2=100, title="Amazon Nova Lite")]
     assert {each.rule for each in tuned.groups} == {"last-role", "too-few-messages"}
 
 
@@ -156,7 +156,7 @@ def test_equal_prompts_of_a_distillation_are_duplicates(tmp_path: Path) -> None:
 
     report = judged(tmp_path, "nova-lite", {"train": asking}, customization="distillation")
 
-    assert told(report) == [message("data/warning-duplicate-row-2")]
+    assert told(report) == [message("data/warning-duplicate-row-without-place")]
 
 
 @pytest.mark.parametrize(("base_model", "severity"), [("nova-lite", "warning"), ("llama-3-1-8b", "error")])
@@ -180,7 +180,7 @@ def test_the_layout_says_which_job_is_meant(tmp_path: Path) -> None:
     for base_model in ("nova-2-lite", "gpt-oss-20b"):
         title = BASE_MODELS.get(base_model).title
         report = judged(tmp_path, base_model, {"train": rows}, "bedrock-rft")
-        assert told(report) == [message("data/error-too-few-rows-2", number=99, title=title, number2=100)]
+        assert told(report) == [message("data/error-too-few-rows", number=99, title=title, number2=100)]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_the_layout_says_which_job_is_meant(tmp_path: Path) -> None:
             None,
             matching("data/does-not-take-for-reinforcement-fine"),
         ),
-        ("nova-premier", CONVERSATION, None, matching("data/cannot-be-trained-2")),
+        ("nova-premier", CONVERSATION, None, matching("data/cannot-be-trained-teacher-only")),
         ("nova-lite", CONVERSATION, "reinforcement_fine_tuning", "has no reinforcement fine tuning"),
         (
             "claude-3-haiku",

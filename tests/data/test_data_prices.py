@@ -54,11 +54,11 @@ def test_an_estimate_uses_it(tmp_path: Path) -> None:
     [
         ("- a", message("data/expected-base-models")),
         ("nova-lit: {}", message("data/unknown-base-model", model="nova-lit", suggestion="nova-lite")),
-        ("nova-lite: 3", message("data/nova-lite", name="training_usd_per_1k_tokens")),
+        ("nova-lite: 3", message("data/expected-prices-as-in", name="training_usd_per_1k_tokens")),
         ("nova-lite: {training: 3}", "nova-lite: unknown price 'training'"),
         (
             "nova-lite: {training_usd_per_1k_tokens: cheap}",
-            message("data/nova-lite-2", name="training_usd_per_1k_tokens", name2="cheap"),
+            message("data/price-is-not-in-dollars", name="training_usd_per_1k_tokens", name2="cheap"),
         ),
         ("nova-lite: {training_usd_per_1k_tokens: -1}", message("data/expected-us-dollars", name="-1")),
         ("nova-lite: {training_usd_per_1k_tokens: true}", message("data/expected-us-dollars", name="True")),

@@ -129,7 +129,7 @@ def test_the_first_bad_line_is_named_whoever_met_it(tmp_path: Path, size: int, l
     path = tmp_path / "samples.jsonl"
     path.write_bytes(b"\n".join([*lines, late]))
 
-    with pytest.raises(DataError, match=r"samples\.jsonl:1501: " + matching("data/not-sample-2")):
+    with pytest.raises(DataError, match=r"samples\.jsonl:1501: " + matching("data/sample-has-no-cell")):
         format_samples(path, tmp_path / "out", FormatOptions(), workers=size)
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -211,7 +211,7 @@ def test_a_folder_gives_a_file_for_each_file(aws: Account) -> None:
     [
         (lines(99), message("emulator/required-minimum-of", number=100)),
         (lines(120) + b"not json\n", message("emulator/malformed-record-on-line", line=121)),
-        (b'{"recordId": "r"}\n', message("emulator/malformed-record-on-line-2")),
+        (b'{"recordId": "r"}\n', message("emulator/malformed-record-on-line", line=1)),
         (None, message("emulator/could-not-validate-getobject-permissions")),
     ],
 )

@@ -162,14 +162,14 @@ def test_the_older_gateway_could_be_switched_off() -> None:
     [
         ({}, {"code": "invalid_type", "expected": "string", "path": ["prompt"]}),
         ({"prompt": ""}, {"code": "too_small", "minimum": 1, "inclusive": True, "origin": "string"}),
-        ({"prompt": 3}, {"message": message("emulator/invalid-input")}),
+        ({"prompt": 3}, {"message": message("emulator/expected-string")}),
         ({"prompt": "a", "style": "lofi"}, {"code": "invalid_value", "path": ["style"]}),
         ({"prompt": "a", "complexity": None}, {"code": "invalid_value", "path": ["complexity"]}),
         ({"prompt": "a", "tempo": 59}, {"code": "too_small", "minimum": 60, "origin": "number"}),
         ({"prompt": "a", "tempo": 201}, {"code": "too_big", "maximum": 200}),
-        ({"prompt": "a", "tempo": "fast"}, {"message": message("emulator/invalid-input-2")}),
+        ({"prompt": "a", "tempo": "fast"}, {"message": message("emulator/expected-number")}),
         ({"prompt": "a", "options": []}, {"expected": "record", "path": ["options"]}),
-        ([], {"message": message("emulator/invalid-input-3"), "path": []}),
+        ([], {"message": message("emulator/expected-object"), "path": []}),
     ],
 )
 def test_the_schema_refuses_with_its_issues(body: object, issue: dict[str, object]) -> None:

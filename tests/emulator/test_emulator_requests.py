@@ -36,7 +36,7 @@ def rewarded(**hyperparameters: Any) -> dict[str, Any]:
 refusals: dict[str, tuple[dict[str, Any], str]] = {
     "name-pattern": (
         {"jobName": "with space"},
-        matching("emulator/failed-to-satisfy-constraint", name="jobName"),
+        matching("emulator/pattern-constraint-is-not-met", name="jobName"),
     ),
     "name-length": ({"jobName": "a" * 64}, matching("emulator/length-less-than-or-equal", name="jobName")),
     "role-pattern": ({"roleArn": "somebody"}, r"'roleArn' .*pattern"),
@@ -100,12 +100,12 @@ refusals: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "teacher-without-profile": (
         taught("amazon.nova-premier-v1:0"),
-        matching("emulator/teacher-model-is-not-supported-2"),
+        matching("emulator/teacher-model-is-not-supported"),
     ),
-    "no-data": ({"trainingDataConfig": {}}, matching("emulator/trainingdataconfig-must-have-s-uri")),
+    "no-data": ({"trainingDataConfig": {}}, matching("emulator/training-data-config-must-have-uri")),
     "logs-for-fine-tuning": (
         {"trainingDataConfig": {"invocationLogsConfig": {"invocationLogSource": {"s3Uri": "s3://bucket/l"}}}},
-        matching("emulator/trainingdataconfig-must-have-s-uri"),
+        matching("emulator/training-data-config-must-have-uri"),
     ),
 }
 

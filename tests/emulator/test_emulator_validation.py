@@ -50,15 +50,15 @@ def output(account: Account, job: Answer) -> dict[str, bytes]:
         (
             "broken",
             rows(10) + b"{oops\n",
-            message("emulator/unable-to-parse-amazon-s-file", file="train.jsonl"),
+            message("emulator/unable-to-parse-file-reason", file="train.jsonl"),
         ),
         (
             "blank",
             rows(5) + b"\n" + rows(5),
-            message("emulator/unable-to-parse-amazon-s-file-2", file="train.jsonl"),
+            message("emulator/unable-to-parse-file", file="train.jsonl"),
         ),
-        ("empty", b"", message("emulator/unable-to-parse-amazon-s-file-2", file="train.jsonl")),
-        ("few", rows(7), message("emulator/number-of-samples-out-of-bounds-2", number=7, number2=20000)),
+        ("empty", b"", message("emulator/unable-to-parse-file", file="train.jsonl")),
+        ("few", rows(7), message("emulator/number-of-samples-with-bounds", number=7, number2=20000)),
         ("reserved", rows(9) + row("System: obey"), "'System:' in"),
         ("long", rows(9) + row("x" * 130_000), message("emulator/max-sum-of-input-and-output", number=3250)),
         ("tools", rows(9) + row().replace(b'{"text": "A', b'{"toolUse": 1, "text": "A'), "record 10:"),
@@ -311,8 +311,8 @@ def test_a_hugging_face_directory_is_imported(rehearsed: Account) -> None:
 @pytest.mark.parametrize(
     ("name", "changed", "message"),
     [
-        ("weightless", {"model.safetensors": None}, matching("emulator/files-are-missing")),
-        ("mute", {"tokenizer.json": None}, matching("emulator/files-are-missing-2", path="tokenizer.json")),
+        ("weightless", {"model.safetensors": None}, matching("emulator/weights-are-missing")),
+        ("mute", {"tokenizer.json": None}, matching("emulator/tokenizer-is-missing", path="tokenizer.json")),
         (
             "bert",
             {"config.json": b'{"architectures": ["BertModel"]}'},

@@ -177,10 +177,10 @@ def test_a_command_that_cannot_run(tmp_path: Path, settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ('print("loading model", flush=True)', matching("graders/line-that-is-no-verdict")),
+        ('print("loading model", flush=True)', matching("graders/line-is-not-a-verdict")),
         (
             'say(id=case["id"], passed=True, score=1.5)',
-            matching("graders/line-that-is-no-verdict-2", number="1.5"),
+            matching("graders/verdict-has-wrong-value", number="1.5"),
         ),
         ('say(id=case["id"], score=1)', matching("graders/reply-has-no", name="passed")),
         ("say(id=99, passed=True)", matching("graders/replied-to-case", number=99)),

@@ -192,7 +192,7 @@ def test_a_new_log_makes_the_step_stale(polytune: Program) -> None:
     planned = polytune("plan", file)
     second = polytune.run(file)
 
-    assert message("pipeline/what-live-held-no-longer-exists") in planned.out
+    assert message("pipeline/content-of-live-no-longer-exists") in planned.out
     assert first["steps"]["collect"]["metrics"]["samples"] == 12
     assert second["steps"]["collect"]["metrics"]["samples"] == 24
     assert first["steps"]["collect"]["output"]["facts"]["teacher"] == "us.amazon.nova-pro-v1:0"

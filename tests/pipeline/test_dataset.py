@@ -175,7 +175,7 @@ def test_another_picture_makes_the_step_stale(polytune: Program) -> None:
     planned, second = polytune("plan", file), polytune.run(file)
 
     assert unchanged.code == 0
-    assert message("pipeline/what-shapes-held-no-longer-exists") in planned.out
+    assert message("pipeline/content-of-shapes-no-longer-exists") in planned.out
     digests = [run["steps"]["dataset"]["output_digest"] for run in (first, second)]
     assert digests[0] != digests[1]
 
@@ -212,7 +212,7 @@ def test_pictures_are_looked_at_before_anything_trains(polytune: Program) -> Non
     said = rehearsed(polytune)
 
     assert said.code == 1
-    assert message("pipeline/of-media-files-cannot-be-trained", number=12) in said.err
+    assert message("pipeline/media-files-cannot-be-trained-on", files=12, unusable=4) in said.err
     place = "messages[0].content[1].image.source.s3Location.uri"
     for number, what in enumerate(
         ("is jpeg, and the row says png", "24 x 24 pixels", "is no image", "is empty"), 1
@@ -232,7 +232,7 @@ def test_addresses_in_s3_are_looked_up(polytune: Program) -> None:
     said = rehearsed(polytune)
 
     assert said.code == 1
-    assert message("pipeline/of-media-files-cannot-be-trained-2", number=2) in said.err
+    assert message("pipeline/media-files-cannot-be-trained-on", files=2, unusable=2) in said.err
     assert message("pipeline/lies-in-another-bucket-than-rows", wrong=wrong[0]) in said.err
     assert message("pipeline/does-not-exist", wrong=wrong[1]) in said.err
 
@@ -250,7 +250,7 @@ def test_the_local_platform_trains_on_text(polytune: Program) -> None:
     said = polytune("run", file)
 
     assert said.code == 1
-    assert message("pipeline/of-media-files-cannot-be-trained-3", number=12) in said.err
+    assert message("pipeline/media-files-cannot-be-trained-on", files=12, unusable=12) in said.err
     assert message("pipeline/platform-local-trains-on-text-only") in said.err
 
 
@@ -286,7 +286,7 @@ def test_a_media_folder_that_is_not_there_blocks(polytune: Program) -> None:
     rows(polytune, "a.jsonl", asks("Q", "A"))
     write(polytune, "{train: a.jsonl, media: nowhere}", "validate: {base_model: nova-lite}")
 
-    assert message("general/no-such-folder-2", folder="nowhere") in polytune("plan", file).out
+    assert message("general/no-such-named-folder", folder="nowhere") in polytune("plan", file).out
 
 
 def test_bad_rows_are_validates_to_judge(polytune: Program) -> None:

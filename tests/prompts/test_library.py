@@ -110,7 +110,7 @@ def test_unfit_values_fail_by_name(tmp_path: Path) -> None:
     with pytest.raises(
         StepFailed,
         match=r"^p\.yaml: "
-        + matching("prompts/template-cannot-be-rendered-8", number=1, name="number=0")
+        + matching("prompts/template-cannot-be-rendered-with", number=1, name="number=0")
         + " ",
     ):
         library.render({}, 0, {"number": 0})
@@ -125,12 +125,12 @@ templates: {techno: [a, 3]}
 slots: {tempo: 120, mood: {techno: {b: c}}, key: [[a]]}
 """,
         [
-            "p.yaml:1:1: " + message("prompts/unknown-key", suggestion="system"),
+            "p.yaml:1:1: " + message("prompts/unknown-key-sytem", suggestion="system"),
             "p.yaml:2:31: guides.complexity.simple: " + message("prompts/must-be-text", number=3),
             "p.yaml:3:25: templates.techno[1]: " + message("prompts/must-be-text", number=3),
             "p.yaml:4:16: slots.tempo: " + message("prompts/must-be-list-or-mapping", number=120),
             "p.yaml:4:36: slots.mood.techno: " + message("prompts/must-be-list"),
-            "p.yaml:4:51: slots.key[0]: " + message("prompts/must-be-text-or-number"),
+            "p.yaml:4:51: slots.key[0]: " + message("prompts/must-be-text-or-number-not-list"),
         ],
     ),
     "no templates": ("system: hi\n", ["p.yaml:1:1: " + message("prompts/key-templates-is-missing")]),
@@ -143,16 +143,25 @@ slots: {tempo: 120, mood: {techno: {b: c}}, key: [[a]]}
         'templates: ["{{ moood }} {{ mood }}", "{% if tempo %}{{ mood }}{% endif %}"]\nslots: {mood: [a]}\n',
         [
             "p.yaml:1:17: templates[0]: "
-            + message("prompts/template-uses", number=1, name="moood", suggestion="mood"),
+            + message(
+                "prompts/template-uses-unknown-name-suggestion", number=1, name="moood", suggestion="mood"
+            ),
             "p.yaml:1:46: templates[1]: "
-            + message("prompts/template-uses-2", number=2, name="tempo", known="complexity, mood, style"),
+            + message(
+                "prompts/template-uses-unknown-name-known",
+                number=2,
+                name="tempo",
+                known="complexity, mood, style",
+            ),
         ],
     ),
     "a name in a block of text": (
         "templates:\n  - |\n    First line\n    and {{ colour }}\n",
         [
             "p.yaml:4:12: templates[0]: "
-            + message("prompts/template-uses-2", number=1, name="colour", known="complexity, style")
+            + message(
+                "prompts/template-uses-unknown-name-known", number=1, name="colour", known="complexity, style"
+            )
         ],
     ),
     "syntax errors": (
@@ -178,7 +187,7 @@ slots: {tempo: 120, mood: {techno: {b: c}}, key: [[a]]}
         "template_axis: stile\ntemplates: {techno: [a], house: [b]}\n",
         [
             "p.yaml:1:16: "
-            + message("prompts/matrix-has-no-axis", name="template_axis", axis="stile", suggestion="style")
+            + message("prompts/key-is-not-an-axis", name="template_axis", axis="stile", suggestion="style")
         ],
     ),
     "matrix values without templates or guides": (
@@ -201,7 +210,7 @@ guides:
         "templates: [a]\nguides: {complexty: {simple: x}}\n",
         [
             "p.yaml:2:10: guides.complexty: "
-            + message("prompts/matrix-has-no-axis-2", axis="complexty", suggestion="complexity")
+            + message("prompts/matrix-has-no-such-axis", axis="complexty", suggestion="complexity")
         ],
     ),
     "slots": (
@@ -215,11 +224,11 @@ slots:
   a-b: [c]
 """,
         [
-            "p.yaml:3:16: slots.tempo[1]: " + message("prompts/lists-second-time", number=120),
-            "p.yaml:3:21: slots.tempo[2]: " + message("prompts/lists-second-time-2", number=120),
+            "p.yaml:3:16: slots.tempo[1]: " + message("prompts/lists-number-a-second-time", number=120),
+            "p.yaml:3:21: slots.tempo[2]: " + message("prompts/lists-text-a-second-time", number=120),
             "p.yaml:4:8: slots.key: " + message("prompts/slot-has-no-values", slot="key"),
             "p.yaml:5:10: slots.mood.tecno: "
-            + message("prompts/is-no-value-of-axis", name="tecno", suggestion="techno"),
+            + message("prompts/value-is-not-on-any-axis", name="tecno", suggestion="techno"),
             "p.yaml:6:3: slots.style: " + message("prompts/is-axis-of-matrix-already", name="style"),
             "p.yaml:7:3: slots.a-b: " + message("prompts/cannot-be-used-in-template", name="a-b"),
         ],
@@ -250,16 +259,16 @@ slots: {n: [1]}
 """,
         [
             "p.yaml:2:5: templates[0]: "
-            + message("prompts/template-cannot-be-rendered-7", number=1, theirs=THEIRS),
+            + message("prompts/template-cannot-be-rendered", number=1, theirs=THEIRS),
             "p.yaml:3:5: templates[1]: "
-            + message("prompts/template-cannot-be-rendered-7", number=2, theirs=THEIRS),
+            + message("prompts/template-cannot-be-rendered", number=2, theirs=THEIRS),
             "p.yaml:4:5: templates[2]: " + message("prompts/template-renders-to-nothing", number=3),
             "p.yaml:5:5: templates[3]: "
-            + message("prompts/template-cannot-be-rendered-7", number=4, theirs=THEIRS),
+            + message("prompts/template-cannot-be-rendered", number=4, theirs=THEIRS),
             "p.yaml:6:5: templates[4]: "
-            + message("prompts/template-cannot-be-rendered-7", number=5, theirs=THEIRS),
+            + message("prompts/template-cannot-be-rendered", number=5, theirs=THEIRS),
             "p.yaml:7:5: templates[5]: "
-            + message("prompts/template-cannot-be-rendered-7", number=6, theirs=THEIRS),
+            + message("prompts/template-cannot-be-rendered", number=6, theirs=THEIRS),
         ],
     ),
 }

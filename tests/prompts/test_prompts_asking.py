@@ -227,7 +227,7 @@ wrong: dict[str, tuple[dict[str, Any], str]] = {
     "an exclude of an unknown axis": (
         {"exclude": [{"stile": "techno"}]},
         "steps.generate.exclude.0: "
-        + message("prompts/matrix-has-no-axis-2", axis="stile", suggestion="style"),
+        + message("prompts/matrix-has-no-such-axis", axis="stile", suggestion="style"),
     ),
     "a condition on a later axis": (
         {"matrix": {"level": [{"value": 1, "when": {"style": "x"}}], "style": ["x"]}, "exclude": []},
@@ -240,7 +240,9 @@ wrong: dict[str, tuple[dict[str, Any], str]] = {
     "seeds with an unknown style": (
         {"matrix": {"style": ["house", "jazz"]}, "exclude": []},
         "s.csv:3:1: "
-        + message("prompts/is-no-value-of-axis-2", name="techno", axis="style", known="house, jazz"),
+        + message(
+            "prompts/seed-value-is-not-on-axis-known", name="techno", axis="style", known="house, jazz"
+        ),
     ),
     "weights that do not fit": (
         {"matrix": {"style": {"values": ["techno", "house"], "weights": [1]}}, "exclude": []},

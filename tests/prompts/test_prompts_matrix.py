@@ -195,10 +195,16 @@ def test_what_is_wrong_with_a_matrix_is_told() -> None:
 
     assert [(each.field, each.what) for each in matrix.problems()] == [
         ("matrix.level.0.when", message("prompts/looks-at", name="style", name2="level")),
-        ("matrix.mood.0.when", message("prompts/matrix-has-no-axis-2", axis="levle", suggestion="level")),
-        ("matrix.mood.0.when", message("prompts/is-no-value-of-axis-3", number=7, axis="level", known="1")),
-        ("exclude.0", message("prompts/matrix-has-no-axis-2", axis="stile", suggestion="style")),
-        ("exclude.1", message("prompts/is-no-value-of-axis-4", name="jaz", axis="style", suggestion="jazz")),
+        ("matrix.mood.0.when", message("prompts/matrix-has-no-such-axis", axis="levle", suggestion="level")),
+        (
+            "matrix.mood.0.when",
+            message("prompts/value-is-not-on-axis-known", name=7, axis="level", known="1"),
+        ),
+        ("exclude.0", message("prompts/matrix-has-no-such-axis", axis="stile", suggestion="style")),
+        (
+            "exclude.1",
+            message("prompts/value-is-not-on-axis-suggestion", name="jaz", axis="style", suggestion="jazz"),
+        ),
         ("exclude.2", message("prompts/names-no-axis")),
     ]
 

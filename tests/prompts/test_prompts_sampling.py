@@ -162,7 +162,8 @@ def test_rows_must_fit_the_matrix() -> None:
     """A row with an unknown axis value, and a kind of cell that no row serves, are told at their places."""
     with pytest.raises(
         SpecError,
-        match=r"^seeds\.jsonl:1:1: " + matching("prompts/is-no-value-of-axis-6", name="tecno", axis="style"),
+        match=r"^seeds\.jsonl:1:1: "
+        + matching("prompts/seed-value-is-not-on-axis", name="tecno", axis="style"),
     ):
         library(styles, seed_set([{"style": "tecno", "x": 1}]), templates=["{{ x }}"])
     with pytest.raises(
@@ -186,10 +187,10 @@ seed_files: dict[str, tuple[str, str, list[str]]] = {
         [
             f"s.jsonl:1:1: not JSON: {THEIRS}",
             's.jsonl:2:1: a row is a JSON object, such as {"topic": "rain"}',
-            "s.jsonl:3:1: a: " + message("prompts/must-be-text-or-number-2"),
+            "s.jsonl:3:1: a: " + message("prompts/value-must-be-text-or-number"),
             "s.jsonl:4:1: " + message("prompts/column-cannot-be-used-in-template", column="a-b"),
             "s.jsonl:6:1: " + message("prompts/is-same-seed-as-line", line=5, name="x"),
-            "s.jsonl:7:1: a: " + message("prompts/must-be-text-or-number-2"),
+            "s.jsonl:7:1: a: " + message("prompts/value-must-be-text-or-number"),
         ],
     ),
     "wrong CSV": (
@@ -298,7 +299,7 @@ slots:
 """,
         [
             "p.yaml:7:14: slots.e.range: " + message("prompts/has-items", items=3, number=2),
-            "p.yaml:8:7: slots.f.rnage: " + message("prompts/unknown-key-2", suggestion="range"),
+            "p.yaml:8:7: slots.f.rnage: " + message("prompts/unknown-key-suggestion", suggestion="range"),
         ],
     ),
     "distributions that say too much or too little": (
@@ -325,8 +326,8 @@ slots:
         [
             "p.yaml:2:5: templates[0]: " + message("prompts/must-be-text", number=3),
             "p.yaml:3:5: templates[1]: the key `turns` is missing",
-            "p.yaml:3:6: templates[1].txt: " + message("prompts/unknown-key-2", suggestion="text"),
-            "p.yaml:4:9: templates[2][1]: " + message("prompts/must-be-text-2"),
+            "p.yaml:3:6: templates[1].txt: " + message("prompts/unknown-key-suggestion", suggestion="text"),
+            "p.yaml:4:9: templates[2][1]: " + message("prompts/must-be-text", number=4),
             "p.yaml:5:5: templates[3]: has 0 items; at least 1 belong here",
         ],
     ),
@@ -339,12 +340,14 @@ examples: [{prompt: a, answer: b, when: {style: [house, x]}}]
 """,
         [
             "p.yaml:2:22: templates[0].when.stile: "
-            + message("prompts/matrix-has-no-axis-2", axis="stile", suggestion="style"),
+            + message("prompts/matrix-has-no-such-axis", axis="stile", suggestion="style"),
             "p.yaml:3:29: templates[1].when.style: "
-            + message("prompts/is-no-value-of-axis-4", name="tecno", axis="style", suggestion="techno"),
+            + message(
+                "prompts/value-is-not-on-axis-suggestion", name="tecno", axis="style", suggestion="techno"
+            ),
             "p.yaml:4:1: " + message("prompts/say-with-shots-how-many"),
             "p.yaml:4:49: examples[0].when.style: "
-            + message("prompts/is-no-value-of-axis-5", name="x", axis="style", known="house, techno"),
+            + message("prompts/value-is-not-on-axis-known", name="x", axis="style", known="house, techno"),
         ],
     ),
     "cells that no template is for": (
@@ -356,7 +359,7 @@ examples: [{prompt: a, answer: b, when: {style: [house, x]}}]
         [
             f"p.yaml:2:9: templates[0][1]: template 1: {THEIRS}",
             "p.yaml:3:13: templates[1]: "
-            + message("prompts/template-uses-2", number=2, name="x", known="style"),
+            + message("prompts/template-uses-unknown-name-known", number=2, name="x", known="style"),
         ],
     ),
     "personas that are a slot": (

@@ -98,6 +98,6 @@ def test_a_new_object_makes_the_step_stale(cloud: Cloud, tmp_path: Path) -> None
 
     assert first.code == second.code == 0, first.err + second.err
     assert again.code == 0
-    assert message("sources/what-held-no-longer-exists", name="s3") in planned.out
+    assert message("sources/content-no-longer-exists", name="s3") in planned.out
     samples = [json.loads(said.out)["steps"]["collect"]["metrics"]["samples"] for said in (first, second)]
     assert samples == [10, 20]

@@ -118,7 +118,7 @@ def test_named_fields_that_are_not_there(tmp_path: Path) -> None:
 
     assert pairs(found) == [("Q", "A")]
     assert complaints(found) == [
-        "own.jsonl:1: q: " + message("sources/there-is-no-prompt", name="{prompt"),
+        "own.jsonl:1: q: " + message("sources/no-prompt-name-its-field", name="{prompt"),
         "own.jsonl:2: q: " + message("sources/expected-text"),
     ]
 
@@ -215,7 +215,7 @@ def test_bad_rows_of_a_table(tmp_path: Path) -> None:
     assert pairs(found) == [("Q", "A")]
     assert [each.split(". ")[0] for each in complaints(found)] == [
         "table.csv:2: " + message("sources/header-has", cells=3),
-        "table.csv:3: " + message("sources/there-is-no-prompt-2"),
+        "table.csv:3: " + message("sources/there-is-no-prompt"),
         "table.csv:4: " + message("sources/cell-is-not-utf"),
     ]
 

@@ -176,5 +176,5 @@ def test_a_place_without_logs(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=matching("sources/no-log-check-place")):
         list(source(tmp_path, "invocation_logs", folder="logs").records())
     assert source(tmp_path, "invocation_logs", folder="nowhere").missing() == message(
-        "general/no-such-folder-2", folder="nowhere"
+        "general/no-such-named-folder", folder="nowhere"
     )

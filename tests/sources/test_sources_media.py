@@ -68,33 +68,37 @@ def medium(base_model: str, format: str, kind: str = "image") -> Medium:
             medium("nova-lite", "png"),
             png("disc", "red", 24),
             99,
-            message("sources/is-x-pixels", number=24, pixels=24, number2=25),
+            message("sources/picture-side-is-too-short", number=24, pixels=24, number2=25),
         ),
         (
             medium("nova-canvas", "png"),
             png("disc", "red"),
             99,
-            message("sources/is-x-pixels", number=32, pixels=32, number2=512),
+            message("sources/picture-side-is-too-short", number=32, pixels=32, number2=512),
         ),
         (
             medium("nova-canvas", "jpeg"),
             jpeg.replace(struct.pack(">HH", 30, 40), struct.pack(">HH", 512, 2049)),
             99,
-            message("sources/is-x-pixels-2", number=2049, pixels=512, times=4),
+            message("sources/picture-is-too-long", number=2049, pixels=512, times=4),
         ),
         (
             medium("nova-canvas", "jpeg"),
             jpeg.replace(struct.pack(">HH", 30, 40), struct.pack(">HH", 4096, 4096)),
             99,
             message(
-                "sources/is-x-pixels-3", number=4096, pixels=4096, number2="16,777,216", number3="12,582,912"
+                "sources/picture-has-too-many-pixels",
+                number=4096,
+                pixels=4096,
+                number2="16,777,216",
+                number3="12,582,912",
             ),
         ),
         (
             medium("nova-canvas", "jpeg"),
             jpeg.replace(struct.pack(">HH", 30, 40), struct.pack(">HH", 4097, 2000)),
             99,
-            message("sources/is-x-pixels-4", number=2000, pixels=4097, number2="4,096"),
+            message("sources/picture-side-is-too-long", number=2000, pixels=4097, number2="4,096"),
         ),
         (medium("nova-lite", "mov", "video"), b"\0\0\0\x20ftypisom", 99, ""),
         (

@@ -126,7 +126,7 @@ def test_problems_of_every_file_are_collected(tmp_path: Path) -> None:
 
     assert sorted(told(found)) == [
         "0:0: broken: write --set broken=value",
-        "1:4: : " + message("spec/tag-is-not-supported", name="!odd"),
+        "1:4: : " + message("spec/tag-is-not-supported-write-plain-value", name="!odd"),
         "2:7: " + message("spec/environment-variable-nope-is-not-set", name="${env:NOPE:-...}"),
     ]
     assert found.environment == {"NOPE": None}
@@ -263,9 +263,12 @@ def test_environment_values_are_not_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("a: ${spec:a}", "a: " + message("spec/refers-to-itself")),
-        ("a: {b: '${spec:a}'}", "a.b: " + message("spec/refers-to-itself-2", name="a.b")),
-        ("a: x${spec:b}\nb: x${spec:c}\nc: x${spec:a}", "c: " + message("spec/refers-to-itself-3")),
+        ("a: ${spec:a}", "a: " + message("spec/refers-to-itself", cycle="a -> a")),
+        ("a: {b: '${spec:a}'}", "a.b: " + message("spec/refers-to-itself", cycle="a -> a.b -> a")),
+        (
+            "a: x${spec:b}\nb: x${spec:c}\nc: x${spec:a}",
+            "c: " + message("spec/refers-to-itself", cycle="a -> b -> c -> a"),
+        ),
         ("a: ${spec:b.x}\nb: 5", "a: " + message("spec/refers-to-in-b", name="x")),
         (
             "a: ${spec:seeds}\nseed: 5",

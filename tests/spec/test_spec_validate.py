@@ -145,7 +145,7 @@ def walk_value(value: Json, key: str) -> Json:
     [
         ("colour: green", ["1:9: steps.x.colour: " + message("spec/must-be-one", name="green")]),
         ("either: [1]", ["1:9: steps.x.either: " + message("spec/must-be-whole-number-or-text")]),
-        ("either:", ["1:8: steps.x.either: " + message("spec/must-be-whole-number-or-text-2")]),
+        ("either:", ["1:8: steps.x.either: " + message("spec/must-be-whole-number-or-text-not-empty")]),
         ("short: ''", ["1:8: steps.x.short: " + message("spec/must-not-be-empty")]),
         ("short: abcd", ["1:8: steps.x.short: " + message("spec/has-characters", characters=4, number=3)]),
         ("share: half", ["1:8: steps.x.share: " + message("spec/must-be-number-or-mapping", name="half")]),
@@ -157,7 +157,7 @@ def walk_value(value: Json, key: str) -> Json:
         (
             "rate: yes\ncolor: red",
             [
-                "1:7: steps.x.rate: " + message("spec/must-be-number-2"),
+                "1:7: steps.x.rate: " + message("spec/must-be-number", found="yes"),
                 "2:1: steps.x: " + message("spec/unknown-key", key="color", suggestion="colour"),
             ],
         ),
@@ -175,7 +175,7 @@ def test_types_are_strict(tmp_path: Path) -> None:
     assert told(Train, node_of(tmp_path, text)) == [
         "1:13: steps.x.base_model: " + message("general/must-be-text", number=5),
         "2:9: steps.x.epochs: " + message("spec/must-be-whole-number", number=2),
-        "3:16: steps.x.learning_rate: " + message("spec/must-be-number"),
+        "3:16: steps.x.learning_rate: " + message("spec/must-be-number", found="true"),
         "5:9: steps.x.warmup: " + message("spec/must-be-whole-number-or-one", number="2.0"),
     ]
 

@@ -106,13 +106,13 @@ def test_every_bad_line_is_reported_by_number(tmp_path: Path) -> None:
     ]
     path.write_bytes(b"\n".join(lines))
 
-    with pytest.raises(DataError, match=matching("teachers/is-no-recorded-answer-3")) as caught:
+    with pytest.raises(DataError, match=matching("teachers/not-a-recorded-answer")) as caught:
         _ask(path, "a")
 
     told = str(caught.value).replace(f"{path}:", "").splitlines()
     assert [line.partition(":")[0] for line in told] == ["3", "4", "5", "6", "7", "8"]
-    assert re.match("4: " + matching("teachers/is-no-recorded-answer-4"), told[1])
-    assert re.match("5: " + matching("teachers/is-no-recorded-answer-5"), told[2])
+    assert re.match("4: " + matching("teachers/not-a-recorded-answer-unknown-field"), told[1])
+    assert re.match("5: " + matching("teachers/not-a-recorded-answer-no-answer"), told[2])
     assert told[3] == "6: " + message("teachers/draw-of-this-prompt-is-recorded", number=0)
     assert told[4] == "7: " + message("teachers/draw-must-be-or-more")
 

@@ -282,7 +282,7 @@ for line in sys.stdin:
 def test_an_expired_token_pauses_and_the_job_goes_on(cloud: Cloud, asking: Asking) -> None:
     """Credentials that expire while it is awaited pause the run; the same job is collected later."""
     cloud.faults({"kind": "expired_token", "operation": "GetModelInvocationJob", "times": 1, "after": 3})
-    with pytest.raises(Paused, match=matching("teachers/goes-on")):
+    with pytest.raises(Paused, match=matching("teachers/is-still-running-needs-credentials")):
         asking.run()
 
     asking.run()

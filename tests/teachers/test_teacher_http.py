@@ -317,7 +317,7 @@ def test_a_wrong_key_is_named() -> None:
     fields = {"api_key": "${secret:SOME_KEY}"}
     with (
         Stub(lambda seen: Fault(401)) as stub,
-        pytest.raises(Failure, match=matching("teachers/is-key-in-right", name="SOME_KEY")),
+        pytest.raises(Failure, match=matching("teachers/is-the-key-right", name="SOME_KEY")),
     ):
         asked(made("openai_compatible", stub.url, {"SOME_KEY": "x"}, **fields))
 

@@ -112,7 +112,7 @@ def test_a_gateway_that_repeats_itself_is_noticed(tmp_path: Path) -> None:
 
     assert len({sample["answer"] for sample in wanted.samples()}) == 20
     assert {reject["reason"] for reject in wanted.rejects()} == {
-        message("teachers/answer-is-that-of-earlier-draw")
+        message("teachers/answer-repeats-earlier-draw")
     }
     assert (again.usage.requests, server.state().requests) == (0, requests)
     assert requests == 5 + 15 + 15
@@ -130,7 +130,7 @@ def test_a_gateway_that_repeats_itself_is_noticed(tmp_path: Path) -> None:
         (
             Fault(kind="unauthorized", times=None),
             StepFailed,
-            matching("teachers/is-key-in-right-2", number=401, name="POLYCHAT_API_KEY"),
+            matching("teachers/status-and-is-the-key-right", number=401, name="POLYCHAT_API_KEY"),
         ),
         (Fault(kind="forbidden", times=None), StepFailed, "403"),
         (

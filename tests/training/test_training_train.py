@@ -266,12 +266,12 @@ def test_without_a_job_folder_there_is_nothing_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (MemoryError(), message("training/out-of-memory")),
+        (MemoryError(), message("training/out-of-memory-lower-batch-size")),
         (
             RuntimeError(message("training/cant-allocate-memory", bytes=9)),
-            message("training/out-of-memory-2"),
+            message("training/out-of-memory"),
         ),
-        (RuntimeError(message("training/cuda-out-of-memory")), message("training/out-of-memory-2")),
+        (RuntimeError("CUDA out of memory. Tried"), message("training/out-of-memory")),
         (ImportError("No module named 'torch'"), message("training/install-local-extra")),
         (ValueError("first\nsecond"), message("training/log-has-all")),
     ],
