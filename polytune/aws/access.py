@@ -21,7 +21,7 @@ connections = 64
 
 
 @dataclass(frozen=True)
-class Identity:
+class CallerIdentity:
     """Whose credentials are in use."""
 
     account: str
@@ -71,10 +71,10 @@ class Access:
         """The 12 digits of the account; raises AwsFailure."""
         return self.identity().account
 
-    def identity(self) -> Identity:
+    def identity(self) -> CallerIdentity:
         """Whose credentials these are, as STS sees them; raises AwsFailure."""
         answer = self.service("sts").call("GetCallerIdentity", {})
-        return Identity(account=str(answer.get("Account", "")), arn=str(answer.get("Arn", "")))
+        return CallerIdentity(account=str(answer.get("Account", "")), arn=str(answer.get("Arn", "")))
 
     def _made(self, name: str, attempts: int, read_timeout_seconds: float) -> Service:
         config = Config(

@@ -20,7 +20,7 @@ from boto3.exceptions import Boto3Error
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from polytune.aws.remedies import REMEDIES, FailureKind, Remedy, remedy_for
+from polytune.aws.remedies import REMEDIES, Remedy, RemedyKind, remedy_for
 from polytune.errors import PolytuneError
 
 
@@ -74,20 +74,20 @@ class NameTaken(AwsFailure):
     """The name is in use, perhaps by an earlier attempt of the same run."""
 
 
-_classes: dict[FailureKind, type[AwsFailure]] = {
-    FailureKind.REFUSED: AwsFailure,
-    FailureKind.CREDENTIALS: NeedsCredentials,
-    FailureKind.DENIED: Denied,
-    FailureKind.UNREACHABLE: Unreachable,
-    FailureKind.MISSING: Missing,
-    FailureKind.TAKEN: NameTaken,
+_classes: dict[RemedyKind, type[AwsFailure]] = {
+    RemedyKind.REFUSED: AwsFailure,
+    RemedyKind.CREDENTIALS: NeedsCredentials,
+    RemedyKind.DENIED: Denied,
+    RemedyKind.UNREACHABLE: Unreachable,
+    RemedyKind.MISSING: Missing,
+    RemedyKind.TAKEN: NameTaken,
 }
 
 _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
     (
         (boto.NoCredentialsError, boto.NoAuthTokenError),
         Remedy(
-            FailureKind.CREDENTIALS,
+            RemedyKind.CREDENTIALS,
             "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE in the environment or .env, or "
             "sign in with `aws sso login`; then run it again.",
         ),
@@ -104,7 +104,7 @@ _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
             boto.UnknownCredentialError,
         ),
         Remedy(
-            FailureKind.CREDENTIALS,
+            RemedyKind.CREDENTIALS,
             "Sign in again (`aws sso login`) or correct the credentials; then run it again.",
         ),
     ),
@@ -117,14 +117,14 @@ _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
             boto.InfiniteLoopConfigError,
         ),
         Remedy(
-            FailureKind.CREDENTIALS,
+            RemedyKind.CREDENTIALS,
             "Correct AWS_PROFILE or the files under ~/.aws (AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE); "
             "then run it again.",
         ),
     ),
     (
         (boto.ProxyConnectionError, boto.InvalidProxiesConfigError),
-        Remedy(FailureKind.UNREACHABLE, "Check HTTPS_PROXY and NO_PROXY, then run it again."),
+        Remedy(RemedyKind.UNREACHABLE, "Check HTTPS_PROXY and NO_PROXY, then run it again."),
     ),
     (
         (
@@ -140,14 +140,14 @@ _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
             ConnectionError,
         ),
         Remedy(
-            FailureKind.UNREACHABLE,
+            RemedyKind.UNREACHABLE,
             "Check the network, the region and AWS_ENDPOINT_URL, then run it again.",
         ),
     ),
     (
         (boto.FlexibleChecksumError, boto.ChecksumError),
         Remedy(
-            FailureKind.UNREACHABLE,
+            RemedyKind.UNREACHABLE,
             "The bytes changed on the way: try again; check the network or the proxy.",
         ),
     ),
@@ -159,12 +159,12 @@ _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
             boto.UnknownEndpointError,
             boto.BaseEndpointResolverError,
         ),
-        Remedy(FailureKind.REFUSED, "Correct the region, or AWS_ENDPOINT_URL."),
+        Remedy(RemedyKind.REFUSED, "Correct the region, or AWS_ENDPOINT_URL."),
     ),
 )
 
 _untrusted = Remedy(
-    FailureKind.REFUSED,
+    RemedyKind.REFUSED,
     "The server's certificate is not trusted here: behind a proxy that re-signs traffic, set "
     "AWS_CA_BUNDLE to its certificate.",
 )
@@ -235,7 +235,7 @@ def _client_remedy(error: Exception) -> Remedy:
     for classes, remedy in _client_side:
         if isinstance(error, classes):
             return remedy
-    return Remedy(FailureKind.REFUSED, "Correct what the message names.")
+    return Remedy(RemedyKind.REFUSED, "Correct what the message names.")
 
 
 def _from_answer(answer: Mapping[str, Any], service: str, operation: str) -> AwsFailure:
@@ -245,7 +245,7 @@ def _from_answer(answer: Mapping[str, Any], service: str, operation: str) -> Aws
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
     remedy = remedy_for(code, said, status)
     advice = remedy.advice
-    if remedy.kind is FailureKind.DENIED:
+    if remedy.kind is RemedyKind.DENIED:
         advice = f"Missing permission: {_action(service, operation, said)}. {advice}"
     return _failure(remedy, advice, code=code, operation=operation, service=service, status=status, said=said)
 

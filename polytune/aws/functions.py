@@ -83,7 +83,7 @@ def deploy(
         raise UsageError(
             f"a Lambda function runs 1 to {longest_timeout_seconds} s, not {function.timeout_seconds}"
         )
-    waiting = _Waiting(access.service("lambda"), function.name, now, sleep)
+    waiting = _SettlingFunction(access.service("lambda"), function.name, now, sleep)
     try:
         found = waiting.service.call("GetFunction", {"FunctionName": function.name})["Configuration"]
     except Missing:
@@ -99,7 +99,7 @@ def deploy(
     return str(found["FunctionArn"])
 
 
-def _create(waiting: _Waiting, function: Function) -> dict[str, Any]:
+def _create(waiting: _SettlingFunction, function: Function) -> dict[str, Any]:
     members = {
         **_configuration(function),
         "PackageType": "Zip",
@@ -144,7 +144,7 @@ def _unless_too_new(create: Callable[[], dict[str, Any]]) -> dict[str, Any] | No
 
 
 @dataclass(frozen=True)
-class _Waiting:
+class _SettlingFunction:
     service: Service
     name: str
     now: Callable[[], float]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 
-class FailureKind(Enum):
+class RemedyKind(Enum):
     """How a run reacts to a failure."""
 
     REFUSED = auto()
@@ -35,12 +35,12 @@ class FailureKind(Enum):
 class Remedy:
     """One kind of failure and the advice that its message ends with."""
 
-    kind: FailureKind
+    kind: RemedyKind
     advice: str
 
 
-REFUSED, CREDENTIALS, DENIED = FailureKind.REFUSED, FailureKind.CREDENTIALS, FailureKind.DENIED
-UNREACHABLE, MISSING, TAKEN = FailureKind.UNREACHABLE, FailureKind.MISSING, FailureKind.TAKEN
+REFUSED, CREDENTIALS, DENIED = RemedyKind.REFUSED, RemedyKind.CREDENTIALS, RemedyKind.DENIED
+UNREACHABLE, MISSING, TAKEN = RemedyKind.UNREACHABLE, RemedyKind.MISSING, RemedyKind.TAKEN
 
 sign_in = "Sign in again (`aws sso login`, or fresh keys in the environment or .env), then run it again."
 slow_down = (
@@ -55,7 +55,7 @@ GENERAL = Remedy(
 )
 """For a code that nobody listed, where the HTTP status says nothing either."""
 
-_groups: tuple[tuple[FailureKind, str, str], ...] = (
+_groups: tuple[tuple[RemedyKind, str, str], ...] = (
     (
         CREDENTIALS,
         sign_in,
@@ -253,7 +253,7 @@ class Wording:
     remedy: Remedy
 
 
-def _wording(pattern: str, kind: FailureKind, advice: str) -> Wording:
+def _wording(pattern: str, kind: RemedyKind, advice: str) -> Wording:
     return Wording(re.compile(pattern, re.IGNORECASE), Remedy(kind, advice))
 
 

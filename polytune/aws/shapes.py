@@ -35,7 +35,7 @@ class RequestRefused(PolytuneError):
 
 
 @dataclass(frozen=True)
-class Wrong:
+class BrokenRule:
     """One member of a request that breaks a rule of the service's model."""
 
     member: str
@@ -53,7 +53,7 @@ def check_request(service: str, operation: Any, members: Mapping[str, Any]) -> N
     Raises RequestRefused with each wrong member, its value and the rule.
     """
     if operation.input_shape is None:
-        wrong = [Wrong(name, None, "the operation takes no members") for name in members]
+        wrong = [BrokenRule(name, None, "the operation takes no members") for name in members]
     else:
         wrong = list(_structure(operation.input_shape, members, ""))
     if wrong:
@@ -74,7 +74,7 @@ def lacking_members(operation: Any, answer: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _any(shape: Any, value: Any, where: str) -> Iterator[Wrong]:
+def _any(shape: Any, value: Any, where: str) -> Iterator[BrokenRule]:
     kind = shape.type_name
     if kind == "structure" and isinstance(value, Mapping) and not getattr(shape, "is_document_type", False):
         yield from _structure(shape, value, where)
@@ -95,43 +95,43 @@ def _any(shape: Any, value: Any, where: str) -> Iterator[Wrong]:
         yield from _length(shape, value, where, "bytes")
 
 
-def _structure(shape: Any, value: Mapping[str, Any], where: str) -> Iterator[Wrong]:
+def _structure(shape: Any, value: Mapping[str, Any], where: str) -> Iterator[BrokenRule]:
     prefix = f"{where}." if where else ""
     for name in shape.required_members:
         if value.get(name) is None:
-            yield Wrong(f"{prefix}{name}", None, "is required")
+            yield BrokenRule(f"{prefix}{name}", None, "is required")
     if getattr(shape, "is_tagged_union", False) and len(value) != 1:
-        yield Wrong(where, None, f"must have exactly one of {', '.join(shape.members)}")
+        yield BrokenRule(where, None, f"must have exactly one of {', '.join(shape.members)}")
     for name, item in value.items():
         if name not in shape.members:
-            yield Wrong(f"{prefix}{name}", None, f"is not a member; known: {', '.join(shape.members)}")
+            yield BrokenRule(f"{prefix}{name}", None, f"is not a member; known: {', '.join(shape.members)}")
         elif item is not None:
             yield from _any(shape.members[name], item, f"{prefix}{name}")
 
 
-def _text(shape: Any, value: str, where: str) -> Iterator[Wrong]:
+def _text(shape: Any, value: str, where: str) -> Iterator[BrokenRule]:
     too_long = list(_length(shape, value, where, "characters"))
     yield from too_long
     if shape.enum and value not in shape.enum and shape.name not in open_enums:
-        yield Wrong(where, value, f"must be one of {', '.join(shape.enum)}")
+        yield BrokenRule(where, value, f"must be one of {', '.join(shape.enum)}")
     pattern = shape.metadata.get("pattern")
     compiled = _compiled(pattern) if pattern and not too_long else None
     if compiled is not None and not compiled.fullmatch(value):
-        yield Wrong(where, value, f"must match {pattern}")
+        yield BrokenRule(where, value, f"must match {pattern}")
 
 
-def _number(shape: Any, value: Any, where: str) -> Iterator[Wrong]:
+def _number(shape: Any, value: Any, where: str) -> Iterator[BrokenRule]:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return
     minimum, maximum = shape.metadata.get("min", -math.inf), shape.metadata.get("max", math.inf)
     if not minimum <= value <= maximum:
-        yield Wrong(where, value, f"must be from {minimum} to {maximum}")
+        yield BrokenRule(where, value, f"must be from {minimum} to {maximum}")
 
 
-def _length(shape: Any, value: Any, where: str, unit: str) -> Iterator[Wrong]:
+def _length(shape: Any, value: Any, where: str, unit: str) -> Iterator[BrokenRule]:
     minimum, maximum = shape.metadata.get("min", 0), shape.metadata.get("max", math.inf)
     if not minimum <= len(value) <= maximum:
-        yield Wrong(where, value, f"has {len(value)} {unit}, must have {minimum} to {maximum}")
+        yield BrokenRule(where, value, f"has {len(value)} {unit}, must have {minimum} to {maximum}")
 
 
 @lru_cache(maxsize=512)

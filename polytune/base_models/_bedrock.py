@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from polytune.base_models.interface import Customization, Limits, Source
+from polytune.base_models.interface import Customization, FactSource, Limits
 
 read = "2026-11-21"
 guide = "docs.aws.amazon.com/bedrock/latest/userguide"
@@ -15,7 +15,7 @@ teacher_table = f"{guide}/prequisites-model-distillation.html"
 on_demand = f"{guide}/deploy-custom-model-on-demand.html"
 provisioned = f"{guide}/prov-thru-supported.html"
 lifecycle = f"{guide}/model-lifecycle-legacy.html, as repeated in the review of awslabs/startups pull 304"
-nova_lifecycle_source = Source(
+nova_lifecycle_source = FactSource(
     "api-evangelist/amazon-nova, lifecycle/amazon-nova-lifecycle.yml (repeats the lifecycle page)",
     "2026-09-01",
     ("end_of_life",),
@@ -25,7 +25,7 @@ litellm = "litellm 1.109.1 (PyPI), model_prices_and_context_window_backup.json"
 model_shapes = "botocore 1.43.11, service model bedrock 2023-04-20"
 
 storage_usd_per_month = 1.95
-storage_source = Source(
+storage_source = FactSource(
     "storage of a custom model, as billed to two projects with real jobs", "2026-08", ("prices",)
 )
 
@@ -33,15 +33,15 @@ no_continued_pre_training: Mapping[Customization, str] = {
     "continued_pre_training": "Bedrock continued pre-training was for Titan Text Express and Lite only, "
     "which are retired; AWS's pages on preparing data no longer mention it. Use fine_tuning"
 }
-refusal_source = Source(f"{data_rules}: continued pre-training is not mentioned", read, ("refused",))
+refusal_source = FactSource(f"{data_rules}: continued pre-training is not mentioned", read, ("refused",))
 file_names = r"[A-Za-z0-9_\-.]+\.jsonl"
-file_names_source = Source(
+file_names_source = FactSource(
     f"{guide}/fine-tuning-troubleshooting.html and {data_rules}: what a training file may be called",
     read,
     ("file_names",),
 )
 distillation_data = f"{guide}/distillation-prepare-datasets.html"
-distillation_source = Source(
+distillation_source = FactSource(
     f"{distillation_data}; the size of the files: aws-samples/amazon-bedrock-samples @85fba9d, "
     "model_distillation/dataset-validation",
     read,

@@ -21,7 +21,7 @@ MediaKind = Literal["image", "video", "document"]
 Number = int | float
 
 
-class Source(msgspec.Struct, frozen=True):
+class FactSource(msgspec.Struct, frozen=True):
     """Where some of an entry's facts were read, and when."""
 
     where: str
@@ -278,7 +278,7 @@ class BaseModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """The date from which calls fail; None when none is announced."""
     prices: Prices | None
     """None for a model that runs on this machine, where nothing is charged."""
-    sources: tuple[Source, ...]
+    sources: tuple[FactSource, ...]
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -323,6 +323,6 @@ class BaseModelEntry(msgspec.Struct, frozen=True, kw_only=True):
         """What media of that kind may be; None when nothing is known."""
         return next((media for media in self.media if media.kind == kind), None)
 
-    def source_of(self, field: str) -> Source | None:
+    def source_of(self, field: str) -> FactSource | None:
         """Where a fact was read; for a message about a limit or a range."""
         return next((source for source in self.sources if field in source.covers), None)

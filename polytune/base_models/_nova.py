@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from polytune.base_models import _bedrock
-from polytune.base_models.interface import Capability, DeploymentRoute, Media, Reserved, Source, count, rate
+from polytune.base_models.interface import (
+    Capability,
+    DeploymentRoute,
+    FactSource,
+    Media,
+    Reserved,
+    count,
+    rate,
+)
 
 regions = ("us-east-1",)
 conversation = ("bedrock-conversation-2024",)
@@ -50,39 +58,39 @@ hyperparameters = {
 The batch size is not documented for Nova; AWS's own notebooks send 1, and jobs report 1.
 """
 training_sources = (
-    Source(
+    FactSource(
         _bedrock.supported_models,
         read,
         ("training_id", "training_api", "regions", "formats", "context_tokens"),
     ),
-    Source(_bedrock.hyperparameter_ranges, read, ("hyperparameters", "automatic")),
-    Source(understanding_data, read, ("limits", "reserved", "blocks", "media")),
-    Source(
+    FactSource(_bedrock.hyperparameter_ranges, read, ("hyperparameters", "automatic")),
+    FactSource(understanding_data, read, ("limits", "reserved", "blocks", "media")),
+    FactSource(
         "aws-samples/amazon-nova-samples, fine-tuning dataset validator",
         read,
         ("reserved", "limits"),
     ),
-    Source("aws/nova-forge-sdk: images of 25 pixels a side and more", "2026-05-14", ("media",)),
-    Source(
+    FactSource("aws/nova-forge-sdk: images of 25 pixels a side and more", "2026-05-14", ("media",)),
+    FactSource(
         "4 characters per token: the estimate of a project with real jobs, not a tokenizer",
         "2026-08",
         ("limits",),
     ),
-    Source(f"{nova_guide}/userguide/using-converse-api.html", read, ("capabilities",)),
-    Source(_bedrock.on_demand, read, ("deployments",)),
-    Source(_bedrock.provisioned, read, ("deployments", "other_ids")),
-    Source(
+    FactSource(f"{nova_guide}/userguide/using-converse-api.html", read, ("capabilities",)),
+    FactSource(_bedrock.on_demand, read, ("deployments",)),
+    FactSource(_bedrock.provisioned, read, ("deployments", "other_ids")),
+    FactSource(
         "usage types of AmazonBedrock in the AWS price list, as queried by a project with real jobs",
         "2026-08",
         ("price_family",),
     ),
-    Source(_bedrock.litellm, read, ("max_output_tokens",)),
-    Source("system inference profiles of the US, as in litellm 1.109.1 (PyPI)", read, ("profile_id",)),
+    FactSource(_bedrock.litellm, read, ("max_output_tokens",)),
+    FactSource("system inference profiles of the US, as in litellm 1.109.1 (PyPI)", read, ("profile_id",)),
     _bedrock.refusal_source,
     _bedrock.file_names_source,
     _bedrock.storage_source,
 )
 """Where the facts shared by the trainable Nova models were read."""
-profile_source = Source(
+profile_source = FactSource(
     "inference profiles as used by a project with real jobs", "2026-08", ("inference_id",)
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from polytune.base_models import _bedrock
 from polytune.base_models.interface import (
     BaseModelEntry,
+    FactSource,
     Limits,
     Offering,
     Prices,
     Reserved,
-    Source,
     count,
     rate,
 )
@@ -64,28 +64,28 @@ CLAUDE_3_HAIKU = BaseModelEntry(
         storage_usd_per_month=_bedrock.storage_usd_per_month,
     ),
     sources=(
-        Source(
+        FactSource(
             _bedrock.supported_models,
             _bedrock.read,
             ("training_id", "training_api", "regions", "customizations", "context_tokens"),
         ),
-        Source(_bedrock.data_rules, _bedrock.read, ("formats", "limits", "reserved")),
-        Source(
+        FactSource(_bedrock.data_rules, _bedrock.read, ("formats", "limits", "reserved")),
+        FactSource(
             "aws-samples/amazon-bedrock-samples @85fba9d, claude-haiku/DataValidation: 3 characters per "
             "token, file sizes, reserved strings",
             "2026-08-21",
             ("limits", "reserved"),
         ),
-        Source(_bedrock.hyperparameter_ranges, _bedrock.read, ("hyperparameters",)),
-        Source(_bedrock.provisioned, _bedrock.read, ("deployments",)),
-        Source(_bedrock.teacher_table, _bedrock.read, ("refused",)),
-        Source(_bedrock.converse_features, _bedrock.read, ("capabilities",)),
-        Source(
+        FactSource(_bedrock.hyperparameter_ranges, _bedrock.read, ("hyperparameters",)),
+        FactSource(_bedrock.provisioned, _bedrock.read, ("deployments",)),
+        FactSource(_bedrock.teacher_table, _bedrock.read, ("refused",)),
+        FactSource(_bedrock.converse_features, _bedrock.read, ("capabilities",)),
+        FactSource(
             "BerriAI/litellm @00035b6, model_prices_and_context_window.json",
             _bedrock.read,
             ("inference_id", "max_output_tokens", "prices"),
         ),
-        Source(_bedrock.lifecycle, "2026-09-18", ("end_of_life",)),
+        FactSource(_bedrock.lifecycle, "2026-09-18", ("end_of_life",)),
         _bedrock.refusal_source,
         _bedrock.file_names_source,
         _bedrock.storage_source,

@@ -13,27 +13,27 @@ import msgspec
 from polytune.base_models import _bedrock
 from polytune.base_models.interface import (
     BaseModelEntry,
+    FactSource,
     Hyperparameter,
     Limits,
     Media,
     Offering,
     Prices,
     Reserved,
-    Source,
     count,
     rate,
 )
 
 sources = (
-    Source(
+    FactSource(
         _bedrock.supported_models,
         _bedrock.read,
         ("training_id", "training_api", "inference_id", "regions", "customizations"),
     ),
-    Source(_bedrock.data_rules, _bedrock.read, ("formats", "blocks", "limits", "media")),
-    Source("4 characters per token: assumed, as nothing is said of captions", _bedrock.read, ("limits",)),
-    Source(_bedrock.hyperparameter_ranges, _bedrock.read, ("hyperparameters",)),
-    Source(_bedrock.provisioned, _bedrock.read, ("deployments",)),
+    FactSource(_bedrock.data_rules, _bedrock.read, ("formats", "blocks", "limits", "media")),
+    FactSource("4 characters per token: assumed, as nothing is said of captions", _bedrock.read, ("limits",)),
+    FactSource(_bedrock.hyperparameter_ranges, _bedrock.read, ("hyperparameters",)),
+    FactSource(_bedrock.provisioned, _bedrock.read, ("deployments",)),
     _bedrock.refusal_source,
     _bedrock.file_names_source,
     _bedrock.storage_source,
@@ -73,7 +73,7 @@ class ImageModelRow(msgspec.Struct, frozen=True, kw_only=True):
     media: Media = generator_media
     hyperparameters: Mapping[str, Hyperparameter]
     end_of_life: str | None = None
-    sources: tuple[Source, ...] = ()
+    sources: tuple[FactSource, ...] = ()
     """Those of this row alone."""
 
 
@@ -90,7 +90,7 @@ rows: Mapping[str, ImageModelRow] = {
         },
         end_of_life="2026-09-30",
         sources=(
-            Source(_bedrock.lifecycle, "2026-09-18", ("end_of_life",)),
+            FactSource(_bedrock.lifecycle, "2026-09-18", ("end_of_life",)),
             _bedrock.nova_lifecycle_source,
         ),
     ),
@@ -108,7 +108,9 @@ rows: Mapping[str, ImageModelRow] = {
         },
         end_of_life="2026-06-30",
         sources=(
-            Source(f"{_bedrock.lifecycle}; the same in {_bedrock.litellm}", "2026-09-18", ("end_of_life",)),
+            FactSource(
+                f"{_bedrock.lifecycle}; the same in {_bedrock.litellm}", "2026-09-18", ("end_of_life",)
+            ),
         ),
     ),
     "titan-multimodal-embeddings": ImageModelRow(

@@ -24,6 +24,7 @@ from polytune.base_models._facts import BaseModelEntry as BaseModelEntry
 from polytune.base_models._facts import Capability as Capability
 from polytune.base_models._facts import Customization as Customization
 from polytune.base_models._facts import DeploymentRoute as DeploymentRoute
+from polytune.base_models._facts import FactSource as FactSource
 from polytune.base_models._facts import Hyperparameter as Hyperparameter
 from polytune.base_models._facts import Limits as Limits
 from polytune.base_models._facts import Media as Media
@@ -32,7 +33,6 @@ from polytune.base_models._facts import Number as Number
 from polytune.base_models._facts import Offering as Offering
 from polytune.base_models._facts import Prices as Prices
 from polytune.base_models._facts import Reserved as Reserved
-from polytune.base_models._facts import Source as Source
 from polytune.base_models._facts import TeacherInvocation as TeacherInvocation
 from polytune.base_models._facts import TrainingApi as TrainingApi
 from polytune.base_models._facts import count as count
@@ -202,12 +202,12 @@ LOCAL_DIRECTORY = BaseModelEntry(
     capabilities=("system_prompt",),
     prices=None,
     sources=(
-        Source(
+        FactSource(
             "polytune: bounds and defaults chosen for LoRA on a model of unknown size",
             "2026-11-21",
             ("limits", "hyperparameters", "formats", "customizations", "context_tokens", "capabilities"),
         ),
-        Source("the folder itself", "2026-11-21", ("training_id", "inference_id", "training_api")),
+        FactSource("the folder itself", "2026-11-21", ("training_id", "inference_id", "training_api")),
     ),
 )
 """The facts that hold for any local Hugging Face folder before its `config.json` is read."""

@@ -16,12 +16,12 @@ from polytune.base_models.interface import (
     BaseModelEntry,
     Capability,
     DeploymentRoute,
+    FactSource,
     Limits,
     Media,
     Offering,
     Prices,
     Reserved,
-    Source,
     TeacherInvocation,
     count,
     rate,
@@ -65,21 +65,21 @@ hyperparameters = {
 """The ranges of Llama 3.1 and 3.2; real jobs report the same for 3.3."""
 
 sources = (
-    Source(
+    FactSource(
         _bedrock.supported_models,
         _bedrock.read,
         ("training_id", "training_api", "regions", "formats", "context_tokens", "customizations"),
     ),
-    Source(_bedrock.data_rules, _bedrock.read, ("formats", "blocks", "limits", "media")),
-    Source(
+    FactSource(_bedrock.data_rules, _bedrock.read, ("formats", "blocks", "limits", "media")),
+    FactSource(
         "aws-samples/amazon-bedrock-samples @85fba9d, meta-llama/dataset_validation",
         "2026-08-21",
         ("limits", "stricter"),
     ),
-    Source(_bedrock.hyperparameter_ranges, _bedrock.read, ("hyperparameters",)),
-    Source(_bedrock.provisioned, _bedrock.read, ("deployments",)),
-    Source(_bedrock.converse_features, _bedrock.read, ("capabilities",)),
-    Source(
+    FactSource(_bedrock.hyperparameter_ranges, _bedrock.read, ("hyperparameters",)),
+    FactSource(_bedrock.provisioned, _bedrock.read, ("deployments",)),
+    FactSource(_bedrock.converse_features, _bedrock.read, ("capabilities",)),
+    FactSource(
         _bedrock.litellm,
         _bedrock.read,
         ("inference_id", "profile_id", "max_output_tokens", "prices", "end_of_life", "capabilities"),
@@ -89,10 +89,12 @@ sources = (
     _bedrock.storage_source,
 )
 """Where the facts shared by the trainable Llamas were read."""
-plain_id_source = Source("the id without its region; calls name the profile", _bedrock.read, ("other_ids",))
-lifecycle_source = Source(_bedrock.lifecycle, "2026-09-18", ("end_of_life",))
+plain_id_source = FactSource(
+    "the id without its region; calls name the profile", _bedrock.read, ("other_ids",)
+)
+lifecycle_source = FactSource(_bedrock.lifecycle, "2026-09-18", ("end_of_life",))
 teacher_fields = ("teachers", "teacher_invocation", "customizations")
-price_list_source = Source(
+price_list_source = FactSource(
     "AWS Price List API, us-west-2, as queried by a project with real jobs; hyperparameters as its "
     "jobs report them; the training price stands in a second project's notes too",
     "2026-08",
@@ -120,7 +122,7 @@ class LlamaRow(msgspec.Struct, frozen=True, kw_only=True):
     deployments: tuple[DeploymentRoute, ...] = ("provisioned",)
     price_family: str | None = None
     training_usd_per_1k_tokens: float | None = None
-    sources: tuple[Source, ...]
+    sources: tuple[FactSource, ...]
     """Those of this row alone."""
 
 
@@ -133,7 +135,7 @@ rows: Mapping[str, LlamaRow] = {
         end_of_life="2027-03-30",
         formats=("prompt-completion",),
         teachers=("llama-3-1-405b", "llama-3-1-70b", "llama-3-3-70b"),
-        sources=(Source(_bedrock.teacher_table, _bedrock.read, ("teachers", "customizations")),),
+        sources=(FactSource(_bedrock.teacher_table, _bedrock.read, ("teachers", "customizations")),),
     ),
     "llama-3-1-70b": LlamaRow(
         title="Meta Llama 3.1 70B Instruct",
@@ -144,7 +146,7 @@ rows: Mapping[str, LlamaRow] = {
         formats=("prompt-completion",),
         teachers=("llama-3-1-405b",),
         teacher_invocation=("on_demand", "profile"),
-        sources=(Source(_bedrock.teacher_table, _bedrock.read, teacher_fields),),
+        sources=(FactSource(_bedrock.teacher_table, _bedrock.read, teacher_fields),),
     ),
     "llama-3-2-1b": LlamaRow(
         title="Meta Llama 3.2 1B Instruct",
@@ -154,7 +156,7 @@ rows: Mapping[str, LlamaRow] = {
         capabilities=without_tools,
         teachers=("llama-3-1-405b", "llama-3-1-70b", "llama-3-3-70b"),
         sources=(
-            Source(_bedrock.teacher_table, _bedrock.read, ("teachers", "customizations")),
+            FactSource(_bedrock.teacher_table, _bedrock.read, ("teachers", "customizations")),
             lifecycle_source,
         ),
     ),
@@ -166,7 +168,7 @@ rows: Mapping[str, LlamaRow] = {
         capabilities=without_tools,
         teachers=("llama-3-1-70b", "llama-3-3-70b"),
         sources=(
-            Source(_bedrock.teacher_table, _bedrock.read, ("teachers", "customizations")),
+            FactSource(_bedrock.teacher_table, _bedrock.read, ("teachers", "customizations")),
             lifecycle_source,
         ),
     ),
@@ -198,8 +200,8 @@ rows: Mapping[str, LlamaRow] = {
         price_family="Llama3-3-70B",
         training_usd_per_1k_tokens=0.0033,
         sources=(
-            Source(_bedrock.teacher_table, _bedrock.read, teacher_fields),
-            Source(_bedrock.on_demand, _bedrock.read, ("deployments",)),
+            FactSource(_bedrock.teacher_table, _bedrock.read, teacher_fields),
+            FactSource(_bedrock.on_demand, _bedrock.read, ("deployments",)),
             price_list_source,
         ),
     ),
@@ -297,13 +299,13 @@ LLAMA: Mapping[str, BaseModelEntry] = {
         end_of_life="2026-07-07",
         prices=Prices(input_usd_per_1k_tokens=0.0024, output_usd_per_1k_tokens=0.0024),
         sources=(
-            Source(
+            FactSource(
                 _bedrock.teacher_table,
                 _bedrock.read,
                 ("inference_id", "regions", "training_api", "teacher_invocation"),
             ),
-            Source(_bedrock.converse_features, _bedrock.read, ("capabilities",)),
-            Source(
+            FactSource(_bedrock.converse_features, _bedrock.read, ("capabilities",)),
+            FactSource(
                 _bedrock.litellm,
                 _bedrock.read,
                 ("profile_id", "context_tokens", "max_output_tokens", "prices", "end_of_life"),

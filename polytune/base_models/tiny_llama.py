@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from polytune.base_models.interface import (
     BaseModelEntry,
+    FactSource,
     Limits,
     Offering,
     Reserved,
-    Source,
     count,
     local_formats,
     rate,
@@ -46,13 +46,13 @@ TINY_LLAMA = BaseModelEntry(
     capabilities=("system_prompt",),
     prices=None,
     sources=(
-        Source(
+        FactSource(
             "measured by polytune: 300 rows, 228 steps, 76 CPU-seconds on one thread, held-out prompts "
             "valid 0/30 before and 30/30 after",
             "2026-11-21",
             ("hyperparameters",),
         ),
-        Source(
+        FactSource(
             "polytune's own recipe: LlamaConfig of 4 layers of 128, a 512-token BPE fitted to the training "
             "split; bounds and the estimate of characters per token chosen by polytune",
             "2026-11-21",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from polytune.aws import iam
-from polytune.aws.access import Access, Identity
+from polytune.aws.access import Access, CallerIdentity
 from polytune.aws.failures import AwsFailure, Missing
 from polytune.aws.objects import Objects
 from polytune.aws.policies import bedrock, service_policy
@@ -109,7 +109,7 @@ class AccountExamination:
 
     # rights
 
-    def _role(self, identity: Identity) -> Iterator[PreflightCheck]:
+    def _role(self, identity: CallerIdentity) -> Iterator[PreflightCheck]:
         arn = self.needed.places.role_arn
         if not arn:
             fix = (
@@ -202,7 +202,7 @@ class AccountExamination:
             return wrong(what, f"{entry.name} ended on {entry.end_of_life}", "Choose another base model")
         return _there(what, entry.ids, live)
 
-    def _functions(self, identity: Identity) -> Iterator[PreflightCheck]:
+    def _functions(self, identity: CallerIdentity) -> Iterator[PreflightCheck]:
         for arn in self.needed.functions:
             if "{" in arn:
                 continue
