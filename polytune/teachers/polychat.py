@@ -18,7 +18,6 @@ from polytune.spec.model import Secret
 from polytune.teachers._http import HttpSpec, HttpTeacher, json_encoder
 from polytune.teachers._replies import ParsedReply, decoded, unknown_price
 from polytune.teachers.interface import Price, Request, TeacherSpec, redraws_apart
-from tests.messages import message
 
 styles = ("techno", "ambient", "house", "jazz", "drums", "experimental")
 """What the server's schema takes; other styles are left to the prompt's own words."""
@@ -34,7 +33,7 @@ prices = {
     "claude-4-5-sonnet": Price(
         input_usd_per_million_tokens=3.0,
         output_usd_per_million_tokens=15.0,
-        source=message("teachers/original-toolkit-readme-for-claude-sonnet"),
+        source="the original toolkit's README for Claude Sonnet 4: $3 and $15 per million tokens, 2025-11",
     ),
 }
 """By model key; what Polychat's provider charges behind it."""
