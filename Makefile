@@ -20,7 +20,7 @@ quickstart: $(INSTALLED)
 strudel: $(INSTALLED)
 	$(BIN)/polytune grader build strudel
 
-test: $(INSTALLED) check
+test: $(INSTALLED) check wheel
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 check: $(INSTALLED)
@@ -28,6 +28,14 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The wheel, in a clean environment: `polytune --version`, `schema`, `plan` and `init`.
+wheel: $(INSTALLED)
+	$(BIN)/python tests/packaging/try_wheel.py
+
+# The same with every Python that polytune supports and that is installed here.
+pythons: $(INSTALLED)
+	$(BIN)/python tests/packaging/try_wheel.py 3.11 3.12 3.13
 
 # The two published schemas, after a spec or the manifest has changed.
 schema: $(INSTALLED)
