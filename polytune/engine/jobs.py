@@ -160,7 +160,9 @@ class Jobs:
             if look.state.final:
                 return look
             if self.polling.detach and not look.trouble:
-                raise Detached(f"{job.handle} is still running")
+                raise Detached(
+                    f"{job.handle} is still running. Stop it: {driver.detached(job.token, job.handle)}"
+                )
             troubles = troubles + 1 if look.trouble else 0
             await self.polling.clock.sleep(_longer(self.polling.poll_seconds or pause, troubles))
             pause = min(longest, pause * slower)

@@ -166,7 +166,7 @@ class Management(ABC):
 
     def plan_deployment(self, request: DeploymentRequest) -> DeploymentPlan:
         """What deploying would do. Raises UsageError for a model that cannot be deployed so."""
-        raise UsageError(f"platform {self.name} deploys no models")
+        raise UsageError(f"platform {self.name} has no model '{request.model}' to deploy")
 
     def deploy(self, plan: DeploymentPlan, now: datetime) -> ManagedJob:
         """The deployment has been requested, or existed already; its lease counts from `now`."""

@@ -1,1 +1,1 @@
-"""Tests of what every platform promises."""
+"""Tests of what every platform promises, to steps and to the command line."""

@@ -18,6 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
+
 from polytune.engine.jobbook import JobBook, JobRow, JobState
 from polytune.engine.jobs import Look
 from polytune.engine.ledger import Ledger
@@ -119,7 +121,11 @@ class LocalManagement(Management):
 
     def curves(self, job: ManagedJob) -> Curves:
         """The training loss of each step so far."""
-        progress, _ = read_progress(Path(job.details["folder"]))
+        folder = Path(job.details["folder"])
+        try:
+            progress, _ = read_progress(folder)
+        except msgspec.DecodeError as error:
+            raise DataError(f"{folder / PROGRESS_NAME}: {error}") from error
         points = tuple((float(each.step), each.loss) for each in progress)
         return Curves(curves=(Curve(name="training loss", points=points),)) if points else Curves()
 
