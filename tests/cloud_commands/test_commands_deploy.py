@@ -54,7 +54,7 @@ def test_another_model_is_put_behind_a_name_after_a_yes(space: Space) -> None:
     silent = space.run("deploy", "poems-model", "--name", "live")
     agreed = space.run("deploy", "poems-model", "--name", "live", typed="y\n")
 
-    assert (silent.code, "Replace it with poems-model?" in silent.err) == (2, True)
+    assert (silent.code, message("cloud_commands/replace-it-with-poems-model") in silent.err) == (2, True)
     assert (agreed.code, "live: Updating" in agreed.err) == (0, True)
     assert [each["modelArn"] for each in deployments(space)] == [other]
 

@@ -200,7 +200,7 @@ def test_a_stopped_child_is_gone_and_says_so(place: Place) -> None:
     assert stop(place.jobs / "t-1")
     assert not is_alive(child)
     assert place.look(handle) == Look(
-        state=JobState.FAILED, message="stopped by `polytune job stop`", done=1.0
+        state=JobState.FAILED, message=message("engine/stopped-by-polytune-job-stop"), done=1.0
     )
     assert not stop(place.jobs / "t-1")
 

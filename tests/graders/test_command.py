@@ -93,7 +93,7 @@ def test_fills_in_what_a_verdict_leaves_out(tmp_path: Path, settings: Settings) 
     good, bad = judge(spec(tmp_path, FRIENDLY), tmp_path, settings, answers("good", "bad"))
 
     assert good == Verdict(passed=True, score=1.0)
-    assert bad == Verdict(passed=False, score=0.0, reason="the judge gave no reason")
+    assert bad == Verdict(passed=False, score=0.0, reason=message("graders/no-reason"))
 
 
 def test_a_hanging_program_is_replaced(tmp_path: Path, settings: Settings) -> None:
@@ -107,7 +107,7 @@ def test_a_hanging_program_is_replaced(tmp_path: Path, settings: Settings) -> No
 
     first, hung, after = judge(given, tmp_path, settings, answers("good", "hang", "good"))
 
-    assert hung == Verdict(passed=False, score=0.0, reason="the judge gave no verdict within 0.5 s")
+    assert hung == Verdict(passed=False, score=0.0, reason=message("graders/no-verdict-in-time", seconds=0.5))
     assert first.details["pid"] != after.details["pid"]
     assert gone(int(first.details["pid"]))
 

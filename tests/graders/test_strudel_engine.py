@@ -32,7 +32,7 @@ HOSTILE = {
     ),
     "buffer bomb": ("new Uint8Array(6e9).fill(1); " + CANARY, "(?i)allocation|array length|" + too_long),
     "deep recursion": ("const f = () => f() + 1; f(); " + CANARY, "call stack"),
-    "wrong return": ("42", "gives number, not a pattern"),
+    "wrong return": ("42", message("graders/gives-number")),
     "logged scale": ('n("0 2").scale("C:nonsense").s("piano")', r"\[tonal\] error"),
     "logged chord": ('chord("Xyz").voicing().s("piano")', "unknown chord"),
     "not finite": ('s("bd").gain(NaN)', message("graders/gain-is-not-finite-number")),

@@ -105,7 +105,7 @@ def test_every_bad_line_says_where_and_why(tmp_path: Path) -> None:
         strict=False,
     ):
         assert part in each
-    assert "images, tool calls" in told[7]
+    assert message("sources/tool-calls") in told[7]
     assert "no question" in told[8]
 
 

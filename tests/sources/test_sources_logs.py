@@ -122,7 +122,7 @@ def test_what_is_left_out(tmp_path: Path) -> None:
 
     assert pairs(found) == [("wanted", "A")]
     assert left_out(found) == [
-        *["other request metadata"] * 3,
+        *[message("sources/other-request-metadata")] * 3,
         "another model",
         message("general/call-failed"),
         *[message("sources/answer-was-cut-off")] * 2,

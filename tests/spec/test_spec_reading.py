@@ -160,7 +160,7 @@ def test_bytes_that_are_not_utf8_are_placed(tmp_path: Path) -> None:
         (b"a: !!binary aGk=", "1:4: " + matching("spec/tag-is-not-supported", name="!!binary")),
         (b"? [a]\n: 1", "1:3: " + matching("spec/key-must-be-text")),
         (b"a: [1,,2]", "1:7: " + matching("spec/value-is-missing-here")),
-        (b"a: |2x\n  y", "1:6: unexpected text after '|' or '>'"),
+        (b"a: |2x\n  y", "1:6: " + matching("spec/unexpected-text-after")),
         (b"- a\nb: 1", "2:1: expected another '- ' item"),
         (b"{a: 1}}", "1:7: " + matching("spec/there-is-more-text-after-end")),
         (b"a: *", "1:5: " + matching("spec/and-start-alias")),

@@ -14,6 +14,7 @@ from polytune.settings import Settings
 from polytune.spec.resolved import named_files
 from polytune.teachers.interface import TEACHERS, Answer, Request, Teacher
 from tests.examples import Example, Named, examples_of, placed
+from tests.messages import message
 
 draws = 3
 
@@ -170,5 +171,5 @@ def test_an_offline_teacher_poses_as_no_language_model() -> None:
     """The label of the composer says that it is none, that of recorded answers that they are recorded."""
     composer = TEACHERS.load("composer")
 
-    assert "no language model" in str(composer.label)
+    assert message("teachers/no-language-model") in str(composer.label)
     assert "recorded" in str(TEACHERS.load("replay").label)
