@@ -15,10 +15,17 @@ from polytune.errors import UsageError, did_you_mean
 class Group(click.Group):
     """`polytune job list` is the command in `job/list.py`; its summary is in `job/group.py`."""
 
-    def __init__(self, name: str, members: Mapping[str, str], **more: Any) -> None:
-        """`members`: each command's name and what it does in one line."""
+    def __init__(
+        self, name: str, members: Mapping[str, str], files: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
+        """`members`: each command's name and what it does in one line.
+
+        `files`: for a command that is in another file than its own, the module below `polytune.cli` and the
+        name in it, `data.rows:head`.
+        """
         super().__init__(name, **more)
         self.members = members
+        self.files = files or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command of the group, in the order given."""
@@ -29,7 +36,8 @@ class Group(click.Group):
         if cmd_name not in self.members:
             return None
         file = cmd_name.replace("-", "_") + ("_" if iskeyword(cmd_name) else "")
-        command: click.Command = importlib.import_module(f"polytune.cli.{self.name}.{file}").command
+        module, _, name = self.files.get(cmd_name, f"{self.name}.{file}:command").partition(":")
+        command: click.Command = getattr(importlib.import_module(f"polytune.cli.{module}"), name)
         return command
 
     def resolve_command(

@@ -23,7 +23,7 @@ import msgspec
 
 from polytune.data.hashes import bare
 from polytune.data.lines import LineBlock, blocks
-from polytune.formats.interface import Passage, byte_order_mark, unreadable
+from polytune.formats.interface import Conversation, Passage, Turn, byte_order_mark, unreadable
 
 Layout = Literal[
     "bedrock-conversation-2024",
@@ -115,6 +115,19 @@ def row_of(content: bytes, line: int) -> Row | BadRow:
         if wrong is not None:
             return BadRow(line=line, path="", reason=wrong.message, fix=wrong.fix)
         return _wrong_shape(line, str(error))
+
+
+def conversation_of_row(row: Row) -> Conversation:
+    """The row's texts as turns; neighbouring texts of one role are one turn."""
+    turns: list[Turn] = []
+    for passage in row.passages:
+        if passage.role == "system":
+            continue
+        if turns and turns[-1].role == passage.role:
+            turns[-1] = Turn(passage.role, turns[-1].text + between_texts + passage.text)
+        else:
+            turns.append(Turn(passage.role, passage.text))
+    return Conversation(row.system or None, tuple(turns))
 
 
 class _RowBlock(msgspec.Struct, gc=False):

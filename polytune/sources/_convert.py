@@ -11,26 +11,23 @@ invocation-logs            what Bedrock writes when model invocation logging is 
 from __future__ import annotations
 
 import csv
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import msgspec
 
-from polytune.data.lines import blocks, longest_line_bytes
-from polytune.data.reading import BadRow, Row, answer_keys, between_texts, prompt_keys, row_of
+from polytune.data.reading import BadRow, answer_keys, conversation_of_row, prompt_keys, row_of
 from polytune.errors import DataError
 from polytune.formats.interface import Conversation, Format, Turn
 from polytune.sources._invocation_record import NotConvertible, conversation_of
+from polytune.sources._lines import numbered_lines
 
-Origin = Literal[
+ImportOrigin = Literal[
     "openai-chat", "prompt-completion", "anthropic", "bedrock", "samples", "csv", "invocation-logs"
 ]
 chats = ("openai-chat", "anthropic-messages", "bedrock-conversation-2024")
-layouts: Mapping[Origin, tuple[str, ...]] = {
+layouts: Mapping[ImportOrigin, tuple[str, ...]] = {
     "openai-chat": chats,
     "anthropic": chats,
     "bedrock": chats,
@@ -66,7 +63,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def imported(
-    paths: Sequence[Path], origin: Origin, layout: Format, columns: Columns | None = None
+    paths: Sequence[Path], origin: ImportOrigin, layout: Format, columns: Columns | None = None
 ) -> Iterator[bytes | RefusedRow]:
     """Each row as a line of the layout, without its newline, or why it was left out; in order.
 
@@ -77,7 +74,7 @@ def imported(
             yield _encoded(path, number, found, layout)
 
 
-def _files(paths: Sequence[Path], origin: Origin) -> Iterator[Path]:
+def _files(paths: Sequence[Path], origin: ImportOrigin) -> Iterator[Path]:
     for path in paths:
         if not path.is_dir():
             yield path
@@ -89,44 +86,15 @@ def _files(paths: Sequence[Path], origin: Origin) -> Iterator[Path]:
         yield from found
 
 
-def _rows(path: Path, origin: Origin, columns: Columns) -> Iterator[tuple[int, Conversation | BadRow]]:
+def _rows(path: Path, origin: ImportOrigin, columns: Columns) -> Iterator[tuple[int, Conversation | BadRow]]:
     if origin == "csv":
         yield from _table(path, columns)
         return
-    for number, line in _lines(path):
-        if line.strip():
-            yield number, _logged(line, number) if origin == "invocation-logs" else _row(line, number, origin)
+    for number, line in numbered_lines(path, str(path)):
+        yield number, _logged(line, number) if origin == "invocation-logs" else _row(line, number, origin)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Every line with its number, of a plain or a gzipped file."""
-    if path.name.endswith(".gz"):
-        with _opened_gzip(path) as file:
-            yield from enumerate(_bounded(file, path), 1)
-        return
-    for block in blocks(path):
-        yield from enumerate(block.lines, block.first)
-
-
-@contextmanager
-def _opened_gzip(path: Path) -> Iterator[IO[bytes]]:
-    try:
-        with gzip.open(path, "rb") as file:
-            yield file  # type: ignore[misc]
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}. Fetch or make the file again.") from error
-
-
-def _bounded(file: IO[bytes], path: Path) -> Iterator[bytes]:
-    number = 1
-    while line := file.readline(longest_line_bytes):
-        if len(line) == longest_line_bytes:
-            raise DataError(f"{path}:{number}: the line is longer than {longest_line_bytes >> 20} MiB.")
-        yield line.rstrip(b"\r\n")
-        number += 1
-
-
-def _row(line: bytes, number: int, origin: Origin) -> Conversation | BadRow:
+def _row(line: bytes, number: int, origin: ImportOrigin) -> Conversation | BadRow:
     row = row_of(line, number)
     if isinstance(row, BadRow):
         return row
@@ -136,21 +104,7 @@ def _row(line: bytes, number: int, origin: Origin) -> Conversation | BadRow:
     if row.other:
         what = "the row has content other than text (images, tool calls), which is not converted"
         return _bad(number, "", what, "Leave it in its own layout, or take the content out.")
-    return _conversation(row)
-
-
-def _conversation(row: Row) -> Conversation:
-    """The row's texts as turns; neighbours of one speaker are one turn."""
-    systems = [passage.text for passage in row.passages if passage.role == "system"]
-    turns: list[Turn] = []
-    for passage in row.passages:
-        if passage.role == "system":
-            continue
-        if turns and turns[-1].role == passage.role:
-            turns[-1] = Turn(passage.role, turns[-1].text + between_texts + passage.text)
-        else:
-            turns.append(Turn(passage.role, passage.text))
-    return Conversation(between_texts.join(systems) if systems else None, tuple(turns))
+    return conversation_of_row(row)
 
 
 def _logged(line: bytes, number: int) -> Conversation | BadRow:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from polytune.data.reading import BadRow, Row, answer_keys, between_texts, prompt_keys, row_of
+from polytune.data.reading import BadRow, Row, answer_keys, conversation_of_row, prompt_keys, row_of
 from polytune.formats.interface import Conversation, Turn, kind_of, shown, unreadable
 from polytune.sources.interface import BadRecord, Found, Record
 from polytune.spec.model import Spec
@@ -81,15 +81,7 @@ def record_of_row(row: Row | BadRow, at: At) -> Found:
     if row.other:
         fix = "Leave it out, or give the file to a `dataset` step, which keeps rows as they are."
         return at.bad("", "has content other than text (images, tool calls)", fix)
-    turns: list[Turn] = []
-    for passage in row.passages:
-        if passage.role == "system":
-            continue
-        if turns and turns[-1].role == passage.role:
-            turns[-1] = Turn(passage.role, turns[-1].text + between_texts + passage.text)
-        else:
-            turns.append(Turn(passage.role, passage.text))
-    said = Conversation(row.system or None, tuple(turns))
+    said = conversation_of_row(row)
     return record_of_conversation(said, at, rating=row.score, teacher=row.teacher)
 
 

@@ -23,6 +23,10 @@ from polytune.engine.step import Scope
 from polytune.fingerprint import canonical
 from polytune.formats.interface import Turn
 from polytune.registry import Family
+from polytune.sources._convert import Columns as Columns
+from polytune.sources._convert import ImportOrigin as ImportOrigin
+from polytune.sources._convert import RefusedRow as RefusedRow
+from polytune.sources._convert import imported as imported
 from polytune.spec.model import MemberSpec
 
 

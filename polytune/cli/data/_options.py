@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from polytune.base_models import interface as models
+from polytune.base_models.interface import BaseModelEntry
 from polytune.errors import UsageError, did_you_mean
 
 
@@ -45,7 +45,7 @@ base_model = click.option(
 )
 
 
-def entry_of(name: str | None) -> Any:
+def entry_of(name: str | None) -> BaseModelEntry | None:
     """The facts of a base model; None when none was named. Raises UnknownMember for an unknown one."""
     if name is None:
         return None

@@ -13,6 +13,7 @@ from polytune.cli import options
 from polytune.cli.data import _options as words
 from polytune.data.dedupe import dedupe as deduping
 from polytune.data.dedupe import embeddings as meaning
+from polytune.data.dedupe.dedupe import DedupeReport
 from polytune.data.dedupe.row_texts import RowTexts
 from polytune.errors import UsageError
 
@@ -65,7 +66,7 @@ def command(
         click.echo("\n".join(_lines(report, asked["out"])))
 
 
-def _lines(report: Any, out: Path | None) -> Iterator[str]:
+def _lines(report: DedupeReport, out: Path | None) -> Iterator[str]:
     for dropped in report.dropped[:shown_rows]:
         place = f"line {dropped.of_line:,}"
         if dropped.of_file != report.file:

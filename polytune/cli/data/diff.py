@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 
 from polytune.cli import options
 from polytune.cli.data import _options as words
-from polytune.data.report.compare import compare_rows
+from polytune.data.report.compare import RowsDiff, compare_rows
 
 
 @click.command("diff")
@@ -33,7 +32,7 @@ def command(ctx: click.Context, a: Path, b: Path, rows: int, as_json: bool) -> N
     ctx.exit(0 if found.is_same else 1)
 
 
-def _lines(found: Any) -> Iterator[str]:
+def _lines(found: RowsDiff) -> Iterator[str]:
     yield f"{found.a}: {words.plural(found.rows_a, 'row')}   {found.b}: {words.plural(found.rows_b, 'row')}"
     if found.bad:
         yield f"{words.plural(found.bad, 'unreadable line')} not compared"

@@ -14,4 +14,6 @@ members = {
     "card": "Write a dataset card in Markdown.",
 }
 
-command = Group("data", members, help="Look at, check and clean the rows of any JSONL file.")
+files = {"head": "data.rows:head", "sample": "data.rows:sample"}
+
+command = Group("data", members, files, help="Look at, check and clean the rows of any JSONL file.")

@@ -15,7 +15,7 @@ from polytune.cli.data import _options as words
 from polytune.data.lint.lint import Lint
 from polytune.data.lint.lint import as_json as finding_fields
 from polytune.data.lint.rules.interface import RULES, LintOptions
-from polytune.data.validate.report import Tally
+from polytune.data.validate.report import FindingGroup, Tally
 from polytune.errors import UsageError
 
 shown_examples = 2
@@ -100,7 +100,7 @@ def _list_rules(*, as_json: bool) -> None:
         click.echo(f"{rule.severity:<8} {rule.name}\n         {rule.example}\n         {rule.fix}")
 
 
-def _print_json(lint: Any) -> None:
+def _print_json(lint: Lint) -> None:
     """One object; findings are written as they are found, so that memory does not grow with them."""
     click.echo('{"findings":[', nl=False)
     for number, found in enumerate(lint):
@@ -109,7 +109,7 @@ def _print_json(lint: Any) -> None:
     click.echo(f'],"rows":{lint.rows},"not_checked":{unchecked}}}')
 
 
-def _print_text(lint: Any, file: Path) -> None:
+def _print_text(lint: Lint, file: Path) -> None:
     tally = Tally()
     ids: dict[tuple[str, int], str] = {}
     for found in lint:
@@ -124,7 +124,7 @@ def _print_text(lint: Any, file: Path) -> None:
     click.echo(_verdict(lint))
 
 
-def _group(group: Any, ids: dict[tuple[str, int], str]) -> Iterator[str]:
+def _group(group: FindingGroup, ids: dict[tuple[str, int], str]) -> Iterator[str]:
     times = f" ({group.count:,} times)" if group.count > 1 else ""
     yield f"{group.severity}: {group.rule}{times}"
     examples = group.examples[:shown_examples]
@@ -133,7 +133,7 @@ def _group(group: Any, ids: dict[tuple[str, int], str]) -> Iterator[str]:
     yield f"    fix: {group.fix}"
 
 
-def _verdict(lint: Any) -> str:
+def _verdict(lint: Lint) -> str:
     allowed = f"; {lint.allowed:,} allowed" if lint.allowed else ""
     found = f"{words.plural(lint.errors, 'error')}, {words.plural(lint.warnings, 'warning')}"
     return f"{words.plural(lint.rows, 'row')}: {found}{allowed}"

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 
+from polytune.base_models.interface import BaseModelEntry
 from polytune.cli import options
+from polytune.cli._platforms import PlatformChoice
 from polytune.cli._table import table
 from polytune.cli.data import _options as words
-from polytune.cli.data import _tokens
-from polytune.data.report.summary import summarise
+from polytune.data import tokens
+from polytune.data.reading import Row, read_rows
+from polytune.data.report.summary import Distribution, FileSummary, summarise
+from polytune.errors import PolytuneError
+from polytune.platforms.management import MANAGEMENTS
+from polytune.wiring import OpenWorkspace
+
+counted_rows = 48
+"""Rows whose texts the platform counts; the rest of the file is estimated in proportion."""
+looked_at_rows = 4800
 
 
 @click.command("stats")
 @words.file
 @words.base_model
-@_tokens.offline
+@click.option(
+    "--offline", is_flag=True, help="Count without asking a platform, even where credentials are set."
+)
 @options.as_json
 def command(file: Path, base_model: str | None, offline: bool, as_json: bool) -> None:
     """Show how many rows FILE has, of which layouts, how long, by whom.
@@ -27,7 +39,7 @@ def command(file: Path, base_model: str | None, offline: bool, as_json: bool) ->
     Tokens are counted with the base model's tokenizer where it lies on this machine. For a model of Bedrock
     they are estimated, calibrated by its own count of a few dozen rows where credentials are stated.
     """
-    counter = _tokens.counter_for(words.entry_of(base_model), file, offline=offline)
+    counter = _counter_for(words.entry_of(base_model), file, offline=offline)
     summary = summarise(file, counter)
     if as_json:
         click.echo(msgspec.json.encode(summary))
@@ -35,7 +47,38 @@ def command(file: Path, base_model: str | None, offline: bool, as_json: bool) ->
         click.echo("\n".join(_lines(summary)))
 
 
-def _lines(summary: Any) -> Iterator[str]:
+def _counter_for(entry: BaseModelEntry | None, file: Path, *, offline: bool) -> tokens.TokenCounter:
+    """The best counter for a base model and a file.
+
+    Where a platform of the model counts tokens itself and can be asked, it counts a few dozen rows and the
+    estimate is calibrated on them; when that fails, a line says why, and the estimate is plain.
+    """
+    here = tokens.counter_for(entry)
+    if offline or entry is None or here.exact:
+        return here
+    opened = OpenWorkspace.open(None, None)
+    for name in entry.platforms:
+        if name not in MANAGEMENTS.names():
+            continue
+        (platform,) = PlatformChoice(name).managements(opened)
+        try:
+            if (exact := platform.token_counter(entry)) is not None:
+                return tokens.CalibratedTokens(exact, _texts(file))
+        except PolytuneError as error:
+            click.echo(f"tokens are estimated: {error}", err=True)
+    return here
+
+
+def _texts(file: Path) -> list[str]:
+    """Prompts and answers of rows spread over the beginning of the file."""
+    read = islice(read_rows(file), looked_at_rows)
+    rows = [row for row in read if isinstance(row, Row)]
+    step = max(1, len(rows) // counted_rows)
+    chosen = rows[::step][:counted_rows]
+    return [text for row in chosen for text in (row.prompt, row.answer) if text.strip()]
+
+
+def _lines(summary: FileSummary) -> Iterator[str]:
     layouts = ", ".join(f"{name} {rows:,}" for name, rows in summary.layouts.items())
     bad = f", {words.plural(summary.bad_rows, 'unreadable line')}" if summary.bad_rows else ""
     yield f"{words.plural(summary.rows, 'row')}, {words.megabytes(summary.bytes)}{bad}"
@@ -64,7 +107,7 @@ def _lines(summary: Any) -> Iterator[str]:
     yield from _counts("cell", summary.cells)
 
 
-def _figures(found: Any) -> list[str]:
+def _figures(found: Distribution) -> list[str]:
     return [f"{figure:,}" for figure in (found.total, found.min, found.p50, found.p90, found.p99, found.max)]
 
 

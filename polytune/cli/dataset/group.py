@@ -10,4 +10,6 @@ members = {
     "upload": "Store data files in a bucket, under their content.",
 }
 
-command = Group("dataset", members, help="Convert, check and upload data files.")
+files = {"validate": "validate:command"}
+
+command = Group("dataset", members, files, help="Convert, check and upload data files.")

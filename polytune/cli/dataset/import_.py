@@ -14,7 +14,7 @@ from polytune.cli import options
 from polytune.errors import DataError, UsageError
 from polytune.files import published
 from polytune.formats.interface import FORMATS
-from polytune.sources._convert import Columns, Origin, RefusedRow, imported
+from polytune.sources.interface import Columns, ImportOrigin, RefusedRow, imported
 
 shown_bad_rows = 20
 
@@ -22,7 +22,7 @@ shown_bad_rows = 20
 @click.command("import")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--from", "origin", required=True, type=click.Choice(get_args(Origin)), help="What the files are."
+    "--from", "origin", required=True, type=click.Choice(get_args(ImportOrigin)), help="What the files are."
 )
 @click.option("--to", "layout", required=True, metavar="LAYOUT", help="As bedrock-conversation-2024.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT")
@@ -32,18 +32,26 @@ shown_bad_rows = 20
 @options.as_json
 @click.pass_context
 def command(
-    ctx: click.Context, /, files: tuple[Path, ...], origin: Origin, output: Path, as_json: bool, **said: Any
+    ctx: click.Context,
+    /,
+    files: tuple[Path, ...],
+    origin: ImportOrigin,
+    output: Path,
+    as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Write the rows of FILEs to OUT in a training layout.
 
     Rows that cannot be converted are left out and named, with the reason; then the exit code is 1. A folder
     stands for the invocation logs in it. OUT appears when it is whole, and not at all without any row.
     """
-    made = FORMATS.load(said["layout"])
+    made = FORMATS.load(chosen["layout"])
     if not made.takes_samples:
-        raise UsageError(f"--to {said['layout']}: a question and its answer make no row of it")
+        raise UsageError(f"--to {chosen['layout']}: a question and its answer make no row of it")
     columns = Columns(
-        prompt=said["prompt_column"], answer=said["answer_column"], system=said["system_column"]
+        prompt=chosen["prompt_column"],
+        answer=chosen["answer_column"],
+        system=chosen["system_column"],
     )
     if columns != Columns() and origin != "csv":
         raise UsageError("columns are for --from csv")
@@ -60,7 +68,7 @@ def command(
 
 
 class _ImportReport:
-    """What came of the rows; the first bad ones are told as they come."""
+    """Counts of rows; the first bad ones are printed as they come."""
 
     def __init__(self) -> None:
         self.rows = self.bad = 0
