@@ -71,7 +71,7 @@ def test_each_bad_row_is_named_with_its_line_and_reason(tmp_path: Path) -> None:
     assert "not JSON" in refused[2]["reason"]
     assert refused[3]["path"] == "messages[0].role"
     assert "looks like prompt-completion" in refused[5]["reason"]
-    assert "besides text" in refused[6]["reason"]
+    assert "other than text" in refused[6]["reason"]
     assert "empty" in refused[7]["reason"]
     assert f"{path}:3: messages[0].role: " + message("general/last-turn-is-user") in done.err
 
@@ -244,8 +244,8 @@ def test_records_that_are_no_rows_say_why(tmp_path: Path, record: object, said: 
         ("x.csv", b"prompt,answer\n1,2\n", "csv", ("--answer-column", "c"), "no column 'c'"),
         ("x.csv", b'prompt,answer\n"1,2\n', "csv", (), "not CSV"),
         ("x.csv", b"\xff\xfe", "csv", (), message("cloud_commands/save-it-as-utf")),
-        ("x.gz", b"not gzip", "openai-chat", (), message("general/cannot-be-read")),
-        ("x.gz", gzip.compress(b"{}" * 1000)[:-12], "openai-chat", (), message("general/cannot-be-read")),
+        ("x.gz", b"not gzip", "openai-chat", (), "cannot be unpacked"),
+        ("x.gz", gzip.compress(b"{}" * 1000)[:-12], "openai-chat", (), "cannot be unpacked"),
         (
             "x.jsonl",
             b"{}",
