@@ -40,7 +40,7 @@ class OpenWorkspace:
     ledger: Ledger
     memory: FileMemory
     store: Store
-    stage: parts.environment.Stage | None = None
+    environment: parts.environment.RehearsalEnvironment | None = None
     """The stand-ins of a rehearsal."""
     step_factories: list[parts.step_factory.StepFactory] = field(default_factory=list)
 
@@ -52,26 +52,27 @@ class OpenWorkspace:
         *,
         creating: bool = False,
         rehearsal: bool = False,
-        stage: parts.environment.Stage | None = None,
+        environment: parts.environment.RehearsalEnvironment | None = None,
     ) -> OpenWorkspace:
         """The workspace of an experiment file (or of the current folder), with its ledger.
 
         Without `creating`, a workspace that has no ledger yet gets one in memory, and nothing is written.
-        `rehearsal` opens the part of it where rehearsals live, with the stand-ins of a `stage` if there is
-        one: its environment stands above everything else.
+        `rehearsal` opens the part of it where rehearsals live. An `environment` holds the stand-ins of one:
+        its variables replace those of this process.
         """
-        rehearsal = rehearsal or stage is not None
+        rehearsal = rehearsal or environment is not None
         workspace = replace(find_workspace(near, override), rehearsal=rehearsal)
-        settings = load_settings(workspace.root, {**os.environ, **(stage.environment if stage else {})})
+        variables = environment.variables if environment else {}
+        settings = load_settings(workspace.root, {**os.environ, **variables})
         settings = replace(settings, rehearsal=rehearsal)
-        if stage is not None:
+        if environment is not None:
             settings = replace(settings, poll_seconds=0.0)  # virtual time passes at the platform's own pace
         if creating:
             workspace.create()
         known = creating or workspace.ledger.exists()
         ledger = Ledger.open(workspace.ledger) if known else Ledger.empty()
         memory = FileMemory(ledger)
-        return cls(workspace, settings, ledger, memory, Store(workspace, memory), stage)
+        return cls(workspace, settings, ledger, memory, Store(workspace, memory), environment)
 
     def compile(self, path: Path, overrides: Sequence[str]) -> tuple[Compiled, ...]:
         """Every variant of an experiment file; from memory when nothing it depends on has changed.
@@ -83,9 +84,9 @@ class OpenWorkspace:
         identity = identity_of(Path(os.path.abspath(path)), tuple(overrides))
         known = recall(self.ledger, self.memory, identity, self.settings.environment)
         variants = (known or self._compiled(path, overrides, identity)).variants
-        if self.stage is not None:
+        if self.environment is not None:
             for each in variants:
-                self.stage.furnish(each.spec)
+                self.environment.provide(each.spec)
         return variants
 
     def _compiled(self, path: Path, overrides: Sequence[str], identity: str) -> Compilation:
@@ -177,8 +178,8 @@ class OpenWorkspace:
             compiled = msgspec.json.decode(path.read_bytes(), type=Compiled)
         except (OSError, msgspec.DecodeError) as error:
             raise UsageError(f"{path}: unreadable ({error}); use `polytune run {row.source}`") from error
-        if self.stage is not None:
-            self.stage.furnish(compiled.spec)
+        if self.environment is not None:
+            self.environment.provide(compiled.spec)
         return compiled
 
     def live(self, row: RunRow) -> str:
@@ -202,8 +203,8 @@ def rehearsing(near: Path | None, override: Path | None, *, creating: bool) -> I
 
     They live inside the `with`. Raises Unavailable when the extra that brings them is not installed.
     """
-    with parts.environment.performing() as stage:
-        yield OpenWorkspace.open(near, override, creating=creating, stage=stage)
+    with parts.environment.rehearsal_environment() as environment:
+        yield OpenWorkspace.open(near, override, creating=creating, environment=environment)
 
 
 def up_to_date(plan: Plan, latest: Manifest | None) -> bool:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import click
 
-from polytune.emulator.bedrock.clock import Clock
+from polytune.emulator.bedrock.clock import VirtualClock
 from polytune.emulator.bedrock.program import Emulator
 from polytune.emulator.bedrock.rehearsal import Rehearsal
 from polytune.emulator.bedrock.world import World
@@ -60,7 +60,7 @@ def _bedrock(port: int, region: str, speed: float, *, no_s3: bool) -> Iterator[d
         with rehearsal.serving(port):
             yield rehearsal.environment()
         return
-    world = World(Clock(speed=speed))
+    world = World(VirtualClock(speed=speed))
     with Emulator(world).serving(port) as emulator:
         yield {
             "AWS_ENDPOINT_URL_BEDROCK": emulator.address,

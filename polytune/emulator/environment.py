@@ -1,6 +1,6 @@
-"""The stage of a rehearsal: every stand-in at once, furnished with what an experiment expects to be there.
+"""The environment of a rehearsal: all stand-ins at once, with the buckets and roles that an experiment names.
 
-`run --rehearse` performs on it, in this process: when the process ends, however it ends, nothing is left.
+`run --rehearse` starts them in its own process: when the process ends, however it ends, nothing is left.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ polychat_key = "stand-in-without-a-secret"
 """What experiments find under the variables of a bucket and a role: the same names in every rehearsal."""
 
 
-class Stage:
-    """Stand-ins at work."""
+class RehearsalEnvironment:
+    """Running stand-ins."""
 
     def __init__(self, account: Rehearsal, polychat: PolychatStandIn) -> None:
         self._account = account
-        self.environment = {
+        self.variables = {
             **account.environment(),
             "BEDROCK_TRAINING_BUCKET": bucket,
             "BEDROCK_ROLE_ARN": f"arn:aws:iam::{rehearsal_account}:role/{role}",
             "POLYTUNE_POLYCHAT_URL": polychat.address,
             "POLYCHAT_API_KEY": polychat_key,
         }
-        self._there: set[str] = set()
+        self._provided: set[str] = set()
 
-    def furnish(self, spec: Mapping[str, Any]) -> None:
-        """The buckets and roles that an experiment names, wherever in it, are there."""
+    def provide(self, spec: Mapping[str, Any]) -> None:
+        """Every bucket and role that an experiment names exists."""
         for platform in _platforms(spec):
             region = str(platform.get("region", "us-east-1"))
             for name in (platform.get("bucket") or bucket, platform.get("output_bucket")):
@@ -46,8 +46,8 @@ class Stage:
             self._once(arn.rpartition("/")[2], self._account.make_role)
 
     def _once(self, name: str, make: Callable[[str], None]) -> None:
-        if name not in self._there:
-            self._there.add(name)
+        if name not in self._provided:
+            self._provided.add(name)
             make(name)
 
 
@@ -77,8 +77,8 @@ def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 @contextmanager
-def performing() -> Iterator[Stage]:
+def rehearsal_environment() -> Iterator[RehearsalEnvironment]:
     """AWS and Polychat answer on this machine inside the `with`."""
     conduct = Conduct(api_keys=(polychat_key,))
     with Rehearsal().serving() as account, PolychatStandIn(conduct) as polychat:
-        yield Stage(account, polychat)
+        yield RehearsalEnvironment(account, polychat)

@@ -29,7 +29,7 @@ fruitless_limit = 3
 longest_line = 64 << 20
 stderr_kept = 4000
 closing_seconds = 2.0
-leash = str(Path(__file__).with_name("_supervisor.py"))
+supervisor = str(Path(__file__).with_name("_supervisor.py"))
 cannot_start = 127
 
 
@@ -50,7 +50,7 @@ class Launch:
     """Whether it always says that it is ready, and is asked nothing before."""
 
 
-class Reply(msgspec.Struct):
+class JudgeReply(msgspec.Struct):
     """One line from the child."""
 
     id: int | None = None
@@ -143,7 +143,7 @@ class Judge:
         if child is not None:
             await child.kill()
 
-    def _verdict(self, reply: Reply) -> Verdict:
+    def _verdict(self, reply: JudgeReply) -> Verdict:
         if reply.passed is None:
             raise StepFailed(f"{self._launch.place}: a reply has no 'passed'. {self._launch.remedy}")
         score = float(reply.passed) if reply.score is None else reply.score
@@ -157,7 +157,7 @@ class Judge:
 
 
 class Child:
-    """One running judge on its leash."""
+    """One running judge under its supervisor."""
 
     def __init__(self, launch: Launch, process: asyncio.subprocess.Process, pipe: int) -> None:
         assert process.stdin is not None
@@ -176,7 +176,7 @@ class Child:
         reading, writing = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", leash, str(reading), *launch.command),
+                *(sys.executable, "-I", "-S", supervisor, str(reading), *launch.command),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
@@ -202,7 +202,7 @@ class Child:
         while not (await self._within(self._launch.startup_seconds, self._reply())).ready:
             continue
 
-    async def ask(self, number: int, line: bytes) -> Reply:
+    async def ask(self, number: int, line: bytes) -> JudgeReply:
         """The reply to case `number`; replies to earlier ones are dropped. Raises Broke."""
         seconds = self._launch.timeout_seconds + (self._launch.startup_seconds if self._fresh else 0)
         return await self._within(seconds, self._exchange(number, line))
@@ -229,7 +229,7 @@ class Child:
         with suppress(OSError):
             await self._input.wait_closed()
 
-    async def _exchange(self, number: int, line: bytes) -> Reply:
+    async def _exchange(self, number: int, line: bytes) -> JudgeReply:
         with suppress(ConnectionError):
             self._input.write(line)
             await self._input.drain()
@@ -241,7 +241,7 @@ class Child:
             if not reply.ready and (reply.id is None or not 0 < reply.id < number):
                 raise self._nonsense(f"replied to case {reply.id}, which was not sent")
 
-    async def _reply(self) -> Reply:
+    async def _reply(self) -> JudgeReply:
         try:
             line = await self._output.readline()
         except ValueError:
@@ -251,12 +251,12 @@ class Child:
                 return await self._reply()
             raise await self._death()
         try:
-            return msgspec.json.decode(line, type=Reply)
+            return msgspec.json.decode(line, type=JudgeReply)
         except msgspec.DecodeError as error:
             shown = line[:200].decode(errors="replace").strip()
             raise self._nonsense(f"printed a line that is not a verdict ({error}): {shown}") from None
 
-    async def _within(self, seconds: float, work: Coroutine[object, object, Reply]) -> Reply:
+    async def _within(self, seconds: float, work: Coroutine[object, object, JudgeReply]) -> JudgeReply:
         try:
             return await asyncio.wait_for(work, seconds)
         except TimeoutError:

@@ -38,7 +38,7 @@ class Checked:
     """Where it was found: parse, mini, names, sound, silent."""
 
 
-class _Wrong(Exception):
+class _CheckFailed(Exception):
     def __init__(self, stage: str, reason: str) -> None:
         super().__init__(reason)
         self.stage = stage
@@ -54,7 +54,7 @@ def check(code: str, known: Sounds) -> Checked:
         _Checker(tokens, known).run()
     except (TokenError, GrammarError) as error:
         return Checked(str(error), "parse")
-    except _Wrong as wrong:
+    except _CheckFailed as wrong:
         return Checked(str(wrong), wrong.stage)
     return Checked()
 
@@ -80,9 +80,9 @@ class _Checker:
             elif token.kind == "string":
                 self._plain(index, token)
         if not any(token.text in sounding for token in self.tokens if token.kind == "name"):
-            raise _Wrong("sound", "nothing makes a sound: s(...) or note(...) is missing")
+            raise _CheckFailed("sound", "nothing makes a sound: s(...) or note(...) is missing")
         if self.rests and not self.events:
-            raise _Wrong("silent", "there are only rests")
+            raise _CheckFailed("silent", "there are only rests")
 
     def _at(self, index: int) -> Token | None:
         return self.tokens[index] if 0 <= index < len(self.tokens) else None
@@ -98,7 +98,7 @@ class _Checker:
             self._member(index, token)
         elif not self._is_free(index, token):
             called = self._is(index + 1, "(")
-            raise _Wrong(
+            raise _CheckFailed(
                 "names", f"unknown {'function' if called else 'name'} {token.text} on line {token.line}"
             )
 
@@ -115,7 +115,7 @@ class _Checker:
         owner = self._at(index - 2)
         if owner is not None and (javascript().calls(owner.text) or owner.text in self.declared):
             return
-        raise _Wrong("names", f"unknown method .{name} on line {token.line}")
+        raise _CheckFailed("names", f"unknown method .{name} on line {token.line}")
 
     def _registered(self) -> frozenset[str]:
         """Methods that the program itself defines: `register('x', ...)`, `Pattern.prototype.x = ...`."""
@@ -154,7 +154,7 @@ class _Checker:
         try:
             mini = read_mini(token.content)
         except MiniError as error:
-            raise _Wrong("mini", f"mini-notation '{_short(token.content)}': {error}") from None
+            raise _CheckFailed("mini", f"mini-notation '{_short(token.content)}': {error}") from None
         call = self._sole_argument(index)
         judge = self._judge_of(call)
         if judge is not None and not self._is_followed_by_structure(index):
@@ -167,7 +167,7 @@ class _Checker:
         """Single quotes hold one value, spaces and all."""
         judge = self._judge_of(self._sole_argument(index))
         if judge is not None and (problem := judge(token.content.partition(":")[0])):
-            raise _Wrong("sound", problem)
+            raise _CheckFailed("sound", problem)
         self.events += 1
 
     def _is_followed_by_structure(self, index: int) -> bool:
@@ -195,7 +195,7 @@ class _Checker:
     def _words(self, mini: Mini, judge: Callable[[str], str]) -> None:
         for word in mini.words:
             if problem := judge(word):
-                raise _Wrong("sound", problem)
+                raise _CheckFailed("sound", problem)
 
     def _sound_problem(self, word: str) -> str:
         return "" if self.loads_samples or self.known.has(word) else f'unknown sound "{word}"'

@@ -43,7 +43,7 @@ class EngineBroken(Exception):
 
 
 @dataclass(frozen=True)
-class Limits:
+class EngineLimits:
     """What one program may use."""
 
     cycles: int = 4
@@ -51,7 +51,7 @@ class Limits:
     memory_mb: int = 256
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class EngineOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one program."""
 
     passed: bool
@@ -69,7 +69,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Engine:
     """Judges programs one after another, in an isolate that is replaced when one spoils it."""
 
-    def __init__(self, bundle: Path, limits: Limits, known: Sounds) -> None:
+    def __init__(self, bundle: Path, limits: EngineLimits, known: Sounds) -> None:
         self._limits = limits
         self._source = bundle.read_text(encoding="utf-8")
         self._judge = files(__package__).joinpath("javascript", "judge.js").read_text(encoding="utf-8")
@@ -78,7 +78,7 @@ class Engine:
         self._call: JSFunction | None = None
         self._runs = 0
 
-    def judge(self, code: str) -> Outcome:
+    def judge(self, code: str) -> EngineOutcome:
         """What the engine makes of one program."""
         call = self._ready()
         self._runs += 1
@@ -119,13 +119,13 @@ class Engine:
             raise EngineBroken(f"the engine judges {canary} wrongly: {outcome.reason or outcome.onsets}")
         return call
 
-    def _limited(self, call: JSFunction, code: str, seconds: float | None = None) -> Outcome:
+    def _limited(self, call: JSFunction, code: str, seconds: float | None = None) -> EngineOutcome:
         allowed = seconds or self._limits.timeout_seconds
         deadline = monotonic() + allowed
         try:
             call("begin", code, timeout_sec=allowed)
             answer = call("finish", timeout_sec=max(0.01, deadline - monotonic()))
-            return msgspec.json.decode(str(answer), type=Outcome)
+            return msgspec.json.decode(str(answer), type=EngineOutcome)
         except JSTimeoutException:
             return _spoilt("time", f"takes longer than {self._limits.timeout_seconds:g} s")
         except JSOOMException:
@@ -149,8 +149,8 @@ def _lower(kind: int, value: int) -> None:
     resource.setrlimit(kind, (allowed, hard))
 
 
-def _spoilt(stage: str, reason: str) -> Outcome:
-    return Outcome(passed=False, stage=stage, reason=reason, dirty=True)
+def _spoilt(stage: str, reason: str) -> EngineOutcome:
+    return EngineOutcome(passed=False, stage=stage, reason=reason, dirty=True)
 
 
 def _first_line(text: str) -> str:
@@ -174,7 +174,7 @@ grace_seconds = 1.5
 exit_broken = 3
 
 
-class Line(msgspec.Struct):
+class CaseLine(msgspec.Struct):
     """The part of a case that the engine needs."""
 
     id: int
@@ -184,7 +184,7 @@ class Line(msgspec.Struct):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Judges every line of the input, then ends the process."""
     options = _parsed(arguments)
-    limits = Limits(options.cycles, options.timeout, options.memory)
+    limits = EngineLimits(options.cycles, options.timeout, options.memory)
     replies = _own_output()
     # What mini-racer's callbacks say about an isolate that was just discarded is no news to anybody.
     sys.unraisablehook = lambda _: None
@@ -195,12 +195,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os._exit(code)
 
 
-def _serve(engine: Engine, limits: Limits, replies: IO[bytes]) -> int:
+def _serve(engine: Engine, limits: EngineLimits, replies: IO[bytes]) -> int:
     try:
         engine.start()
         _say(replies, {"ready": True})
         for text in sys.stdin.buffer:
-            line = msgspec.json.decode(text, type=Line)
+            line = msgspec.json.decode(text, type=CaseLine)
             engine.start()
             with _given_up(replies, line.id, limits):
                 outcome = engine.judge(line.answer)
@@ -212,12 +212,12 @@ def _serve(engine: Engine, limits: Limits, replies: IO[bytes]) -> int:
 
 
 @contextmanager
-def _given_up(replies: IO[bytes], case: int, limits: Limits) -> Iterator[None]:
+def _given_up(replies: IO[bytes], case: int, limits: EngineLimits) -> Iterator[None]:
     """Fails the case and ends the process when the engine cannot be stopped: promises that loop."""
 
     def give_up() -> None:
         reason = f"takes longer than {limits.timeout_seconds:g} s"
-        outcome = Outcome(passed=False, stage="time", reason=reason)
+        outcome = EngineOutcome(passed=False, stage="time", reason=reason)
         _say(replies, {**_verdict(case, outcome), "last": True})
         os._exit(0)
 
@@ -230,7 +230,7 @@ def _given_up(replies: IO[bytes], case: int, limits: Limits) -> Iterator[None]:
         watchdog.cancel()
 
 
-def _verdict(case: int, outcome: Outcome) -> dict[str, object]:
+def _verdict(case: int, outcome: EngineOutcome) -> dict[str, object]:
     details = {"stage": outcome.stage, "onsets": outcome.onsets, "sounds": outcome.sounds}
     return {
         "id": case,
@@ -256,9 +256,9 @@ def _own_output() -> IO[bytes]:
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="polytune.strudel.engine")
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--cycles", type=int, default=Limits.cycles)
-    parser.add_argument("--timeout", type=float, default=Limits.timeout_seconds)
-    parser.add_argument("--memory", type=int, default=Limits.memory_mb)
+    parser.add_argument("--cycles", type=int, default=EngineLimits.cycles)
+    parser.add_argument("--timeout", type=float, default=EngineLimits.timeout_seconds)
+    parser.add_argument("--memory", type=int, default=EngineLimits.memory_mb)
     parser.add_argument("--sound", action="append", default=[])
     return parser.parse_args(arguments)
 

@@ -34,7 +34,7 @@ class Mini:
 
 def read_mini(text: str) -> Mini:
     """The words of a mini-notation string. Raises MiniError when it is none."""
-    reader = _Reader(text)
+    reader = _MiniReader(text)
     reader.skip()
     reader.pattern("")
     reader.skip()
@@ -43,7 +43,7 @@ def read_mini(text: str) -> Mini:
     return reader.found
 
 
-class _Reader:
+class _MiniReader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0

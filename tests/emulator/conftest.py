@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from polytune.emulator.bedrock.clock import Clock
+from polytune.emulator.bedrock.clock import VirtualClock
 from polytune.emulator.bedrock.program import Emulator
 from polytune.emulator.bedrock.rehearsal import Rehearsal
 from polytune.emulator.bedrock.world import World
@@ -17,7 +17,7 @@ from .emulator_account import Account
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
     """An emulator with nothing beside it, for the whole session."""
-    with Emulator(World(Clock(speed=0))).serving() as running:
+    with Emulator(World(VirtualClock(speed=0))).serving() as running:
         yield running
 
 

@@ -14,12 +14,12 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from polytune.emulator.bedrock.batch import Batch
+from polytune.emulator.bedrock.batch import BatchArea
 from polytune.emulator.bedrock.catalogue import find_foundation
-from polytune.emulator.bedrock.clock import Clock
-from polytune.emulator.bedrock.customization import Customization
+from polytune.emulator.bedrock.clock import VirtualClock
+from polytune.emulator.bedrock.customization import CustomizationArea
 from polytune.emulator.bedrock.deployments import Deployments
-from polytune.emulator.bedrock.faults import Fault
+from polytune.emulator.bedrock.faults import BedrockFault
 from polytune.emulator.bedrock.program import Emulator
 from polytune.emulator.bedrock.resources import CustomModel, Deployment, ImportedModel, ProvisionedThroughput
 from polytune.emulator.bedrock.runtime import Runtime
@@ -80,7 +80,7 @@ class Account:
         with urllib.request.urlopen(f"{self.address}/_control/advance", body) as answered:
             answered.read()
 
-    def fail(self, *faults: Fault) -> None:
+    def fail(self, *faults: BedrockFault) -> None:
         """These faults are scripted."""
         self.world.faults.add(faults)
 
@@ -135,8 +135,10 @@ def account(folder: Path, limits: dict[str, int] | None = None) -> Iterator[Acco
     """An account whose clock stands still between advances; SDK retries are off."""
     (folder / "bucket").mkdir(parents=True)
     store = FolderStore(folder)
-    world = World(clock=Clock(speed=0), objects=store)
-    emulator = Emulator(world, (Customization, Deployments, lambda made: Runtime(made, limits), Batch))
+    world = World(clock=VirtualClock(speed=0), objects=store)
+    emulator = Emulator(
+        world, (CustomizationArea, Deployments, lambda made: Runtime(made, limits), BatchArea)
+    )
     with emulator.serving():
         clients = [client(service, emulator.address) for service in ("bedrock", "bedrock-runtime")]
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from polytune.emulator.bedrock.faults import Fault
+from polytune.emulator.bedrock.faults import BedrockFault
 from tests.messages import matching, message
 
 from .emulator_shapes import Wire, faults
@@ -141,7 +141,7 @@ def test_a_stopping_job_has_the_members_that_were_recorded(aws: Account) -> None
 def test_every_answer_has_the_models_shape(aws: Account) -> None:
     """What is sent in each state, before botocore reads it, fits the operation's output shape."""
     wire = Wire(aws.bedrock)
-    aws.fail(Fault(kind="failed_validation", operation="CreateModelInvocationJob", after=1))
+    aws.fail(BedrockFault(kind="failed_validation", operation="CreateModelInvocationJob", after=1))
     aws.store.write("s3://bucket/in.jsonl", lines(100))
     good, bad = submit(aws, tags=[{"key": "team", "value": "audio"}]), submit(aws, "bad")
     for _ in range(6):
@@ -232,7 +232,7 @@ def test_wrong_input_fails_the_job(aws: Account, content: bytes | None, complain
 
 def test_a_share_of_the_records_can_fail(aws: Account) -> None:
     """One record in ten has an error in place of an output; the job completes all the same."""
-    aws.fail(Fault(kind="internal_error", operation="BatchRecord", every=(1, 10), message="try again"))
+    aws.fail(BedrockFault(kind="internal_error", operation="BatchRecord", every=(1, 10), message="try again"))
     aws.store.write("s3://bucket/in.jsonl", lines(100))
     arn = submit(aws)
     aws.advance(until_started + 50)
@@ -245,7 +245,7 @@ def test_a_share_of_the_records_can_fail(aws: Account) -> None:
 
 def test_a_job_can_end_half_way(aws: Account) -> None:
     """Half of the records are there, and a second job answers the rest alike."""
-    aws.fail(Fault(kind="failed_training", operation="CreateModelInvocationJob", times=1))
+    aws.fail(BedrockFault(kind="failed_training", operation="CreateModelInvocationJob", times=1))
     aws.store.write("s3://bucket/in.jsonl", lines(200))
     partial, whole = submit(aws, "partial"), submit(aws, "whole")
     aws.advance(until_started + 100)
@@ -260,7 +260,7 @@ def test_a_job_can_end_half_way(aws: Account) -> None:
 
 def test_a_job_that_takes_too_long_is_cut_off(aws: Account) -> None:
     """What was processed before the time-out is kept."""
-    fault = Fault(
+    fault = BedrockFault(
         kind="stuck_not_started", operation="CreateModelInvocationJob", stuck_seconds=day - until_started - 30
     )
     aws.fail(fault)
@@ -273,7 +273,7 @@ def test_a_job_that_takes_too_long_is_cut_off(aws: Account) -> None:
 
 def test_a_job_that_never_starts_expires(aws: Account) -> None:
     """Stuck in Scheduled, it is Expired when its time is over."""
-    aws.fail(Fault(kind="stuck_not_started", operation="CreateModelInvocationJob"))
+    aws.fail(BedrockFault(kind="stuck_not_started", operation="CreateModelInvocationJob"))
     aws.store.write("s3://bucket/in.jsonl", lines(100))
     arn = submit(aws)
     aws.advance(day - 1)

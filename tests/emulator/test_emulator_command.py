@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from polytune.emulator.bedrock.clock import Clock
+from polytune.emulator.bedrock.clock import VirtualClock
 from polytune.emulator.bedrock.program import Emulator
 from polytune.emulator.bedrock.rehearsal import Rehearsal
 from polytune.emulator.bedrock.world import World
@@ -89,7 +89,7 @@ def test_without_s3_it_is_bedrock_only(tmp_path: Path) -> None:
 
 def test_time_passes_at_the_given_speed() -> None:
     """At a million virtual seconds per real one, a job is complete at once."""
-    with Emulator(World(Clock(speed=1e6))).serving() as emulator, Account.of(emulator) as account:
+    with Emulator(World(VirtualClock(speed=1e6))).serving() as emulator, Account.of(emulator) as account:
         arn = account.create()
         for _ in range(100):
             if account.job(arn)["status"] == "Completed":
@@ -100,13 +100,13 @@ def test_time_passes_at_the_given_speed() -> None:
 
 def test_a_stopped_emulator_answers_no_more() -> None:
     """Neither on a new connection nor on one that was open; another can take its port."""
-    emulator = Emulator(World(Clock(speed=0)))
+    emulator = Emulator(World(VirtualClock(speed=0)))
     emulator.start()
     port = int(emulator.address.rpartition(":")[2])
     with Account.of(emulator) as account:
         account.bedrock.list_foundation_models()
         emulator.stop()
-        with Emulator(World(Clock(speed=0))).serving(port) as successor:
+        with Emulator(World(VirtualClock(speed=0))).serving(port) as successor:
             assert account.bedrock.list_custom_models()["modelSummaries"] == []
 
     with pytest.raises(RuntimeError, match=matching("emulator/not-been-started")):

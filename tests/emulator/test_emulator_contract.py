@@ -9,7 +9,7 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from polytune.emulator.bedrock.areas import AREAS
+from polytune.emulator.bedrock.program import AREAS
 from polytune.emulator.bedrock.world import World
 from tests.messages import matching
 

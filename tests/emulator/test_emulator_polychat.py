@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import aiohttp
 import pytest
 
-from polytune.emulator.polychat.server import Conduct, Fault, PolychatStandIn
+from polytune.emulator.polychat.server import Conduct, PolychatFault, PolychatStandIn
 from polytune.errors import Busy
 from polytune.strudel.checker import check
 from polytune.strudel.emulated import palettes, voices, write_pattern
@@ -116,7 +116,7 @@ def test_every_style_and_complexity_is_valid_and_varied() -> None:
 def test_the_older_era_wraps_its_answers() -> None:
     """2025: {status, data}; a refusal has no Retry-After header, and a failure tells details."""
     with serving(era="2025") as stand_in:
-        stand_in.fail([Fault(kind="rate_limit"), Fault(kind="unexpected")])
+        stand_in.fail([PolychatFault(kind="rate_limit"), PolychatFault(kind="unexpected")])
         limited, failed, told = ask(stand_in, times=3)
 
     assert (limited.retry_after, limited.body["retryAfter"]) == (None, 60)
@@ -287,7 +287,7 @@ def test_replies_come_through_as_the_api_cuts_them() -> None:
 
         def of(kind: Any, text: str = "") -> str:
             with PolychatStandIn() as fresh:
-                fresh.fail([Fault(kind=kind, text=text)])
+                fresh.fail([PolychatFault(kind=kind, text=text)])
                 [told] = ask(fresh)
             return told.code
 
@@ -302,7 +302,7 @@ def test_replies_come_through_as_the_api_cuts_them() -> None:
         assert json.loads(of("json_blob"))["stop_reason"] == "end_turn"
         assert check(of("invalid"), sounds()).stage == "parse"
         assert of("code", "```js\ns('bd')\n```") == "```js\ns('bd')\n```"
-        stand_in.fail([Fault(kind="repeat", skip=1)])
+        stand_in.fail([PolychatFault(kind="repeat", skip=1)])
         first, second = ask(stand_in, times=2)
         assert first.code == second.code
 
@@ -324,7 +324,7 @@ def test_connections_can_break() -> None:
         return ended
 
     with serving() as stand_in:
-        stand_in.fail([Fault(kind="reset"), Fault(kind="dropped"), Fault(kind="cut")])
+        stand_in.fail([PolychatFault(kind="reset"), PolychatFault(kind="dropped"), PolychatFault(kind="cut")])
         ended = talk(stand_in, work)
         state = stand_in.state()
 
@@ -408,7 +408,7 @@ def test_a_slow_fault_hits_a_client_that_waits_less() -> None:
                 await asyncio.sleep(0.02)
 
     with serving() as stand_in:
-        stand_in.fail([Fault(kind="slow", seconds=0.3)])
+        stand_in.fail([PolychatFault(kind="slow", seconds=0.3)])
         talk(stand_in, work)
 
         assert stand_in.state().answers == 1
@@ -419,8 +419,8 @@ def test_the_script_can_be_aimed() -> None:
     with serving() as stand_in:
         stand_in.fail(
             [
-                Fault(kind="unavailable", containing="jazz", times=None),
-                Fault(kind="rate_limit", skip=1, every=2, times=2),
+                PolychatFault(kind="unavailable", containing="jazz", times=None),
+                PolychatFault(kind="rate_limit", skip=1, every=2, times=2),
             ]
         )
         techno_statuses = [told.status for told in ask(stand_in, techno, times=7)]

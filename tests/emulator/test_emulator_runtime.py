@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
-from polytune.emulator.bedrock.faults import Fault
+from polytune.emulator.bedrock.faults import BedrockFault
 from polytune.strudel.checker import check
 from polytune.strudel.vocabulary import sounds
 from tests.messages import matching
@@ -281,7 +281,7 @@ def test_a_stream_gives_the_same_answer_in_pieces(aws: Account) -> None:
 
 def test_a_stream_may_break_half_way(aws: Account) -> None:
     """Scripted, an exception event follows the first deltas, and the SDK raises it."""
-    aws.fail(Fault(kind="internal_error", operation="BrokenStream", times=1))
+    aws.fail(BedrockFault(kind="internal_error", operation="BrokenStream", times=1))
     stream = iter(aws.runtime.converse_stream(modelId=nova_lite, messages=asking("Write a loop"))["stream"])
 
     assert next(stream) == {"messageStart": {"role": "assistant"}}
@@ -388,7 +388,7 @@ def test_a_limit_throttles_for_a_virtual_minute(tmp_path: Path) -> None:
 
 def test_scripted_faults_reach_the_runtime(aws: Account) -> None:
     """A fault matched by operation strikes Converse and leaves CountTokens alone."""
-    aws.fail(Fault(kind="throttle", operation="Converse", times=1))
+    aws.fail(BedrockFault(kind="throttle", operation="Converse", times=1))
 
     with pytest.raises(ClientError, match="Throttling"):
         aws.runtime.converse(modelId=nova_lite, messages=asking("Hello"))

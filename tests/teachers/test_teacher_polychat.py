@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from polytune.emulator.polychat.server import Conduct, Fault, PolychatStandIn
+from polytune.emulator.polychat.server import Conduct, PolychatFault, PolychatStandIn
 from polytune.errors import Paused, PolytuneError, StepFailed
 from polytune.settings import Settings
 from polytune.teachers.interface import Repair, Request
@@ -65,7 +65,7 @@ def test_code_is_found_in_what_the_model_said(tmp_path: Path, kind: str) -> None
         plain = shop(tmp_path / "plain", server, count=6, concurrency=1)
         plain.run()
     with PolychatStandIn() as server:
-        server.fail([Fault(kind=kind, times=None)])  # type: ignore[arg-type]
+        server.fail([PolychatFault(kind=kind, times=None)])  # type: ignore[arg-type]
         odd = shop(tmp_path / "odd", server, count=6, concurrency=1)
         odd.run()
 
@@ -78,7 +78,7 @@ def test_code_is_found_in_what_the_model_said(tmp_path: Path, kind: str) -> None
 def test_what_is_no_code_is_drawn_anew(tmp_path: Path, kind: str, reason: str) -> None:
     """An empty answer and the provider's whole reply as JSON are paid, kept as rejects, and replaced."""
     with PolychatStandIn() as server:
-        server.fail([Fault(kind=kind, times=3)])  # type: ignore[arg-type]
+        server.fail([PolychatFault(kind=kind, times=3)])  # type: ignore[arg-type]
         wanted = shop(tmp_path, server)
         wanted.run()
         paid = server.state().answers
@@ -123,26 +123,26 @@ def test_a_gateway_that_repeats_itself_is_noticed(tmp_path: Path) -> None:
     ("fault", "error", "message"),
     [
         (
-            Fault(kind="usage_limit", times=None),
+            PolychatFault(kind="usage_limit", times=None),
             Paused,
             matching("teachers/usage-limit-of-your-plan-answers"),
         ),
         (
-            Fault(kind="unauthorized", times=None),
+            PolychatFault(kind="unauthorized", times=None),
             StepFailed,
             matching("teachers/status-and-is-the-key-right", number=401, name="POLYCHAT_API_KEY"),
         ),
-        (Fault(kind="forbidden", times=None), StepFailed, "403"),
+        (PolychatFault(kind="forbidden", times=None), StepFailed, "403"),
         (
-            Fault(kind="configuration", times=None),
+            PolychatFault(kind="configuration", times=None),
             StepFailed,
             matching("general/service-configuration-error"),
         ),
-        (Fault(kind="too_large", times=None), StepFailed, "none was answered.*413"),
+        (PolychatFault(kind="too_large", times=None), StepFailed, "none was answered.*413"),
     ],
 )
 def test_what_does_not_pass_stops(
-    tmp_path: Path, fault: Fault, error: type[PolytuneError], message: str
+    tmp_path: Path, fault: PolychatFault, error: type[PolytuneError], message: str
 ) -> None:
     """A quota without a pause, a wrong key, and requests that are never taken end the step at once."""
     with PolychatStandIn() as server:
@@ -157,7 +157,7 @@ def test_what_passes_is_waited_out(tmp_path: Path, era: Era) -> None:
     """Rate limits with a pause (in the body or in a header), 502, 500 and broken lines leave no gap."""
     with PolychatStandIn(Conduct(era=era, retry_after_seconds=1)) as server:
         faults: tuple[str, ...] = ("rate_limit", "unavailable", "unexpected", "reset", "dropped", "cut")
-        server.fail([Fault(kind=kind, times=2) for kind in faults])  # type: ignore[arg-type]
+        server.fail([PolychatFault(kind=kind, times=2) for kind in faults])  # type: ignore[arg-type]
         wanted = shop(tmp_path, server, count=30)
         wanted.run()
 

@@ -19,10 +19,10 @@ from typing import Any, Literal
 
 from polytune.emulator.bedrock import batch_records as records
 from polytune.emulator.bedrock.behaviours import batched
-from polytune.emulator.bedrock.call import Area, Call, EmulatedError, Members, conflict, invalid, not_found
+from polytune.emulator.bedrock.call import ApiCall, Area, EmulatedError, Members, conflict, invalid, not_found
 from polytune.emulator.bedrock.catalogue import find_foundation
 from polytune.emulator.bedrock.completions import ModelBehaviour, Speaker
-from polytune.emulator.bedrock.faults import Fault
+from polytune.emulator.bedrock.faults import BedrockFault
 from polytune.emulator.bedrock.requests import check_new_name, check_role
 from polytune.emulator.bedrock.selection import Listing
 from polytune.emulator.bedrock.state import new_id
@@ -60,7 +60,7 @@ class BatchJob:
     model: str
     """What Get and List call its model."""
     behaviour: ModelBehaviour
-    fault: Fault | None = None
+    fault: BedrockFault | None = None
     validating: datetime | None = None
     validated: datetime | None = None
     started: datetime | None = None
@@ -71,7 +71,7 @@ class BatchJob:
     """Why it failed."""
     files: list[records.File] = field(default_factory=list)
     """Once validated."""
-    results: list[records.Result] = field(default_factory=list)
+    results: list[records.RecordResult] = field(default_factory=list)
     """Of all records, in the order in which it gets to them; once started."""
 
     @property
@@ -107,7 +107,7 @@ class BatchJob:
             return "Scheduled"
         return "Submitted" if self.validating is None else "Validating"
 
-    def done(self, now: datetime) -> list[records.Result]:
+    def done(self, now: datetime) -> list[records.RecordResult]:
         """What it has processed by now."""
         if self.started is None:
             return []
@@ -141,7 +141,7 @@ class BatchJob:
         return min(moment + timedelta(seconds=self.fault.stuck_seconds), self.expires)
 
 
-class Batch(Area):
+class BatchArea(Area):
     """The account's batch jobs."""
 
     def __init__(self, world: World, fewest: int = fewest_records) -> None:
@@ -167,7 +167,7 @@ class Batch(Area):
         told = [{"name": job.name, "arn": job.arn, "status": job.status()} for job in self._jobs()]
         return {"batch_jobs": told}
 
-    def create_model_invocation_job(self, call: Call) -> Members:
+    def create_model_invocation_job(self, call: ApiCall) -> Members:
         """The job is accepted; what is wrong with its records shows later."""
         check_role(self._world, call.text("roleArn"))
         check_new_name(call.text("jobName"), [job.name for job in self._here(call)], "job name")
@@ -191,13 +191,13 @@ class Batch(Area):
         self._world.state.add(arn, job, call.members.get("tags"))
         return {"jobArn": arn}
 
-    def get_model_invocation_job(self, call: Call) -> Members:
+    def get_model_invocation_job(self, call: ApiCall) -> Members:
         """The job by ARN or id."""
         job = self._find(call)
         told = {"clientRequestToken": job.request.get("clientRequestToken"), "message": job.message or None}
         return shown(job, call.now) | told
 
-    def list_model_invocation_jobs(self, call: Call) -> Members:
+    def list_model_invocation_jobs(self, call: ApiCall) -> Members:
         """The region's jobs."""
         after, before = call.members.get("submitTimeAfter"), call.members.get("submitTimeBefore")
         jobs = [
@@ -207,7 +207,7 @@ class Batch(Area):
         ]
         return self._listing.page(call, jobs)
 
-    def stop_model_invocation_job(self, call: Call) -> Members:
+    def stop_model_invocation_job(self, call: ApiCall) -> Members:
         """The job is stopping, unless it is over."""
         job = self._find(call)
         if job.outcome is not None or job.stopping is not None:
@@ -218,10 +218,10 @@ class Batch(Area):
     def _jobs(self) -> Iterator[BatchJob]:
         yield from self._world.state.table(BatchJob).values()
 
-    def _here(self, call: Call) -> Iterator[BatchJob]:
+    def _here(self, call: ApiCall) -> Iterator[BatchJob]:
         return (job for job in self._jobs() if job.region == call.region)
 
-    def _find(self, call: Call) -> BatchJob:
+    def _find(self, call: ApiCall) -> BatchJob:
         wanted = call.text("jobIdentifier").rpartition("/")[2]
         for job in self._here(call):
             if job.arn.rpartition("/")[2] == wanted:

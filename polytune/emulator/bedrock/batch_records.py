@@ -16,7 +16,7 @@ import msgspec
 
 from polytune.emulator.bedrock import bodies as bodies
 from polytune.emulator.bedrock.call import EmulatedError
-from polytune.emulator.bedrock.completions import Completion, Question
+from polytune.emulator.bedrock.completions import Completion, ModelQuestion
 from polytune.emulator.bedrock.storage import JobRefused
 
 InvocationType = Literal["InvokeModel", "Converse"]
@@ -24,7 +24,7 @@ encoder = msgspec.json.Encoder()
 error_statuses = {"ThrottlingException": 429, "InternalServerException": 500}
 
 
-class Record(msgspec.Struct, frozen=True):
+class EmulatedRecord(msgspec.Struct, frozen=True):
     """One line of the input."""
 
     modelInput: dict[str, object]
@@ -37,11 +37,11 @@ class File:
 
     name: str
     """The last part of its key."""
-    records: tuple[Record, ...]
+    records: tuple[EmulatedRecord, ...]
 
 
 @dataclass(frozen=True)
-class Result:
+class RecordResult:
     """What became of one record."""
 
     file: str
@@ -51,11 +51,11 @@ class Result:
     output_tokens: int = 0
 
 
-Ask = Callable[[Question], Completion]
+Ask = Callable[[ModelQuestion], Completion]
 Mishap = Callable[[], EmulatedError | None]
 """What goes wrong with the next record; None for nothing."""
 
-decoder = msgspec.json.Decoder(Record)
+decoder = msgspec.json.Decoder(EmulatedRecord)
 
 
 def read_file(name: str, content: bytes) -> File:
@@ -71,7 +71,7 @@ def read_file(name: str, content: bytes) -> File:
     return File(name, tuple(records))
 
 
-def results(files: Sequence[File], kind: InvocationType, ask: Ask, mishap: Mishap) -> Iterator[Result]:
+def results(files: Sequence[File], kind: InvocationType, ask: Ask, mishap: Mishap) -> Iterator[RecordResult]:
     """What becomes of every record, in the order in which the job gets to them: not that of the input."""
     placed = [(_place(file.name, record), file.name, record) for file in files for record in file.records]
     for _, name, record in sorted(placed, key=lambda item: item[0]):
@@ -84,11 +84,11 @@ def results(files: Sequence[File], kind: InvocationType, ask: Ask, mishap: Misha
             yield _failed(name, record, error)
 
 
-def _place(file: str, record: Record) -> str:
+def _place(file: str, record: EmulatedRecord) -> str:
     return hashlib.sha256(f"{file}\0{record.recordId}".encode()).hexdigest()
 
 
-def _answered(file: str, record: Record, kind: InvocationType, ask: Ask) -> Result:
+def _answered(file: str, record: EmulatedRecord, kind: InvocationType, ask: Ask) -> RecordResult:
     if kind == "Converse":
         said = ask(bodies.converse(record.modelInput))
         message = {"role": "assistant", "content": [{"text": said.text}]}
@@ -103,16 +103,16 @@ def _answered(file: str, record: Record, kind: InvocationType, ask: Ask) -> Resu
         said = ask(read.question)
         output = bodies.written(read.layout, said)
     line = {"recordId": record.recordId, "modelInput": record.modelInput, "modelOutput": output}
-    return Result(file, encoder.encode(line), True, said.input_tokens, said.output_tokens)
+    return RecordResult(file, encoder.encode(line), True, said.input_tokens, said.output_tokens)
 
 
-def _failed(file: str, record: Record, error: EmulatedError) -> Result:
+def _failed(file: str, record: EmulatedRecord, error: EmulatedError) -> RecordResult:
     told = {"errorCode": error_statuses.get(error.code, error.status), "errorMessage": error.message}
     line = {"recordId": record.recordId, "modelInput": record.modelInput, "error": told}
-    return Result(file, encoder.encode(line), False)
+    return RecordResult(file, encoder.encode(line), False)
 
 
-def manifest(total: int, done: Sequence[Result]) -> bytes:
+def manifest(total: int, done: Sequence[RecordResult]) -> bytes:
     """The content of `manifest.json.out`."""
     right = sum(result.right for result in done)
     return encoder.encode(

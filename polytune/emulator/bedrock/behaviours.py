@@ -18,7 +18,7 @@ from polytune.emulator.bedrock.call import EmulatedError, invalid, not_found
 from polytune.emulator.bedrock.catalogue import Foundation, find_foundation, find_profile
 from polytune.emulator.bedrock.completions import ModelBehaviour
 from polytune.emulator.bedrock.resources import CustomModel, Deployment, ImportedModel, ProvisionedThroughput
-from polytune.emulator.bedrock.state import State
+from polytune.emulator.bedrock.state import AccountState
 
 geography = re.compile(r"(us|eu|apac|global)\.")
 unknown_model = "Model not found."
@@ -34,7 +34,7 @@ other_teachers = (
 """Models that answer only through a profile and that no catalogue entry describes: they are never trained."""
 
 
-def invoked(state: State, identifier: str, region: str, now: datetime) -> ModelBehaviour:
+def invoked(state: AccountState, identifier: str, region: str, now: datetime) -> ModelBehaviour:
     """What answers a call now. Raises EmulatedError for a model that cannot be invoked."""
     for find in (_deployment, _provisioned, _imported):
         behaviour = find(state, identifier, region, now)
@@ -45,7 +45,7 @@ def invoked(state: State, identifier: str, region: str, now: datetime) -> ModelB
     return _named(identifier, region)
 
 
-def batched(state: State, identifier: str, region: str) -> ModelBehaviour:
+def batched(state: AccountState, identifier: str, region: str) -> ModelBehaviour:
     """What answers a batch job. Raises EmulatedError for a model that is unknown or takes no batches."""
     own = state.table(CustomModel).get(identifier)
     if own is not None and own.region == region:
@@ -53,7 +53,7 @@ def batched(state: State, identifier: str, region: str) -> ModelBehaviour:
     return _named(identifier, region)
 
 
-def _deployment(state: State, identifier: str, region: str, now: datetime) -> ModelBehaviour | None:
+def _deployment(state: AccountState, identifier: str, region: str, now: datetime) -> ModelBehaviour | None:
     found = state.table(Deployment).get(identifier)
     if found is None or found.region != region:
         return None
@@ -62,7 +62,7 @@ def _deployment(state: State, identifier: str, region: str, now: datetime) -> Mo
     return _owned(state, found.serving(now))
 
 
-def _provisioned(state: State, identifier: str, region: str, now: datetime) -> ModelBehaviour | None:
+def _provisioned(state: AccountState, identifier: str, region: str, now: datetime) -> ModelBehaviour | None:
     found = state.table(ProvisionedThroughput).get(identifier)
     if found is None or found.region != region:
         return None
@@ -71,12 +71,12 @@ def _provisioned(state: State, identifier: str, region: str, now: datetime) -> M
     return _owned(state, found.serving(now))
 
 
-def _imported(state: State, identifier: str, region: str, now: datetime) -> ModelBehaviour | None:
+def _imported(state: AccountState, identifier: str, region: str, now: datetime) -> ModelBehaviour | None:
     found = state.table(ImportedModel).get(identifier)
     return ModelBehaviour(found.arn) if found is not None and found.region == region else None
 
 
-def _owned(state: State, arn: str) -> ModelBehaviour:
+def _owned(state: AccountState, arn: str) -> ModelBehaviour:
     """The custom model, or the foundation model that capacity was bought for."""
     own = state.table(CustomModel).get(arn)
     return ModelBehaviour(arn) if own is None else _trained(own)

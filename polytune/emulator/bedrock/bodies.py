@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from polytune.emulator.bedrock.call import invalid
-from polytune.emulator.bedrock.completions import Completion, Question
+from polytune.emulator.bedrock.completions import Completion, ModelQuestion
 
 malformed = "Malformed input request, please reformat your input and try again."
 start_message = (
@@ -40,7 +40,7 @@ class TextBlock(msgspec.Struct, frozen=True):
     text: str | None = None
 
 
-class Message(msgspec.Struct, frozen=True):
+class BodyMessage(msgspec.Struct, frozen=True):
     """One turn; Anthropic's may be a plain string."""
 
     role: str
@@ -58,7 +58,7 @@ class InferenceConfig(msgspec.Struct, frozen=True):
 class NovaBody(msgspec.Struct, frozen=True):
     """A request to Amazon Nova, and what matters of a Converse request."""
 
-    messages: list[Message]
+    messages: list[BodyMessage]
     system: list[TextBlock] = []
     inferenceConfig: InferenceConfig = InferenceConfig()
 
@@ -68,7 +68,7 @@ class AnthropicBody(msgspec.Struct, frozen=True):
 
     anthropic_version: str
     max_tokens: Positive
-    messages: list[Message]
+    messages: list[BodyMessage]
     system: list[TextBlock] | str = ""
     stop_sequences: list[str] = []
 
@@ -85,7 +85,7 @@ class Read:
     """A request and the layout that its answer takes."""
 
     layout: Layout
-    question: Question
+    question: ModelQuestion
 
 
 def read(raw: bytes) -> Read:
@@ -103,7 +103,7 @@ def read(raw: bytes) -> Read:
         raise invalid(f"{malformed} ({error})") from error
 
 
-def converse(members: Mapping[str, Any]) -> Question:
+def converse(members: Mapping[str, Any]) -> ModelQuestion:
     """What the members of a Converse request ask. Raises EmulatedError for turns in a wrong order."""
     try:
         return _nova(msgspec.convert({"messages": [], **members}, NovaBody))
@@ -174,9 +174,9 @@ def encoded(body: Body) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-def _nova(body: NovaBody) -> Question:
+def _nova(body: NovaBody) -> ModelQuestion:
     limits = body.inferenceConfig
-    return Question(
+    return ModelQuestion(
         prompt=_conversation(body.messages),
         system=_text(body.system),
         max_tokens=limits.maxTokens or limits.max_new_tokens,
@@ -184,8 +184,8 @@ def _nova(body: NovaBody) -> Question:
     )
 
 
-def _anthropic(body: AnthropicBody) -> Question:
-    return Question(
+def _anthropic(body: AnthropicBody) -> ModelQuestion:
+    return ModelQuestion(
         prompt=_conversation(body.messages),
         system=_text(body.system),
         max_tokens=body.max_tokens,
@@ -193,11 +193,11 @@ def _anthropic(body: AnthropicBody) -> Question:
     )
 
 
-def _llama(body: LlamaBody) -> Question:
-    return Question(prompt=llama_markup.sub("", body.prompt).strip(), max_tokens=body.max_gen_len)
+def _llama(body: LlamaBody) -> ModelQuestion:
+    return ModelQuestion(prompt=llama_markup.sub("", body.prompt).strip(), max_tokens=body.max_gen_len)
 
 
-def _conversation(messages: list[Message]) -> str:
+def _conversation(messages: list[BodyMessage]) -> str:
     """The text of all turns. Raises EmulatedError for turns in a wrong order, and for blank ones."""
     if not messages or messages[0].role != "user":
         raise invalid(start_message)

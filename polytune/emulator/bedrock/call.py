@@ -17,7 +17,7 @@ Members: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiCall:
     """One request, already checked against the operation's input shape."""
 
     service: str
@@ -95,7 +95,7 @@ class Area:
         """What `/_control/state` shows of the area: JSON values by a name of its own."""
         return {}
 
-    def operation(self, name: str) -> Callable[[Call], Answer] | None:
+    def operation(self, name: str) -> Callable[[ApiCall], Answer] | None:
         """The method for an operation of the model; None when the area does not implement it."""
-        method: Callable[[Call], Answer] | None = getattr(type(self), xform_name(name), None)
+        method: Callable[[ApiCall], Answer] | None = getattr(type(self), xform_name(name), None)
         return None if method is None else method.__get__(self)

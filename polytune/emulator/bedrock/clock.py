@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 
-class Clock:
+class VirtualClock:
     """Virtual time. `speed` is in virtual seconds per real second; 0 stands still between advances."""
 
     def __init__(self, start: datetime | None = None, speed: float = 1.0) -> None:

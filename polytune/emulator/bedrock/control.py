@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from polytune.emulator.bedrock.call import Area
-from polytune.emulator.bedrock.faults import Fault
-from polytune.emulator.bedrock.service_model import Request, Response, iso
+from polytune.emulator.bedrock.faults import BedrockFault
+from polytune.emulator.bedrock.service_model import Response, WireRequest, iso
 from polytune.emulator.bedrock.world import World
 
 control_prefix = "/_control"
@@ -36,7 +36,7 @@ class Control:
         self.world = world
         self.areas = areas
 
-    def respond(self, request: Request) -> Response:
+    def respond(self, request: WireRequest) -> Response:
         """What the control request comes to; 400 with the reason for a wrong one."""
         what = request.path.removeprefix(control_prefix).strip("/")
         try:
@@ -51,8 +51,8 @@ class Control:
                 case "POST", "reset":
                     return self._reset()
                 case "POST", "faults":
-                    faults = msgspec.json.decode(request.body, type=Fault | list[Fault])
-                    self.world.faults.add([faults] if isinstance(faults, Fault) else faults)
+                    faults = msgspec.json.decode(request.body, type=BedrockFault | list[BedrockFault])
+                    self.world.faults.add([faults] if isinstance(faults, BedrockFault) else faults)
                     return _json({"faults": self.world.faults.listed()})
                 case "GET", "faults":
                     return _json({"faults": self.world.faults.listed()})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from polytune.emulator.bedrock.call import Area, Call, Members, not_found
+from polytune.emulator.bedrock.call import ApiCall, Area, Members, not_found
 from polytune.emulator.bedrock.requests import check_new_name, key_arn
 from polytune.emulator.bedrock.resources import CopyStatus, CustomModel
 from polytune.emulator.bedrock.selection import Listing
@@ -54,7 +54,7 @@ class Copies(Area):
     def _jobs(self) -> dict[str, CopyJob]:
         return self.world.state.table(CopyJob)
 
-    def create_model_copy_job(self, call: Call) -> Members:
+    def create_model_copy_job(self, call: ApiCall) -> Members:
         """The model is being copied into the region of the call."""
         models = self.world.state.table(CustomModel)
         source = models.get(call.text("sourceModelArn"))
@@ -79,14 +79,14 @@ class Copies(Area):
         self.world.state.add(arn, CopyJob(arn, call.region, call.now, source, target, tags, key))
         return {"jobArn": arn}
 
-    def get_model_copy_job(self, call: Call) -> Members:
+    def get_model_copy_job(self, call: ApiCall) -> Members:
         """The job by ARN."""
         job = self._jobs.get(call.text("jobArn"))
         if job is None or job.region != call.region:
             raise not_found("The provided model copy job was not found.")
         return self._described(job)
 
-    def list_model_copy_jobs(self, call: Call) -> Members:
+    def list_model_copy_jobs(self, call: ApiCall) -> Members:
         """The region's copy jobs."""
         listing = Listing[CopyJob](
             member="modelCopyJobSummaries",

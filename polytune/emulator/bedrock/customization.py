@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from polytune.emulator.bedrock.call import Area, Call, Members, conflict, invalid, not_found, over_quota
+from polytune.base_models.interface import Hyperparameter
+from polytune.emulator.bedrock.call import ApiCall, Area, Members, conflict, invalid, not_found, over_quota
 from polytune.emulator.bedrock.catalogue import Foundation, find_foundation, find_teacher
-from polytune.emulator.bedrock.hyperparameters import effective, effective_numbers
-from polytune.emulator.bedrock.jobs import CustomizationJob, Jobs, metrics, scripted
+from polytune.emulator.bedrock.jobs import CustomizationJob, EmulatedJobs, metrics, scripted
 from polytune.emulator.bedrock.requests import check_new_name, check_role, key_arn
 from polytune.emulator.bedrock.resources import CustomModel
 from polytune.emulator.bedrock.selection import Listing
@@ -16,6 +19,60 @@ from polytune.emulator.bedrock.service_model import iso
 from polytune.emulator.bedrock.state import new_id
 from polytune.emulator.bedrock.timeline import Durations, Timeline
 from polytune.emulator.bedrock.world import World, foundation_arn
+
+
+def effective(known: Iterable[Hyperparameter], given: Mapping[str, str]) -> dict[str, str]:
+    """The given values and the defaults of the others, as texts. Raises EmulatedError for a wrong one."""
+    by_name = {each.api_name: each for each in known}
+    for name in given:
+        if name not in by_name:
+            taken = ", ".join(sorted(by_name)) or "none"
+            raise invalid(f"The provided hyperparameter {name} is not supported. Supported: {taken}.")
+    merged: dict[str, str] = {}
+    for name, each in sorted(by_name.items()):
+        if name in given:
+            merged[name] = _checked(each, given[name])
+        elif each.required:
+            raise invalid(f"The hyperparameter {name} is required.")
+        elif each.default is not None:
+            merged[name] = _text(each.default, whole=each.whole)
+    return merged
+
+
+def effective_numbers(known: Iterable[Hyperparameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values and the defaults of the others, as native values; ranges are the API model's."""
+    defaults = {each.api_name: each.default for each in known if each.default is not None}
+    return defaults | dict(given)
+
+
+def java_double(value: float) -> str:
+    """A number as Java writes a double, which is how the service echoes it: `1.0E-4`, `0.005`, `20.0`."""
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(float(value))
+    digits, exponent = f"{Decimal(repr(value)):E}".split("E")
+    return f"{float(digits)!r}E{int(exponent)}"
+
+
+def _checked(known: Hyperparameter, text: str) -> str:
+    if known.holds(text):
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or not known.holds(value):
+        raise invalid(
+            f"The provided value {text} of hyperparameter {known.api_name} is invalid: it must be "
+            f"{known.allowed}."
+        )
+    return _text(value, whole=known.whole)
+
+
+def _text(value: float | str, *, whole: bool) -> str:
+    if isinstance(value, str):
+        return value
+    return str(int(value)) if whole else java_double(value)
+
 
 most_scheduled = 10
 """Jobs that may wait to be trained: the quota that two projects saw."""
@@ -28,12 +85,12 @@ stage_members = {
 }
 
 
-class Customization(Area):
+class CustomizationArea(Area):
     """The account's customization jobs."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.jobs = Jobs(world)
+        self.jobs = EmulatedJobs(world)
         self.listing = Listing[CustomizationJob](
             member="modelCustomizationJobSummaries",
             name=lambda job: job.name,
@@ -50,7 +107,7 @@ class Customization(Area):
         jobs = self.jobs.all().values()
         return {"jobs": [{"name": job.name, "arn": job.arn} | _shown(job) for job in jobs]}
 
-    def create_model_customization_job(self, call: Call) -> Members:
+    def create_model_customization_job(self, call: ApiCall) -> Members:
         """The job is accepted; what is wrong with its data shows later."""
         kind = str(call.members.get("customizationType", "FINE_TUNING"))
         base, base_arn = self._base(call, kind)
@@ -79,16 +136,16 @@ class Customization(Area):
         self.world.state.add(job.arn, job, call.members.get("jobTags"))
         return {"jobArn": job.arn}
 
-    def get_model_customization_job(self, call: Call) -> Members:
+    def get_model_customization_job(self, call: ApiCall) -> Members:
         """The job by name or ARN."""
         return details(self._find(call))
 
-    def list_model_customization_jobs(self, call: Call) -> Members:
+    def list_model_customization_jobs(self, call: ApiCall) -> Members:
         """The region's jobs."""
         jobs = [job for job in self.jobs.all().values() if job.region == call.region]
         return self.listing.page(call, jobs)
 
-    def stop_model_customization_job(self, call: Call) -> Members:
+    def stop_model_customization_job(self, call: ApiCall) -> Members:
         """The job is stopping, if it was in progress."""
         job = self._find(call)
         if job.timeline.status() != "InProgress":
@@ -96,14 +153,14 @@ class Customization(Area):
         self.jobs.stop(job, call.now)
         return {}
 
-    def _find(self, call: Call) -> CustomizationJob:
+    def _find(self, call: ApiCall) -> CustomizationJob:
         wanted = call.text("jobIdentifier")
         for job in self.jobs.all().values():
             if job.region == call.region and wanted in (job.arn, job.name):
                 return job
         raise not_found("The provided job identifier was not found.")
 
-    def _check_room(self, call: Call) -> None:
+    def _check_room(self, call: ApiCall) -> None:
         """Role, names and quota allow another job. Raises EmulatedError."""
         check_role(self.world, call.text("roleArn"))
         check_new_name(call.text("jobName"), self._names(call.region), "job name")
@@ -124,7 +181,7 @@ class Customization(Area):
         }
         return coming | {model.name for model in models if model.region == region}
 
-    def _base(self, call: Call, kind: str) -> tuple[Foundation, str]:
+    def _base(self, call: ApiCall, kind: str) -> tuple[Foundation, str]:
         """The foundation model that is trained, and the ARN that the job names or means."""
         wanted = call.text("baseModelIdentifier")
         model = self.world.state.table(CustomModel).get(wanted)
@@ -141,7 +198,7 @@ class Customization(Area):
             )
         return base, arn
 
-    def _config(self, call: Call, kind: str, base: Foundation) -> Members | None:
+    def _config(self, call: ApiCall, kind: str, base: Foundation) -> Members | None:
         """The `customizationConfig` of the job, defaults merged in. Raises EmulatedError."""
         config: Members | None = call.members.get("customizationConfig")
         logs = "invocationLogsConfig" in call.members["trainingDataConfig"]
@@ -167,7 +224,7 @@ class Customization(Area):
         given = config[needed].get("hyperParameters", {})
         return {needed: config[needed] | {"hyperParameters": effective_numbers(base.reinforcement, given)}}
 
-    def _check_teacher(self, call: Call, config: Members, base: Foundation) -> None:
+    def _check_teacher(self, call: ApiCall, config: Members, base: Foundation) -> None:
         wanted = config["distillationConfig"]["teacherModelConfig"]["teacherModelIdentifier"]
         teacher = find_teacher(wanted, call.region)
         if teacher is None or not base.taught_by(teacher):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from polytune.emulator.bedrock.call import Area, Call, Members, invalid, not_found, over_quota
+from polytune.emulator.bedrock.call import ApiCall, Area, Members, invalid, not_found, over_quota
 from polytune.emulator.bedrock.requests import check_new_name
 from polytune.emulator.bedrock.resources import CustomModel, Deployment
 from polytune.emulator.bedrock.selection import Listing
@@ -41,7 +41,7 @@ class Deployments(Area):
             ]
         }
 
-    def create_custom_model_deployment(self, call: Call) -> Members:
+    def create_custom_model_deployment(self, call: ApiCall) -> Members:
         """The deployment is being created."""
         here = [one for one in self._table.values() if one.region == call.region]
         model = self._deployable(call)
@@ -63,7 +63,7 @@ class Deployments(Area):
         self.world.state.add(arn, deployment, call.members.get("tags"))
         return {"customModelDeploymentArn": arn}
 
-    def get_custom_model_deployment(self, call: Call) -> Members:
+    def get_custom_model_deployment(self, call: ApiCall) -> Members:
         """The deployment by name or ARN."""
         found = self._find(call)
         update = None
@@ -81,7 +81,7 @@ class Deployments(Area):
             "lastUpdatedAt": changed(found, call.now),
         }
 
-    def update_custom_model_deployment(self, call: Call) -> Members:
+    def update_custom_model_deployment(self, call: ApiCall) -> Members:
         """Another model is being put behind the deployment, which goes on answering."""
         found, model = self._find(call), self._deployable(call)
         self._check_settled(found, call.now)
@@ -90,14 +90,14 @@ class Deployments(Area):
         found.next_model_arn = model.arn
         return {"customModelDeploymentArn": found.arn}
 
-    def delete_custom_model_deployment(self, call: Call) -> Members:
+    def delete_custom_model_deployment(self, call: ApiCall) -> Members:
         """The deployment is gone; its model stays."""
         found = self._find(call)
         self._check_settled(found, call.now)
         self.world.state.remove(found.arn, Deployment)
         return {}
 
-    def list_custom_model_deployments(self, call: Call) -> Members:
+    def list_custom_model_deployments(self, call: ApiCall) -> Members:
         """The region's deployments; they call the name otherwise than Get does."""
         listing = Listing[Deployment](
             member="modelDeploymentSummaries",
@@ -116,14 +116,14 @@ class Deployments(Area):
         )
         return listing.page(call, [one for one in self._table.values() if one.region == call.region])
 
-    def _find(self, call: Call) -> Deployment:
+    def _find(self, call: ApiCall) -> Deployment:
         wanted = call.text("customModelDeploymentIdentifier")
         for one in self._table.values():
             if one.region == call.region and wanted in (one.arn, one.name):
                 return one
         raise not_found("The provided custom model deployment was not found.")
 
-    def _deployable(self, call: Call) -> CustomModel:
+    def _deployable(self, call: ApiCall) -> CustomModel:
         model = self.world.state.table(CustomModel).get(call.text("modelArn"))
         if model is None or model.region != call.region:
             raise not_found("The provided model was not found.")

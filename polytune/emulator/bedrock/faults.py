@@ -20,7 +20,7 @@ any_operation = "*"
 job_faults: tuple[JobFault, ...] = get_args(JobFault)
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BedrockFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One scripted fault, as posted to `/_control/faults`."""
 
     kind: CallFault | JobFault
@@ -61,7 +61,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Scripted:
     """A fault and how often it has matched and hit."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: BedrockFault) -> None:
         self.fault = fault
         self.matched = 0
         self.hit = 0
@@ -81,7 +81,7 @@ class Faults:
         self._script: list[Scripted] = []
         self._lock = Lock()
 
-    def add(self, faults: Sequence[Fault]) -> None:
+    def add(self, faults: Sequence[BedrockFault]) -> None:
         """The faults stand at the end of the script."""
         with self._lock:
             self._script.extend(map(Scripted, faults))
@@ -91,11 +91,11 @@ class Faults:
         with self._lock:
             self._script.clear()
 
-    def of_call(self, operation: str) -> Fault | None:
+    def of_call(self, operation: str) -> BedrockFault | None:
         """The fault of a call that has arrived."""
         return self._first(operation, jobs=False)
 
-    def of_job(self, operation: str) -> Fault | None:
+    def of_job(self, operation: str) -> BedrockFault | None:
         """The fault of a job that is being created by the operation."""
         return self._first(operation, jobs=True)
 
@@ -107,7 +107,7 @@ class Faults:
                 for scripted in self._script
             ]
 
-    def _first(self, operation: str, *, jobs: bool) -> Fault | None:
+    def _first(self, operation: str, *, jobs: bool) -> BedrockFault | None:
         with self._lock:
             for scripted in self._script:
                 fault = scripted.fault

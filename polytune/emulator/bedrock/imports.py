@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from polytune.data.importable import architectures, missing_files, no_converse, regions, single_region
-from polytune.emulator.bedrock.call import Area, Call, Members, invalid, not_found
+from polytune.emulator.bedrock.call import ApiCall, Area, Members, invalid, not_found
 from polytune.emulator.bedrock.requests import check_new_name, check_role, key_arn
 from polytune.emulator.bedrock.resources import CopyStatus, ImportedModel
 from polytune.emulator.bedrock.selection import Listing
@@ -75,7 +75,7 @@ class Imports(Area):
             ]
         }
 
-    def create_model_import_job(self, call: Call) -> Members:
+    def create_model_import_job(self, call: ApiCall) -> Members:
         """The import is under way; what is wrong with the files shows later."""
         if call.region not in regions:
             raise invalid(f"Custom model import is not available in {call.region}.")
@@ -92,7 +92,7 @@ class Imports(Area):
         self.world.state.add(arn, job, call.members.get("jobTags"))
         return {"jobArn": arn}
 
-    def get_model_import_job(self, call: Call) -> Members:
+    def get_model_import_job(self, call: ApiCall) -> Members:
         """The job by name or ARN."""
         wanted = call.text("jobIdentifier")
         for job in self._jobs.values():
@@ -106,7 +106,7 @@ class Imports(Area):
                 }
         raise not_found("The provided job identifier was not found.")
 
-    def list_model_import_jobs(self, call: Call) -> Members:
+    def list_model_import_jobs(self, call: ApiCall) -> Members:
         """The region's import jobs."""
         return self.listing.page(call, [job for job in self._jobs.values() if job.region == call.region])
 

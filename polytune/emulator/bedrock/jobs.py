@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from polytune.emulator.bedrock.artifacts import folder_of, write_accepted, write_metrics
+from polytune.emulator.bedrock.artifacts import LossCurve, folder_of, synthetic, write_accepted, write_metrics
 from polytune.emulator.bedrock.call import Members
 from polytune.emulator.bedrock.catalogue import Foundation
 from polytune.emulator.bedrock.dataset import Dataset, Examination
-from polytune.emulator.bedrock.faults import Fault
-from polytune.emulator.bedrock.losses import Curve, synthetic
+from polytune.emulator.bedrock.faults import BedrockFault
 from polytune.emulator.bedrock.resources import CustomModel
 from polytune.emulator.bedrock.state import new_id
 from polytune.emulator.bedrock.storage import JobRefused, JobStorage
@@ -49,10 +48,10 @@ class CustomizationJob:
     """The `customizationConfig`, with the defaults of reinforcement fine-tuning."""
     kms_key_arn: str | None
     timeline: Timeline
-    fault: Fault | None = None
+    fault: BedrockFault | None = None
     failure: str = ""
     dataset_rows: int = unread_rows
-    curve: Curve | None = None
+    curve: LossCurve | None = None
     """Once training is complete."""
     model_arn: str | None = None
     """Once training is complete."""
@@ -76,7 +75,7 @@ class CustomizationJob:
 
 
 @dataclass(frozen=True)
-class Jobs:
+class EmulatedJobs:
     """Every customization job of the account, in all regions."""
 
     world: World
@@ -187,7 +186,7 @@ class Jobs:
         job.timeline.end(moment, "Completed")
         job.model_arn = self._make_model(job, job.curve, moment)
 
-    def _make_model(self, job: CustomizationJob, curve: Curve, moment: datetime) -> str:
+    def _make_model(self, job: CustomizationJob, curve: LossCurve, moment: datetime) -> str:
         """The custom model exists; returns its ARN."""
         request = job.request
         arn = self.world.arn(job.region, f"custom-model/{job.base.model_id}/{new_id()}")
@@ -221,7 +220,7 @@ class Jobs:
         return folder_of(job.request["outputDataConfig"]["s3Uri"], job.id)
 
 
-def metrics(job: CustomizationJob, curve: Curve | None) -> Members:
+def metrics(job: CustomizationJob, curve: LossCurve | None) -> Members:
     """`trainingMetrics` and `validationMetrics`; before the end only an empty list of the latter."""
     if curve is None:
         return {"validationMetrics": []}
@@ -231,13 +230,13 @@ def metrics(job: CustomizationJob, curve: Curve | None) -> Members:
     }
 
 
-def scripted(timeline: Timeline, fault: Fault | None) -> None:
+def scripted(timeline: Timeline, fault: BedrockFault | None) -> None:
     """The timeline follows the fault's script."""
     match fault:
-        case Fault(kind="stuck_not_started"):
+        case BedrockFault(kind="stuck_not_started"):
             never = fault.stuck_seconds is None
             timeline.stuck = timedelta.max if never else timedelta(seconds=fault.stuck_seconds or 0)
-        case Fault(kind="internal_error" | "failed_validation"):
+        case BedrockFault(kind="internal_error" | "failed_validation"):
             timeline.breaks_at = "validation"
-        case Fault(kind="failed_training"):
+        case BedrockFault(kind="failed_training"):
             timeline.breaks_at = "training"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from polytune.emulator.bedrock.call import Area, Call, Members, conflict, not_found
+from polytune.emulator.bedrock.call import ApiCall, Area, Members, conflict, not_found
 from polytune.emulator.bedrock.catalogue import Foundation, find_foundation, foundations
 from polytune.emulator.bedrock.requests import check_new_name, check_role
 from polytune.emulator.bedrock.resources import CustomModel, Deployment, ImportedModel, ProvisionedThroughput
@@ -18,7 +18,7 @@ creating_time = timedelta(minutes=10)
 """For a model that is brought along; chosen, no observation was found."""
 
 
-class Models(Area):
+class ModelsArea(Area):
     """Foundation, custom and imported models."""
 
     def __init__(self, world: World) -> None:
@@ -38,7 +38,7 @@ class Models(Area):
         ]
         return {"models": custom, "imported_models": imported}
 
-    def list_foundation_models(self, call: Call) -> Members:
+    def list_foundation_models(self, call: ApiCall) -> Members:
         """The catalogue's models of the region; customizable variants are models of their own."""
         asked = call.members
         shown = [
@@ -55,14 +55,14 @@ class Models(Area):
                 shown = [one for one in shown if passes(one, asked[member])]
         return {"modelSummaries": shown}
 
-    def get_foundation_model(self, call: Call) -> Members:
+    def get_foundation_model(self, call: ApiCall) -> Members:
         """The model by id or ARN."""
         found = find_foundation(call.text("modelIdentifier"), call.region)
         if found is None:
             raise not_found("The provided model identifier was not found.")
         return {"modelDetails": foundation_details(found, call.region)}
 
-    def create_custom_model(self, call: Call) -> Members:
+    def create_custom_model(self, call: ApiCall) -> Members:
         """A model trained elsewhere is being taken in; what is in the bucket is not looked at."""
         if "roleArn" in call.members:
             check_role(self.world, call.text("roleArn"))
@@ -82,7 +82,7 @@ class Models(Area):
         self.world.state.add(arn, model, call.members.get("modelTags"))
         return {"modelArn": arn}
 
-    def get_custom_model(self, call: Call) -> Members:
+    def get_custom_model(self, call: ApiCall) -> Members:
         """The model by name or ARN."""
         model = self._find_custom(call)
         return model.details | {
@@ -95,7 +95,7 @@ class Models(Area):
             "failureMessage": model.failure or None,
         }
 
-    def list_custom_models(self, call: Call) -> Members:
+    def list_custom_models(self, call: ApiCall) -> Members:
         """The region's custom models."""
         asked = call.members
         models = [model for model in self._custom.values() if model.region == call.region]
@@ -116,7 +116,7 @@ class Models(Area):
         )
         return listing.page(call, models)
 
-    def delete_custom_model(self, call: Call) -> Members:
+    def delete_custom_model(self, call: ApiCall) -> Members:
         """The model is gone; one that is in use stays."""
         model = self._find_custom(call)
         for deployment in self.world.state.table(Deployment).values():
@@ -128,7 +128,7 @@ class Models(Area):
         self.world.state.remove(model.arn, CustomModel)
         return {}
 
-    def get_imported_model(self, call: Call) -> Members:
+    def get_imported_model(self, call: ApiCall) -> Members:
         """The model by name or ARN."""
         model = self._find_imported(call)
         return {
@@ -144,12 +144,12 @@ class Models(Area):
             "customModelUnits": {"customModelUnitsPerModelCopy": 1, "customModelUnitsVersion": "v1.0"},
         }
 
-    def list_imported_models(self, call: Call) -> Members:
+    def list_imported_models(self, call: ApiCall) -> Members:
         """The region's imported models."""
         models = self.world.state.table(ImportedModel).values()
         return imported_listing.page(call, [model for model in models if model.region == call.region])
 
-    def delete_imported_model(self, call: Call) -> Members:
+    def delete_imported_model(self, call: ApiCall) -> Members:
         """The model is gone."""
         self.world.state.remove(self._find_imported(call).arn, ImportedModel)
         return {}
@@ -157,14 +157,14 @@ class Models(Area):
     def _names(self, region: str) -> set[str]:
         return {model.name for model in self._custom.values() if model.region == region}
 
-    def _find_custom(self, call: Call) -> CustomModel:
+    def _find_custom(self, call: ApiCall) -> CustomModel:
         wanted = call.text("modelIdentifier")
         for model in self._custom.values():
             if model.region == call.region and wanted in (model.arn, model.name):
                 return model
         raise not_found("The provided model identifier was not found.")
 
-    def _find_imported(self, call: Call) -> ImportedModel:
+    def _find_imported(self, call: ApiCall) -> ImportedModel:
         wanted = call.text("modelIdentifier")
         for model in self.world.state.table(ImportedModel).values():
             if model.region == call.region and wanted in (model.arn, model.name):
@@ -188,7 +188,7 @@ imported_listing = Listing[ImportedModel](
 )
 
 
-def custom_summary(model: CustomModel, call: Call) -> Members:
+def custom_summary(model: CustomModel, call: ApiCall) -> Members:
     """What ListCustomModels tells of a model."""
     return {
         "modelArn": model.arn,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from polytune.emulator.bedrock.call import Area, Call, Members, not_found
+from polytune.emulator.bedrock.call import ApiCall, Area, Members, not_found
 from polytune.emulator.bedrock.catalogue import Foundation, profile_arn, profiles
 from polytune.emulator.bedrock.selection import Listing
 from polytune.emulator.bedrock.world import World, foundation_arn
@@ -22,7 +22,7 @@ class Profiles(Area):
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def list_inference_profiles(self, call: Call) -> Members:
+    def list_inference_profiles(self, call: ApiCall) -> Members:
         """The region's profiles."""
         listing = Listing[tuple[str, Foundation]](
             member="inferenceProfileSummaries",
@@ -34,7 +34,7 @@ class Profiles(Area):
         )
         return listing.page(call, profiles().items())
 
-    def get_inference_profile(self, call: Call) -> Members:
+    def get_inference_profile(self, call: ApiCall) -> Members:
         """The profile by id or ARN."""
         wanted = call.text("inferenceProfileIdentifier")
         arn = profile_arn.fullmatch(wanted)

@@ -1,4 +1,4 @@
-"""The emulator as one object: started on a free port, stopped without leaving a thread."""
+"""The emulator as one object: all areas of Bedrock on a free port, stopped without leaving a thread."""
 
 from __future__ import annotations
 
@@ -6,12 +6,35 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Thread
 
-from polytune.emulator.bedrock.areas import AREAS
+from polytune.emulator.bedrock.batch import BatchArea
 from polytune.emulator.bedrock.call import Area
 from polytune.emulator.bedrock.control import control_prefix
-from polytune.emulator.bedrock.server import LoopbackServer, Service
+from polytune.emulator.bedrock.copies import Copies
+from polytune.emulator.bedrock.customization import CustomizationArea
+from polytune.emulator.bedrock.deployments import Deployments
+from polytune.emulator.bedrock.imports import Imports
+from polytune.emulator.bedrock.models import ModelsArea
+from polytune.emulator.bedrock.profiles import Profiles
+from polytune.emulator.bedrock.runtime import Runtime
+from polytune.emulator.bedrock.server import EmulatedService, LoopbackServer
+from polytune.emulator.bedrock.tags import Tags
+from polytune.emulator.bedrock.throughput import Throughput
 from polytune.emulator.bedrock.world import World
 from polytune.errors import Busy
+
+AREAS: tuple[Callable[[World], Area], ...] = (
+    CustomizationArea,
+    ModelsArea,
+    Deployments,
+    Throughput,
+    Imports,
+    Copies,
+    Profiles,
+    BatchArea,
+    Runtime,
+    Tags,
+)
+"""Every area. The order is that in which `/_control/state` lists them and the clock reaches them."""
 
 poll_seconds = 0.05
 
@@ -28,7 +51,7 @@ class Emulator:
     ) -> None:
         """`signed`: whether requests without any Authorization are refused."""
         self.world = world or World()
-        self.service = Service(self.world, [area(self.world) for area in areas], signed=signed)
+        self.service = EmulatedService(self.world, [area(self.world) for area in areas], signed=signed)
         self._server: LoopbackServer | None = None
         self._thread: Thread | None = None
 

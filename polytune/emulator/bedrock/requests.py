@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Iterable
 
-from polytune.emulator.bedrock.call import Call, invalid
+from polytune.emulator.bedrock.call import ApiCall, invalid
 from polytune.emulator.bedrock.world import World
 
 key_id = re.compile(r"[a-zA-Z0-9-]{36}")
@@ -24,7 +24,7 @@ def check_new_name(name: str, taken: Iterable[str], what: str) -> None:
         raise invalid(f"The provided {what} is currently in use.")
 
 
-def key_arn(call: Call, key: str) -> str | None:
+def key_arn(call: ApiCall, key: str) -> str | None:
     """The ARN of a KMS key that is named by ARN, id or alias; None for no key.
 
     An alias is not looked up: the id in the ARN is made from it, always the same.

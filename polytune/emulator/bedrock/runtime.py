@@ -1,6 +1,6 @@
 """bedrock-runtime: Converse, ConverseStream, InvokeModel, InvokeModelWithResponseStream, CountTokens.
 
-The answers are synthetic (see `_completions`); the conversation's rules, the errors and the limits are
+The answers are synthetic (see `completions.py`); the conversation's rules, the errors and the limits are
 the service's. A stream breaks half way, with an exception event, when a job's fault is scripted for the
 operation BrokenStream: {"kind": "internal_error", "operation": "BrokenStream", "times": 1}.
 """
@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from polytune.emulator.bedrock import bodies as bodies
+from polytune.emulator.bedrock import bodies
 from polytune.emulator.bedrock.behaviours import invoked
-from polytune.emulator.bedrock.call import Area, Call, EmulatedError, EventStream, Members
-from polytune.emulator.bedrock.completions import Completion, Question, Speaker
+from polytune.emulator.bedrock.call import ApiCall, Area, EmulatedError, EventStream, Members
+from polytune.emulator.bedrock.completions import Completion, ModelQuestion, Speaker
 from polytune.emulator.bedrock.world import World
 
 synthetic_ms_per_token = 10
@@ -36,7 +36,7 @@ class Runtime(Area):
         self._limits = requests_per_minute or {}
         self._calls: dict[str, deque[datetime]] = {}
 
-    def converse(self, call: Call) -> Members:
+    def converse(self, call: ApiCall) -> Members:
         """The whole answer."""
         said = self._converse(call)
         message = {"role": "assistant", "content": [{"text": said.text}]}
@@ -48,24 +48,24 @@ class Runtime(Area):
         }
         return answer | _trace(call)
 
-    def converse_stream(self, call: Call) -> EventStream:
+    def converse_stream(self, call: ApiCall) -> EventStream:
         """The answer in pieces."""
         return self._streamed(list(_events(self._converse(call), _trace(call))))
 
-    def invoke_model(self, call: Call) -> Members:
+    def invoke_model(self, call: ApiCall) -> Members:
         """The whole answer in its vendor's layout."""
         read = bodies.read(call.members.get("body", b""))
         said = self._said(call, read.question)
         body = bodies.encoded(bodies.written(read.layout, said))
         return {"body": body, "contentType": "application/json"}
 
-    def invoke_model_with_response_stream(self, call: Call) -> EventStream:
+    def invoke_model_with_response_stream(self, call: ApiCall) -> EventStream:
         """The answer in pieces of its vendor's layout."""
         read = bodies.read(call.members.get("body", b""))
         pieces = bodies.chunks(read.layout, self._said(call, read.question))
         return self._streamed([("chunk", {"bytes": bodies.encoded(piece)}) for piece in pieces])
 
-    def count_tokens(self, call: Call) -> Members:
+    def count_tokens(self, call: ApiCall) -> Members:
         """An estimate of how long a request is; the model is not asked."""
         invoked(self._state, call.text("modelId"), call.region, call.now)
         asked = call.members["input"]
@@ -81,15 +81,15 @@ class Runtime(Area):
         what = fault.message or "The system encountered an unexpected error during processing."
         return EventStream([*events[: len(events) // 2], ("internalServerException", {"message": what})])
 
-    def _converse(self, call: Call) -> Completion:
+    def _converse(self, call: ApiCall) -> Completion:
         return self._said(call, bodies.converse(call.members))
 
-    def _said(self, call: Call, question: Question) -> Completion:
+    def _said(self, call: ApiCall, question: ModelQuestion) -> Completion:
         behaviour = invoked(self._state, call.text("modelId"), call.region, call.now)
         self._spend(call)
         return self._speaker.answer(behaviour, question)
 
-    def _spend(self, call: Call) -> None:
+    def _spend(self, call: ApiCall) -> None:
         """The call counts against the model's limit. Raises EmulatedError when it is used up."""
         model = call.text("modelId")
         limit = self._limits.get(model, self._limits.get("*"))
@@ -113,7 +113,7 @@ def _metrics(said: Completion) -> Members:
     return {"latencyMs": said.output_tokens * synthetic_ms_per_token}
 
 
-def _trace(call: Call) -> Members:
+def _trace(call: ApiCall) -> Members:
     """What the guardrail found, which is nothing, when the caller wants to see it."""
     config = call.members.get("guardrailConfig", {})
     if config.get("trace") not in ("enabled", "enabled_full"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from polytune.emulator.bedrock.call import Call, Members, invalid
+from polytune.emulator.bedrock.call import ApiCall, Members, invalid
 
 Resource = TypeVar("Resource")
 
@@ -30,7 +30,7 @@ class Listing(Generic[Resource]):
     """Filter member -> the summary's member that it must equal."""
     name_filter: str = "nameContains"
 
-    def page(self, call: Call, resources: Iterable[Resource]) -> Members:
+    def page(self, call: ApiCall, resources: Iterable[Resource]) -> Members:
         """The page that the call asks for. Raises EmulatedError for a token that was not handed out."""
         asked = call.members
         found = [(self._place(one), one) for one in resources if self._in_time(one, asked)]

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from polytune.emulator.bedrock.call import Answer, Area, Call, EmulatedError, EventStream, invalid
+from polytune.emulator.bedrock.call import Answer, ApiCall, Area, EmulatedError, EventStream, invalid
 from polytune.emulator.bedrock.control import Control, control_prefix
 from polytune.emulator.bedrock.eventstream import encode
-from polytune.emulator.bedrock.faults import Fault
-from polytune.emulator.bedrock.service_model import Request, Response, Route, ServiceModel, refused
+from polytune.emulator.bedrock.faults import BedrockFault
+from polytune.emulator.bedrock.service_model import Response, Route, ServiceModel, WireRequest, refused
 from polytune.emulator.bedrock.world import World, default_region
 
 credential_scope = re.compile(r"Credential=[^/,\s]+/\d{8}/(?P<region>[a-z0-9-]+)/[a-z0-9-]+/aws4_request")
@@ -27,7 +27,7 @@ most_body_bytes = 64 << 20
 
 
 @dataclass(frozen=True)
-class Dropped:
+class ConnectionDropped:
     """No answer: the connection ends instead."""
 
     reset: bool
@@ -50,10 +50,10 @@ class Streamed:
     chunks: Iterable[bytes]
 
 
-Reply = Response | Dropped | Cut | Streamed
+Reply = Response | ConnectionDropped | Cut | Streamed
 
 
-class Service:
+class EmulatedService:
     """Answers requests for one world."""
 
     def __init__(self, world: World, areas: Sequence[Area], *, signed: bool = True) -> None:
@@ -64,7 +64,7 @@ class Service:
         self.control = Control(world, areas)
         self.models = {name: ServiceModel(name) for name in sorted({area.service for area in areas})}
 
-    def respond(self, request: Request) -> Reply:
+    def respond(self, request: WireRequest) -> Reply:
         """What goes back; scripted faults included."""
         if request.path.startswith(f"{control_prefix}/"):
             return self.control.respond(request)
@@ -77,7 +77,7 @@ class Service:
         return refused("UnknownOperationException", what, 404)
 
     def _operation(
-        self, model: ServiceModel, route: Route, labels: dict[str, str], request: Request
+        self, model: ServiceModel, route: Route, labels: dict[str, str], request: WireRequest
     ) -> Reply:
         name = route.operation.name
         with self.world.state.lock:
@@ -93,30 +93,32 @@ class Service:
             reply = model.refuse(route.operation, error)
         return _late(reply, fault)
 
-    def _early(self, model: ServiceModel, route: Route, fault: Fault | None) -> Reply | None:
+    def _early(self, model: ServiceModel, route: Route, fault: BedrockFault | None) -> Reply | None:
         """The reply to a call whose fault strikes before any work is done."""
         match fault:
-            case Fault(kind="throttle"):
+            case BedrockFault(kind="throttle"):
                 message = fault.message or "Too many requests, please wait before trying again."
                 return model.refuse(route.operation, EmulatedError("ThrottlingException", message, 429))
-            case Fault(kind="error"):
+            case BedrockFault(kind="error"):
                 return refused(fault.code, fault.message or "a scripted error", fault.status)
-            case Fault(kind="expired_token"):
+            case BedrockFault(kind="expired_token"):
                 message = "The security token included in the request is expired"
                 return refused("ExpiredTokenException", message, 403)
-            case Fault(kind="reset"):
-                return Dropped(reset=True)
-            case Fault(kind="slow"):
+            case BedrockFault(kind="reset"):
+                return ConnectionDropped(reset=True)
+            case BedrockFault(kind="slow"):
                 time.sleep(fault.seconds)
         return None
 
-    def _call(self, model: ServiceModel, route: Route, labels: dict[str, str], request: Request) -> Call:
+    def _call(
+        self, model: ServiceModel, route: Route, labels: dict[str, str], request: WireRequest
+    ) -> ApiCall:
         authorization = request.headers.get("authorization", "")
         if self.signed and not authorization:
             raise EmulatedError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
         scope = credential_scope.search(authorization)
         members = model.read(route, labels, request)
-        return Call(
+        return ApiCall(
             service=model.service,
             operation=route.operation.name,
             members=members,
@@ -126,7 +128,7 @@ class Service:
             token=str(members.get("clientRequestToken", "")),
         )
 
-    def _answer(self, call: Call) -> Answer:
+    def _answer(self, call: ApiCall) -> Answer:
         with self.world.state.lock:
             call = replace(call, now=self.world.clock.now())
             before = self.world.state.answered(call)
@@ -149,17 +151,17 @@ class Service:
         return Streamed(encode(shape, name, members) for name, members in answer.events)
 
 
-def _late(reply: Reply, fault: Fault | None) -> Reply:
+def _late(reply: Reply, fault: BedrockFault | None) -> Reply:
     """The reply to a call whose fault strikes after the work is done."""
     match fault:
-        case Fault(kind="drop_answer"):
-            return Dropped(reset=False)
-        case Fault(kind="cut_body") if isinstance(reply, Response):
+        case BedrockFault(kind="drop_answer"):
+            return ConnectionDropped(reset=False)
+        case BedrockFault(kind="cut_body") if isinstance(reply, Response):
             return Cut(reply, min(fault.bytes, len(reply.body)), fault.framed)
     return reply
 
 
-class Exchange(BaseHTTPRequestHandler):
+class HttpExchange(BaseHTTPRequestHandler):
     """One connection: requests in turn, until one side ends it."""
 
     protocol_version = "HTTP/1.1"
@@ -192,7 +194,7 @@ class Exchange(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, path, query, headers, self.rfile.read(length))
+        request = WireRequest(self.command, path, query, headers, self.rfile.read(length))
         try:
             reply = self.server.service.respond(request)
         except Exception as error:  # noqa: BLE001 - a defect here must reach the client as JSON, not as HTML
@@ -208,7 +210,7 @@ class Exchange(BaseHTTPRequestHandler):
                 self._send(reply)
             case Cut():
                 self._cut(reply)
-            case Dropped():
+            case ConnectionDropped():
                 self._drop(reset=reply.reset)
             case Streamed():
                 self._stream(reply)
@@ -257,10 +259,10 @@ class LoopbackServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, service: Service, port: int) -> None:
+    def __init__(self, service: EmulatedService, port: int) -> None:
         self.service = service
         self.connections: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", port), Exchange)
+        super().__init__(("127.0.0.1", port), HttpExchange)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A broken connection is the client's affair; nothing is printed."""

@@ -34,7 +34,7 @@ status_of_common = {
 
 
 @dataclass(frozen=True)
-class Request:
+class WireRequest:
     """What arrived over HTTP."""
 
     method: str
@@ -66,7 +66,7 @@ class Route:
     labels: tuple[str, ...]
     """The URI's names of those groups."""
 
-    def values(self, request: Request) -> dict[str, str] | None:
+    def values(self, request: WireRequest) -> dict[str, str] | None:
         """The labels' values, decoded; None when the request is for another route."""
         found = self.path.fullmatch(request.path) if request.method == self.method else None
         return dict(zip(self.labels, map(unquote, found.groups()), strict=True)) if found else None
@@ -89,12 +89,12 @@ class ServiceModel:
         """The model of one operation."""
         return self._model.operation_model(name)
 
-    def read(self, route: Route, labels: Mapping[str, str], request: Request) -> Members:
+    def read(self, route: Route, labels: Mapping[str, str], request: WireRequest) -> Members:
         """The request's members. Raises EmulatedError when they break the input shape."""
         shape = route.operation.input_shape
         if shape is None:
             return {}
-        members = _Reading(shape, labels, request).members()
+        members = _ShapeReading(shape, labels, request).members()
         wrong = refusal(shape, members)
         if wrong is not None:
             raise wrong
@@ -168,10 +168,10 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class _Reading:
+class _ShapeReading:
     """One request against one input shape."""
 
-    def __init__(self, shape: Shape, labels: Mapping[str, str], request: Request) -> None:
+    def __init__(self, shape: Shape, labels: Mapping[str, str], request: WireRequest) -> None:
         self.shape = shape
         self.labels = labels
         self.request = request

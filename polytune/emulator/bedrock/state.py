@@ -8,14 +8,14 @@ from collections import Counter
 from threading import RLock
 from typing import Any, TypeVar, cast
 
-from polytune.emulator.bedrock.call import Answer, Call
+from polytune.emulator.bedrock.call import Answer, ApiCall
 
 Resource = TypeVar("Resource")
 
 id_letters = string.ascii_lowercase + string.digits
 
 
-class State:
+class AccountState:
     """Everything the emulator remembers; hold `lock` while reading or changing it."""
 
     def __init__(self) -> None:
@@ -41,11 +41,11 @@ class State:
         del self._tables[kind][arn]
         self.tags.pop(arn, None)
 
-    def answered(self, call: Call) -> Answer | None:
+    def answered(self, call: ApiCall) -> Answer | None:
         """What the same operation with the same token was answered before; None for a new request."""
         return self._answered.get(_asked(call)) if call.token else None
 
-    def remember(self, call: Call, answer: Answer) -> None:
+    def remember(self, call: ApiCall, answer: Answer) -> None:
         """The call's token now stands for this answer."""
         if call.token:
             self._answered[_asked(call)] = answer
@@ -62,7 +62,7 @@ class State:
         self._answered.clear()
 
 
-def _asked(call: Call) -> tuple[str, str, str]:
+def _asked(call: ApiCall) -> tuple[str, str, str]:
     return call.operation, call.region, call.token
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from polytune.emulator.bedrock.call import Area, Call, EmulatedError, Members, not_found
+from polytune.emulator.bedrock.call import ApiCall, Area, EmulatedError, Members, not_found
 from polytune.emulator.bedrock.world import World
 
 most_tags = 50
@@ -15,7 +15,7 @@ class Tags(Area):
     def __init__(self, world: World) -> None:
         self._state = world.state
 
-    def tag_resource(self, call: Call) -> Members:
+    def tag_resource(self, call: ApiCall) -> Members:
         """The resource has these tags besides its others."""
         tags = self._of(call)
         wanted = tags | {tag["key"]: tag["value"] for tag in call.members["tags"]}
@@ -24,18 +24,18 @@ class Tags(Area):
         tags.update(wanted)
         return {}
 
-    def untag_resource(self, call: Call) -> Members:
+    def untag_resource(self, call: ApiCall) -> Members:
         """The resource has none of these tags."""
         tags = self._of(call)
         for key in call.members["tagKeys"]:
             tags.pop(key, None)
         return {}
 
-    def list_tags_for_resource(self, call: Call) -> Members:
+    def list_tags_for_resource(self, call: ApiCall) -> Members:
         """The resource's tags."""
         return {"tags": [{"key": key, "value": value} for key, value in self._of(call).items()]}
 
-    def _of(self, call: Call) -> dict[str, str]:
+    def _of(self, call: ApiCall) -> dict[str, str]:
         arn = call.text("resourceARN")
         if arn not in self._state.tags:
             raise not_found(f"The provided resource ARN {arn} was not found.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from polytune.emulator.bedrock.call import Area, Call, Members, conflict, invalid, not_found
+from polytune.emulator.bedrock.call import ApiCall, Area, Members, conflict, invalid, not_found
 from polytune.emulator.bedrock.catalogue import find_foundation
 from polytune.emulator.bedrock.requests import check_new_name
 from polytune.emulator.bedrock.resources import CustomModel, ProvisionedThroughput
@@ -37,7 +37,7 @@ class Throughput(Area):
             ]
         }
 
-    def create_provisioned_model_throughput(self, call: Call) -> Members:
+    def create_provisioned_model_throughput(self, call: ApiCall) -> Members:
         """The capacity is being provided."""
         taken = {one.name for one in self._table.values() if one.region == call.region}
         check_new_name(call.text("provisionedModelName"), taken, "provisioned model name")
@@ -59,11 +59,11 @@ class Throughput(Area):
         self.world.state.add(arn, bought, call.members.get("tags"))
         return {"provisionedModelArn": arn}
 
-    def get_provisioned_model_throughput(self, call: Call) -> Members:
+    def get_provisioned_model_throughput(self, call: ApiCall) -> Members:
         """The throughput by name or ARN."""
         return described(self._find(call), call.now)
 
-    def update_provisioned_model_throughput(self, call: Call) -> Members:
+    def update_provisioned_model_throughput(self, call: ApiCall) -> Members:
         """It has another name, or another model is being put in."""
         found = self._find(call)
         if found.status(call.now) != "InService":
@@ -82,7 +82,7 @@ class Throughput(Area):
             found.name = renamed
         return {}
 
-    def delete_provisioned_model_throughput(self, call: Call) -> Members:
+    def delete_provisioned_model_throughput(self, call: ApiCall) -> Members:
         """Nothing is paid for it any more; a commitment cannot be ended early."""
         found = self._find(call)
         if found.expires is not None and call.now < found.expires:
@@ -92,7 +92,7 @@ class Throughput(Area):
         self.world.state.remove(found.arn, ProvisionedThroughput)
         return {}
 
-    def list_provisioned_model_throughputs(self, call: Call) -> Members:
+    def list_provisioned_model_throughputs(self, call: ApiCall) -> Members:
         """The region's throughputs."""
         listing = Listing[ProvisionedThroughput](
             member="provisionedModelSummaries",
@@ -104,14 +104,14 @@ class Throughput(Area):
         )
         return listing.page(call, [one for one in self._table.values() if one.region == call.region])
 
-    def _find(self, call: Call) -> ProvisionedThroughput:
+    def _find(self, call: ApiCall) -> ProvisionedThroughput:
         wanted = call.text("provisionedModelId")
         for one in self._table.values():
             if one.region == call.region and wanted in (one.arn, one.name):
                 return one
         raise not_found("The provided provisioned model was not found.")
 
-    def _model(self, call: Call, wanted: str) -> tuple[str, str]:
+    def _model(self, call: ApiCall, wanted: str) -> tuple[str, str]:
         """The ARN of the model that is named, and of the foundation model below it. Raises EmulatedError."""
         for model in self.world.state.table(CustomModel).values():
             if model.region == call.region and wanted in (model.arn, model.name):

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from polytune.emulator.bedrock.clock import Clock
+from polytune.emulator.bedrock.clock import VirtualClock
 from polytune.emulator.bedrock.faults import Faults
-from polytune.emulator.bedrock.state import State
+from polytune.emulator.bedrock.state import AccountState
 
 rehearsal_account = "123456789012"
 default_region = "us-east-1"
@@ -37,14 +37,14 @@ class ObjectStore(Protocol):
 class World:
     """One emulated account."""
 
-    clock: Clock = field(default_factory=Clock)
+    clock: VirtualClock = field(default_factory=VirtualClock)
     account: str = rehearsal_account
     objects: ObjectStore | None = None
     """None: nothing is read or written, and every dataset counts as valid."""
     role_exists: Callable[[str], bool] | None = None
     """Whether a role's ARN exists in the IAM beside the emulator; None where there is no IAM to ask."""
     faults: Faults = field(default_factory=Faults)
-    state: State = field(default_factory=State)
+    state: AccountState = field(default_factory=AccountState)
 
     def arn(self, region: str, resource: str) -> str:
         """The ARN of one of the account's resources: `custom-model/imported/abc`."""

@@ -19,7 +19,7 @@ import msgspec
 from polytune.emulator.domains.interface import DomainQuestion, answer_in
 from polytune.emulator.polychat.replies import code_of, reply_kinds
 from polytune.emulator.polychat.request import PatternRequest, judge
-from polytune.emulator.polychat.script import Fault
+from polytune.emulator.polychat.script import PolychatFault
 
 app = "strudel"
 """The app of Polychat that makes patterns, and the domain that answers for it here."""
@@ -65,7 +65,7 @@ class Conduct:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApiRequest:
     """One request as it arrived."""
 
     method: str
@@ -81,7 +81,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Reply:
+class ApiReply:
     """What is sent."""
 
     status: int
@@ -103,7 +103,7 @@ class PolychatApi:
         self._arrivals: dict[str, deque[float]] = {}
         self._last_code = ""
 
-    def gate(self, asked: Asked) -> Reply | None:
+    def gate(self, asked: ApiRequest) -> ApiReply | None:
         """What keeps a request out before anybody looks at its route; None lets it pass."""
         if asked.method == "POST" and asked.content_type in csrf_types:
             return self.unexpected()
@@ -113,7 +113,7 @@ class PolychatApi:
             return unauthorized()
         return None if self._within_rate(login) else self._rate_limited("")
 
-    def wanted(self, asked: Asked) -> PatternRequest | Reply:
+    def wanted(self, asked: ApiRequest) -> PatternRequest | ApiReply:
         """The pattern that a body asks for, or why it gets none."""
         body: object = {}
         if "json" in asked.content_type:
@@ -123,19 +123,19 @@ class PolychatApi:
                 return self.unexpected()
         judged = judge(body)
         if judged.request is None:
-            return Reply(400, {"data": body, "error": judged.issues, "success": False})
+            return ApiReply(400, {"data": body, "error": judged.issues, "success": False})
         if not self._login(asked):
             return unauthorized()
         wanted = judged.request
         if not wanted.prompt.strip():
-            return Reply(400, {"error": "Prompt is required"})
+            return ApiReply(400, {"error": "Prompt is required"})
         if wanted.model is not None and wanted.model not in self.conduct.models:
-            return Reply(400, {"error": "Selected model is not available"})
+            return ApiReply(400, {"error": "Selected model is not available"})
         if len(wanted.prompt) > self.conduct.longest_prompt:
-            return Reply(413, {"error": "The prompt does not fit the model's context window"})
+            return ApiReply(413, {"error": "The prompt does not fit the model's context window"})
         return wanted
 
-    def pattern(self, wanted: PatternRequest, fault: Fault | None) -> Reply:
+    def pattern(self, wanted: PatternRequest, fault: PolychatFault | None) -> ApiReply:
         """An answer; the same request gets another one each time, unless the gateway remembers the first."""
         key = msgspec.json.encode(wanted, order="deterministic").decode()
         remembers = self._remembers(wanted)
@@ -150,52 +150,52 @@ class PolychatApi:
         tempo = f" at {wanted.tempo:g} BPM" if wanted.tempo else ""
         explanation = f"A {wanted.style or 'musical'} pattern{tempo} for Strudel."
         answer = {"code": code, "explanation": explanation, "generationId": generation}
-        return Reply(200, self._enveloped(answer), charged=charged)
+        return ApiReply(200, self._enveloped(answer), charged=charged)
 
-    def other(self, asked: Asked) -> Reply:
+    def other(self, asked: ApiRequest) -> ApiReply:
         """The reply of every route but the one that makes patterns."""
         match asked.method, asked.path:
             case "GET", "/status":
                 now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 about = {"version": "stand-in", "environment": "emulator"}
-                return Reply(200, {"status": "ok", "timestamp": now, **about})
+                return ApiReply(200, {"status": "ok", "timestamp": now, **about})
             case "GET", "/models":
                 found = {name: {"matchingModel": name} for name in self.conduct.models}
-                return Reply(200, {"success": True, "message": "Models", "data": found})
+                return ApiReply(200, {"success": True, "message": "Models", "data": found})
             case "POST", path if path == feedback_path:
                 return self._feedback(asked.raw)
             case _:
-                return Reply(404, {"status": "not found"})
+                return ApiReply(404, {"status": "not found"})
 
-    def refusal(self, fault: Fault) -> Reply | None:
+    def refusal(self, fault: PolychatFault) -> ApiReply | None:
         """What a scripted refusal says; None for a fault of another kind."""
         match fault.kind:
             case "rate_limit":
                 return self._rate_limited(fault.text)
             case "usage_limit":
-                return Reply(429, {"error": fault.text or "You have reached the usage limit of your plan"})
+                return ApiReply(429, {"error": fault.text or "You have reached the usage limit of your plan"})
             case "unavailable":
-                return Reply(502, self._wrong(fault.text or "External service temporarily unavailable"))
+                return ApiReply(502, self._wrong(fault.text or "External service temporarily unavailable"))
             case "too_large":
-                return Reply(
+                return ApiReply(
                     413, {"error": fault.text or "The prompt does not fit the model's context window"}
                 )
             case "forbidden":
-                return Reply(403, {"error": fault.text or "You may not use this project"})
+                return ApiReply(403, {"error": fault.text or "You may not use this project"})
             case "unauthorized":
                 return unauthorized()
             case "configuration":
-                return Reply(500, {"error": "Service configuration error"})
+                return ApiReply(500, {"error": "Service configuration error"})
             case "unexpected":
                 return self.unexpected()
             case _:
                 return None
 
-    def unexpected(self) -> Reply:
+    def unexpected(self) -> ApiReply:
         """The 500 that stands for every failure nobody named."""
-        return Reply(500, self._wrong("An unexpected error occurred"))
+        return ApiReply(500, self._wrong("An unexpected error occurred"))
 
-    def _login(self, asked: Asked) -> str:
+    def _login(self, asked: ApiRequest) -> str:
         """The token or session of a signed-in user; '' for an anonymous one."""
         found = token.fullmatch(asked.headers.get("Authorization", ""))
         given = found[1] if found else ""
@@ -218,14 +218,14 @@ class PolychatApi:
         arrivals.append(now)
         return True
 
-    def _rate_limited(self, message: str) -> Reply:
+    def _rate_limited(self, message: str) -> ApiReply:
         seconds = self.conduct.retry_after_seconds
         limit = self.conduct.requests_per_minute or 100
         said = message or f"Rate limit exceeded: {limit} requests per minute"
         in_header = seconds if self.conduct.era == "2026" else None
-        return Reply(429, {"error": said, "retryAfter": seconds}, retry_after=in_header)
+        return ApiReply(429, {"error": said, "retryAfter": seconds}, retry_after=in_header)
 
-    def _code(self, wanted: PatternRequest, key: str, fault: Fault | None) -> str:
+    def _code(self, wanted: PatternRequest, key: str, fault: PolychatFault | None) -> str:
         if fault is not None and fault.kind == "code":
             return fault.text
         if fault is not None and fault.kind == "repeat":
@@ -247,18 +247,18 @@ class PolychatApi:
             return {"error": message, "details": message, "context": {}}
         return {"error": message, "requestId": str(uuid.uuid5(uuid.NAMESPACE_URL, message))}
 
-    def _feedback(self, raw: bytes) -> Reply:
+    def _feedback(self, raw: bytes) -> ApiReply:
         try:
             body = msgspec.json.decode(raw, type=dict[str, object])
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self.unexpected()
         if "score" not in body and "feedback" not in body:
-            return Reply(400, {"error": "A score or feedback is required"})
+            return ApiReply(400, {"error": "A score or feedback is required"})
         if body.get("generationId") not in self._generations:
-            return Reply(404, {"error": "Generation not found"})
-        return Reply(200, self._enveloped({"success": True}))
+            return ApiReply(404, {"error": "Generation not found"})
+        return ApiReply(200, self._enveloped({"success": True}))
 
 
-def unauthorized() -> Reply:
+def unauthorized() -> ApiReply:
     """The 401 that masks every reason."""
-    return Reply(401, {"error": "Authentication failed. Please check your credentials."})
+    return ApiReply(401, {"error": "Authentication failed. Please check your credentials."})

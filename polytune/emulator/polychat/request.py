@@ -39,25 +39,27 @@ class PatternRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedRequest:
     """A request, or what is wrong with it."""
 
     request: PatternRequest | None
     issues: tuple[Issue, ...] = ()
 
 
-def judge(body: object) -> Judged:
+def judge(body: object) -> JudgedRequest:
     """What the schema makes of a decoded JSON body."""
     if not isinstance(body, dict):
-        return Judged(None, (_wrong_type("object", body, []),))
+        return JudgedRequest(None, (_wrong_type("object", body, []),))
     issues = tuple(
         issue
         for name, problem in _problems.items()
         if (name in body or name == "prompt") and (issue := problem(body.get(name, _absent), [name]))
     )
     if issues:
-        return Judged(None, issues)
-    return Judged(msgspec.convert({name: body[name] for name in _problems if name in body}, PatternRequest))
+        return JudgedRequest(None, issues)
+    return JudgedRequest(
+        msgspec.convert({name: body[name] for name in _problems if name in body}, PatternRequest)
+    )
 
 
 _absent = object()

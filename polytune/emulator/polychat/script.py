@@ -32,7 +32,7 @@ Transport = Literal["reset", "dropped", "cut", "slow"]
 """Closed before any work; the work done and then closed; half an answer and then closed; late."""
 
 
-class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class PolychatFault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One line of the script."""
 
     kind: Refusal | Transport | Reply | Literal["code", "repeat"]
@@ -55,19 +55,19 @@ class Script:
     """The faults still to come, in order; the first that hits a request decides."""
 
     def __init__(self) -> None:
-        self.faults: list[Fault] = []
+        self.faults: list[PolychatFault] = []
         self._seen: list[int] = []
 
     def add(self, written: bytes) -> int:
         """How many faults were added. Raises UsageError when `written` is no list of faults."""
         try:
-            faults = msgspec.json.decode(written, type=list[Fault])
+            faults = msgspec.json.decode(written, type=list[PolychatFault])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"faults: {error}. Send a JSON list of faults.") from error
         self.extend(faults)
         return len(faults)
 
-    def extend(self, faults: Sequence[Fault]) -> None:
+    def extend(self, faults: Sequence[PolychatFault]) -> None:
         """Adds faults behind those there."""
         self.faults.extend(faults)
         self._seen.extend(0 for _ in faults)
@@ -77,7 +77,7 @@ class Script:
         self.faults.clear()
         self._seen.clear()
 
-    def next(self, body: bytes) -> Fault | None:
+    def next(self, body: bytes) -> PolychatFault | None:
         """The fault that hits a request with this body; it counts as used."""
         if not self.faults:
             return None

@@ -22,17 +22,17 @@ from typing import Self
 import msgspec
 from aiohttp import web
 
-from polytune.emulator.polychat.api import Asked, Conduct, PolychatApi, Reply, generate_path
-from polytune.emulator.polychat.script import Fault, Script
+from polytune.emulator.polychat.api import ApiReply, ApiRequest, Conduct, PolychatApi, generate_path
+from polytune.emulator.polychat.script import PolychatFault, Script
 from polytune.errors import Busy, UsageError
 
-__all__ = ["Conduct", "Fault", "PolychatStandIn", "State"]
+__all__ = ["Conduct", "PolychatFault", "PolychatStandIn", "StandInState"]
 
 encoder = msgspec.json.Encoder()
 waiting_connections = 1024
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class StandInState(msgspec.Struct, frozen=True, kw_only=True):
     """What the stand-in has seen since it was made or last told to start anew."""
 
     requests: int
@@ -97,14 +97,14 @@ class PolychatStandIn:
         self._loop.close()
         self._loop = self._thread = self._runner = None
 
-    def fail(self, faults: Sequence[Fault]) -> None:
+    def fail(self, faults: Sequence[PolychatFault]) -> None:
         """These faults come next, behind those already scripted."""
         self._script.extend(faults)
 
-    def state(self) -> State:
+    def state(self) -> StandInState:
         """What it has seen so far."""
         with self._lock:
-            return State(
+            return StandInState(
                 requests=self._asked.total(),
                 answers=self._answered.total(),
                 statuses=dict(self._statuses),
@@ -129,14 +129,14 @@ class PolychatStandIn:
         return int(self._runner.addresses[0][1])
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        asked = Asked(request.method, request.path, request.headers, await request.read())
+        asked = ApiRequest(request.method, request.path, request.headers, await request.read())
         if asked.path.startswith("/_control/"):
             return _whole(self._control(asked))
         if (asked.method, asked.path) != ("POST", generate_path):
             return _whole(self._api.gate(asked) or self._api.other(asked))
         return await self._generate(request, asked)
 
-    async def _generate(self, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:
+    async def _generate(self, request: web.BaseRequest, asked: ApiRequest) -> web.StreamResponse:
         body = _canonical(asked.raw)
         with self._lock:
             self._asked[body] += 1
@@ -155,39 +155,39 @@ class PolychatStandIn:
             self._statuses["closed" if broken else str(reply.status)] += 1
         return await _broken(request, reply, cut=fault.kind == "cut") if broken and fault else _whole(reply)
 
-    async def _reply(self, asked: Asked, fault: Fault | None) -> Reply:
+    async def _reply(self, asked: ApiRequest, fault: PolychatFault | None) -> ApiReply:
         if fault is not None and fault.kind == "reset":
-            return Reply(0, None)
+            return ApiReply(0, None)
         refused = self._api.gate(asked) or (self._api.refusal(fault) if fault is not None else None)
         if refused is not None:
             return refused
         wanted = self._api.wanted(asked)
-        if isinstance(wanted, Reply):
+        if isinstance(wanted, ApiReply):
             return wanted
         late = self._conduct.latency_seconds + (fault.seconds if fault is not None else 0.0)
         if late:
             await asyncio.sleep(late)
         return self._api.pattern(wanted, fault)
 
-    def _control(self, asked: Asked) -> Reply:
+    def _control(self, asked: ApiRequest) -> ApiReply:
         match asked.method, asked.path:
             case "POST", "/_control/faults":
                 try:
-                    return Reply(200, {"added": self._script.add(asked.raw)})
+                    return ApiReply(200, {"added": self._script.add(asked.raw)})
                 except UsageError as error:
-                    return Reply(400, {"error": str(error)})
+                    return ApiReply(400, {"error": str(error)})
             case "GET", "/_control/faults":
-                return Reply(200, self._script.faults)
+                return ApiReply(200, self._script.faults)
             case "DELETE", "/_control/faults":
                 self._script.clear()
-                return Reply(200, {})
+                return ApiReply(200, {})
             case "GET", "/_control/state":
-                return Reply(200, self.state())
+                return ApiReply(200, self.state())
             case "DELETE", "/_control/state":
                 self._forget()
-                return Reply(200, {})
+                return ApiReply(200, {})
             case _:
-                return Reply(404, {"error": f"no control at {asked.method} {asked.path}"})
+                return ApiReply(404, {"error": f"no control at {asked.method} {asked.path}"})
 
 
 def _canonical(raw: bytes) -> str:
@@ -198,13 +198,13 @@ def _canonical(raw: bytes) -> str:
         return raw.decode(errors="replace")
 
 
-def _whole(reply: Reply) -> web.Response:
+def _whole(reply: ApiReply) -> web.Response:
     headers = {"Retry-After": str(reply.retry_after)} if reply.retry_after is not None else None
     content = encoder.encode(reply.body)
     return web.Response(status=reply.status, body=content, headers=headers, content_type="application/json")
 
 
-async def _broken(request: web.BaseRequest, reply: Reply, *, cut: bool) -> web.StreamResponse:
+async def _broken(request: web.BaseRequest, reply: ApiReply, *, cut: bool) -> web.StreamResponse:
     """The connection is broken off, after half of the answer when `cut`."""
     content = encoder.encode(reply.body)
     half = web.StreamResponse(headers={"Content-Length": str(len(content))})
