@@ -138,7 +138,7 @@ class OpenWorkspace:
             if not unfinished_only or row.status in unfinished:
                 return row
         raise UsageError(
-            "no unfinished run here" if unfinished_only else "no run here yet: polytune run FILE"
+            "no unfinished run" if unfinished_only else "no runs yet. Start one with `polytune run FILE`"
         )
 
     def run(self, name: str) -> RunRow:
@@ -147,7 +147,7 @@ class OpenWorkspace:
         if found is None:
             rows = self.ledger.runs()
             known = [*{row.experiment: None for row in rows}, *(row.run_id for row in rows)]
-            raise UsageError(f"no run or experiment '{name}' here.{did_you_mean(name, known[:20])}")
+            raise UsageError(f"no run or experiment named '{name}'.{did_you_mean(name, known[:20])}")
         return found
 
     def find_run(self, name: str) -> RunRow | None:

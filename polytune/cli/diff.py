@@ -29,7 +29,11 @@ file_endings = (".yaml", ".yml")
 @click.argument("a")
 @click.argument("b")
 @click.option(
-    "--rows", type=click.IntRange(min=0), default=3, show_default=True, help="So many rows of each sort."
+    "--rows",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="Show this many rows of each kind.",
 )
 @click.option("--markdown", is_flag=True, help="Print Markdown for a pull request.")
 @options.workspace
@@ -102,7 +106,9 @@ def _chosen(variants: tuple[Compiled, ...], path: Path, name: str) -> Compiled:
         return variants[0]
     known = [each.name.partition("@")[2] for each in variants]
     if name not in known:
-        which = f"no variant '{name}'." if name else f"has {len(variants)} variants; say {path}@VARIANT."
+        which = (
+            f"no variant '{name}'." if name else f"has {len(variants)} variants; name one: {path}@VARIANT."
+        )
         hint = did_you_mean(name, known) if any(known) else " It has none."
         raise UsageError(f"{path}: {which}{hint}")
     return variants[known.index(name)]

@@ -30,13 +30,13 @@ units = ("bytes", "kB", "MB", "GB", "TB")
     default=5,
     show_default=True,
     metavar="N",
-    help="Keep each experiment's latest N runs, and what these take from older ones.",
+    help="Keep each experiment's latest N runs, and what they reuse from older runs.",
 )
-@click.option("--yes", is_flag=True, help="Remove; without it, only say what would go.")
+@click.option("--yes", is_flag=True, help="Delete; without it, only list what would be deleted.")
 @options.workspace
 @options.as_json
 def command(keep: int, yes: bool, workspace: Path | None, as_json: bool) -> None:
-    """Remove what no kept run needs; answers are never removed."""
+    """Delete data that no kept run needs; answers are never deleted."""
     opened = OpenWorkspace.open(None, workspace)
     found = find_garbage(opened.workspace, opened.ledger, keep)
     gone = remove(found, opened.workspace, opened.ledger) if yes else ()
@@ -46,7 +46,7 @@ def command(keep: int, yes: bool, workspace: Path | None, as_json: bool) -> None
     click.echo("\n".join(_lines(found, opened)))
     click.echo(_verdict(found, gone, applied=yes))
     if found.live:
-        click.echo(f"being worked on, and with all it may need untouched: {', '.join(found.live)}", err=True)
+        click.echo(f"in use, so kept with everything it may need: {', '.join(found.live)}", err=True)
 
 
 def _lines(found: Garbage, opened: OpenWorkspace) -> Iterator[str]:
@@ -61,11 +61,11 @@ def _lines(found: Garbage, opened: OpenWorkspace) -> Iterator[str]:
 
 def _verdict(found: Garbage, gone: Sequence[Removal], *, applied: bool) -> str:
     if not found.removals:
-        return "nothing to remove"
+        return "nothing to delete"
     if not applied:
-        return f"{size(found.bytes)} would be freed; nothing was removed. Remove: polytune gc --yes"
+        return f"{size(found.bytes)} would be freed; nothing was deleted. To delete, run `polytune gc --yes`"
     left = len(found.removals) - len(gone)
-    rest = f"; {left} in use by now, left alone" if left else ""
+    rest = f"; {left} now in use, kept" if left else ""
     return f"{size(sum(removal.bytes for removal in gone))} freed{rest}"
 
 

@@ -12,12 +12,12 @@ from polytune.settings import load_settings
 
 @click.group("grader")
 def command() -> None:
-    """Build what a grader needs on this machine."""
+    """Build a grader's local dependencies."""
 
 
 @command.command("build")
 @click.argument("kind")
-@click.option("--force", is_flag=True, help="Build it anew.")
+@click.option("--force", is_flag=True, help="Rebuild it even if it is up to date.")
 def build(kind: str, force: bool) -> None:
     """Build what graders of a KIND need, unless it is there already.
 
@@ -26,7 +26,7 @@ def build(kind: str, force: bool) -> None:
     """
     grader = GRADERS.load(kind)
     if not grader.needs_building:
-        click.echo(f"{kind} needs no building")
+        click.echo(f"{kind} has nothing to build")
         return
     cache = load_settings(Path.cwd()).cache_folder
     path = None if force else grader.built(cache)

@@ -29,7 +29,7 @@ ignored = (".env",)
 
 @click.command("init")
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
-@click.option("--name", help="What the experiment is called. Default: the folder's name.")
+@click.option("--name", help="Name of the experiment. Default: the folder's name.")
 def command(folder: Path, name: str | None) -> None:
     """Make a new project in FOLDER (default: here); nothing is overwritten.
 
@@ -52,7 +52,7 @@ def scaffold(folder: Path, name: str) -> list[str]:
     places = {source: place.replace(placeholder, name) for source, place in project_files.items()}
     taken = [place for place in places.values() if (folder / place).exists()]
     if taken:
-        raise UsageError(f"{folder}: {', '.join(taken)} exists already; choose another --name")
+        raise UsageError(f"{folder}: {', '.join(taken)} already exists; choose another --name")
     Workspace(folder).create()
     for source, place in places.items():
         write_whole(folder / place, _text(source, name).encode())
@@ -96,12 +96,12 @@ def _unignored(folder: Path) -> list[str]:
 def _checked(name: str) -> str:
     if name_pattern.fullmatch(name):
         return name
-    raise UsageError(f"--name {name}: small letters, digits, dots, dashes and underscores, please")
+    raise UsageError(f"--name {name}: use only lowercase letters, digits, dots, dashes and underscores")
 
 
 def _named_after(folder: Path) -> str:
     """A name made of the folder's."""
     name = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("._-")[:63]
     if not name:
-        raise UsageError(f"{folder.resolve()}: no name for an experiment; give one with --name")
+        raise UsageError(f"{folder.resolve()}: cannot be used as an experiment name; pass one with --name")
     return name

@@ -20,7 +20,7 @@ shown = 20
 
 @click.group("ledger")
 def command() -> None:
-    """Make, check, rebuild or find the ledger."""
+    """Create, check, rebuild or locate the ledger."""
 
 
 @command.command("init")
@@ -73,7 +73,7 @@ def verify(ctx: click.Context, workspace: Path | None, as_json: bool) -> None:
 
 
 @command.command("rebuild")
-@click.option("--force", is_flag=True, help="Even if the ledger can be read.")
+@click.option("--force", is_flag=True, help="Rebuild even if the ledger is readable.")
 @options.workspace
 @options.as_json
 def rebuild(force: bool, workspace: Path | None, as_json: bool) -> None:
@@ -98,5 +98,8 @@ def rebuild(force: bool, workspace: Path | None, as_json: bool) -> None:
 
 def _existing(place: Workspace) -> Ledger:
     if not place.ledger.exists():
-        raise UsageError(f"{place.ledger}: no ledger here. Make one: polytune ledger rebuild, or run FILE")
+        raise UsageError(
+            f"{place.ledger}: no ledger here. Create one with `polytune ledger rebuild` or"
+            " `polytune run FILE`"
+        )
     return Ledger.open(place.ledger)

@@ -36,7 +36,7 @@ def line_of(event: Mapping[str, Any]) -> str:
         case "step_left":
             return f"{step}waiting  {event['message']}"
         case "run_detached":
-            return f"{step}detached It goes on without polytune. Stop it: {event['stop']}"
+            return f"{step}detached The job keeps running without polytune. To stop it: {event['stop']}"
         case _:
             return ""
 

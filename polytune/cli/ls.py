@@ -14,7 +14,7 @@ from polytune.wiring import OpenWorkspace
 
 @click.command("ls")
 @click.argument("experiment", required=False)
-@click.option("-n", "limit", type=int, default=20, show_default=True, help="At most so many runs.")
+@click.option("-n", "limit", type=int, default=20, show_default=True, help="Show at most this many runs.")
 @options.workspace
 @options.rehearsal
 @options.as_json
@@ -33,7 +33,7 @@ def command(
     for row in rows:
         click.echo(f"{row.run_id}   {status_of(opened, row):<12}{row.experiment}{mark}")
     if not rows:
-        click.echo("no runs here yet: polytune run FILE", err=True)
+        click.echo("no runs yet. Start one with `polytune run FILE`", err=True)
 
 
 def status_of(opened: OpenWorkspace, row: RunRow) -> str:

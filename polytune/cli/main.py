@@ -13,32 +13,32 @@ from polytune import __version__
 from polytune.errors import PolytuneError, SpecError, UsageError, did_you_mean
 
 summaries = {
-    "run": "Run an experiment; what is already done is not done again.",
+    "run": "Run an experiment; steps that are already done are skipped.",
     "plan": "Show what a run would do, why, and what it would cost.",
-    "preview": "Take a few samples through the whole path and show them, before paying for many.",
-    "why": "Explain one step: its key, and what changed since the nearest earlier one.",
-    "resume": "Continue the last unfinished run, or the one named.",
-    "status": "Show how a run stands.",
+    "preview": "Show a few samples at every stage before paying for many.",
+    "why": "Explain one step: its cache key, and what changed since the closest earlier run.",
+    "resume": "Continue the last unfinished run, or a given one.",
+    "status": "Show the status of a run.",
     "ls": "List runs.",
     "show": "Show a run, or one of its steps.",
     "diff": "Compare two runs, experiments or files.",
     "validate": "Check data files against a base model's rules.",
     "schema": "Print the JSON Schema of experiment files.",
-    "gc": "Remove what no kept run needs.",
-    "ledger": "Make, check, rebuild or find the ledger.",
+    "gc": "Delete data that no kept run needs.",
+    "ledger": "Create, check, rebuild or locate the ledger.",
     "job": "List, watch and stop jobs that run in the cloud.",
-    "model": "Look at, ask, export and delete models.",
-    "deploy": "Make a custom model answer, for a limited time if one is given.",
-    "undeploy": "Delete a deployment; its model stays.",
-    "reap": "Tear down deployments whose lease is over, and list orphans.",
-    "doctor": "Look for what would stop a run in the cloud; changes nothing.",
-    "iam": "Print the IAM policies that exactly one experiment needs.",
+    "model": "List, inspect, query, export and delete models.",
+    "deploy": "Deploy a custom model, optionally for a limited time.",
+    "undeploy": "Delete a deployment; its model is kept.",
+    "reap": "Delete expired deployments, and list orphaned ones.",
+    "doctor": "Check for problems that would stop a run; changes nothing.",
+    "iam": "Print the minimal IAM policies for one experiment.",
     "dataset": "Convert, check and upload data files.",
     "emulator": "Serve a local stand-in for Amazon Bedrock.",
-    "data": "Look at, check and clean the rows of any JSONL file.",
-    "grader": "Build what a grader needs on this machine.",
-    "init": "Make a new project.",
-    "completion": "Print a shell's completion script.",
+    "data": "Inspect, check and clean the rows of any JSONL file.",
+    "grader": "Build a grader's local dependencies.",
+    "init": "Create a new project.",
+    "completion": "Print a shell completion script.",
 }
 """One file or folder here each; the summaries stand here so that --help imports none of them."""
 
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if os.environ.get("POLYTUNE_TRACEBACK"):
             raise
         what = f"{type(error).__name__}: {error}"
-        click.echo(f"a defect in polytune: {what}. POLYTUNE_TRACEBACK=1 shows where", err=True)
+        click.echo(f"bug in polytune: {what}. Set POLYTUNE_TRACEBACK=1 to see the traceback", err=True)
         code = 1
     sys.exit(code or 0)
 

@@ -20,26 +20,31 @@ experiment_file = click.argument("file", type=click.Path(path_type=Path))
 workspace = click.option(
     "--workspace",
     type=click.Path(path_type=Path),
-    help="Folder whose runs/ to use. Default: the nearest one above FILE with runs/ or .git.",
+    help="Folder that holds runs/. Default: the nearest parent of FILE with runs/ or .git.",
 )
-rehearsal = click.option("--rehearsal", is_flag=True, help="Look at rehearsals instead of real runs.")
-overrides = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change one value.")
-variant = click.option("--variant", metavar="NAME", help="Only this variant of a matrix.")
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+rehearsal = click.option("--rehearsal", is_flag=True, help="Use rehearsals instead of real runs.")
+overrides = click.option(
+    "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override one value."
+)
+variant = click.option("--variant", metavar="NAME", help="Use only this variant of the matrix.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def selection(command: F) -> F:
     """Adds the options that select steps."""
     for option in reversed(
         (
-            click.option("--until", metavar="STEP", help="This step and what it needs."),
-            click.option("--only", metavar="STEP", help="This step alone."),
-            click.option("--from", "since", metavar="STEP", help="This step and what follows from it."),
+            click.option("--until", metavar="STEP", help="Run this step and the steps it needs."),
+            click.option("--only", metavar="STEP", help="Run this step only."),
+            click.option("--from", "since", metavar="STEP", help="Run this step and the steps after it."),
             click.option(
-                "--force", multiple=True, metavar="STEP", help="Run it even if its output is known."
+                "--force", multiple=True, metavar="STEP", help="Run this step even if its output is cached."
             ),
             click.option(
-                "--accept", multiple=True, metavar="STEP", help="Take its nearest earlier output as valid."
+                "--accept",
+                multiple=True,
+                metavar="STEP",
+                help="Accept the step's closest earlier output as valid.",
             ),
         )
     ):

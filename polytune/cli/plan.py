@@ -125,7 +125,7 @@ def _money(plan: Plan, estimates: Mapping[str, Any], spent: float) -> list[str]:
 
 def _unpriced(estimates: Mapping[str, Any]) -> str:
     names = [name for name, e in estimates.items() if e.usd_high is None]
-    return f", without {', '.join(names)}: no price known before their inputs exist" if names else ""
+    return f", without {', '.join(names)}: whose price is unknown until their inputs exist" if names else ""
 
 
 def plan_json(plan: Plan, estimates: Mapping[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class Previewed:
 @click.option("-n", "--samples", type=click.IntRange(fewest, most), default=5, help="How many. Default: 5.")
 @options.overrides
 @options.variant
-@click.option("--yes", is_flag=True, help="Do not ask before spending.")
+@click.option("--yes", is_flag=True, help="Do not ask before spending money.")
 @click.option("--max-usd", type=float, help="Stop before the preview spends more.")
 @click.option("--rehearse", is_flag=True, help="Ask stand-ins on this machine, at no cost.")
 @options.workspace

@@ -28,12 +28,12 @@ still_waiting = Paused.exit_code
 
 @click.command("resume")
 @click.argument("run", required=False)
-@click.option("--yes", is_flag=True, help="Do not ask before spending.")
-@click.option("--max-usd", type=float, help="Stop before this run spends more.")
-@click.option("--rehearse", is_flag=True, help="The run is a rehearsal; its stand-ins are started again.")
-@click.option("--detach", is_flag=True, help="Collect what is finished, and leave other jobs on their way.")
-@click.option("--agree", multiple=True, metavar="STEP", help="Accept a step's cost that goes on by the hour.")
-@click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), help="How events are shown.")
+@click.option("--yes", is_flag=True, help="Do not ask before spending money.")
+@click.option("--max-usd", type=float, help="Stop before this run spends more than this.")
+@click.option("--rehearse", is_flag=True, help="Resume a rehearsal; its local stand-ins are started again.")
+@click.option("--detach", is_flag=True, help="Collect finished jobs, and do not wait for the others.")
+@click.option("--agree", multiple=True, metavar="STEP", help="Accept a step's ongoing hourly cost.")
+@click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), help="Output format of events.")
 @options.workspace
 @options.as_json
 @click.pass_context
@@ -48,13 +48,13 @@ def resumed(opened: OpenWorkspace, run: str | None, flags: dict[str, Any]) -> in
     row = opened.run(run) if run is not None else opened.latest_run(unfinished_only=True)
     manifest, compiled = opened.manifest(row), opened.recorded(row)
     if live := opened.live(row):
-        raise Busy(f"{row.run_id} is being worked on by {live}")
+        raise Busy(f"{row.run_id} is in use by {live}")
     planner = opened.planner(compiled, options.selected(compiled, remaining(manifest)))
     plan = planner.plan(compiled)
     if manifest.status == "done" and plan.idle:
         # A run killed after its last manifest, before the ledger learnt of its end, is set right here.
         opened.ledger.record_run(msgspec.structs.replace(row, status="done"))
-        click.echo(f"{row.run_id} is finished, nothing was run.", err=True)
+        click.echo(f"{row.run_id} is already finished; nothing was run.", err=True)
         return show(manifest, as_json=flags["as_json"])
     estimates = {} if plan.idle else opened.estimates(plan)
     refuse_blocked(plan)

@@ -31,19 +31,19 @@ paused = Paused.exit_code
 @options.selection
 @options.overrides
 @options.variant
-@click.option("--yes", is_flag=True, help="Do not ask before spending.")
-@click.option("--max-usd", type=float, help="Stop before this run spends more.")
+@click.option("--yes", is_flag=True, help="Do not ask before spending money.")
+@click.option("--max-usd", type=float, help="Stop before this run spends more than this.")
 @click.option(
-    "--rehearse", is_flag=True, help="Try everything against stand-ins on this machine, at no cost."
+    "--rehearse", is_flag=True, help="Run against local stand-ins of all paid services, at no cost."
 )
-@click.option("--detach", is_flag=True, help="Leave remote jobs on their way; `resume` collects them.")
-@click.option("--agree", multiple=True, metavar="STEP", help="Accept a step's cost that goes on by the hour.")
-@click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), help="How events are shown.")
+@click.option("--detach", is_flag=True, help="Do not wait for remote jobs; `resume` collects them later.")
+@click.option("--agree", multiple=True, metavar="STEP", help="Accept a step's ongoing hourly cost.")
+@click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), help="Output format of events.")
 @options.workspace
 @options.as_json
 @click.pass_context
 def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: Any) -> None:
-    """Run an experiment; what is already done is not done again."""
+    """Run an experiment; steps that are already done are skipped."""
     with open_workspace(file, workspace, creating=file.is_file(), rehearse=flags["rehearse"]) as opened:
         codes = [
             run_variant(opened, compiled, flags)
@@ -71,7 +71,7 @@ def run_variant(opened: OpenWorkspace, compiled: Compiled, flags: dict[str, Any]
     plan = planner.plan(compiled)
     latest = opened.latest(compiled)
     if latest is not None and up_to_date(plan, latest):
-        click.echo(f"{compiled.name}: everything is up to date, nothing was run.", err=True)
+        click.echo(f"{compiled.name}: everything is up to date; nothing was run.", err=True)
         return show(latest, as_json=flags["as_json"])
     estimates = {} if plan.idle else opened.estimates(plan)
     refuse_blocked(plan)
@@ -89,7 +89,9 @@ def refuse_blocked(plan: Plan) -> None:
     if blocked:
         lines = [f"{plan.compiled.name}: {step.step.id}: {'; '.join(step.because)}" for step in blocked]
         first = next((s.step.id for s in plan.steps if s.state is StepState.RUN), None)
-        before = f"\nWhat can run: polytune run FILE --until {_last_runnable(plan)}" if first else ""
+        before = (
+            f"\nTo run the steps before it: polytune run FILE --until {_last_runnable(plan)}" if first else ""
+        )
         raise UsageError("\n".join(lines) + "\nNothing was run." + before)
 
 
@@ -121,7 +123,7 @@ def consent(
     if allowed is not None and low > allowed:
         raise BudgetExceeded(
             f"{plan.compiled.name}: this run would cost at least ${low:.2f}, and ${allowed:.2f} is allowed."
-            " Raise budget.usd in the file, or --max-usd"
+            " Raise budget.usd in the file, or pass a higher --max-usd"
         )
     if flags["rehearse"]:
         return allowed
@@ -130,7 +132,9 @@ def consent(
         spent = opened.ledger.spent_usd(plan.compiled.name)
         click.echo("\n".join(plan_lines(plan, estimates, spent)), err=True)
         if not sys.stdin.isatty():
-            raise UsageError(f"this run may cost up to ${high:.2f}: add --yes to agree without a terminal")
+            raise UsageError(
+                f"this run may cost up to ${high:.2f}; pass --yes to accept that without a terminal"
+            )
         click.confirm(f"Spend up to ${high:.2f}?", abort=True, err=True)
     return allowed
 
@@ -147,7 +151,7 @@ def agree(plan: Plan, estimates: dict[str, Any], allowed: float | None, flags: d
         what = f"{plan.compiled.name}: {step}: {estimate.consent}"
         if not sys.stdin.isatty():
             raise UsageError(
-                f"{what}. Agree with --agree {step}, or state a ttl and budget.usd that covers it"
+                f"{what}. Accept it with --agree {step}, or set a `ttl` and a `budget.usd` that covers it"
             )
         click.confirm(f"{what}. Agree?", abort=True, err=True)
 
@@ -201,10 +205,10 @@ def show(manifest: Manifest, *, as_json: bool) -> int:
         click.echo("\n".join(outcome_lines(manifest)))
     again = f"{program()} resume {manifest.run_id}{' --rehearse' if manifest.rehearsal else ''}"
     if manifest.status == "stopped":
-        click.echo(f"stopped; what was finished is safe. Continue: {again}", err=True)
+        click.echo(f"stopped; finished work is saved. To continue, run `{again}`", err=True)
         return interrupted
     if manifest.status == "paused":
-        click.echo(f"paused; nothing failed and nothing is lost. Continue: {again}", err=True)
+        click.echo(f"paused; nothing failed and nothing is lost. To continue, run `{again}`", err=True)
         return paused
     if manifest.status == "waiting":
         click.echo(
@@ -212,6 +216,6 @@ def show(manifest: Manifest, *, as_json: bool) -> int:
         )
         return 0
     if manifest.status == "failed":
-        click.echo(f"Continue after mending it: {again}", err=True)
+        click.echo(f"Fix it, then run `{again}`", err=True)
         return 1
     return 0

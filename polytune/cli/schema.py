@@ -10,7 +10,7 @@ from polytune.step_factory import catalogues, member_spec, spec_families
 
 
 @click.command("schema")
-@click.option("--manifest", is_flag=True, help="The schema of runs' manifest.json instead.")
+@click.option("--manifest", is_flag=True, help="Print the schema of manifest.json instead.")
 def command(manifest: bool) -> None:
     """Print the JSON Schema (draft 2020-12) of experiment files.
 

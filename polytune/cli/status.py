@@ -45,13 +45,13 @@ def command(run: str | None, workspace: Path | None, rehearsal: bool, as_json: b
         return
     click.echo(f"{row.experiment}   {found['status']}   run {row.run_id}{rehearsal_mark(manifest)}")
     if found["worked_on_by"]:
-        click.echo(f"worked on by {found['worked_on_by']}")
+        click.echo(f"in use by {found['worked_on_by']}")
     for name, status in steps.items():
         message = manifest.steps[name].message
         click.echo(f"  {name:<10} {status:<8} {message}".rstrip())
     for job in found["jobs"]:
         click.echo(f"  job of {job['step']}: {job['token']} ({job['handle']})")
     if found["status"] in ("interrupted", "stopped", "failed", "paused", "waiting"):
-        click.echo(f"continue: polytune resume {row.run_id}{' --rehearse' if rehearsal else ''}")
+        click.echo(f"to continue, run: polytune resume {row.run_id}{' --rehearse' if rehearsal else ''}")
     elif any(status == StepStatus.SKIPPED for status in steps.values()):
-        click.echo(f"some steps were not selected; the rest: polytune run {manifest.path}")
+        click.echo(f"some steps were not selected; to run the rest: polytune run {manifest.path}")

@@ -31,7 +31,7 @@ def command(
     workspace: Path | None,
     **flags: bool,
 ) -> None:
-    """Explain one step: its key, and what changed since the nearest earlier one."""
+    """Explain one step: its cache key, and what changed since the closest earlier run."""
     opened = OpenWorkspace.open(file, workspace, rehearsal=flags["rehearsal"])
     for compiled in options.variants(opened, file, overrides, variant):
         select(compiled, only=step)
@@ -50,7 +50,7 @@ def _lines(experiment: str, planned: PlannedStep) -> Iterator[str]:
         place = planned.step.origins.get(each.path.partition(".")[2], "")
         yield f"  {each.path}: {each.old} -> {each.new}   {place}".rstrip()
     if planned.record is None:
-        yield "its key is not known before its inputs are made"
+        yield "its key is unknown until its inputs exist"
         return
     yield f"key {planned.record.key}"
     for path, value in leaves(msgspec.to_builtins(planned.record)):

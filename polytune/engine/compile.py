@@ -168,7 +168,7 @@ class _Compiler:
             return root
         if len({plain_text(node) for node in stated.values()}) > 1:
             choice = ", ".join(f"{plain_text(node)} in {other}" for other, node in stated.items())
-            what = f"required, since the other steps differ: {choice}"
+            what = f"required, because the other steps differ: {choice}"
             self.problems.append(problem(entry.origin, f"{entry.where}.{name}", what))
         other, node = next(iter(stated.items()))
         return _with(root, entry.id, name, replace(node, stated=f"steps.{other}.{name}"))

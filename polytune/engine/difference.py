@@ -5,7 +5,7 @@ changed     its own spec, files, version or facts differ
 follows     only what feeds it differs
 added       only the second side has it; `removed`, only the first
 unfinished  the same so far, but it is finished on one side only
-unstable    the same key, and yet another output
+unstable    same key, but different output
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ identity_fields = ("name", "description", "licence", "tags")
 groups = ("spec", "inputs", "files", "version", "facts", "format")
 """The parts of a key record, the most telling first."""
 shown_characters = 48
-unstable_words = "the same key, and yet another output"
+unstable_words = "same key, but different output"
 
 
 class Relation(StrEnum):

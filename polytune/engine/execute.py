@@ -110,7 +110,7 @@ class Execution:
             await self._attend(step)
         except asyncio.CancelledError:
             if not self.manifest.steps[step.id].status.complete:
-                self._note(step, status=StepStatus.STOPPED, message="stopped before it was finished")
+                self._note(step, status=StepStatus.STOPPED, message="stopped before it finished")
             raise
         except Detached as left:
             self.tools.log.info("step_left", step=step.id, message=str(left))
@@ -123,7 +123,7 @@ class Execution:
             message = _deliberate(error)
             if not message:
                 self.tools.log.info("step_crashed", step=step.id, error=repr(error), exc_info=True)
-                message = f"{type(error).__name__}: {error} (a defect in polytune or a plugin)"
+                message = f"{type(error).__name__}: {error} (a bug in polytune or in a plugin)"
             self._fail(step, message)
 
     def _fail(self, step: CompiledStep, told: str) -> None:
@@ -208,7 +208,9 @@ class Execution:
         outcome = await self._outcome(step, record, folder, forced=forced)
         if self._record(step) != record:
             names = ", ".join(step.files.values())
-            raise StepFailed(f"{names} changed while the step was at work; its output is not kept, run again")
+            raise StepFailed(
+                f"{names} changed while the step was running; its output was discarded. Run again"
+            )
         artifact = await asyncio.to_thread(self._published, step, folder, outcome)
         result = Result(
             record=record,
@@ -362,7 +364,7 @@ def _kept(folder: Path, names: tuple[str, ...]) -> list[tuple[str, Path]]:
     for name in names:
         path = folder / name
         if not path.exists():
-            raise StepFailed(f"the step promised '{name}' but did not write it")
+            raise StepFailed(f"the step did not write '{name}', which it declared as an output")
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         found += [(file.relative_to(folder).as_posix(), file) for file in files]
     return found

@@ -101,7 +101,7 @@ def _unfit_sources(step: Declared, steps: Sequence[Declared]) -> list[WiringFaul
             made = by_id[wanted].produces
             faults.append(
                 WiringFault(
-                    step.id, "from", f"{wanted} produces {_words(made)}, which {step.id} does not take"
+                    step.id, "from", f"{wanted} produces {_words(made)}, which {step.id} does not accept"
                 )
             )
     return faults
@@ -114,8 +114,8 @@ def _accepts(step: Declared, port: str, artifact: str) -> bool:
 
 def _nothing(step: Declared, port: Port, producers: Callable[[str], Sequence[str]]) -> str:
     makers = [maker for artifact in port.types for maker in producers(artifact)]
-    remedy = " or ".join(f"`{maker}: {{}}`" for maker in makers) or "a step that does"
-    return f"nothing produces {_words(port.types[0])}. Add {remedy} to steps"
+    remedy = " or ".join(f"`{maker}: {{}}`" for maker in makers) or "one"
+    return f"no step produces {_words(port.types[0])}. Add {remedy} to steps"
 
 
 def _words(artifact: str) -> str:
@@ -135,4 +135,4 @@ def _order(
         return tuple(TopologicalSorter(after).static_order()), []
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
-        return (), [WiringFault(error.args[1][0], "needs", f"the steps wait for each other: {circle}")]
+        return (), [WiringFault(error.args[1][0], "needs", f"the steps depend on each other: {circle}")]

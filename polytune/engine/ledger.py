@@ -229,7 +229,7 @@ def _prepare(connection: sqlite3.Connection, name: str) -> None:
     except sqlite3.OperationalError as error:
         raise LedgerError(f"{name}: cannot be used ({error})") from error
     except sqlite3.DatabaseError as error:
-        remedy = "move it away and run `polytune ledger rebuild`"
+        remedy = "move the file away and run `polytune ledger rebuild`"
         raise LedgerError(f"{name}: not a readable ledger ({error}); {remedy}") from error
 
 

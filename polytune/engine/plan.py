@@ -210,7 +210,7 @@ class Planner:
         names = " and ".join(dict.fromkeys(waits))
         if not forced and self._could_serve(record, set(record.inputs)):
             verb = "changes" if len(set(waits)) == 1 else "change"
-            but = (f"and then it cannot run: {missing}",) if missing else ()
+            but = (f"and it could not run then: {missing}",) if missing else ()
             return _replace(found, StepState.MAYBE, (f"if {names}'s output {verb}", *but))
         if not forced and step.id in self.selection.accept and self._acceptable(compiled, step, record):
             return _replace(found, StepState.MAYBE, (f"accepted after {names}, unless its output is lost",))

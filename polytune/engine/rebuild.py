@@ -123,7 +123,9 @@ def _decoded(ledger: Ledger, findings: list[Defect]) -> Iterator[Result]:
             findings.append(Defect(f"result {key[:16]}", f"unreadable ({error})"))
             continue
         if result.record.key != key:
-            findings.append(Defect(f"result {key[:16]}", "its record has another key; the row was changed"))
+            findings.append(
+                Defect(f"result {key[:16]}", "its record does not match its key; the row was changed")
+            )
         yield result
 
 
@@ -153,7 +155,7 @@ def _output_finding(workspace: Workspace, path: str, known: set[str], *, restora
         digest = ""
     if digest in known:
         return None
-    remedy = "the next run that needs it restores it" if restorable else "lost: its step must run again"
+    remedy = "the next run that needs it restores it" if restorable else "lost; its step must run again"
     return Defect(path, f"{'tampered with' if digest else 'missing'}; {remedy}")
 
 
@@ -170,8 +172,8 @@ def rebuild(workspace: Workspace, *, force: bool) -> Rebuilt:
     readable = _readable(workspace.ledger)
     if readable and not force:
         raise UsageError(
-            f"{workspace.ledger}: is a readable ledger. `polytune ledger verify` checks it; "
-            "--force makes it anew all the same, and keeps the old file"
+            f"{workspace.ledger}: the ledger is readable. Check it with `polytune ledger verify`, or pass"
+            " --force to rebuild it anyway; the old file is kept"
         )
     with try_lock(workspace.locks / "rebuild", "ledger rebuild") as lock:
         if lock is None:
@@ -199,7 +201,7 @@ def _rebuilt(workspace: Workspace) -> Rebuilt:
 def _refuse_live(workspace: Workspace) -> None:
     for folder in run_folders(workspace):
         if found := holder(folder / lock_name):
-            raise Busy(f"{folder.name} is being worked on by {found}; rebuild when it has ended")
+            raise Busy(f"{folder.name} is in use by {found}; rebuild after it ends")
 
 
 def _readable(path: Path) -> bool:

@@ -98,7 +98,7 @@ class Session:
     def _run(self, plan: Plan, manifest: Manifest, folder: Path) -> Manifest:
         with try_lock(folder / lock_name, f"{manifest.experiment}/{manifest.run_id}") as lock:
             if lock is None:
-                raise Busy(f"{manifest.run_id} is being worked on by {holder(folder / lock_name)}")
+                raise Busy(f"{manifest.run_id} is in use by {holder(folder / lock_name)}")
             write_manifest(folder / manifest_name, manifest)
             ledger = self.planner.ledger
             place = self.workspace.relative(folder)

@@ -41,11 +41,11 @@ class Store:
         """The file's content is in the store, durably; its digest is returned."""
         digest = self.memory.digest(path)
         if digest is None:
-            raise StepFailed(f"{self.workspace.relative(path)}: disappeared before it could be stored")
+            raise StepFailed(f"{self.workspace.relative(path)}: disappeared before it was stored")
         target = self.object_path(digest)
         if self.memory.digest(target) != digest and copy_whole(path, target) != digest:
             target.unlink(missing_ok=True)
-            raise StepFailed(f"{self.workspace.relative(path)}: changed while it was being stored; run again")
+            raise StepFailed(f"{self.workspace.relative(path)}: changed while it was being stored. Run again")
         return digest
 
     def holds(self, digest: str) -> bool:

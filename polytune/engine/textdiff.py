@@ -42,7 +42,7 @@ def compare_files(old: Path | None, new: Path | None) -> TextDifference:
         which = "either text" if old is new else "the old text" if old is None else "the new text"
         return TextDifference(note=f"{which} is not kept here")
     if max(old.stat().st_size, new.stat().st_size) > largest_text_bytes:
-        return TextDifference(note=f"longer than {largest_text_bytes >> 20} MiB: not compared by line")
+        return TextDifference(note=f"longer than {largest_text_bytes >> 20} MiB: not compared line by line")
     try:
         return compare_texts(old.read_text(encoding="utf-8"), new.read_text(encoding="utf-8"))
     except UnicodeDecodeError:

@@ -54,7 +54,7 @@ class CheckedLibrary:
             what = "`templates` is one list for every cell, so no axis chooses among them; remove this key"
             yield self.document.problem(("template_axis",), what)
         elif not listed and not axis:
-            what = "say with `template_axis` which axis the keys of `templates` are values of"
+            what = "set `template_axis` to the axis whose values are the keys of `templates`"
             yield self.document.problem(("templates",), what, key=True)
         elif axis and axis not in self.axes:
             what = f"the matrix has no axis '{axis}'.{did_you_mean(axis, list(self.axes))}"
@@ -67,7 +67,7 @@ class CheckedLibrary:
         written = list(templates)
         for value in map(str, self.axes[axis] if axis else ()):
             if value not in written:
-                what = f"no templates for {axis} '{value}', which the matrix asks for."
+                what = f"no templates for {axis} '{value}', which the matrix uses."
                 what += self._remedy(axis, value, written)
                 yield self.document.problem(("templates",), what, key=True)
         for key, texts in templates.items():
@@ -79,7 +79,7 @@ class CheckedLibrary:
         """What to do about a value that is not covered: it is there misspelt, or must be added."""
         unused = [key for key in written if key not in map(str, self.axes[axis])]
         near = get_close_matches(missing, unused, n=1, cutoff=0.6)
-        return f" Is '{near[0]}' meant for it?" if near else " Add one, or take the value out of the matrix."
+        return f" Is '{near[0]}' meant for it?" if near else " Add one, or remove the value from the matrix."
 
     def _same_template_twice(self, key: str) -> Iterator[Problem]:
         first: dict[str, int] = {}
@@ -95,7 +95,7 @@ class CheckedLibrary:
                 yield self.document.problem(("guides", axis), what, key=True)
             for value in self.axes.get(axis, ()):
                 if self.prompts.guide(axis, value) is None:
-                    what = f"no guide for {axis} '{value}', which the matrix asks for."
+                    what = f"no guide for {axis} '{value}', which the matrix uses."
                     what += self._remedy(axis, str(value), list(texts))
                     yield self.document.problem(("guides", axis), what, key=True)
 
@@ -132,8 +132,8 @@ class CheckedLibrary:
 
     def _examples(self) -> Iterator[Problem]:
         if bool(self.prompts.examples) != bool(self.prompts.shots):
-            lacking = "say with `shots` how many of them each sample shows"
-            what = lacking if self.prompts.examples else "there are no `examples` to show"
+            lacking = "set `shots` to the number of examples that each sample shows"
+            what = lacking if self.prompts.examples else "there are no `examples`"
             yield self.document.problem(("examples" if self.prompts.examples else "shots",), what, key=True)
 
     def _cells_without_template(self) -> Iterator[Problem]:
@@ -141,7 +141,7 @@ class CheckedLibrary:
         lacking = [cell for cell in self._cells if not self._is_served(cell)]
         if lacking:
             more = f" and {len(lacking) - 1} more of the matrix" if len(lacking) > 1 else ""
-            what = f"no template is for {_named(lacking[0])}{more}; loosen a `when`, or exclude the cell"
+            what = f"no template is for {_named(lacking[0])}{more}; relax a `when`, or exclude the cell"
             yield self.document.problem(("templates",), what, key=True)
 
     def _is_served(self, cell: Cell) -> bool:

@@ -50,7 +50,7 @@ class SlotDistribution(Spec):
         if self.normal and self.normal[1] <= 0:
             yield f"the standard deviation must be above 0, not {self.normal[1]}"
         if self.clip and not self.normal:
-            yield "`clip` belongs to `normal`; a range has its own ends"
+            yield "`clip` applies to `normal` only"
         if self.clip and self.clip[0] >= self.clip[1]:
             yield f"the clip {self.clip[0]} to {self.clip[1]} is empty; write the smaller number first"
         if any(weight <= 0 for weight in self.weights.values()):

@@ -59,7 +59,7 @@ def _as_list(stated: object) -> object:
     if not isinstance(values, tuple | list):
         return [{"value": value, "weight": weight} for value, weight in stated.items()]
     if not isinstance(weights, tuple | list) or set(stated) - {"values", "weights"}:
-        raise ValueError("write `values` and `weights` side by side, two lists of the same length")
+        raise ValueError("`values` and `weights` must be two lists of the same length")
     if len(weights) != len(values):
         raise ValueError(f"has {len(values)} values and {len(weights)} weights; each value has one weight")
     return [{"value": value, "weight": weight} for value, weight in zip(values, weights, strict=True)]

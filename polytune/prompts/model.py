@@ -208,7 +208,7 @@ def _wrong(place: tuple[Step, ...], found: list[ErrorDetails]) -> str:
     if found[0]["type"] in ("too_short", "too_long"):
         least, most = context.get("min_length"), context.get("max_length")
         bound = f"at least {least}" if least else f"at most {most}"
-        return f"has {context['actual_length']} items; {bound} belong here"
+        return f"has {context['actual_length']} items; must have {bound}"
     if "error" in context:
         return str(context["error"])
     names = {_expected.get(detail["type"], detail["msg"]): None for detail in found}

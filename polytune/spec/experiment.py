@@ -185,7 +185,10 @@ class _StepReader:
     def entry(self) -> StepEntry | None:
         """The step; None when it cannot even be named."""
         if not step_ids.fullmatch(self._id):
-            what = "a step id is small letters, digits, - and _, begins with a letter, and is at most 63 long"
+            what = (
+                "a step id must start with a lowercase letter and contain only lowercase letters, digits,"
+                " - and _ (at most 63 characters)"
+            )
             self._add(self._origin, "", what)
             return None
         node = self._node
@@ -248,7 +251,7 @@ class _StepReader:
         if node.broken:
             return False
         if node.value == self._id:
-            self._add(node.origin, field, "a step cannot wait for itself")
+            self._add(node.origin, field, "a step cannot depend on itself")
         elif not isinstance(node.value, str):
             self._add(node.origin, field, f"must be a step id, not {shown(node)}")
         elif node.value not in self._ids and self._others_unread:

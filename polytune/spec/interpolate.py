@@ -54,9 +54,7 @@ class Interpolation:
         """The node that stands at `path` of `root`, filled in likewise."""
         filled = _Filling(root, self._variable, self._problems).at(node, path)
         if _is_too_large(filled):
-            what = (
-                f"references repeat each other into more than {most_nodes:,} values or {most_levels} levels"
-            )
+            what = f"references expand to more than {most_nodes:,} values or {most_levels} levels"
             self._problems.append(problem(node.origin, ".".join(path), what))
             return replace(node, value={}, broken=True)
         return filled

@@ -91,4 +91,4 @@ def _replaced(node: Node, parts: Parts, value: Node, where: str) -> Node:
 def _index(key: str, length: int, where: str) -> int:
     if key.isascii() and key.isdigit() and len(key) < 9 and int(key) < length:
         return int(key)
-    raise _WrongOverride(f"{where} is a list of {length}, counted from 0; '{key}' is not in it")
+    raise _WrongOverride(f"{where} is a list of {length}; items are counted from 0, and '{key}' is not in it")

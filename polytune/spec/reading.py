@@ -115,7 +115,7 @@ def _text_of(path: Path) -> str:
             missing = "is a folder, not a file" if path.is_dir() else "no such file"
             raise _Refused(problem(start, "", missing))
         if path.stat().st_size > most_bytes:
-            too_large = f"is larger than {most_bytes // 1_000_000} MB; is it an experiment?"
+            too_large = f"is larger than {most_bytes // 1_000_000} MB; is this an experiment file?"
             raise _Refused(problem(start, "", too_large))
         content = path.read_bytes()
     except (OSError, ValueError) as error:
@@ -236,7 +236,7 @@ class _Reader:
     def _counted(self, event: yaml.Event, more: int) -> None:
         self._count += more
         if self._count > most_nodes:
-            raise self._refused(event, f"more than {most_nodes:,} values, counting what aliases repeat")
+            raise self._refused(event, f"more than {most_nodes:,} values, counting repeated aliases")
 
     def _fresh(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> Node:
         self._counted(event, 1)
@@ -334,7 +334,7 @@ def _exactly(kind: type, name: str) -> Callable[[str], Scalar]:
         if type(value) is int and kind is float:
             value = float(value)
         if type(value) is not kind:
-            raise ValueError(f"'{_short(text)}' does not fit its tag !!{name}")
+            raise ValueError(f"'{_short(text)}' does not match its tag !!{name}")
         return value
 
     return check

@@ -72,7 +72,7 @@ class _Validation:
         if kind is None and node.incomplete:
             return None
         if kind is None:
-            self.add(node, dotted(where, "kind"), f"required key missing; it names one of the {family}")
+            self.add(node, dotted(where, "kind"), f"required key missing; it must name one of the {family}")
             return None
         if kind.broken:
             return None
@@ -131,7 +131,7 @@ class _Preparation:
         if shape.marker(SecretMarker) is not None and shape.item is None and node.value is not None:
             return self._secret(node, path)
         if _is_secret(node.value) and shape.annotation is not Any:
-            what = "a ${secret:...} is not allowed here; only fields made for secrets take one"
+            what = "${secret:...} is not allowed here; only secret fields accept one"
             return self._failure(path, node, what)
         if isinstance(node.value, tuple):
             item = _with_markers_of(shape, shape.item)
@@ -159,7 +159,10 @@ class _Preparation:
     def _secret(self, node: Node, path: Parts) -> object:
         if _is_secret(node.value):
             return node.value
-        what = "must be ${secret:NAME}, the name of an environment variable; secrets are never written down"
+        what = (
+            "must be ${secret:NAME}, where NAME is an environment variable;"
+            " do not write the secret itself into the file"
+        )
         return self._failure(path, node, what)
 
     def _member(self, family: str, node: Node, path: Parts) -> object:

@@ -114,7 +114,7 @@ def _clashes(axis: _Axis, axes: list[_Axis | None], problems: list[Problem]) -> 
             continue
         shorter = min(len(axis.path), len(other.path))
         if axis.path[:shorter] == other.path[:shorter]:
-            what = f"varies what the axis '{other.name}' varies"
+            what = f"varies the same value as the axis '{other.name}' varies"
             problems.append(problem(axis.node.origin, f"matrix.{axis.name}", what))
             return True
     return False
@@ -148,7 +148,7 @@ def _values(
         said = filled.part(root, item, (where, str(len(values))))
         text = unsafe_in_names.sub("-", _said(said)) or "none"
         if text in values:
-            problems.append(problem(item.origin, where, f"'{text}' is there twice"))
+            problems.append(problem(item.origin, where, f"'{text}' is listed twice"))
         values[text] = _Value(item, text)
     return tuple(values.values())
 
@@ -166,14 +166,14 @@ def _said(node: Node) -> str:
 def _not_an_axis(root: Node, name: str) -> str:
     found = [".".join(path) for path in _stating(root, name)]
     if len(found) > 1:
-        return f"is short for several paths; write one of {', '.join(found)}"
+        return f"is ambiguous; write one of {', '.join(found)}"
     if name in fixed_keys or "." in name:
         return "cannot be varied"
     steps = at(root, ("steps",))
     stated = {key for step in children(steps).values() for key in children(step)} if steps else set()
     near = get_close_matches(name, sorted(stated), n=1, cutoff=0.6)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"no step of this file states it; write its whole path, steps.<step>.{name}.{hint}"
+    return f"no step in this file sets it; write the full path, steps.<step>.{name}.{hint}"
 
 
 def _is_blocked(root: Node, path: Parts) -> bool:

@@ -166,7 +166,7 @@ def _mismatch(group: list[_PydanticError], value: Node, shape: Shape) -> str:
         expected.append(f"one of: {', '.join(words)}")
     listed = " or ".join(expected)
     if value.value is None:
-        return f"must be {listed}; nothing is written here"
+        return f"must be {listed}; the value is empty"
     stop = ";" if words else ","
     return f"must be {listed}{stop} not {shown(value)}{_source(value)}{_remedy(expected, words, value)}"
 
@@ -234,7 +234,7 @@ def _bound(shape: Shape, kind: type, name: str, context: Mapping[str, object]) -
 
 
 def _pattern(context: Mapping[str, object], value: Node, shape: Shape) -> str:
-    return f"{shown(value)} does not fit the pattern {context['pattern']}"
+    return f"{shown(value)} does not match the pattern {context['pattern']}"
 
 
 def _too_few_characters(context: Mapping[str, object], value: Node, shape: Shape) -> str:

@@ -3,7 +3,7 @@
 RETIRED = {
     "continued_pre_training": (
         "Bedrock offered continued pre-training for Titan Text Express and Lite only, and both are gone."
-        " Use `train`, which fine-tunes"
+        " Use `train` to fine-tune instead"
     )
 }
 """Kinds that were removed, each with the reason and what to use instead."""

@@ -125,7 +125,7 @@ class Rounds:
                 break
             left = await self._settled(self._looked_up(left))
         if left:
-            few = f"{len(left):,} are asked one by one: a batch takes {self.teacher.fewest} or more"
+            few = f"{len(left):,} are sent one by one: a batch needs {self.teacher.fewest} or more"
             self.places.gauge.say(few)
         return iter(left)
 

@@ -77,13 +77,13 @@ def _range_problems(
         if allowed is None:
             found.append(FieldProblem(word, f"{entry.name} has none{cited}; it has {', '.join(known)}"))
         elif value == "auto" and not allowed.auto and not _ruled(entry, word):
-            found.append(FieldProblem(word, f"no rule is published for {entry.name}; state a number"))
+            found.append(FieldProblem(word, f"no rule is published for {entry.name}; set a number"))
         elif value != "auto" and not allowed.holds(value):
             limits = allowed.allowed.replace(" to ", "-") if allowed.whole else allowed.allowed
             shown = f"{value:g}" if isinstance(value, int | float) else value
             found.append(FieldProblem(word, f"{shown} is outside {limits} for {entry.name}{cited}"))
     lacking = [word for word, each in known.items() if each.required and word not in values]
-    return found + [FieldProblem(word, f"must be stated for {entry.name}") for word in lacking]
+    return found + [FieldProblem(word, f"must be set for {entry.name}") for word in lacking]
 
 
 def _ruled(entry: BaseModelEntry, word: str) -> bool:

@@ -323,11 +323,11 @@ class SamplePlaces(Reception[Attempt]):
         lost = f"{len(self.lost):,} were never answered" if self.lost else ""
         rejected = f"{len(self.turned_down):,} were rejected in every attempt" if self.turned_down else ""
         parts = " and ".join(filter(None, (lost, rejected)))
-        loosen = "Raise max_redraws or max_repairs, loosen the graders, or state the `shortfall` allowed"
+        loosen = "Raise max_redraws or max_repairs, relax the graders, or set `shortfall`"
         remedy = "Run again to ask for the missing ones" if self.lost else loosen
         return (
             f"{missing:,} of {self.gauge.total:,} samples are missing: {parts}. "
-            f"One reason: {said[0]}. What was answered is safe. {remedy}."
+            f"One reason: {said[0]}. Answers received so far are saved. {remedy}."
         )
 
 

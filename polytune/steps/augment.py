@@ -70,7 +70,11 @@ class AugmentSpec(Spec):
         """Nothing to do."""
         if self.paraphrase or self.evolve:
             return []
-        return [FieldProblem("", "say with `paraphrase` or `evolve` how many prompts to derive from each")]
+        return [
+            FieldProblem(
+                "", "set `paraphrase` or `evolve` to the number of prompts to derive from each sample"
+            )
+        ]
 
 
 class NewPrompt(Grader):
@@ -144,7 +148,7 @@ class Augment(Step):
         """What the teacher lacks on this machine; in a rehearsal, a stand-in for it."""
         if self.scope.settings.rehearsal and not self.teacher.rehearses:
             kind = self.spec.teacher.kind
-            return f"a rehearsal asks no paid service, and {kind} has no stand-in; use composer or replay"
+            return f"a rehearsal calls no paid service, and {kind} has no stand-in; use composer or replay"
         return self.teacher.missing()
 
     def _ask(self, attempt: Attempt) -> Ask:
@@ -179,7 +183,7 @@ class Augment(Step):
         """Prompts and answers to pay and to reuse, once the samples are there."""
         path = self._known_samples(inputs)
         if path is None:
-            return Estimate(note="the samples are not there yet")
+            return Estimate(note="the samples do not exist yet")
         asked, reused, characters = 0, 0, 0
         draws = Draws()
         for derivative, stored in self._looked_up(path, answers):

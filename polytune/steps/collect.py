@@ -173,7 +173,7 @@ class Collect(Step):
             yield f"and {unusable - len(collection.problems):,} more"
         kept = work.folder.parent / f"{work.folder.name.strip('.').partition('.')[0]}-{unusable_name}"
         collection.unusable_path.replace(kept)
-        yield f"All of them: {kept.relative_to(work.root)}. Mend them, or state `shortfall:`"
+        yield f"All of them: {kept.relative_to(work.root)}. Fix them, or set `shortfall:`"
 
 
 class SampleCollection:

@@ -77,7 +77,7 @@ class DatasetSpec(Spec):
         """Two ways to divide, or media for rows that can name none."""
         found = []
         if self.split is not None and (self.validation or self.test):
-            found.append(FieldProblem("split", "divides one file; take out `validation` and `test`"))
+            found.append(FieldProblem("split", "splits one file; remove `validation` and `test`"))
         if self.media is not None and not media.names_files(FORMATS.load(self.layout)()):
             found.append(FieldProblem("media", f"rows of {self.layout} name no files"))
         return found

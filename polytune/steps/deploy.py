@@ -69,7 +69,7 @@ class Deploy(PlatformStep):
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Nothing while idle on demand; by the hour, from now until it is torn down, when provisioned."""
         if self.spec.kind == "on_demand":
-            until = f"on demand, torn down after {self.spec.ttl}" if self.spec.ttl else "on demand"
+            until = f"on demand, deleted after {self.spec.ttl}" if self.spec.ttl else "on demand"
             return Estimate(usd_low=0.0, usd_high=0.0, note=until)
         self.platform.refresh_prices()
         model = inputs.get("model")

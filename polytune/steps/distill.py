@@ -127,7 +127,7 @@ class Distill(PlatformStep):
             lacking = [n for n, price in ((teacher.name, written), (student.name, trained)) if price is None]
             return Estimate(note=f"price unknown: no sourced price for {' and '.join(lacking)}")
         if not rows or tokens is None:
-            return Estimate(note="the prompts are not there yet")
+            return Estimate(note="the prompts do not exist yet")
         low = rows * self.spec.max_response_tokens / 4
         high = max(rows, synthesized_rows) * self.spec.max_response_tokens
         return Estimate(
@@ -155,9 +155,9 @@ class Distill(PlatformStep):
         spec, dataset = self.spec, work.inputs.get("dataset")
         if (dataset is None) == (spec.logs is None):
             raise StepFailed(
-                "give the prompts once: an uploaded dataset (add `upload: {}`), or `logs:`"
+                "no prompts: add `upload: {}` for an uploaded dataset, or set `logs:`"
                 if dataset is None
-                else "the prompts come from `logs:`; take the upload step out, or the logs"
+                else "the prompts come from `logs:`; remove either the upload step or `logs:`"
             )
         name = customizing.short_name(spec.base_model)
         ask = Customization(

@@ -188,7 +188,7 @@ class Generate(Step):
         """What the teacher lacks on this machine; in a rehearsal, a stand-in for it."""
         if self.scope.settings.rehearsal and not self.teacher.rehearses:
             kind = self.spec.teacher.kind
-            return f"a rehearsal asks no paid service, and {kind} has no stand-in; use composer or replay"
+            return f"a rehearsal calls no paid service, and {kind} has no stand-in; use composer or replay"
         if not self.teacher.holds_conversations and self.questions.library().most_turns > 1:
             kind = self.spec.teacher.kind
             return f"{kind} answers single questions only, and a template of the library has several turns"

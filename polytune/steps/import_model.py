@@ -103,7 +103,9 @@ class ImportModel(PlatformStep):
 def _model_files(work: Work) -> dict[str, Path]:
     """The files of a model that was trained here."""
     if "model" not in work.inputs:
-        raise StepFailed("nothing to import: state `folder:`, or `from: {model: STEP}` for a model made here")
+        raise StepFailed(
+            "nothing to import: set `folder:`, or `from: {model: STEP}` for a model trained here"
+        )
     names = [name for name in work.inputs["model"].files if name.startswith("model/")]
     if not names:
         raise StepFailed("the model of that step has no files here; only local models can be imported")

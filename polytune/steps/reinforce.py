@@ -58,9 +58,9 @@ class RewardSpec(Spec):
     def problems(self) -> list[FieldProblem]:
         """Not exactly one grader, or a file without the role that its function needs."""
         if (self.file is None) == (self.function_arn is None):
-            return [FieldProblem("", "state either `file:` or `function_arn:`")]
+            return [FieldProblem("", "set either `file:` or `function_arn:`")]
         if self.file is not None and not self.function_role_arn:
-            what = "needed with `file`: the role that the deployed Lambda function runs with"
+            what = "required with `file`: the role that the deployed Lambda function runs with"
             return [FieldProblem("function_role_arn", what)]
         return []
 

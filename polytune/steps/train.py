@@ -188,7 +188,7 @@ def training_estimate(
     if price is None:
         return Estimate(tokens=trained, note=price_unknown.format(entry.name))
     if trained is None:
-        return Estimate(note=f"${price:g} per 1,000 tokens and epoch; the dataset is not there yet")
+        return Estimate(note=f"${price:g} per 1,000 tokens and epoch; the dataset does not exist yet")
     usd = trained / 1000 * price
     return Estimate(
         tokens=trained,

@@ -100,7 +100,7 @@ def test_a_missing_producer_is_an_error_that_names_the_step_to_add() -> None:
     """Nothing produces the input: the message says which kinds would."""
     wiring = wire([step("upload", takes={"data": Port(("CheckedDataset",))})], producers)
 
-    assert what(wiring) == ["nothing produces a checked dataset. Add `validate: {}` or `import: {}` to steps"]
+    assert what(wiring) == ["no step produces a checked dataset. Add `validate: {}` or `import: {}` to steps"]
 
 
 def test_a_type_that_no_kind_makes_is_told_too() -> None:
@@ -146,7 +146,7 @@ def test_steps_that_wait_for_each_other_are_told_in_a_circle() -> None:
 
     assert wiring.order == ()
     (text,) = what(wiring)
-    circle = text.removeprefix("the steps wait for each other: ").split(" -> ")
+    circle = text.removeprefix("the steps depend on each other: ").split(" -> ")
     assert circle[0] == circle[-1]
     assert {"a b", "b c", "c a"} >= {" ".join(pair) for pair in pairwise(circle)}
 

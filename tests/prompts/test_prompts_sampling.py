@@ -328,7 +328,7 @@ slots:
             "p.yaml:3:5: templates[1]: the key `turns` is missing",
             "p.yaml:3:6: templates[1].txt: " + message("prompts/unknown-key-suggestion", suggestion="text"),
             "p.yaml:4:9: templates[2][1]: " + message("prompts/must-be-text", number=4),
-            "p.yaml:5:5: templates[3]: has 0 items; at least 1 belong here",
+            "p.yaml:5:5: templates[3]: has 0 items; must have at least 1",
         ],
     ),
     "conditions": (

@@ -16,4 +16,4 @@ members = {
 
 files = {"head": "data.rows:head", "sample": "data.rows:sample"}
 
-command = Group("data", members, files, help="Look at, check and clean the rows of any JSONL file.")
+command = Group("data", members, files, help="Inspect, check and clean the rows of any JSONL file.")

@@ -13,4 +13,4 @@ members = {
     "delete": "Delete a custom or imported model.",
 }
 
-command = Group("model", members, help="Look at, ask, export and delete models.")
+command = Group("model", members, help="List, inspect, query, export and delete models.")
