@@ -180,7 +180,7 @@ class TeacherRespondent(Respondent[Attempt]):
 
 
 @dataclass(frozen=True)
-class NamedGrader:
+class StepGrader:
     """A grader and the name it goes by in this step."""
 
     name: str
@@ -192,7 +192,7 @@ class SamplePlaces(Reception[Attempt]):
     """Every sample's place: whether its answer is taken, and what was tried for it."""
 
     teacher: Teacher
-    judges: Sequence[NamedGrader]
+    judges: Sequence[StepGrader]
     rules: RejectRules
     answers: AnswerMemory
     gauge: Gauge

@@ -34,7 +34,7 @@ from polytune.spec.model import FieldProblem, Items, Member, MemberSpec, Spec
 from polytune.steps._teachers import estimate_of, identity_of, teacher_of, teacher_requirements
 from polytune.steps._verifying import (
     Attempt,
-    NamedGrader,
+    StepGrader,
     RejectRules,
     SamplePlaces,
     TeacherRespondent,
@@ -232,7 +232,7 @@ class Augment(Step):
         derivatives = sum(1 for _ in self.derivatives(samples))
         answered = sum(derivative.answered for derivative in self.derivatives(samples))
         deriving, answering = Gauge(derivatives, work.report), Gauge(answered, work.report)
-        judge = NamedGrader(
+        judge = StepGrader(
             "augment", NewPrompt(GraderSpec(kind="augment"), self.scope.folder, self.scope.settings)
         )
         prompts = self._places(work, [judge], deriving)
@@ -253,7 +253,7 @@ class Augment(Step):
             usage=_sum(deriving.usage(), answering.usage()),
         )
 
-    def _places(self, work: Work, judges: list[NamedGrader], gauge: Gauge) -> SamplePlaces:
+    def _places(self, work: Work, judges: list[StepGrader], gauge: Gauge) -> SamplePlaces:
         return SamplePlaces(self.teacher, judges, self.rules, work.answers, gauge, self._ask)
 
     def _children_written(self, prompts: SamplePlaces, replies: SamplePlaces, derivatives: int) -> int:

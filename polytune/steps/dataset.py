@@ -162,7 +162,7 @@ class SplitRow:
     line: bytes
 
 
-class RowOrigin(msgspec.Struct, frozen=True):
+class SplitOrigin(msgspec.Struct, frozen=True):
     """One line of `provenance.jsonl`, as `format` writes it: the template is the row's old place."""
 
     split: str
@@ -195,7 +195,7 @@ class Writing:
         self._look(line, row.number)
         self.rows[row.split] += 1
         digest = sha256(line).hexdigest()
-        origin = RowOrigin(
+        origin = SplitOrigin(
             split=row.split,
             line=self.rows[row.split],
             sample=f"{digest[:16]}-{self._repeats.before(digest)}",

@@ -41,7 +41,7 @@ from polytune.steps._questions import PlannedQuestion, Questions, SamplingPlan
 from polytune.steps._teachers import estimate_of, identity_of, teacher_of, teacher_requirements, usd_for
 from polytune.steps._verifying import (
     Attempt,
-    NamedGrader,
+    StepGrader,
     Rejected,
     RejectRules,
     SamplePlaces,
@@ -225,7 +225,7 @@ class Generate(Step):
         gauge = Gauge(self.spec.count, work.report)
         async with AsyncExitStack() as stack:
             judges = [
-                NamedGrader(name, await stack.enter_async_context(self._grader(spec)))
+                StepGrader(name, await stack.enter_async_context(self._grader(spec)))
                 for name, spec in self.graders.items()
             ]
             places = SamplePlaces(self.teacher, judges, self.rules, work.answers, gauge, self.questions.ask)
