@@ -86,7 +86,7 @@ class Reception(ABC, Generic[Q]):
 
 
 @dataclass
-class _Trial(Generic[Q]):
+class _JobInFlight(Generic[Q]):
     """A job in flight, with its failed attempts."""
 
     job: Job[Q]
@@ -117,9 +117,9 @@ class Client(Generic[Q]):
         self.limits = limits
         self._jobs: Iterator[Job[Q]] = iter(())
         self._reception: Reception[Q]
-        self._later: list[tuple[float, int, _Trial[Q]]] = []
+        self._later: list[tuple[float, int, _JobInFlight[Q]]] = []
         self._order = count()
-        self._next: _Trial[Q] | None = None
+        self._next: _JobInFlight[Q] | None = None
         self._exhausted = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -177,7 +177,7 @@ class Client(Generic[Q]):
     def _is_finished(self) -> bool:
         return self._exhausted and self._next is None and not self._later
 
-    def _sendable(self) -> _Trial[Q] | None:
+    def _sendable(self) -> _JobInFlight[Q] | None:
         """The question to send now, with what it needs set aside; None when there is none now."""
         while self._failure is None and not self._stopped:
             if self._next is None and not self._take():
@@ -218,10 +218,10 @@ class Client(Generic[Q]):
         if job is None:
             self._exhausted = True
             return False
-        self._next = _Trial(job)
+        self._next = _JobInFlight(job)
         return True
 
-    def _held(self, trial: _Trial[Q]) -> tuple[float | None, str] | None:
+    def _held(self, trial: _JobInFlight[Q]) -> tuple[float | None, str] | None:
         """Why the question is not sent now, and in how many seconds to look again (None: when something
         else happens); None when it goes."""
         wait = self.endpoint.circuit.wait()
@@ -281,9 +281,9 @@ class Client(Generic[Q]):
         if self._failure is None:
             self._failure = error
 
-    async def _work(self, first: _Trial[Q]) -> None:
+    async def _work(self, first: _JobInFlight[Q]) -> None:
         """The question is asked, and others after it as long as there are any to send."""
-        trial: _Trial[Q] | None = first
+        trial: _JobInFlight[Q] | None = first
         while trial is not None:
             try:
                 answer = await self._attempt(trial)
@@ -295,7 +295,7 @@ class Client(Generic[Q]):
             if trial is not None and self.endpoint.concurrency.growing:
                 self._send_all()
 
-    async def _attempt(self, trial: _Trial[Q]) -> Reply:
+    async def _attempt(self, trial: _JobInFlight[Q]) -> Reply:
         """The reply, with everything that was set aside settled. Raises Failure."""
         began = time.monotonic()
         trial.started = trial.started or began
@@ -340,7 +340,7 @@ class Client(Generic[Q]):
     async def _receive(self, job: Job[Q], answer: StoredAnswer) -> None:
         follow = await self._reception.landed(job, answer)
         if follow is not None:
-            self._ask_later(_Trial(follow), 0.0)
+            self._ask_later(_JobInFlight(follow), 0.0)
 
     # failures
 
@@ -358,7 +358,7 @@ class Client(Generic[Q]):
             circuit.worked()
         return 0.0
 
-    async def _failed(self, trial: _Trial[Q], failure: Failure) -> None:
+    async def _failed(self, trial: _JobInFlight[Q], failure: Failure) -> None:
         """The question is asked again later, or another in its place; or it is time to stop."""
         if failure.kind is FailureKind.QUOTA:
             raise Paused(str(failure)) from failure
@@ -378,9 +378,9 @@ class Client(Generic[Q]):
             asked = f"{self._given_up} questions were asked and none was answered"
             raise StepFailed(f"{asked}; the last attempt ended so: {failure}")
         if follow is not None:
-            self._ask_later(_Trial(follow), 0.0)
+            self._ask_later(_JobInFlight(follow), 0.0)
 
-    async def _pause(self, trial: _Trial[Q], failure: Failure) -> float | None:
+    async def _pause(self, trial: _JobInFlight[Q], failure: Failure) -> float | None:
         """Seconds until the question is asked again; None when it is given up."""
         if trial.retries is None:
             trial.retries = QuestionRetries(self.limits, trial.started)
@@ -395,7 +395,7 @@ class Client(Generic[Q]):
             silent = f"{self.endpoint.name} has not answered for {seconds:.0f} s"
             raise Paused(f"{silent}; the last attempt ended so: {failure}") from failure
 
-    def _ask_later(self, trial: _Trial[Q], seconds: float) -> None:
+    def _ask_later(self, trial: _JobInFlight[Q], seconds: float) -> None:
         heapq.heappush(self._later, (time.monotonic() + seconds, next(self._order), trial))
 
 

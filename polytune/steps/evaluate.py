@@ -68,7 +68,7 @@ class EvaluateSpec(Spec):
 
 
 @dataclass(frozen=True)
-class NamedGrader:
+class EvaluationGrader:
     """A grader and the name it goes by in this step."""
 
     name: str
@@ -217,15 +217,15 @@ class Evaluate(Step):
         return JudgedAnswer(text=text, verdicts={j.name: await j.grader.judge(case) for j in self.judges})
 
 
-def _judges(specs: Sequence[MemberSpec], scope: Scope) -> list[NamedGrader]:
-    judges: list[NamedGrader] = []
+def _judges(specs: Sequence[MemberSpec], scope: Scope) -> list[EvaluationGrader]:
+    judges: list[EvaluationGrader] = []
     for number, spec in enumerate(specs, start=1):
         assert isinstance(spec, GraderSpec)
         taken = any(judge.name == spec.kind for judge in judges)
         name = f"{spec.kind}-{number}" if taken else spec.kind
         cls = GRADERS.load(spec.kind)
         identity = cls.identity(spec, scope.folder, scope.settings)
-        judges.append(NamedGrader(name, cls(spec, scope.folder, scope.settings), identity))
+        judges.append(EvaluationGrader(name, cls(spec, scope.folder, scope.settings), identity))
     return judges
 
 

@@ -33,8 +33,7 @@ from polytune.errors import StepFailed
 from polytune.fingerprint import fingerprint
 from polytune.settings import Settings
 from polytune.teachers._batch_driver import BatchDriver, BatchStage, calling
-from polytune.teachers._batch_records import Chunk, groups, id_of, ids_in, results_in
-from polytune.teachers._batch_terms import BatchTerms, members_of
+from polytune.teachers._batch_records import BatchTerms, Chunk, groups, id_of, ids_in, members_of, results_in
 from polytune.teachers.interface import BatchContext, BatchProgress, BatchQuestion
 
 kind = "batch inference"

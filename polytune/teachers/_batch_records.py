@@ -1,4 +1,4 @@
-"""The records of batch jobs: questions written to files of a job's size, results read back in any order.
+"""What goes into batch jobs and comes out: terms, questions in files of a job's size, results in any order.
 
 {"recordId": "<digest of the request>-<draw>", "modelInput": {...}}
 {"recordId": "...", "modelOutput": {...}}   or   {"recordId": "...", "error": {"errorCode": 400, ...}}
@@ -17,6 +17,7 @@ import msgspec
 
 from polytune.asking.failures import Failure, FailureKind, kind_of_status
 from polytune.engine.answers import Ask
+from polytune.engine.artifacts import Facts
 from polytune.engine.budget import Cost
 from polytune.errors import StepFailed
 from polytune.teachers.interface import BatchContext, BatchQuestion, Request
@@ -124,6 +125,43 @@ class ChunkWriter:
             return None
         chunk.asks.append(question.ask)
         return question
+
+
+class BatchTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch job is submitted with, as in force wherever it was stated."""
+
+    model_id: str
+    region: str
+    assume_role_arn: str
+    bucket: str
+    output_bucket: str
+    prefix: str
+    role_arn: str
+    kms_key_arn: str
+    timeout_hours: int
+    subnet_ids: tuple[str, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
+
+
+def members_of(terms: BatchTerms, uri: str, output: str) -> Facts:
+    """CreateModelInvocationJob, but for the name and what follows from it."""
+    written: dict[str, Any] = {"s3Uri": output}
+    if terms.kms_key_arn:
+        written["s3EncryptionKeyId"] = terms.kms_key_arn
+    members: dict[str, Any] = {
+        "modelId": terms.model_id,
+        "roleArn": terms.role_arn,
+        "modelInvocationType": "Converse",
+        "inputDataConfig": {"s3InputDataConfig": {"s3Uri": uri, "s3InputFormat": "JSONL"}},
+        "outputDataConfig": {"s3OutputDataConfig": written},
+        "timeoutDurationInHours": terms.timeout_hours,
+    }
+    if terms.subnet_ids:
+        members["vpcConfig"] = {
+            "subnetIds": list(terms.subnet_ids),
+            "securityGroupIds": list(terms.security_group_ids),
+        }
+    return members
 
 
 class BatchRecordError(msgspec.Struct, frozen=True):

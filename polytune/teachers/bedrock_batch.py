@@ -23,8 +23,7 @@ from pydantic import Field
 from polytune.aws.variables import Defaults
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem
-from polytune.teachers._batch_records import ChunkWriter, Sizes
-from polytune.teachers._batch_terms import BatchTerms
+from polytune.teachers._batch_records import BatchTerms, ChunkWriter, Sizes
 from polytune.teachers._converse import ConverseSpec, ConverseTeacher
 from polytune.teachers.interface import (
     BatchContext,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from polytune.asking.circuit import Circuit, failures_to_open, first_pause_seconds
+from polytune.asking.endpoint import Circuit, failures_to_open, first_pause_seconds
 from polytune.asking.failures import Failure, FailureKind, kind_of_status, pause_asked_for
 from polytune.asking.http import failure_of, proxy_for
 from polytune.asking.retries import QuestionRetries, RetryLimits, retry_limits
