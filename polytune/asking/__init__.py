@@ -1,1 +1,1 @@
-"""How answers are asked for: pace, budget, patience, and one place that remembers every paid answer."""
+"""How answers are asked for: rate limits, retries, circuit breaker, concurrency and budget in one client."""

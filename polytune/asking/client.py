@@ -4,11 +4,11 @@
             +--> attempt -+
     due ----'             `--> stored --> landed --> settled, or asked anew (a redraw, a repair)
 
-What is sent next, and when, is decided in one place that never waits: the circuit, the places, the limits
-and the budget each have a say. Whoever has just got an answer takes the next question along, so an answer
-costs no turn of the event loop more than in a bare loop. Questions are pulled one by one, and what waits is
-bounded, so memory does not grow with their number. What is due again goes before what is fresh: there is
-no pass of retries at the end, and no question is sent that is not wanted.
+What is sent next, and when, is decided in one place that never waits: the circuit breaker, the concurrency
+limit, the rate limits and the budget each have a say. A task that has received an answer sends the next
+question itself, so an answer costs no more turns of the event loop than in a bare loop. Questions are pulled
+one by one, and the number of waiting ones is bounded, so memory does not grow with their number. Retries go
+before fresh questions: there is no pass of retries at the end.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from polytune.errors import Paused, PolytuneError, StepFailed
 Q = TypeVar("Q")
 
 grace_seconds = 1.0
-"""After a stop, questions on their way may still be answered for so long."""
+"""After a stop, questions in flight may still be answered for this long."""
 longest_nap_seconds = 0.5
-"""However long nothing can be sent, the live line moves on."""
+"""While nothing can be sent, the live line is still updated this often."""
 hopeless_jobs = 5
-"""So many questions given up before the first answer, and the rest are not asked."""
+"""After this many questions are given up without a single answer, the rest are not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class Job(Generic[Q]):
     ask: Ask
     question: Q
     known: StoredAnswer | None = None
-    """The answer, if it was remembered: it is received like one that has just come."""
+    """The answer, if it was remembered: it is handled like one that has just arrived."""
 
 
 class Respondent(ABC, Generic[Q]):
-    """Whoever answers."""
+    """What answers questions: a teacher, or a model of a platform."""
 
     @abstractmethod
     async def reply(self, question: Q) -> Reply:
@@ -68,7 +68,7 @@ class Respondent(ABC, Generic[Q]):
 
 
 class Reception(ABC, Generic[Q]):
-    """Whoever wanted the answers."""
+    """What the answers are for: decides what follows from each."""
 
     @abstractmethod
     async def landed(self, job: Job[Q], answer: StoredAnswer) -> Job[Q] | None:
@@ -79,9 +79,9 @@ class Reception(ABC, Generic[Q]):
 
     @abstractmethod
     async def given_up(self, job: Job[Q], failure: Failure) -> Job[Q] | None:
-        """The question stays without an answer; what is asked in its place, or None.
+        """The question is given up; what is asked in its place, or None.
 
-        Raises StepFailed when so many are lost that the rest need not be asked.
+        Raises StepFailed when so many are lost that asking the rest is pointless.
         """
 
 
@@ -148,13 +148,14 @@ class Client(Generic[Q]):
             await self._wind_up()
             self._stopped = False
         if isinstance(self._failure, Paused):
-            safe = f"{self.gauge.answers:,} answers of this run are safe: run again to go on"
-            raise Paused(f"{self._failure}. {safe}") from self._failure
+            saved = f"{self.gauge.answers:,} answers of this run are saved: run again to continue"
+            raise Paused(f"{self._failure}. {saved}") from self._failure
         if self._failure is not None:
             raise self._failure
 
     async def _wind_up(self) -> None:
         """No task and no timer is left."""
+        # Answers in flight are paid for already: give them a moment to be stored.
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_seconds)
         left = list(self._tasks)
@@ -178,7 +179,7 @@ class Client(Generic[Q]):
         return self._exhausted and self._next is None and not self._later
 
     def _sendable(self) -> _JobInFlight[Q] | None:
-        """The question to send now, with what it needs set aside; None when there is none now."""
+        """The question to send now, with what it needs reserved; None when there is none now."""
         while self._failure is None and not self._stopped:
             if self._next is None and not self._take():
                 self._look_again(self._later[0][0] - time.monotonic() if self._later else None, "")
@@ -222,8 +223,8 @@ class Client(Generic[Q]):
         return True
 
     def _held(self, trial: _JobInFlight[Q]) -> tuple[float | None, str] | None:
-        """Why the question is not sent now, and in how many seconds to look again (None: when something
-        else happens); None when it goes."""
+        """Why the question is not sent now, and in how many seconds to check again (None: when something
+        else happens); None when it is sent."""
         wait = self.endpoint.circuit.wait()
         if wait:
             return wait, self._paused(wait)
@@ -243,10 +244,10 @@ class Client(Generic[Q]):
 
     def _paused(self, wait: float) -> str:
         when = "now" if wait == float("inf") else f"in {wait:.0f} s"
-        return f"paused, {self.endpoint.name} is down, trying again {when}"
+        return f"paused, {self.endpoint.name} is down, retrying {when}"
 
     def _look_again(self, seconds: float | None, limited_by: str) -> None:
-        """What waits is looked at again in so many seconds, or earlier; the live line says for what."""
+        """Waiting questions are checked again in so many seconds at most; the live line says why."""
         self.gauge.limited_by = limited_by
         self.gauge.retrying = len(self._later)
         self.gauge.next_retry = self._later[0][0] if self._later else None
@@ -296,9 +297,10 @@ class Client(Generic[Q]):
                 self._send_all()
 
     async def _attempt(self, trial: _JobInFlight[Q]) -> Reply:
-        """The reply, with everything that was set aside settled. Raises Failure."""
+        """The reply, with everything that was reserved settled. Raises Failure."""
         began = time.monotonic()
         trial.started = trial.started or began
+        # Until a reply or a Failure says otherwise (a cancellation says nothing), the worst case is billed.
         cost, rest, used = trial.most, 0.0, 0
         try:
             reply = await self.respondent.reply(trial.job.question)
@@ -318,7 +320,7 @@ class Client(Generic[Q]):
         return reply
 
     def _free_place(self, rest: float) -> None:
-        """The question's place is free, after a rest in seconds."""
+        """The question's place is free again, after a rest in seconds."""
         if rest > 0:
             asyncio.get_running_loop().call_later(rest, self._rested)
         else:
@@ -345,7 +347,7 @@ class Client(Generic[Q]):
     # failures
 
     def _observe(self, failure: Failure) -> float:
-        """What the failure says of the endpoint is noted; seconds that the question's place should rest."""
+        """The endpoint's state reflects the failure; returns how many seconds the question's place rests."""
         self.gauge.failed(failure.kind)
         self.endpoint.failed()
         circuit = self.endpoint.circuit
@@ -376,7 +378,7 @@ class Client(Generic[Q]):
         follow = await self._reception.given_up(trial.job, failure)
         if self._given_up >= hopeless_jobs and not self.gauge.answers:
             asked = f"{self._given_up} questions were asked and none was answered"
-            raise StepFailed(f"{asked}; the last attempt ended so: {failure}")
+            raise StepFailed(f"{asked}; last error: {failure}")
         if follow is not None:
             self._ask_later(_JobInFlight(follow), 0.0)
 
@@ -393,7 +395,7 @@ class Client(Generic[Q]):
         seconds, answered = self.endpoint.failing_seconds(), self.endpoint.has_answered
         if self.limits.gives_up_endpoint(failure, seconds, answered=answered):
             silent = f"{self.endpoint.name} has not answered for {seconds:.0f} s"
-            raise Paused(f"{silent}; the last attempt ended so: {failure}") from failure
+            raise Paused(f"{silent}; last error: {failure}") from failure
 
     def _ask_later(self, trial: _JobInFlight[Q], seconds: float) -> None:
         heapq.heappush(self._later, (time.monotonic() + seconds, next(self._order), trial))

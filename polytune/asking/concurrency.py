@@ -1,12 +1,12 @@
-"""How many questions may be on their way to one endpoint: slow start, then additive increase and
+"""How many questions may be in flight to one endpoint: slow start, then additive increase and
 multiplicative decrease, gated on the share of overload answers.
 
-A few refusals among many answers are weather: the refused questions come back later and nothing else
-changes. When more than `gate` of the recent answers are refusals, the limit falls to what the endpoint did
-serve at once (served a second times seconds an answer, never less than half), and grows again from there.
-A refused question's place stays taken for a while, the longer the more refusals there are, so that an
-endpoint that refuses within a millisecond is not asked a thousand times a second. And once it has had to
-fall, questions are sent evenly over the time that an answer takes, not all at once.
+A few refusals among many answers are normal: the refused questions are retried and nothing else changes.
+When more than `gate` of the recent answers are refusals, the limit falls to what the endpoint did serve at
+once (served a second times seconds an answer, never less than half), and grows again from there. A refused
+question's place stays taken for a while, the longer the more refusals there are, so that an endpoint that
+refuses within a millisecond is not asked a thousand times a second. And once it has had to fall, questions
+are sent evenly over the time that an answer takes, not all at once.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ gate = 0.05
 """Refusals of up to this share change nothing (measured at 2 %: a cut for each one halves the rate)."""
 window_answers = 100
 fewest_answers = 40
-"""Before so many, a share says nothing."""
+"""With fewer, a share is not meaningful."""
 deepest_cut = 0.5
 growth_seconds = 1.0
-"""A place more in so much time while refusals are neither few nor too many."""
+"""One more place per this time while refusals are neither few nor too many."""
 regained = 1.0
 """Places more for each round of answers while there are few."""
 unevenness = 0.8
@@ -39,7 +39,7 @@ an answer takes, and for at most so many of them."""
 
 learning_share = 0.05
 unknown_seconds = 0.1
-"""What an answer is taken to take before there was one."""
+"""The assumed duration of an answer before there was one."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class RecentAttempt:
 
 
 class Concurrency:
-    """The places for questions on their way, and how many there may be now."""
+    """The places for questions in flight, and how many there may be now."""
 
     def __init__(self, most: int, clock: Clock = time.monotonic) -> None:
         self.most = most

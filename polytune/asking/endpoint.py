@@ -24,7 +24,7 @@ first_pause_seconds, longest_pause_seconds = 1.0, 30.0
 
 
 class Circuit:
-    """Whether the endpoint may be asked now."""
+    """The circuit breaker: whether the endpoint may be asked now."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.clock = clock
@@ -51,26 +51,27 @@ class Circuit:
         self._trying = self.open
 
     def worked(self) -> None:
-        """The endpoint did its work: the circuit is closed."""
+        """The endpoint works: the circuit is closed."""
         self.down_since = None
         self._failures = 0
         self._pause = first_pause_seconds
         self._trying = False
 
     def alive(self) -> None:
-        """The endpoint spoke, if only to refuse: a trial is over, and the next question is one again."""
+        """The endpoint responded, if only to refuse: a trial is over, the next question is another."""
         if self._trying:
             self._trying = False
             self._until = self.clock()
 
     def failed(self) -> None:
-        """The endpoint did not do its work."""
+        """The endpoint did not work."""
         self._failures += 1
         if self.down_since is None and self._failures < failures_to_open:
             return
         if self.down_since is None:
             self.down_since = self.clock()
         elif not self._trying:
+            # A late failure of a question sent before the circuit opened: it has been counted.
             return
         self._trying = False
         self._until = self.clock() + self._pause
@@ -106,7 +107,7 @@ class Endpoint:
         self.concurrency.answered(seconds)
 
     def failed(self) -> None:
-        """An attempt brought no answer."""
+        """An attempt failed."""
         if self.failing_since is None:
             self.failing_since = time.monotonic()
 

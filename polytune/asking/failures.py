@@ -1,4 +1,4 @@
-"""What can go wrong between a question and its answer, as kinds that each call for their own patience.
+"""What can go wrong between a question and its answer, as kinds that are retried differently.
 
 OVERLOADED   429, 503, 529, ThrottlingException     slower, later
 BROKEN       500, 502, 504                          again, with growing pauses
@@ -22,7 +22,7 @@ excerpt_characters = 300
 
 
 class FailureKind(StrEnum):
-    """The classes of failures; each has one policy."""
+    """The kinds of failures; `retries.policies` has one policy for each."""
 
     OVERLOADED = "overloaded"
     BROKEN = "broken"
@@ -35,7 +35,7 @@ class FailureKind(StrEnum):
 
     @property
     def fatal(self) -> bool:
-        """Whether no other question would fare better."""
+        """Whether every other question would fail in the same way."""
         return self in (FailureKind.QUOTA, FailureKind.DENIED, FailureKind.MISTAKEN)
 
     @property
@@ -64,7 +64,7 @@ class Failure(StepFailed):
         self.body = body
 
     def as_kind(self, kind: FailureKind, hint: str = "") -> Failure:
-        """The same failure, known to be of another kind; the hint is put behind its message."""
+        """The same failure as another kind; the hint is appended to its message."""
         message = f"{self}; {hint}" if hint else str(self)
         return Failure(kind, message, status=self.status, retry_after=self.retry_after, body=self.body)
 

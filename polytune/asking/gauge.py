@@ -1,7 +1,7 @@
 """The live line of a step that asks: how far, how fast, what limits it, what failed, what it costs.
 
 1,240/3,000 answers  1,872 reused, 21.3/s, limited by tokens/min, 12 retrying, next in 3 s, 4 failures,
-1.2 M tokens, about $4.10 in all, 1 min 22 s left
+1.2 M tokens, about $4.10 in total, 1 min 22 s left
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ rate_window_seconds = 10.0
 
 
 class Gauge:
-    """Counts what happens while questions are asked, and reports it."""
+    """Counts what happens while questions are asked, and reports progress."""
 
     def __init__(self, total: int, report: Reporter, clock: Clock = time.monotonic) -> None:
         self.total = total
@@ -64,7 +64,7 @@ class Gauge:
         self.tell()
 
     def tell(self, *, now: bool = False) -> None:
-        """The line is reported, unless it was a moment ago."""
+        """The line is reported, unless it was reported a moment ago."""
         time_now = self.clock()
         if not now and time_now - self._reported < seconds_between_reports:
             return
@@ -72,7 +72,7 @@ class Gauge:
         self.say(", ".join(self._parts(time_now)))
 
     def say(self, note: str) -> None:
-        """These words are reported with the counts."""
+        """The note is reported with the counts."""
         self.report(Progress(done=self.done, total=self.total, unit="answers", note=note, usd=self.usd))
 
     def usage(self) -> Usage:
@@ -106,12 +106,12 @@ class Gauge:
             yield f"{_short(tokens)} tokens"
         left = self.total - self.done
         if self.usd and self.answers and left:
-            yield f"about ${self.usd * (self.answers + left) / self.answers:,.2f} in all"
+            yield f"about ${self.usd * (self.answers + left) / self.answers:,.2f} in total"
         if rate and left:
             yield f"{_duration(left / rate)} left"
 
     def _rate(self, now: float) -> float:
-        """Answers a second of late; 0.0 until it is known."""
+        """Recent answers per second; 0.0 until it is known."""
         self._landed.append((now, self.answers))
         while now - self._landed[0][0] > rate_window_seconds:
             self._landed.popleft()

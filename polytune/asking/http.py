@@ -19,7 +19,7 @@ agent = f"polytune/{__version__}"
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds for one attempt; what all attempts at a question may take together is patience."""
+    """Seconds for one attempt; `RetryLimits` bounds all attempts at a question together."""
 
     connect: float = 20.0
     attempt: float = 180.0
@@ -43,7 +43,7 @@ class HttpConnection:
         environment: Mapping[str, str],
         timeouts: Timeouts = Timeouts(),
     ) -> None:
-        """`url` is the whole address; `environment` says whether a proxy stands before it."""
+        """`url` is the whole address; `environment` may name a proxy for it."""
         self.url = url
         self.timeouts = timeouts
         self._url = URL(url)

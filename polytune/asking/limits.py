@@ -1,4 +1,4 @@
-"""How fast one endpoint and model may be asked: requests and tokens a minute, as per-second buckets.
+"""How fast one endpoint and model may be asked: requests and tokens per minute, as per-second buckets.
 
 A minute's allowance is handed out second by second, so a limit of 1,800 requests a minute is never asked
 31 times within a second. Tokens are reserved by what a question is expected to take, before it is sent,
@@ -18,7 +18,7 @@ seconds_a_minute = 60.0
 
 
 class Bucket:
-    """So many units a second, of which at most one second's worth waits unused.
+    """A rate in units per second; at most one second's worth is saved up.
 
     A take larger than that is allowed when the bucket is full, and leaves it in debt.
     """
@@ -41,12 +41,12 @@ class Bucket:
         return 0.0 if lacking <= 1e-9 else lacking / self.rate
 
     def take(self, amount: float) -> None:
-        """The amount is gone; a negative one comes back."""
+        """The amount is taken; a negative amount is given back."""
         self._refill()
         self.level = min(self.capacity, self.level - amount)
 
     def change(self, per_minute: float) -> None:
-        """The rate is another one from now on."""
+        """The rate changes now."""
         self._refill()
         self.rate = per_minute / seconds_a_minute
         self.level = min(self.level, self.capacity)
@@ -59,7 +59,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class RateLimits:
-    """What an endpoint allows a minute; None where nothing is known."""
+    """What an endpoint allows per minute; None where nothing is known."""
 
     requests: float | None = None
     tokens: float | None = None
@@ -77,7 +77,7 @@ class Limiter:
     """The buckets of one endpoint and model."""
 
     def __init__(self, limits: RateLimits, clock: Clock = time.monotonic) -> None:
-        """`limits` as the user states them; what the endpoint tells later can only lower them."""
+        """`limits` as the user states them; what the endpoint reports later can only lower them."""
         self.clock = clock
         self.stated = limits
         self._requests = _bucket(limits.requests, clock)
@@ -109,7 +109,7 @@ class Limiter:
             self._tokens.take(used - reserved)
 
     def learn(self, told: RateLimits) -> None:
-        """What the endpoint says of itself holds, unless the user stated less."""
+        """The limits that the endpoint reports hold, unless the user stated lower ones."""
         self._requests = self._changed(self._requests, self.stated.requests, told.requests)
         self._tokens = self._changed(self._tokens, self.stated.tokens, told.tokens)
 

@@ -78,8 +78,8 @@ class Budget:
             # What is in flight may turn out cheaper than its worst case, so only an idle budget is final.
             if self._in_flight:
                 return False
-            safe = "what was answered is safe. Raise the budget and run again: nothing is asked twice"
-            raise BudgetExceeded(f"{exceeded}; {safe}")
+            saved = "Answers so far are saved. Raise the budget and run again: nothing is asked twice"
+            raise BudgetExceeded(f"{exceeded}. {saved}")
         self._in_flight += 1
         self._usd_reserved += most.usd or 0.0
         self._tokens_reserved += most.tokens

@@ -64,10 +64,10 @@ def step_words(step: StepDifference, old: SideName) -> str:
     """What a step's relation comes to, besides its name."""
     match step.relation:
         case Relation.CHANGED:
-            tail = ", and yet the same output" if step.same_output else ""
+            tail = ", but the output is the same" if step.same_output else ""
             return ", ".join(_change_name(change) for change in step.changes) + tail + _unequal(step)
         case Relation.FOLLOWS:
-            tail = ", and yet the same output" if step.same_output else ""
+            tail = ", but the output is the same" if step.same_output else ""
             return ", ".join(step.follows) + tail + _unequal(step)
         case Relation.UNFINISHED:
             return f"{step.old_status} -> {step.new_status}"
@@ -214,7 +214,7 @@ def _signed(value: float) -> str:
 def judge_words(found: EvaluationDifference) -> str:
     """Who judged; a warning when that is not the same."""
     old, new = found.judged_by
-    return f"judged by {new}" if old == new else f"judged by {old} -> {new}: these figures do not compare"
+    return f"judged by {new}" if old == new else f"judged by {old} -> {new}: these figures are not comparable"
 
 
 def cells_words(found: EvaluationDifference) -> str:

@@ -150,8 +150,8 @@ class Evaluate(Step):
         with work.path("dataset", "test.jsonl").open("rb") as file:
             if any(layout.references_of(line) for line in file):
                 raise StepFailed(
-                    "test rows hold images, videos or documents, and evaluate asks in text only; leave the"
-                    " evaluate step out, or give the dataset a test split of text"
+                    "test rows contain images, videos or documents, but evaluate sends text only: remove the"
+                    " evaluate step, or give the dataset a text-only test split"
                 )
         rows = read_exchanges(work.path("dataset", "test.jsonl"), dataset.facts["layout"])
         cells = (

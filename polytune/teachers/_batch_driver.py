@@ -83,11 +83,11 @@ class BatchDriver(Driver):
             found = next((each for each in named if each["jobName"] == name), None)
             if found is None:
                 raise StepFailed(
-                    f"the job name {name} is in use, but no job has it: run again later"
+                    f"the job name {name} is taken, but no job has it: try again later"
                 ) from None
             if _source(found) != _source(members):
                 raise StepFailed(
-                    f"the job name {name} belongs to other questions: run with --force"
+                    f"the job name {name} belongs to a job with other questions: run with --force"
                 ) from None
             return str(found["jobArn"])
 
@@ -104,8 +104,12 @@ class BatchDriver(Driver):
             if look.state is JobState.COMPLETED and handle not in self._collected:
                 files = await self.collect(Objects(self.access), _output(found))
                 if not files and found.get("successRecordCount"):
-                    what = f"{found['successRecordCount']:,} records were answered, but nothing is below"
-                    told = f"{handle}: {what} {_output(found)}: was it deleted? Run again to ask anew"
+                    what = (
+                        f"{found['successRecordCount']:,} records were answered, but there is nothing under"
+                    )
+                    told = (
+                        f"{handle}: {what} {_output(found)}: was it deleted? Run again to submit them again"
+                    )
                     return Look(state=JobState.LOST, message=told)
                 self._collected.add(handle)
             return look
@@ -114,7 +118,9 @@ class BatchDriver(Driver):
         except AwsFailure as failure:
             if not failure.transient:
                 raise StepFailed(f"{handle}: {failure}") from failure
-            return Look(state=JobState.SUBMITTED, message=f"could not look: {failure}", trouble=True)
+            return Look(
+                state=JobState.SUBMITTED, message=f"could not check the status: {failure}", trouble=True
+            )
 
     def _got(self, handle: str) -> dict[str, Any] | None:
         """What Get tells of the job; None when it does not exist."""

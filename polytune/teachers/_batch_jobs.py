@@ -124,8 +124,8 @@ class Batches:
             region = await in_thread(Objects(access).bucket_region, self.terms.bucket)
         if region != self.terms.region:
             raise StepFailed(
-                f"bucket {self.terms.bucket} is in {region}, and batch jobs in {self.terms.region} read only"
-                " buckets of their own region: state teacher.bucket, or another teacher.region"
+                f"bucket {self.terms.bucket} is in {region}, and batch jobs in {self.terms.region} can"
+                " only read buckets in their own region: change teacher.bucket or teacher.region"
             )
         self._bucket_is_fit = True
 
@@ -154,7 +154,7 @@ class Batches:
         row = await self._jobs(_key(request), forced=False).finish(driver, request, self._seen)
         if row.message == "Stopped":
             raise StepFailed(
-                f"{row.handle} was stopped; what it had answered is safe. Run again to submit the rest"
+                f"{row.handle} was stopped; its answers so far are saved. Run again to submit the rest"
             )
 
     # what both need

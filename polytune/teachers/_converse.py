@@ -110,14 +110,14 @@ class ConverseSpec(TeacherSpec):
         if offering is None:
             return [FieldProblem("model", f"{entry.title} does not run on Bedrock")]
         if entry.context_tokens is None:
-            return [FieldProblem("model", f"{entry.title} writes no text")]
+            return [FieldProblem("model", f"{entry.title} does not generate text")]
         found = []
         longest = entry.max_output_tokens
         if longest is not None and self.max_tokens > longest:
-            found.append(FieldProblem("max_tokens", f"{entry.title} writes {longest:,} tokens at most"))
+            found.append(FieldProblem("max_tokens", f"{entry.title} generates at most {longest:,} tokens"))
         if self.model == entry.name and _needs_another_profile(offering, self.region):
-            what = f"'{entry.name}' means {offering.profile_id}, which is not called from {self.region}"
-            found.append(FieldProblem("model", f"{what}: name the model's id or profile there"))
+            what = f"'{entry.name}' means {offering.profile_id}, which cannot be called from {self.region}"
+            found.append(FieldProblem("model", f"{what}: use the model's id or profile in that region"))
         return found
 
 
@@ -254,7 +254,7 @@ class ConverseTeacher(ReplyTeacher):
         if stated is not None:
             return stated.price()
         if prices is None:
-            return unknown_price(f"state teacher.price to know what {self.model_id} costs")
+            return unknown_price(f"set teacher.price to know what {self.model_id} costs")
         known = self.entry.source_of("prices") if self.entry is not None else None
         scale = tokens_per_million / catalogue_tokens
         return Price(

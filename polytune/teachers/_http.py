@@ -60,7 +60,7 @@ class ChatSpec(HttpSpec):
         """Parameters that have a field of their own belong there."""
         taken = [key for key in self.parameters if key in self.own_keys]
         return [
-            FieldProblem(f"parameters.{key}", "is set by polytune or has a field of its own") for key in taken
+            FieldProblem(f"parameters.{key}", "is set by polytune, or has its own field") for key in taken
         ]
 
     def sampling(self) -> JsonObject:
@@ -180,7 +180,7 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
         if failure.kind is not FailureKind.DENIED:
             return failure
         reference = self.spec.api_key
-        hint = f"is the key in {secret_name(reference)} right?" if reference else "state teacher.api_key"
+        hint = f"check the key in {secret_name(reference)}" if reference else "set teacher.api_key"
         return failure.as_kind(FailureKind.DENIED, hint)
 
     @property
@@ -219,7 +219,7 @@ class ChatTeacher(HttpTeacher[C], Generic[C]):
         return (
             FREE
             if is_local(self.url)
-            else unknown_price(f"state teacher.price to know what {self.label} costs")
+            else unknown_price(f"set teacher.price to know what {self.label} costs")
         )
 
 

@@ -124,10 +124,10 @@ class ReplyTeacher(Teacher):
         # Answers that were rebuilt from a samples file are stored as plain ones.
         answer = found or plain_answer(body)
         if answer is None:
-            return "the reply is not what this API answers"
+            return "the reply is not in this API's format"
         if not answer.text.strip():
             return "the answer is empty"
-        return "the answer is that of an earlier draw, letter for letter" if answer.text in earlier else ""
+        return "the answer is identical to that of an earlier draw" if answer.text in earlier else ""
 
     def usage_of(self, request: Request, found: ParsedReply | None) -> TokenUsage:
         """As reported, else estimated by length."""

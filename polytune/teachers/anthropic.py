@@ -112,7 +112,9 @@ class Anthropic(ChatTeacher[AnthropicSpec]):
         if b"overloaded_error" in failure.body:
             return failure.as_kind(FailureKind.OVERLOADED)
         if failure.status == 404:
-            return failure.as_kind(FailureKind.MISTAKEN, f"is '{self.spec.model}' a model's id there?")
+            return failure.as_kind(
+                FailureKind.MISTAKEN, f"check that '{self.spec.model}' is a valid model id"
+            )
         return failure
 
     def limits(self, received: Received) -> RateLimits | None:

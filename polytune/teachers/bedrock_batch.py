@@ -71,10 +71,13 @@ class BedrockBatchSpec(ConverseSpec):
         """What batch jobs do not take."""
         found = super().problems()
         if any(kind in self.model for kind in answering_otherwise):
-            what = "batch jobs take no deployments, provisioned or imported models: name the model itself"
+            what = (
+                "batch jobs do not accept deployments, provisioned or imported models: "
+                "use the model's own name"
+            )
             found.append(FieldProblem("model", what))
         if self.guardrail is not None:
-            what = "nothing says that batch jobs apply a guardrail: use `kind: bedrock`"
+            what = "batch jobs are not documented to apply guardrails: use `kind: bedrock`"
             found.append(FieldProblem("guardrail", what))
         if self.records_per_job < self.fewest_records:
             found.append(FieldProblem("records_per_job", f"is below fewest_records ({self.fewest_records})"))

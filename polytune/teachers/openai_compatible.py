@@ -122,7 +122,7 @@ class OpenaiCompatible(ChatTeacher[OpenaiCompatibleSpec]):
         if found is None:
             return None
         if not found.choices:
-            return ParsedReply("", _usage(found.usage), "the server answered without a choice")
+            return ParsedReply("", _usage(found.usage), "the server returned no choices")
         choice = found.choices[0]
         price = found.usage.cost if found.usage is not None else None
         return ParsedReply(_text(choice.message), _usage(found.usage), self._flaw(choice), price)
@@ -161,7 +161,7 @@ class OpenaiCompatible(ChatTeacher[OpenaiCompatibleSpec]):
         if failure.status == 429 and any(word in failure.body for word in quota_words):
             return failure.as_kind(FailureKind.QUOTA)
         if failure.status == 404 or b"model_not_found" in failure.body:
-            hint = f"see {self.server}/models for the models there"
+            hint = f"{self.server}/models lists the available models"
             return failure.as_kind(FailureKind.MISTAKEN, hint)
         return failure
 

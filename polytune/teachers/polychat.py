@@ -124,7 +124,7 @@ class Polychat(HttpTeacher[PolychatSpec]):
             told = _text_in(code)
             if not told:
                 return ParsedReply(
-                    "", None, "the server passed on its model's whole reply, which holds no text"
+                    "", None, "the server returned its model's raw reply, which contains no text"
                 )
             code = told
         return ParsedReply(_unwrapped(code), None)
@@ -138,7 +138,9 @@ class Polychat(HttpTeacher[PolychatSpec]):
             kind = FailureKind.QUOTA if asked_for is None else FailureKind.OVERLOADED
             return Failure(kind, str(failure), status=429, retry_after=asked_for, body=failure.body)
         if failure.status == 400 and b"model is not available" in failure.body:
-            hint = f"'{self.spec.model}' is no model key there; GET {self.server}/models lists them"
+            hint = (
+                f"'{self.spec.model}' is not a model key of this server; GET {self.server}/models lists them"
+            )
             return failure.as_kind(FailureKind.MISTAKEN, hint)
         if failure.status == 500 and b"Service configuration error" in failure.body:
             return failure.as_kind(FailureKind.MISTAKEN)

@@ -99,7 +99,7 @@ class _Index:
         if draw < 0:
             return f"draw must be 0 or more, not {draw}"
         if draw in known:
-            return f"draw {draw} of this prompt is recorded already"
+            return f"draw {draw} of this prompt is already recorded"
         known[draw] = offset
         return ""
 

@@ -489,7 +489,7 @@ def test_the_live_line_tells_counts_money_and_time(tmp_path: Path) -> None:
 
     during = [progress for progress in shop.told if 0 < progress.done < progress.total]
     late = during[-1]
-    for part in ("/s", "tokens", "about $", "in all", "left"):
+    for part in ("/s", "tokens", "about $", "in total", "left"):
         assert part in late.note
     assert late.usd == pytest.approx(late.done * paid_usd, rel=0.2)
     assert (shop.told[-1].done, shop.told[-1].total) == (160, 160)

@@ -35,7 +35,7 @@ def test_the_line_tells_everything_that_is_going_on() -> None:
 
     assert told[-1].note == (
         "1,000 reused, 50.0/s, limited by tokens/min, 12 retrying, next in 3 s, 3 rejected, "
-        "1 failed attempts, 350 k tokens, about $4.00 in all, 30 s left"
+        "1 failed attempts, 350 k tokens, about $4.00 in total, 30 s left"
     )
     assert (told[-1].done, told[-1].total, told[-1].usd) == (1500, 3000, gauge.usd)
 

@@ -219,7 +219,7 @@ def test_a_failure_that_stays_ends_the_step(
     ],
 )
 def test_a_budget_holds_for_whole_batches(bench: Bench, limits: BudgetLimits, answered: int) -> None:
-    """A batch whose worst case does not fit is not asked, and what was answered is safe."""
+    """A batch whose worst case does not fit is not asked, and the answers so far are saved."""
     with pytest.raises(BudgetExceeded, match=matching("asking/what-was-answered-is-safe")):
         bench.ask(Stub(usd=0.1), limits)
 

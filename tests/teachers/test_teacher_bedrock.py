@@ -199,7 +199,7 @@ def test_the_budget_holds(cloud: Cloud, asking: Asking) -> None:
     """The worst case of an answer must fit before it is asked."""
     asking.budget = BudgetLimits(usd=0.00051)
 
-    with pytest.raises(BudgetExceeded, match="safe"):
+    with pytest.raises(BudgetExceeded, match="saved"):
         asking.run()
 
     assert 0 < calls(cloud, "Converse") < 20

@@ -73,7 +73,7 @@ def test_code_is_found_in_what_the_model_said(tmp_path: Path, kind: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("kind", "reason"), [("empty", "is empty"), ("json_blob", message("general/holds-no-text"))]
+    ("kind", "reason"), [("empty", "is empty"), ("json_blob", message("teachers/contains-no-text"))]
 )
 def test_what_is_no_code_is_drawn_anew(tmp_path: Path, kind: str, reason: str) -> None:
     """An empty answer and the provider's whole reply as JSON are paid, kept as rejects, and replaced."""
