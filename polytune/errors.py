@@ -9,7 +9,7 @@ PolytuneError            1   something went wrong while working
 ├── BudgetExceeded       1   continuing would cost more than allowed
 ├── Paused              75   work waits for something outside, such as fresh credentials; resume continues
 ├── Detached             0   a remote job is recorded and runs on; resume collects it
-├── Busy                 1   somebody else holds what is needed
+├── Busy                 1   another process holds what is needed
 └── LedgerError          1   the workspace's records are unreadable or newer than the program
 """
 

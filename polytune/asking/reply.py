@@ -1,4 +1,4 @@
-"""A paid answer as it came: bytes that nobody has parsed yet, and what they took."""
+"""A paid answer as it came: unparsed bytes, and what they cost."""
 
 from __future__ import annotations
 

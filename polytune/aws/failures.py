@@ -50,7 +50,7 @@ class AwsFailure(PolytuneError):
 
 
 class NeedsCredentials(AwsFailure):
-    """Missing, wrong or expired credentials: pause, and go on once somebody signed in."""
+    """Missing, wrong or expired credentials: pause, and go on once the user has signed in."""
 
 
 class Denied(AwsFailure):

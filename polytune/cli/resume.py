@@ -44,7 +44,7 @@ def command(ctx: click.Context, /, run: str | None, workspace: Path | None, **fl
 
 
 def resumed(opened: OpenWorkspace, run: str | None, flags: dict[str, Any]) -> int:
-    """The run goes on to its end; its exit code. Raises Busy when somebody works on it."""
+    """The run goes on to its end; its exit code. Raises Busy when another process works on it."""
     row = opened.run(run) if run is not None else opened.latest_run(unfinished_only=True)
     manifest, compiled = opened.manifest(row), opened.recorded(row)
     if live := opened.live(row):

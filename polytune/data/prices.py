@@ -34,7 +34,7 @@ def prices_of(entry: BaseModelEntry, settings: Settings) -> Prices | None:
 
 
 def price_list(settings: Settings) -> Path:
-    """Where AWS's price list is kept, by base model, once somebody with credentials has asked for it."""
+    """Where AWS's price list is kept, by base model, once it was fetched with credentials."""
     return settings.cache_folder / "prices" / "bedrock.json"
 
 

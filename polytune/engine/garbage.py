@@ -4,7 +4,7 @@
                these takes an output from, however far back
     removed    all other runs with their results, then whatever only those needed: objects, storage,
                folders of collected jobs, free locks, half-written outputs
-    untouched  answers, and everything somebody holds a lock on
+    untouched  answers, and everything under a lock
 
 While a run is worked on, nothing goes that it may still find: no object, no storage, and no run whose
 result fits one of its steps.
@@ -128,7 +128,7 @@ def find_garbage(workspace: Workspace, ledger: Ledger, keep: int) -> Garbage:
 
 
 def remove(garbage: Garbage, workspace: Workspace, ledger: Ledger) -> tuple[Removal, ...]:
-    """The garbage is gone, except what somebody has begun to use meanwhile; what went is returned.
+    """The garbage is gone, except what came into use meanwhile; what was removed is returned.
 
     Runs go first, with their results, so that nothing known points at something removed.
     """

@@ -60,7 +60,7 @@ class Driver(ABC):
         """Where the job stands now.
 
         A failure to look raises nothing: it is a look with `trouble`. Raises Paused when no later look can
-        do better before somebody acts, for example because credentials have expired.
+        do better before the user acts, for example because credentials have expired.
         """
 
     @abstractmethod

@@ -33,7 +33,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def try_lock(path: Path, what: str, *, inheritable: bool = False) -> Iterator[int | None]:
-    """The lock is held for the block, and its descriptor given; None when somebody else holds it."""
+    """The lock is held for the block, and its descriptor given; None when another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, held = _opened(path)
     try:

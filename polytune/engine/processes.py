@@ -119,7 +119,7 @@ def stop(folder: Path) -> bool:
     """The child of a job and everything it started have ended, and the job says that it was stopped.
 
     False when nothing was running. The lock is what tells that the process group is still the job's own:
-    a group's number may belong to somebody else once its processes have ended.
+    a group's number may belong to another program once its processes have ended.
     """
     group = _written(folder / "group")
     if not group or not alive(folder):

@@ -103,7 +103,7 @@ Reporter = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Work:
-    """One attempt at a step: what it may read, where it writes, whom it tells."""
+    """One attempt at a step: what it may read, where it writes, and whom it notifies."""
 
     inputs: Mapping[str, Artifact]
     folder: Path

@@ -19,7 +19,7 @@ from polytune.registry import Family
 from polytune.spec.model import FieldProblem
 
 Invocation = Literal["folder", "imported_model", "deployment"]
-"""What an application has to ask: a folder that somebody serves, or a model of Bedrock by its ARN."""
+"""What an application has to ask: a folder that is served over HTTP, or a model of Bedrock by its ARN."""
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -240,7 +240,7 @@ class Invoker(Openable, ABC):
         """One answer to each question, in order, from a single attempt.
 
         Raises Failure (asking.failures) when another attempt may succeed: the caller decides when. Raises
-        StepFailed when the model cannot be asked at all, Paused when somebody has to act first.
+        StepFailed when the model cannot be asked at all, Paused when the user has to act first.
         """
 
 
@@ -275,7 +275,7 @@ class Platform(ABC):
         return ""
 
     def refresh_prices(self) -> None:
-        """What things cost is known as of today, where somebody can be asked; changes nothing else."""
+        """What things cost is known as of today, where a price can be looked up; changes nothing else."""
         return
 
     def key_facts(self) -> KeyFacts:

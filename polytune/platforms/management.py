@@ -81,7 +81,7 @@ class Management(ABC):
         """Whether the identifier can only mean something of this platform, by its shape; asks nobody."""
 
     def reopen(self) -> None:
-        """Settings and credentials are read again before the next call: somebody may have signed in."""
+        """Settings and credentials are read again before the next call: the user may have signed in since."""
         return
 
     # jobs

@@ -34,9 +34,9 @@ from polytune.spec.model import FieldProblem, Items, Member, MemberSpec, Spec
 from polytune.steps._teachers import estimate_of, identity_of, teacher_of, teacher_requirements
 from polytune.steps._verifying import (
     Attempt,
-    StepGrader,
     RejectRules,
     SamplePlaces,
+    StepGrader,
     TeacherRespondent,
     answers_in,
 )

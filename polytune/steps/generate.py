@@ -41,10 +41,10 @@ from polytune.steps._questions import PlannedQuestion, Questions, SamplingPlan
 from polytune.steps._teachers import estimate_of, identity_of, teacher_of, teacher_requirements, usd_for
 from polytune.steps._verifying import (
     Attempt,
-    StepGrader,
     Rejected,
     RejectRules,
     SamplePlaces,
+    StepGrader,
     TeacherRespondent,
     answers_in,
     rejects_in,

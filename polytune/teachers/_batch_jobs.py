@@ -5,7 +5,7 @@
     poll       validating, scheduled, in progress, finalising
     collect    whatever the job wrote is in the answer memory, and only then the row says completed
 
-So a row that is open has answers that nobody has collected. Whoever wants one of them finishes that job
+So an open row has answers that are not collected yet. Whoever wants one of them finishes that job
 first, in whichever step, experiment or workspace run it was submitted, and sends only what is missing then.
 """
 
@@ -150,7 +150,7 @@ class Batches:
         }
 
     async def _awaited(self, driver: BatchDriver, request: Facts) -> None:
-        """The job has ended and is collected. Raises StepFailed when it failed or somebody stopped it."""
+        """The job has ended and is collected. Raises StepFailed when it failed or was stopped."""
         row = await self._jobs(_key(request), forced=False).finish(driver, request, self._seen)
         if row.message == "Stopped":
             raise StepFailed(

@@ -45,7 +45,7 @@ def test_expired_credentials_pause_a_run(cloud: Cloud, tmp_path: Path) -> None:
     paused = cloud.said(tmp_path, "run", file, *until_training)
 
     assert paused.code == 75, paused.err
-    assert "goes on" in paused.out
+    assert "is still running" in paused.out
     assert "resume" in paused.err
     cloud.faults()
     cloud.rehearsal.emulator.world.faults.clear()

@@ -210,7 +210,7 @@ def test_invocation_logs_of_all_kinds_become_rows(tmp_path: Path) -> None:
         ),
         (
             answered({"output": {"message": {"content": [{"toolUse": {}}]}}}),
-            message("cloud_commands/content-besides-text"),
+            message("cloud_commands/content-other-than-text"),
         ),
         (answered({"output": {"message": {"content": []}}}), message("cloud_commands/answer-holds-no-text")),
         (

@@ -146,7 +146,7 @@ def test_what_cannot_be_used(tmp_path: Path) -> None:
 
     assert [each.split(": ")[0] for each in told] == [f"logs/a.json.gz:{n}" for n in range(1, 6)]
     for each, part in zip(
-        told, ("besides text", "s3://b/data/", "no text", "schemaType", "not a record"), strict=True
+        told, ("other than text", "s3://b/data/", "no text", "schemaType", "not a record"), strict=True
     ):
         assert part in each
 

@@ -34,7 +34,7 @@ looked_at_rows = 4800
 )
 @options.as_json
 def command(file: Path, base_model: str | None, offline: bool, as_json: bool) -> None:
-    """Show how many rows FILE has, of which layouts, how long, by whom.
+    """Show how many rows FILE has, of which layouts, how long, and by which teacher.
 
     Tokens are counted with the base model's tokenizer where it lies on this machine. For a model of Bedrock
     they are estimated, calibrated by its own count of a few dozen rows where credentials are stated.

@@ -1,4 +1,4 @@
-"""What `format` must know of all samples before it places the first: who repeats whom, who belongs together.
+"""What `format` must know of all samples before it places the first: which repeat, and which belong together.
 
     samples.jsonl --> Alike --> rows that go, clusters --> Formatting
 

@@ -39,7 +39,7 @@ name_pattern = re.compile(rf"([0-9a-zA-Z][_-]?){{1,{longest_name}}}")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDeployment:
-    """A deployment that somebody asked for, and the model that was found for it."""
+    """A deployment as requested, and the model that was found for it."""
 
     request: DeploymentRequest
     model: ManagedModel

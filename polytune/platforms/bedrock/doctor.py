@@ -251,7 +251,7 @@ class AccountExamination:
         yield ok("imports", f"{len(running)} on their way" if running else "none on its way")
 
     def _names(self) -> Iterator[PreflightCheck]:
-        """Jobs and models have names of their own; only a stable deployment can meet somebody else's."""
+        """Jobs and models have names of their own; only a stable deployment can collide."""
         inventory = Inventory(self.access)
         for wanted in self.needed.deployments:
             if not wanted.name:

@@ -72,7 +72,7 @@ offered_attempts = 2
 """Tries at the live list of models, which is only a check: the catalogue is there anyway."""
 patient_attempts = 8
 no_credentials = "NoCredentialsError"
-"""The code of the failure when nobody has set up AWS on this machine."""
+"""The code of the failure when AWS is not set up on this machine."""
 endpoints = "AWS_ENDPOINT_URL"
 
 _arn = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:(?P<region>[a-z0-9-]*):[0-9]*:.+")
@@ -113,7 +113,7 @@ class BedrockManagement(Management):
         try:
             self.settings = load_settings(self.workspace.root)
         except (PolytuneError, OSError):
-            # A file that somebody is editing: new clients still find credentials that were renewed elsewhere.
+            # The file may be half edited: new clients still find credentials that were renewed elsewhere.
             self._access = replace(self._access) if self._access else None
         else:
             self._access = None

@@ -48,7 +48,7 @@ variables = {
 
 
 credential_variables = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
-"""One of these shows that somebody means to reach AWS."""
+"""Any of these means that AWS is meant to be reached."""
 
 
 class BedrockSpec(PlatformSpec):

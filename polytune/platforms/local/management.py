@@ -168,7 +168,7 @@ class LocalManagement(Management):
             fix = f"Install {', '.join(lacking)}"
             yield wrong("local libraries", f"{', '.join(lacking)} not installed", fix)
         elif lacking:
-            # Without an experiment nobody has said that anything trains here.
+            # Without an experiment nothing says that anything trains here.
             found = f"{', '.join(lacking)} not installed; only training on this machine needs them"
             yield ok("local libraries", found)
         else:
