@@ -25,6 +25,7 @@ import msgspec
 from polytune.errors import StepFailed
 from polytune.graders.interface import Case, Verdict
 
+# A judge that fails three times in a row is broken itself; one bad answer must not end a run.
 fruitless_limit = 3
 longest_line = 64 << 20
 stderr_kept = 4000
@@ -47,7 +48,7 @@ class Launch:
     remedy: str
     """What to do when it cannot work."""
     announces: bool = False
-    """Whether it always says that it is ready, and is asked nothing before."""
+    """Whether it prints `ready` once it can judge; no case is sent before that."""
 
 
 class JudgeReply(msgspec.Struct):
@@ -63,18 +64,18 @@ class JudgeReply(msgspec.Struct):
 
 
 class Broke(Exception):
-    """The child died or stayed silent; says how."""
+    """The child ended or did not answer in time; the message says which."""
 
     def __init__(self, how: str, said: str, status: int | None = None) -> None:
         super().__init__(how)
         self.said = said
         self.status = status
         self.blameless = status == 0
-        """Whether the case that was asked may have had no part in it."""
+        """Whether the cause may lie outside the case that was being judged."""
 
 
 class Judge:
-    """Asks a child process for verdicts, and replaces it when it breaks."""
+    """Sends cases to a child process, and replaces the process when it fails."""
 
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
@@ -108,7 +109,7 @@ class Judge:
                     return verdict
 
     async def close(self) -> None:
-        """The child is gone, and so is everything it started."""
+        """The child and every process that it started have ended."""
         async with self._one_at_a_time:
             if self._child is not None:
                 await self._child.finish()
@@ -172,7 +173,7 @@ class Child:
 
     @classmethod
     async def start(cls, launch: Launch) -> Child:
-        """A child has been started; whether it can judge shows when it is asked."""
+        """A child has been started; whether it can judge is known at the first case."""
         reading, writing = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -183,7 +184,9 @@ class Child:
                 cwd=launch.folder,
                 env=dict(launch.environment),
                 pass_fds=(reading,),
+                # Longer than asyncio's 64 KiB: a verdict may quote the answer.
                 limit=longest_line,
+                # Ctrl-C reaches polytune only, which then closes its judges in order.
                 start_new_session=True,
             )
         except BaseException:
@@ -198,7 +201,7 @@ class Child:
         return self._over or self._process.returncode is not None or self._output.at_eof()
 
     async def announced(self) -> None:
-        """The child has said that it is ready. Raises Broke when it dies or stays silent instead."""
+        """The child has printed `ready`. Raises Broke when it ends or does not print it in time."""
         while not (await self._within(self._launch.startup_seconds, self._reply())).ready:
             continue
 
@@ -208,7 +211,7 @@ class Child:
         return await self._within(seconds, self._exchange(number, line))
 
     async def finish(self) -> None:
-        """The child's input is closed, and it had a moment to end by itself."""
+        """The child's input is closed, and it had two seconds to end on its own."""
         self._input.close()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), closing_seconds)
@@ -281,6 +284,7 @@ class Child:
     async def _listen(self, stream: asyncio.StreamReader) -> None:
         while chunk := await stream.read(4096):
             self._said += chunk
+            # Read always, so that a talkative judge never blocks on a full pipe; only the end is kept.
             del self._said[:-stderr_kept]
 
     def _tail(self) -> str:

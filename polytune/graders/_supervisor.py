@@ -19,11 +19,13 @@ cannot_start = 127
 def main(words: list[str]) -> int:
     """The command's exit status, after everything it started is gone; negative ends become 128 + signal."""
     pipe, command = int(words[0]), words[1:]
+    # A session of its own makes the command and its children one process group, to be ended as a whole.
     try:
         process = subprocess.Popen(command, start_new_session=True)
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         return cannot_start
+    # Only the command may hold its pipes: they must close when it ends, not when this process does.
     _release_standard_streams()
     Thread(target=_end_when_closed, args=(pipe, process.pid), daemon=True).start()
     # Looking without reaping keeps the process id taken, so the group that dies is surely this one.
@@ -34,6 +36,7 @@ def main(words: list[str]) -> int:
 
 
 def _end_when_closed(pipe: int, group: int) -> None:
+    # Nobody writes to the pipe, so a read returns when its last writer has closed it.
     os.read(pipe, 1)
     _kill(group)
 

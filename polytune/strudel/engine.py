@@ -32,14 +32,16 @@ from py_mini_racer import JSEvalException, JSFunction, JSOOMException, JSTimeout
 
 from polytune.strudel.vocabulary import Sounds, editor_names, sounds
 
+# Programs can leave something behind in an isolate, so it is replaced now and then.
 runs_per_isolate = 1000
 starting_seconds = 30.0
+# The packages read the clock when they load, which a bare isolate does not have.
 prelude = "globalThis.performance = {now: () => 0};"
 canary = 's("bd sd")'
 
 
 class EngineBroken(Exception):
-    """A fresh isolate does not judge a known program rightly."""
+    """A fresh isolate does not judge a known program correctly."""
 
 
 @dataclass(frozen=True)
