@@ -155,7 +155,7 @@ class Rule(ABC):
         )
 
 
-RULES = Family("data.lint.rules", "lint rule", Rule, dashes=True)
+RULES = Family("data.lint.rules", "lint rule", Rule, dashes=True, group="lint_rules")
 
 
 def around(text: str, start: int, end: int) -> str:
