@@ -44,6 +44,7 @@ class HashTable:
     def find(self, key: int) -> int:
         """The slot that holds the key, or the empty one (0) where it belongs."""
         slots, mask = self.slots, self._mask
+        # The lowest three bits hold the tag, so keys are compared without them.
         wanted = key | tag_mask
         slot = (key >> 3) & mask
         while (held := slots[slot]) and held | tag_mask != wanted:

@@ -79,6 +79,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _blocks(file: IO[bytes], path: Path) -> Iterator[LineBlock]:
+    # `begun` collects a line that spans chunks; it is joined once, so that a long line is not copied often.
     number, begun, begun_bytes = 1, [b""], 0
     while chunk := file.read(chunk_bytes):
         end = chunk.rfind(b"\n")

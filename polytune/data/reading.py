@@ -59,7 +59,7 @@ class Row(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     passages: tuple[Passage, ...]
     """Every text with its JSON path, in the order of the row."""
     other: bool
-    """Whether it holds content besides text: images, tool calls."""
+    """Whether it has content other than text: images, tool calls."""
     finish: str
     """Why the teacher stopped, where the row says so: 'length', 'max_tokens'."""
     score: float | None
@@ -98,6 +98,7 @@ def rows_in(block: LineBlock) -> list[Row | BadRow]:
     lines = block.lines
     if block.first == 1 and lines[0].startswith(byte_order_mark):
         lines = [lines[0].removeprefix(byte_order_mark), *lines[1:]]
+    # All lines at once; only a block with a bad line is decoded again line by line, to name it.
     decode = _decoder.decode
     try:
         decoded = [decode(line) for line in lines]

@@ -40,7 +40,7 @@ class Fetched:
 
     uri: str
     path: Path
-    """Gone when the next one is asked for."""
+    """Deleted when the next object is taken."""
 
 
 class Shelf:

@@ -43,6 +43,7 @@ class Csv(Source):
         path = self.files["path"]
         csv.field_size_limit(longest_line_bytes)
         try:
+            # surrogateescape: one cell that is not UTF-8 spoils its row, not the whole file.
             with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
                 yield from self._rows(file, self.shown(path))
         except OSError as error:

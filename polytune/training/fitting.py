@@ -118,8 +118,9 @@ def _arguments(request: TrainRequest, places: TrainingPlaces, *, measure: bool) 
         prediction_loss_only=True,
         logging_strategy="steps",
         logging_steps=1,
+        # The filter would replace a loss that is not a number by the mean, and hide that training failed.
         logging_nan_inf_filter=False,
-        save_strategy="no",
+        save_strategy="no",  # a job is short or starts anew: checkpoints would only cost disk
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,

@@ -63,6 +63,7 @@ def load(folder: Path) -> Loaded:
     """The causal language model saved in `folder`, in its own number type."""
     check_folder(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    # Batches are padded; the padding is masked, so any token will do.
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", local_files_only=True)

@@ -50,7 +50,8 @@ class Signatures:
         found = windows_of(content)
         if not found:
             self._empty.add(len(self))
-            found.append(len(self))  # like no other, or all empty texts would meet in every band
+            # A window of its own: without one, all empty texts would be candidates in every band.
+            found.append(len(self))
         self._windows.extend(found)
         self._ends.append(len(self._windows))
         if len(self._ends) > texts_at_a_time:
@@ -75,6 +76,7 @@ class Signatures:
     def _agreeing(self, columns: Sequence[array[int]]) -> Iterator[tuple[int, int]]:
         keys = list(map(hash, zip(*columns, strict=True)))
         numbers = range(len(keys))
+        # Most keys occur once. `last` finds those that do not at C speed, before any grouping in Python.
         last = dict(zip(keys, numbers, strict=True))
         groups: dict[int, list[int]] = {}
         for number in compress(numbers, map(ne, map(last.__getitem__, keys), numbers)):
@@ -115,6 +117,7 @@ def _bands(size: int, count: int) -> list[list[int]]:
 
 
 def _paired(group: Sequence[int]) -> Iterator[tuple[int, int]]:
+    # All pairs of a large group would be quadratic; the first member links all of them.
     if len(group) <= most_neighbours:
         yield from combinations(group, 2)
         return

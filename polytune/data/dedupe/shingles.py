@@ -42,6 +42,7 @@ def windows_of(content: bytes) -> array[int]:
         if content:
             found.frombytes(content.ljust(window_bytes, b"\0"))
         return found
+    # The windows at offsets 0, 8, 16 ... are the bytes themselves, read as 64-bit numbers.
     for start in range(min(window_bytes, size - window_bytes + 1)):
         found.frombytes(content[start : start + (size - start) // window_bytes * window_bytes])
     return found

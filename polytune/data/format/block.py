@@ -46,7 +46,7 @@ class FormatOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a block of samples comes to; every sequence but `cells` has one item for each sample."""
+    """A prepared block of samples; every sequence but `cells` has one item for each sample."""
 
     prompts: array[int]
     """Hashes of the prompts."""
@@ -108,6 +108,7 @@ class BlockPreparation:
             systems = [self._system] * len(samples)
         else:
             systems = [sample.system or None for sample in samples]
+        # Single exchanges are nearly every file, and formats write whole batches of them faster.
         if all(sample.answer and not sample.follow_ups for sample in samples):
             return self._format.exchanges(systems, [s.prompt for s in samples], [s.answer for s in samples])
         return [
@@ -126,6 +127,7 @@ def _turns(sample: SampleRow) -> tuple[Turn, ...]:
 
 def _origins(samples: list[SampleRow]) -> list[bytes]:
     lines = _encoder.encode_lines([ProvenanceLine(s.id, s.cell, s.template, s.request) for s in samples])
+    # The caller, which knows split and line number, puts `{"split":"train","line":7,` before each.
     return lines[1:-1].split(b"\n{") if samples else []
 
 

@@ -56,9 +56,9 @@ def format_samples(
 ) -> FormatReport:
     """`out` holds `<split>.jsonl` for each split with a share, and `provenance.jsonl`; all are durable.
 
-    The same samples and options give the same bytes, by however many worker processes; None for as many
-    as pay. Raises DataError at a line that is no sample, and for options that cannot be met; Unavailable
-    when near-duplicates are asked for and the machine lacks what finds them.
+    The same samples and options give the same bytes, with any number of worker processes; None for as many
+    as are worth starting. Raises DataError at a line that is no sample, and for options that cannot be met;
+    Unavailable when near-duplicates are asked for and the machine lacks what finds them.
     """
     formatting = Formatting(options, expected_lines(samples), grouping_of(samples, options))
     preparation = BlockPreparation(samples, options)
@@ -75,6 +75,7 @@ def grouping_of(samples: Path, options: FormatOptions) -> Grouping | None:
     """What must be known of all samples first; None where one pass is enough."""
     if options.dedupe == "exact" and options.cluster == "prompt":
         return None
+    # Read once for its errors alone: a bad line must be reported before minutes of clustering.
     for block in blocks(samples):
         rows_of(block, samples)
     cluster = None if options.cluster == "prompt" else Criterion(options.cluster, options.cluster_threshold)
@@ -189,6 +190,7 @@ class Formatting:
         """One number for a cell, however its keys are ordered."""
         number = self._cells.get(written)
         if number is None:
+            # Decoded once for each spelling of a cell; axes may be written in any order.
             key = canonical(msgspec.json.decode(written))
             number = self._cells[key] if key in self._cells else self._placer.new_cell()
             self._cells[written] = self._cells[key] = number

@@ -41,6 +41,7 @@ class Shares:
 
     def __init__(self, ratios: Sequence[float]) -> None:
         """Raises DataError unless the ratios are positive and sum to 1."""
+        # Through str: the float 0.1 is not a tenth, and its exact fraction would have a huge period.
         exact = [Fraction(str(ratio)) for ratio in ratios]
         if min(exact, default=0) <= 0 or sum(exact) != 1:
             raise DataError(f"split ratios {', '.join(map(str, ratios))}: they must be positive and sum to 1")
@@ -53,6 +54,7 @@ class Shares:
         """The state after one more prompt for a split."""
         counts = [count + (index == split) for index, count in enumerate(state.counts)]
         if counts == self.parts:
+            # All shares are exact again, so the same choices follow: this keeps the number of states small.
             counts = [0] * len(counts)
         state.after[split] = found = self._state(tuple(counts))
         return found
@@ -70,6 +72,7 @@ class Shares:
         placed = sum(after)
         if after[split] > -(-placed * self.parts[split] // self.period):
             return False
+        # Look ahead: at every later count each split must be able to catch up with the floor of its share.
         for later in range(placed, self.period + 1):
             owed = [
                 later * part // self.period - count for part, count in zip(self.parts, after, strict=True)
@@ -120,6 +123,7 @@ class Placer:
         weights = []
         for split in candidates:
             lack = total * parts[split] - period * held[split]
+            # Squared, so that a split far behind in this cell is nearly certain to get the prompt.
             weights.append(lack * lack if lack > 0 else 0)
         whole = sum(weights)
         if not whole:

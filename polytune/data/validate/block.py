@@ -130,9 +130,11 @@ class BlockJudgement:
     def judged(self) -> Judged:
         """Every row has been judged."""
         lines = self._repaired()
+        # One scan of the whole block: nearly always it rules out reserved strings in every row at once.
         suspicious = self._rules.scanner.may_hold(self._block.raw)
         clean = self._rules.format.clean
         for number, line in enumerate(lines, self._block.first):
+            # `clean` accepts only rows without any finding, and is faster than `check`.
             conversation = clean(line)
             if conversation is None:
                 self._unclean(line, number)

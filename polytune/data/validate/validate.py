@@ -37,8 +37,8 @@ def check_dataset(
     """Everything wrong with the files of a dataset, by split, and what they are like.
 
     Prompts must not be shared between files; row limits hold for `train` and `validation`. They are those
-    of the customization type; None for the first one that takes the format. The report
-    is the same by however many worker processes; None for as many as pay. Raises DataError when a file
+    of the customization type; None for the first one that takes the format. The report is the same with
+    any number of worker processes; None for as many as are worth starting. Raises DataError when a file
     cannot be read or the base model takes no data in this format.
     """
     rules = Rules(entry, format_name, customization)
