@@ -97,6 +97,7 @@ class StepFactory:
 
 def _spec(cls: type[Step], compiled: CompiledStep) -> Spec:
     """The step's spec, from the JSON it was compiled to."""
+    # Compiled specs are JSON; validating again restores the types, member specs included.
     stated = _with_fields(compiled.spec, {**compiled.files, **compiled.secrets})
     problems: list[Any] = []
     spec = validated(cls.Spec, _node(stated), f"steps.{compiled.id}", problems, member_spec)

@@ -70,6 +70,7 @@ class OpenWorkspace:
         if creating:
             workspace.create()
         known = creating or workspace.ledger.exists()
+        # Reading commands such as `plan` leave no trace in a folder that has never seen a run.
         ledger = Ledger.open(workspace.ledger) if known else Ledger.empty()
         memory = FileMemory(ledger)
         return cls(workspace, settings, ledger, memory, Store(workspace, memory), environment)

@@ -108,6 +108,7 @@ class Execution:
             if before:
                 await asyncio.wait(before)
             await self._attend(step)
+        # However the step ends, the manifest says so, because `resume` reads it.
         except asyncio.CancelledError:
             if not self.manifest.steps[step.id].status.complete:
                 self._note(step, status=StepStatus.STOPPED, message="stopped before it finished")
@@ -166,6 +167,7 @@ class Execution:
 
     async def _once(self, step: CompiledStep, planned: PlannedStep, record: KeyRecord) -> None:
         forced = step.id in self.tools.planner.selection.force
+        # Planned again under the lock: another run may have made the output since the plan was shown.
         now = self.tools.planner.now(self.compiled, step, record, self._inputs(step))
         if now.result is not None and now.state.settled:
             await self._reuse(step, now, now.result)
@@ -206,6 +208,7 @@ class Execution:
         folder = self.folder / f".{step.id}.partial"
         await asyncio.to_thread(_emptied, folder)
         outcome = await self._outcome(step, record, folder, forced=forced)
+        # A file that was edited meanwhile would be stored under a key that describes the old content.
         if self._record(step) != record:
             names = ", ".join(step.files.values())
             raise StepFailed(

@@ -48,6 +48,7 @@ class FileMemory:
         started = time.time_ns()
         digest = digest_of(path)
         after = os.stat(path)
+        # A write within one tick of the clock leaves the same stamps, so a fresh file's digest is not kept.
         if _identity(before) == _identity(after) and _quiet(after, started):
             self._remember(after, digest)
         return digest

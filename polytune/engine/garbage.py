@@ -117,6 +117,7 @@ def find_garbage(workspace: Workspace, ledger: Ledger, keep: int) -> Garbage:
     counted: set[tuple[int, int]] = set()
     found = [
         *((RemovalKind.RUN, run.folder, run.name) for run in gone),
+        # A live run may reuse any object before its manifest says so.
         *((RemovalKind.OBJECT, path, None) for path in ([] if live else _objects(workspace, staying))),
         *((RemovalKind.STORAGE, path, None) for path in ([] if live else _storage(workspace, gone, staying))),
         *((RemovalKind.JOB, path, None) for path in _jobs(workspace, ledger)),

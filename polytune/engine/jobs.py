@@ -134,6 +134,7 @@ class Jobs:
         if last.state in (JobState.SUBMITTED, JobState.COMPLETED):
             look = await driver.look(last.token, last.handle)
             last = self.book.record(msgspec.structs.replace(last, state=look.state, message=look.message))
+        # A new attempt gets a new token, because services return the old job for a token they know.
         spent = last.state in (JobState.FAILED, JobState.LOST)
         if spent or (self.forced and last.state is JobState.COMPLETED):
             return self._intent(request, attempt=last.attempt + 1)
@@ -165,6 +166,7 @@ class Jobs:
                 )
             troubles = troubles + 1 if look.trouble else 0
             await self.polling.clock.sleep(_longer(self.polling.poll_seconds or pause, troubles))
+            # Most jobs take hours: looking less often costs nothing, and services throttle their list calls.
             pause = min(longest, pause * slower)
 
 

@@ -171,6 +171,7 @@ class Planner:
         """What a run would do with a step whose inputs are all known."""
         result = self.ledger.result(record.key)
         forced = step.id in self.selection.force
+        # --accept applies only to a step without an output of its own under this key.
         if result is None and step.id in self.selection.accept:
             result = self._acceptable(compiled, step, record)
         found = PlannedStep(step, StepState.RUN, record=record, result=result, inputs=inputs)

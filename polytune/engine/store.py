@@ -43,6 +43,7 @@ class Store:
         if digest is None:
             raise StepFailed(f"{self.workspace.relative(path)}: disappeared before it was stored")
         target = self.object_path(digest)
+        # The copy is hashed too: the file may have changed between its digest and its copy.
         if self.memory.digest(target) != digest and copy_whole(path, target) != digest:
             target.unlink(missing_ok=True)
             raise StepFailed(f"{self.workspace.relative(path)}: changed while it was being stored. Run again")

@@ -8,10 +8,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar
 
 import msgspec
-from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from polytune.asking.client import Client, Job
 from polytune.asking.endpoint import endpoint_called
@@ -31,13 +30,16 @@ from polytune.engine.step import Estimate, KeyFacts, Outcome, Requirement, Scope
 from polytune.files import digest_of, published
 from polytune.fingerprint import Json
 from polytune.graders.interface import GRADERS, GraderSpec, Identity
-from polytune.prompts.conditions import Condition
 from polytune.prompts.coverage import Coverage, coverage
-from polytune.prompts.matrix import Axis, Matrix
-from polytune.prompts.seeds import SeedsSpec
-from polytune.spec.model import FieldProblem, Inherited, InputFile, Items, Member, MemberSpec, Spec
+from polytune.spec.model import MemberSpec
 from polytune.steps._batching import rounds_of
-from polytune.steps._questions import PlannedQuestion, Questions, SamplingPlan
+from polytune.steps._questions import (
+    GenerateSpec,
+    PlainGenerateSpec,
+    PlannedQuestion,
+    Questions,
+    SamplingPlan,
+)
 from polytune.steps._teachers import estimate_of, identity_of, teacher_of, teacher_requirements, usd_for
 from polytune.steps._verifying import (
     Attempt,
@@ -55,77 +57,6 @@ from polytune.teachers.interface import (
     RequestDigests,
     TokenUsage,
 )
-
-
-class PlainGenerateSpec(Spec):
-    """A generate step that takes every usable answer."""
-
-    prompts: InputFile
-    """The prompt library: a YAML file with a system prompt, guides, templates and slots."""
-    teacher: Annotated[MemberSpec, Member("teachers")]
-    """Who answers."""
-    count: Annotated[int, Field(ge=1, le=1_000_000)]
-    """How many samples. A larger number keeps the samples of the smaller one."""
-    matrix: dict[str, Axis] = {}
-    """Axes and their values: every combination is a cell, and every prefix covers the cells evenly. Values
-    with weights, as in `{techno: 3, house: 1}`, come in proportion; `{value: x, when: {axis: y}}` is a
-    value for some cells only."""
-    seed: Annotated[int, Inherited()] = 0
-    """Chooses the order of cells, templates and slot values."""
-
-    def planned_matrix(self) -> Matrix:
-        """The matrix and what is excluded from it."""
-        return Matrix.of(self.matrix)
-
-    def problems(self) -> list[FieldProblem]:
-        """What is wrong with the matrix."""
-        return list(self.planned_matrix().problems())
-
-
-class GenerateSpec(PlainGenerateSpec):
-    """Asks a teacher for `count` samples spread evenly over the matrix."""
-
-    graders: Items[Annotated[MemberSpec, Member("graders")]] = ()
-    """Who judges each answer as it lands; all of them must pass it."""
-    on_reject: Literal["drop", "redraw", "repair"] = "redraw"
-    """What follows when a grader rejects an answer: the sample is left out, another answer is drawn, or
-    the teacher is sent its answer and the error and asked to repair it."""
-    max_redraws: Annotated[int, Field(ge=0, le=20)] = 3
-    """How many more answers are drawn for one sample, also for one that came empty or cut off."""
-    max_repairs: Annotated[int, Field(ge=0, le=20)] = 2
-    """How often the teacher is asked to repair one sample."""
-    shortfall: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share of samples that may be missing in the end; with more, the step fails."""
-    exclude: Items[Condition] = ()
-    """Combinations that are no cells: `[{style: jazz, complexity: simple}]`; a list of values is any of
-    them."""
-    seeds: SeedsSpec | None = None
-    """A file of rows that samples are made around, each in turn."""
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _without_verification(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Any:
-        """A spec that states nothing more is a plain one, with the key it always had."""
-        spec = handler(data)
-        plain = PlainGenerateSpec.model_fields.keys()
-        if spec.model_fields_set - plain:
-            return spec
-        return PlainGenerateSpec.model_construct(
-            _fields_set=spec.model_fields_set, **{name: getattr(spec, name) for name in plain}
-        )
-
-    def planned_matrix(self) -> Matrix:
-        """The matrix without what is excluded."""
-        return Matrix.of(self.matrix, self.exclude)
-
-    def problems(self) -> list[FieldProblem]:
-        """What is wrong with the matrix; and nothing is rejected where nobody judges."""
-        found = super().problems()
-        if self.on_reject != "redraw" and not self.graders:
-            found.append(
-                FieldProblem("on_reject", "needs `graders`: without a grader, no answer is rejected")
-            )
-        return found
 
 
 class _Incomplete(Exception):

@@ -115,6 +115,7 @@ class Train(PlatformStep):
                 environment=around.environment,
             )
         folder = customizing.near(self.scope, self.spec.base_model)
+        # A local folder has no version, so its files are its identity.
         weights = [p for p in sorted(folder.iterdir()) if p.suffix in (".json", ".safetensors", ".model")]
         return KeyFacts({**facts, "files": {p.name: digest_of(p) for p in weights}}, tuple(weights))
 

@@ -78,6 +78,7 @@ class UploadStep(PlatformStep):
         sent = await asyncio.to_thread(_readdressed, files, addresses, work.folder) if addresses else files
         uris = await self.platform.store(self.spec.project, sent)
         size = sum(path.stat().st_size for path in sent.values())
+        # Rewritten copies exist only to be sent; the dataset itself keeps its rows as they were checked.
         for path in sent.values() if addresses else ():
             path.unlink()
         write_whole(work.folder / "remote.json", canonical(uris) + b"\n")

@@ -21,7 +21,8 @@ from polytune.engine.ledger import Ledger, Spent
 from polytune.engine.step import Estimate, Outcome, Progress, Scope, Work
 from polytune.graders.interface import GRADERS
 from polytune.settings import Settings
-from polytune.steps.generate import Generate, GenerateSpec
+from polytune.steps._questions import GenerateSpec
+from polytune.steps.generate import Generate
 from polytune.teachers.interface import TEACHERS
 
 most_values = 1000

@@ -14,7 +14,8 @@ from polytune.engine.budget import BudgetLimits
 from polytune.errors import BudgetExceeded, StepFailed
 from polytune.fingerprint import Json, fingerprint
 from polytune.spec.resolved import spec_json
-from polytune.steps.generate import Generate, GenerateSpec
+from polytune.steps._questions import GenerateSpec
+from polytune.steps.generate import Generate
 from polytune.strudel.composer import ComposerSpec
 from polytune.teachers.interface import Request, RequestDigests, request_digest
 from tests.asking.asking_steps import Shop, openai
