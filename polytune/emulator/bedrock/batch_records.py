@@ -16,7 +16,7 @@ import msgspec
 
 from polytune.emulator.bedrock import bodies as bodies
 from polytune.emulator.bedrock.call import EmulatedError
-from polytune.emulator.bedrock.completions import Completion, ModelQuestion
+from polytune.emulator.bedrock.completions import Completion, EmulatedQuestion
 from polytune.emulator.bedrock.storage import JobRefused
 
 InvocationType = Literal["InvokeModel", "Converse"]
@@ -51,7 +51,7 @@ class RecordResult:
     output_tokens: int = 0
 
 
-Ask = Callable[[ModelQuestion], Completion]
+Ask = Callable[[EmulatedQuestion], Completion]
 Mishap = Callable[[], EmulatedError | None]
 """What goes wrong with the next record; None for nothing."""
 

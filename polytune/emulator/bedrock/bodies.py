@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from polytune.emulator.bedrock.call import invalid
-from polytune.emulator.bedrock.completions import Completion, ModelQuestion
+from polytune.emulator.bedrock.completions import Completion, EmulatedQuestion
 
 malformed = "Malformed input request, please reformat your input and try again."
 start_message = (
@@ -85,7 +85,7 @@ class Read:
     """A request and the layout that its answer takes."""
 
     layout: Layout
-    question: ModelQuestion
+    question: EmulatedQuestion
 
 
 def read(raw: bytes) -> Read:
@@ -103,7 +103,7 @@ def read(raw: bytes) -> Read:
         raise invalid(f"{malformed} ({error})") from error
 
 
-def converse(members: Mapping[str, Any]) -> ModelQuestion:
+def converse(members: Mapping[str, Any]) -> EmulatedQuestion:
     """What the members of a Converse request ask. Raises EmulatedError for turns in a wrong order."""
     try:
         return _nova(msgspec.convert({"messages": [], **members}, NovaBody))
@@ -174,9 +174,9 @@ def encoded(body: Body) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-def _nova(body: NovaBody) -> ModelQuestion:
+def _nova(body: NovaBody) -> EmulatedQuestion:
     limits = body.inferenceConfig
-    return ModelQuestion(
+    return EmulatedQuestion(
         prompt=_conversation(body.messages),
         system=_text(body.system),
         max_tokens=limits.maxTokens or limits.max_new_tokens,
@@ -184,8 +184,8 @@ def _nova(body: NovaBody) -> ModelQuestion:
     )
 
 
-def _anthropic(body: AnthropicBody) -> ModelQuestion:
-    return ModelQuestion(
+def _anthropic(body: AnthropicBody) -> EmulatedQuestion:
+    return EmulatedQuestion(
         prompt=_conversation(body.messages),
         system=_text(body.system),
         max_tokens=body.max_tokens,
@@ -193,8 +193,8 @@ def _anthropic(body: AnthropicBody) -> ModelQuestion:
     )
 
 
-def _llama(body: LlamaBody) -> ModelQuestion:
-    return ModelQuestion(prompt=llama_markup.sub("", body.prompt).strip(), max_tokens=body.max_gen_len)
+def _llama(body: LlamaBody) -> EmulatedQuestion:
+    return EmulatedQuestion(prompt=llama_markup.sub("", body.prompt).strip(), max_tokens=body.max_gen_len)
 
 
 def _conversation(messages: list[BodyMessage]) -> str:

@@ -27,7 +27,7 @@ Ending = Literal["end_turn", "max_tokens", "stop_sequence"]
 
 
 @dataclass(frozen=True)
-class ModelQuestion:
+class EmulatedQuestion:
     """What a model is asked, whatever the layout of the request."""
 
     prompt: str
@@ -77,12 +77,12 @@ class Speaker:
         self._learnt: dict[str, Nearest | None] = {}
         self._domains: list[EmulatedDomain] | None = None
 
-    def answer(self, behaviour: ModelBehaviour, question: ModelQuestion) -> Completion:
+    def answer(self, behaviour: ModelBehaviour, question: EmulatedQuestion) -> Completion:
         """What that model says to that question."""
         text, ending = _ended(self._text(behaviour, question), question)
         return Completion(text, ending, question.tokens, tokens_in(text))
 
-    def _text(self, behaviour: ModelBehaviour, question: ModelQuestion) -> str:
+    def _text(self, behaviour: ModelBehaviour, question: EmulatedQuestion) -> str:
         learnt = self._nearest(behaviour) if behaviour.training else None
         if learnt is not None:
             return learnt.answer(question.prompt)
@@ -92,7 +92,7 @@ class Speaker:
             return domain.answer(seed, DomainQuestion(question.system, question.prompt))
         return neutral_text(seed, question.prompt)
 
-    def _domain(self, question: ModelQuestion) -> EmulatedDomain | None:
+    def _domain(self, question: EmulatedQuestion) -> EmulatedDomain | None:
         """The first domain that covers the question."""
         if self._domains is None:
             self._domains = [DOMAINS.load(name)() for name in DOMAINS.names()]
@@ -139,7 +139,7 @@ def _row(layout: Format, line: bytes) -> Conversation | None:
     return None if wrong or reading.conversation is None else reading.conversation
 
 
-def _ended(text: str, question: ModelQuestion) -> tuple[str, Ending]:
+def _ended(text: str, question: EmulatedQuestion) -> tuple[str, Ending]:
     """The text up to where the caller wants it to end, and why it ends there."""
     ending: Ending = "end_turn"
     found = [place for stop in question.stops if stop and (place := text.find(stop)) >= 0]

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from polytune.emulator.bedrock import bodies
 from polytune.emulator.bedrock.behaviours import invoked
 from polytune.emulator.bedrock.call import ApiCall, Area, EmulatedError, EventStream, Members
-from polytune.emulator.bedrock.completions import Completion, ModelQuestion, Speaker
+from polytune.emulator.bedrock.completions import Completion, EmulatedQuestion, Speaker
 from polytune.emulator.bedrock.world import World
 
 synthetic_ms_per_token = 10
@@ -84,7 +84,7 @@ class Runtime(Area):
     def _converse(self, call: ApiCall) -> Completion:
         return self._said(call, bodies.converse(call.members))
 
-    def _said(self, call: ApiCall, question: ModelQuestion) -> Completion:
+    def _said(self, call: ApiCall, question: EmulatedQuestion) -> Completion:
         behaviour = invoked(self._state, call.text("modelId"), call.region, call.now)
         self._spend(call)
         return self._speaker.answer(behaviour, question)
