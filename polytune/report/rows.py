@@ -28,7 +28,7 @@ class RowProvenance(msgspec.Struct, frozen=True, gc=False):
     sample: str
 
 
-class SampleOrigin(msgspec.Struct, frozen=True):
+class ShownRowOrigin(msgspec.Struct, frozen=True):
     """What a row was made of."""
 
     sample: str = ""
@@ -37,7 +37,7 @@ class SampleOrigin(msgspec.Struct, frozen=True):
 
 
 _provenance = msgspec.json.Decoder(RowProvenance)
-_origin = msgspec.json.Decoder(SampleOrigin)
+_origin = msgspec.json.Decoder(ShownRowOrigin)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class DatasetFiles:
                     break
         return found
 
-    def _shown(self, place: RowPlace, origin: SampleOrigin, content: bytes) -> ShownRow:
+    def _shown(self, place: RowPlace, origin: ShownRowOrigin, content: bytes) -> ShownRow:
         try:
             said = self.layout.decode(content)
         except DataError:

@@ -142,7 +142,7 @@ def test_a_variant_is_chosen_by_name(bench: Bench) -> None:
     unsaid = bench.program("diff", "base", file)
     said = bench.program("diff", "base", f"{file}@count=16")
 
-    assert "has 2 variants; say" in unsaid.err
+    assert "has 2 variants; name one" in unsaid.err
     assert said.out.startswith("first difference: generate, count 12 -> 16   ")
 
 
