@@ -3,7 +3,7 @@
 AwsFailure
 ├── NeedsCredentials   missing, wrong or expired credentials: a run pauses and `resume` continues it
 ├── Denied             the signer may not do this
-├── Unreachable        no proper answer, even after retries: the same call may work later
+├── Unreachable        no proper reply, even after retries: the same call may work later
 ├── Missing            what the call names does not exist
 └── NameTaken          the name is in use, perhaps by an earlier attempt of the same run
 """
@@ -25,10 +25,10 @@ from polytune.errors import PolytuneError
 
 
 class AwsFailure(PolytuneError):
-    """A call that AWS refused, or that never got a proper answer.
+    """A call that AWS refused, or that never got a proper reply.
 
     `code` is AWS's error code, or the name of the client's own exception; `status` is the HTTP status, 0
-    without an answer; `said` is the service's own message.
+    without a reply; `said` is the service's own message.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Denied(AwsFailure):
 
 
 class Unreachable(AwsFailure):
-    """No proper answer, even after retries: network, throttling, faults inside AWS, a cut-off answer."""
+    """No proper reply, even after retries: network, throttling, faults inside AWS, a cut-off reply."""
 
     @property
     def transient(self) -> bool:
@@ -214,16 +214,16 @@ def explain(error: Exception, service: str, operation: str) -> AwsFailure:
     """The AwsFailure for an exception of boto3, botocore or the connection under it."""
     if isinstance(error, boto.ClientError):
         called = error.operation_name or operation
-        return _from_answer(error.response, _signing_in.get(called, service), called)
+        return _from_reply(error.response, _signing_in.get(called, service), called)
     remedy = _client_remedy(error)
     code = type(error).__name__
     return _failure(remedy, remedy.advice, code=code, operation=operation, service=service, said=str(error))
 
 
 def incomplete(service: str, operation: str, lacking: list[str]) -> AwsFailure:
-    """The failure of an answer that lacks members its service promises."""
+    """The failure of a reply without members that its service guarantees."""
     remedy = REMEDIES["IncompleteAnswer"]
-    said = f"the answer lacks {', '.join(lacking)}"
+    said = f"the reply lacks {', '.join(lacking)}"
     return _failure(
         remedy, remedy.advice, code="IncompleteAnswer", operation=operation, service=service, said=said
     )
@@ -238,11 +238,11 @@ def _client_remedy(error: Exception) -> Remedy:
     return Remedy(RemedyKind.REFUSED, "Correct what the message names.")
 
 
-def _from_answer(answer: Mapping[str, Any], service: str, operation: str) -> AwsFailure:
-    error = answer.get("Error", {})
+def _from_reply(reply: Mapping[str, Any], service: str, operation: str) -> AwsFailure:
+    error = reply.get("Error", {})
     code = str(error.get("Code") or "Unknown")
-    said = str(error.get("Message") or answer.get("message") or "")
-    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+    said = str(error.get("Message") or reply.get("message") or "")
+    status = int(reply.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
     remedy = remedy_for(code, said, status)
     advice = remedy.advice
     if remedy.kind is RemedyKind.DENIED:

@@ -59,9 +59,10 @@ def packaged(files: Mapping[str, bytes]) -> bytes:
     """A zip of the files in the order of their names, with no trace of time, owner, machine or zlib."""
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_STORED) as archive:
+        # Stored, not deflated: another zlib gives other bytes, and the same source is the same function.
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, oldest_date)
-            entry.create_system = 3
+            entry.create_system = 3  # Unix on every machine, so that Lambda reads the permissions below
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, files[name])
     return held.getvalue()
@@ -88,6 +89,7 @@ def deploy(
         found = waiting.service.call("GetFunction", {"FunctionName": function.name})["Configuration"]
     except Missing:
         found = _create(waiting, function)
+    # A function that was made or changed a moment ago refuses updates until it is ready.
     waiting.settle()
     if _differs(found, function):
         waiting.service.call(

@@ -29,7 +29,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class RoleFacts:
-    """A role as it stands."""
+    """A role with its current policies."""
 
     arn: str
     name: str

@@ -29,7 +29,7 @@ senders differ by less than the noise, 8 and 32 MiB are slower."""
 
 @dataclass(frozen=True)
 class _Part:
-    """A part that the service holds; `digest` is empty where a listing does not tell it."""
+    """A part that the service has; `digest` is empty where a listing does not state it."""
 
     number: int
     etag: str
@@ -50,6 +50,7 @@ class Upload:
         self._names = {"Bucket": place.bucket, "Key": place.key}
         self._sha256_hex = sha256_hex
         self._settings = settings
+        # A listing does not say with which key an unfinished upload was begun, so such a one starts anew.
         self._continues = "SSEKMSKeyId" not in settings
 
     def send(self) -> str:
@@ -101,6 +102,7 @@ class Upload:
         with ThreadPoolExecutor(senders, thread_name_prefix="polytune-upload") as pool:
             try:
                 for number, content in self._read():
+                    # No more parts are in memory than are on their way.
                     if len(waiting) > senders:
                         done.append(waiting.popleft().result())
                     waiting.append(pool.submit(self._send, upload_id, number, content, there.get(number)))
@@ -113,6 +115,7 @@ class Upload:
         return done
 
     def _read(self) -> Iterator[tuple[int, bytes]]:
+        # Rounded up, so that the largest file fits into the parts that one upload may have.
         part_bytes = max(smallest_part_bytes, -(-self._path.stat().st_size // most_parts))
         with self._path.open("rb", buffering=0) as file:
             number = 0
@@ -126,23 +129,24 @@ class Upload:
             return _Part(number, there.etag, digest)
         checksum = b64encode(digest).decode()
         names = {**self._names, "UploadId": upload_id, "PartNumber": number}
-        answer = self._s3.call("UploadPart", {**names, "Body": content, "ChecksumSHA256": checksum})
-        return _Part(number, str(answer["ETag"]), digest)
+        reply = self._s3.call("UploadPart", {**names, "Body": content, "ChecksumSHA256": checksum})
+        return _Part(number, str(reply["ETag"]), digest)
 
     def _complete(self, upload_id: str, parts: list[_Part]) -> str:
         listed = [
             {"PartNumber": part.number, "ETag": part.etag, "ChecksumSHA256": str(part)} for part in parts
         ]
         names = {**self._names, "UploadId": upload_id, "IfNoneMatch": "*"}
-        answer = self._s3.call("CompleteMultipartUpload", {**names, "MultipartUpload": {"Parts": listed}})
+        reply = self._s3.call("CompleteMultipartUpload", {**names, "MultipartUpload": {"Parts": listed}})
         computed = hashlib.sha256(b"".join(part.digest for part in parts)).digest()
         expected = f"{b64encode(computed).decode()}-{len(parts)}"
-        told = str(answer.get("ChecksumSHA256") or "")
-        if told and told not in (expected, expected.rpartition("-")[0]):
+        stored = str(reply.get("ChecksumSHA256") or "")
+        if stored and stored not in (expected, expected.rpartition("-")[0]):
             raise DataError(
-                f"{self._path}: S3 stored other bytes than were sent ({told}); delete the object, retry"
+                f"{self._path}: S3 stored other bytes than were sent ({stored}): delete the object, "
+                "then run it again"
             )
-        return told
+        return stored
 
     def _abort(self, upload_id: str) -> None:
         try:
@@ -167,4 +171,5 @@ def _held(listed: Mapping[str, Any]) -> _Part:
 def _holds(part: _Part, content: bytes, digest: bytes) -> bool:
     if part.digest:
         return part.digest == digest
+    # Without a checksum there is the ETag: of a part that no KMS key encrypts it is the content's MD5.
     return part.etag.strip('"') == hashlib.md5(content, usedforsecurity=False).hexdigest()

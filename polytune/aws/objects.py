@@ -23,8 +23,8 @@ reading_attempts = 4
 """Tries at one object's body: boto3 itself does not repeat a download that broke off."""
 digest_name = "sha256"
 """The metadata entry that holds the whole object's SHA-256, which S3 does not compute for parts."""
-bare_answers = ("400", "403")
-"""Codes of an answer to HEAD, which has no body to say more."""
+bare_codes = ("400", "403")
+"""Codes of a reply to HEAD, which has no body to say more."""
 overtaken = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 first_region = "us-east-1"
 
@@ -37,7 +37,7 @@ class WrongBytes(PolytuneError):
 
 @dataclass(frozen=True)
 class Head:
-    """What S3 tells of an object without its content."""
+    """What S3 says about an object without sending its content."""
 
     bytes: int
     sha256: str
@@ -93,20 +93,20 @@ class Objects:
         return self.head(uri) is not None
 
     def head(self, uri: str) -> Head | None:
-        """What S3 tells of the object; None when there is none."""
+        """What S3 says about the object; None when there is none."""
         place = place_of(uri)
         try:
-            answer = self._s3.call("HeadObject", {**_names(place), "ChecksumMode": "ENABLED"})
+            reply = self._s3.call("HeadObject", {**_names(place), "ChecksumMode": "ENABLED"})
         except Missing:
             return None
         except AwsFailure as failure:
-            if failure.code in bare_answers:
+            if failure.code in bare_codes:
                 self._raise_reason(place)
             raise
         return Head(
-            bytes=int(answer.get("ContentLength", 0)),
-            sha256=_recorded_digest(answer),
-            etag=str(answer.get("ETag", "")).strip('"'),
+            bytes=int(reply.get("ContentLength", 0)),
+            sha256=_recorded_digest(reply),
+            etag=str(reply.get("ETag", "")).strip('"'),
         )
 
     def keys(self, prefix_uri: str) -> Iterator[Entry]:
@@ -118,6 +118,7 @@ class Objects:
 
     def bucket_region(self, bucket: str) -> str:
         """The region where the bucket is."""
+        # HeadBucket needs s3:ListBucket; GetBucketLocation may be granted without it.
         try:
             region = self._s3.call("HeadBucket", {"Bucket": bucket}).get("BucketRegion")
         except Denied:
@@ -125,6 +126,7 @@ class Objects:
         if region:
             return str(region)
         found = self._s3.call("GetBucketLocation", {"Bucket": bucket}).get("LocationConstraint")
+        # The oldest regions have no name in this API, or an old one.
         return {"": first_region, "EU": "eu-west-1"}.get(str(found or ""), str(found))
 
     def put_file(self, path: Path, uri: str, sha256_hex: str, *, kms_key_arn: str = "") -> bool:
@@ -141,10 +143,12 @@ class Objects:
         try:
             checksum = self._put(path, place, sha256_hex, settings)
         except AwsFailure as failure:
+            # Another run, or an earlier attempt whose reply was lost, has finished the same upload.
             raced = failure.code in overtaken or isinstance(failure, Missing)
             if raced and self._is_there(place, size, sha256_hex):
                 return False
             raise
+        # A server that returns no checksum may not have verified the bytes: look at what it has.
         if not checksum and not self._is_there(place, size, sha256_hex):
             raise WrongBytes(f"{uri}: S3 took the upload and does not have it; run again")
         return True
@@ -157,8 +161,8 @@ class Objects:
         if found != sha256_hex:
             raise changed(path, sha256_hex, found)
         sent = {**_names(place), "Body": content, "ChecksumSHA256": _checksum(content), "IfNoneMatch": "*"}
-        answer = self._s3.call("PutObject", {**sent, **settings})
-        return str(answer.get("ChecksumSHA256") or "")
+        reply = self._s3.call("PutObject", {**sent, **settings})
+        return str(reply.get("ChecksumSHA256") or "")
 
     def _is_there(self, place: Place, size: int, sha256_hex: str) -> bool:
         head = self.head(place.uri)
@@ -196,12 +200,12 @@ class Objects:
             body.close()
 
     def _raise_reason(self, place: Place) -> None:
-        """Raises what a GET, whose answer has a body, says about the refusal."""
+        """Raises what a GET, whose reply has a body, says about the refusal."""
         try:
-            answer = self._s3.call("GetObject", {**_names(place), "Range": "bytes=0-0"})
+            reply = self._s3.call("GetObject", {**_names(place), "Range": "bytes=0-0"})
         except Missing:
             return
-        answer["Body"].close()
+        reply["Body"].close()
 
 
 def _names(place: Place) -> dict[str, Any]:
@@ -217,11 +221,11 @@ def _checksum(content: bytes) -> str:
     return b64encode(hashlib.sha256(content).digest()).decode()
 
 
-def _recorded_digest(answer: Mapping[str, Any]) -> str:
+def _recorded_digest(reply: Mapping[str, Any]) -> str:
     """The whole object's digest: S3's own where it says that it covers the whole, else the uploader's."""
-    checksum = str(answer.get("ChecksumSHA256") or "")
-    stated = str(answer.get("Metadata", {}).get(digest_name, ""))
-    whole = answer.get("ChecksumType") == "FULL_OBJECT" or not stated
+    checksum = str(reply.get("ChecksumSHA256") or "")
+    stated = str(reply.get("Metadata", {}).get(digest_name, ""))
+    whole = reply.get("ChecksumType") == "FULL_OBJECT" or not stated
     return b64decode(checksum).hex() if checksum and "-" not in checksum and whole else stated
 
 

@@ -1,6 +1,6 @@
 """A botocore session that reads every AWS_* variable from a given mapping instead of the process.
 
-A variable that stands only in the workspace's `.env` holds, and one that the mapping lacks does not: a
+A variable that only the workspace's `.env` sets is in force, and one that the mapping lacks is not: a
 rehearsal with its own mapping cannot reach the real account through a forgotten variable.
 """
 
@@ -158,7 +158,7 @@ class _AssumedRole:
         self._role_arn = role_arn
 
     def load(self) -> Any:
-        """Deferred credentials, or None when nobody could assume the role."""
+        """Deferred credentials, or None when there are no credentials to assume the role with."""
         source = self._source.load_credentials()
         if source is None:
             return None
@@ -193,7 +193,7 @@ def _may_have_metadata_service(given: Mapping[str, str]) -> bool:
 
     EC2 machines say so in their firmware's vendor or hypervisor id
     (docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html); where there are no such files
-    (not Linux), nobody knows.
+    (not Linux), it is tried.
     """
     if given.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         return False

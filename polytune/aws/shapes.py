@@ -1,4 +1,4 @@
-"""Requests held against the service's own model before they leave, answers after they came.
+"""Requests checked against the service's own model before they are sent, replies after they arrived.
 
 botocore checks types, required members and minima, but neither patterns nor enums nor maxima.
 """
@@ -18,7 +18,7 @@ open_enums = frozenset({"EvaluationTaskType"})
 """Shapes whose enum the service itself does not hold to: judge evaluations send `General`."""
 
 sometimes_absent = frozenset({("GetModelCustomizationJob", "validationDataConfig")})
-"""Output members that the model calls required and that recorded answers lack."""
+"""Output members that the model calls required and that recorded replies lack."""
 
 _equivalents = {
     r"[a-zA-Z0-9](-*[a-zA-Z0-9\+\-\.])*": r"[a-zA-Z0-9][a-zA-Z0-9+.-]*",
@@ -31,7 +31,7 @@ _classes = {r"\p{L}": r"\w", r"\p{M}": r"\u0300-\u036f", r"\p{N}": r"\w", r"\p{Z
 
 
 class RequestRefused(PolytuneError):
-    """A request that AWS would refuse, stopped before it left; lists every wrong member."""
+    """A request that AWS would refuse, so it was not sent; lists every wrong member."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,18 @@ def check_request(service: str, operation: Any, members: Mapping[str, Any]) -> N
     if wrong:
         listed = "; ".join(map(str, wrong))
         raise RequestRefused(
-            f"{service} {operation.name}: {listed}. Nothing was sent: correct it and run again."
+            f"{service} {operation.name}: {listed}. Nothing was sent: correct it, then run it again."
         )
 
 
-def lacking_members(operation: Any, answer: Mapping[str, Any]) -> list[str]:
-    """The members that the model promises and the answer does not have."""
+def lacking_members(operation: Any, reply: Mapping[str, Any]) -> list[str]:
+    """The members that the model promises and the reply does not have."""
     if operation.output_shape is None:
         return []
     return [
         name
         for name in operation.output_shape.required_members
-        if answer.get(name) is None and (operation.name, name) not in sometimes_absent
+        if reply.get(name) is None and (operation.name, name) not in sometimes_absent
     ]
 
 
@@ -115,6 +115,7 @@ def _text(shape: Any, value: str, where: str) -> Iterator[BrokenRule]:
     if shape.enum and value not in shape.enum and shape.name not in open_enums:
         yield BrokenRule(where, value, f"must be one of {', '.join(shape.enum)}")
     pattern = shape.metadata.get("pattern")
+    # Some patterns take exponential time on long texts, which are wrong by their length already.
     compiled = _compiled(pattern) if pattern and not too_long else None
     if compiled is not None and not compiled.fullmatch(value):
         yield BrokenRule(where, value, f"must match {pattern}")

@@ -1,6 +1,6 @@
 """Threads for calls that block, which the end of the program does not wait for.
 
-An answer can take minutes; Python's own pools would keep an interrupted program alive that long.
+A reply can take minutes; Python's own pools would keep an interrupted program alive that long.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from polytune.aws.access import Access
 from polytune.aws.failures import Denied, Missing
 
 most_points = 1440
-"""Data points in one GetMetricStatistics answer (its API reference, 2026)."""
+"""Data points in one GetMetricStatistics reply (its API reference, 2026)."""
 kept = ((15, 60), (63, 300), (math.inf, 3600))
 """Up to so many days back, points exist every so many seconds (CloudWatch's metrics concepts, 2026)."""
 
@@ -17,7 +17,7 @@ kept = ((15, 60), (63, 300), (math.inf, 3600))
 def invocations_since(
     access: Access, model_id: str, since: datetime, now: datetime | None = None
 ) -> int | None:
-    """Calls of the model from `since` (with its zone) to now; None when nobody may tell.
+    """Calls of the model from `since` (with its zone) to now; None when the caller may not ask.
 
     `model_id` is what the calls name: a deployment's ARN, say. Counts arrive some minutes late. Raises
     AwsFailure when CloudWatch does not answer.
@@ -37,7 +37,7 @@ def invocations_since(
         "Statistics": ["Sum"],
     }
     try:
-        answer = access.service("cloudwatch").call("GetMetricStatistics", asked)
+        reply = access.service("cloudwatch").call("GetMetricStatistics", asked)
     except (Denied, Missing):
         return None
-    return round(sum(float(point["Sum"]) for point in answer.get("Datapoints", ())))
+    return round(sum(float(point["Sum"]) for point in reply.get("Datapoints", ())))

@@ -49,7 +49,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     training_api: str | None = None
     """Through which API models are made from the base: `bedrock`, `openai_compatible`, `local`."""
     layout: str
-    """The format it was trained in, which is how it expects to be asked; '' when nobody knows."""
+    """The format it was trained in, which is how it expects prompts; '' when unknown."""
     system: str
     """The system prompt it was trained with; '' for none."""
     parameters: int | None = None
@@ -71,7 +71,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def invocation(self) -> Invocation:
-        """How `uri` is invoked, which its form tells: no platform's name decides what is written."""
+        """How `uri` is invoked, by its form: an exporter need not know the names of platforms."""
         if not self.uri.startswith("arn:"):
             return "folder"
         return "imported_model" if ":imported-model/" in self.uri else "deployment"

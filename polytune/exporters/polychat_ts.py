@@ -71,7 +71,7 @@ class PolychatExporter(Exporter):
     options = {"shape": ("model_config_item", "model_definition")}
 
     def render(self, config: ModelConfig) -> str:
-        """The module; what its shape has no place for stands in comments, one field a line."""
+        """The module; fields that its shape lacks are comments, one a line."""
         if self.chosen["shape"] == "model_definition":
             return f"{_heading(config)}\n{definition_type}\n{_definition(config)}"
         return f"{_heading(config)}\n{item_type}\n{_item(config)}"

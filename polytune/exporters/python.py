@@ -24,7 +24,7 @@ class PythonExporter(Exporter):
     extension = ".py"
 
     def render(self, config: ModelConfig) -> str:
-        """The module. The name stands in a comment as a literal, which never spans two lines."""
+        """The module. The name in its heading is a literal, so that the comment never spans two lines."""
         values = msgspec.structs.asdict(config)
         fields = "".join(f"    {name}: {ModelConfig.__annotations__[name]}\n" for name in values)
         arguments = "".join(f"    {name}={value!r},\n" for name, value in values.items())

@@ -16,7 +16,7 @@ class TypeScriptExporter(Exporter):
     extension = ".ts"
 
     def render(self, config: ModelConfig) -> str:
-        """The module. The name stands in a comment as a literal, which never spans two lines."""
+        """The module. The name in its heading is a literal, so that the comment never spans two lines."""
         values = msgspec.to_builtins(config)
         fields = "".join(f"  readonly {_camel(name)}: {_type_of(name)};\n" for name in values)
         members = "".join(f"  {_camel(name)}: {literal(value)},\n" for name, value in values.items())
