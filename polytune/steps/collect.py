@@ -59,7 +59,7 @@ class CollectSpec(Spec):
         return found
 
 
-class SampleOrigin(msgspec.Struct, frozen=True, gc=False):
+class CollectedFrom(msgspec.Struct, frozen=True, gc=False):
     """Where a sample was collected."""
 
     source: str
@@ -70,7 +70,7 @@ class SampleOrigin(msgspec.Struct, frozen=True, gc=False):
 class CollectedSample(Sample, frozen=True, kw_only=True):
     """A sample that says where it was collected: its cell is the source, its template file and line."""
 
-    origin: SampleOrigin
+    origin: CollectedFrom
     rating: float | None = None
 
 
@@ -264,7 +264,7 @@ class SampleCollection:
             draw=draw,
             answer=record.answer,
             usage=SampleUsage(),
-            origin=SampleOrigin(name, record.file, record.line),
+            origin=CollectedFrom(name, record.file, record.line),
             rating=record.rating,
         )
 
