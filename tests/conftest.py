@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from polytune.engine.ledger import Ledger
 from polytune.engine.workspace import Workspace
+
+# The same examples on every run, and no time limit for one: a busy machine fails no test.
+hypothesis.settings.register_profile("steady", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 
 @pytest.fixture

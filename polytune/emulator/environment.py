@@ -52,9 +52,9 @@ class RehearsalEnvironment:
 
 
 def _platforms(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every platform, and every teacher with a bucket, that a resolved experiment states."""
+    """Every platform and teacher of a resolved experiment that stores in a bucket, named or not."""
     for found in _mappings(value):
-        if found.get("kind") in ("bedrock", "bedrock_batch"):
+        if "bucket" in found:
             yield found
 
 

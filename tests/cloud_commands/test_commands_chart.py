@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from polytune.cli._chart import Series, chart, height, width
@@ -44,7 +44,6 @@ def test_a_curve_without_a_number_is_no_chart() -> None:
 numbers = st.floats(-1e6, 1e6)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=50))
 def test_any_curve_is_a_chart_of_the_same_size(points: list[tuple[float, float]]) -> None:
     """Flat, steep, one point or many: every row fits, and something is drawn."""

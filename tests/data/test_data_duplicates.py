@@ -134,7 +134,7 @@ def test_clusters_are_chains_of_likeness() -> None:
     assert clusters(texts, "near", 0.7, ["", "a", "", "", ""], ["", "b", "", "b", ""]) == [0, 0, 0, 0, 1]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 11), max_size=30), st.integers(0, 1000))
 def test_no_two_clusters_hold_texts_that_are_alike(drawn: list[int], seed: int) -> None:
     """Whatever the texts: sides by cluster have no crossing pairs, and every pair alike is in one cluster."""

@@ -91,7 +91,7 @@ def test_growth_moves_nothing(tmp_path: Path, small: int, large: int) -> None:
     assert {split: after[split][: len(found)] for split, found in before.items()} == before
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 12), st.sampled_from("abc")), max_size=60),
     st.integers(0, 60),

@@ -84,7 +84,6 @@ def test_chance_is_even_and_differs_from_seed_to_seed() -> None:
     assert all(2300 < agreement < 2700 for agreement in agreements)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(1, 7)), max_size=300))
 def test_a_hash_table_is_a_dictionary(entries: list[tuple[int, int]]) -> None:
     """Every key keeps its first tag; unknown keys have none."""
@@ -126,7 +125,7 @@ def test_what_repeats_within_one_meeting_is_seen() -> None:
 percentages = st.lists(st.integers(1, 97), min_size=1, max_size=2).filter(lambda parts: sum(parts) < 100)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(percentages, st.integers(1, 25), st.integers(0, 2**32))
 def test_every_prefix_of_placements_is_fair(parts: list[int], cells: int, seed: int) -> None:
     """After any number of prompts each split is less than one prompt from its share, whatever the shares."""

@@ -134,7 +134,7 @@ def test_any_number_is_found(ledger: Ledger, count: int) -> None:
     assert found == {answer(number).ask for number in range(0, count, 2)}
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sets(st.tuples(st.text(max_size=5), st.integers(0, 3))),
     st.lists(st.tuples(st.text(max_size=5), st.integers(0, 3))),

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from polytune.exporters.interface import EXPORTERS, Exporter, ModelConfig
@@ -127,7 +127,6 @@ def test_hostile_values_survive(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", readable)
-@settings(deadline=None)
 @given(text=st.text(st.characters(exclude_categories=["Cs"])), number=st.none() | st.floats(0, 1e9))
 def test_values_survive(name: str, text: str, number: float | None) -> None:
     """Any text and any price is read back exactly, from a name as from a system prompt."""

@@ -299,7 +299,7 @@ def test_a_file_may_cover_more_than_the_matrix(tmp_path: Path) -> None:
     assert [template.id for template in library.templates({"style": "techno"})] == ["techno/1", "techno/2"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(0, len(good) - 1),
     st.integers(0, 6),

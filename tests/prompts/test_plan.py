@@ -78,7 +78,7 @@ def _spread(counts: Mapping[Hashable, int], kinds: int) -> int:
     return max(counts.values(), default=0) - least
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases, amounts)
 def test_every_prefix_covers_the_matrix_evenly(case: Case, amount: int) -> None:
     """In any prefix, the numbers of samples of any two cells differ by at most one."""
@@ -90,7 +90,7 @@ def test_every_prefix_covers_the_matrix_evenly(case: Case, amount: int) -> None:
         assert _spread(counts, cells) <= 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases, amounts)
 def test_templates_rotate_evenly_within_a_cell(case: Case, amount: int) -> None:
     """In any prefix, any two templates of one cell were used equally often, give or take one."""
@@ -101,7 +101,7 @@ def test_templates_rotate_evenly_within_a_cell(case: Case, amount: int) -> None:
         assert _spread(counts[_cell(sample)], len(case.templates)) <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cases, amounts, amounts)
 def test_longer_plan_starts_with_the_shorter(case: Case, one: int, other: int) -> None:
     """Two plans of one file and seed agree as far as the shorter one goes, and samples are numbered."""
@@ -112,7 +112,7 @@ def test_longer_plan_starts_with_the_shorter(case: Case, one: int, other: int) -
     assert [sample.index for sample in samples] == list(range(longer))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases, amounts)
 def test_draws_count_earlier_identical_questions(case: Case, amount: int) -> None:
     """The draw of a sample is the number of samples before it that ask the same."""
@@ -123,7 +123,7 @@ def test_draws_count_earlier_identical_questions(case: Case, amount: int) -> Non
         asked[_question(sample)] += 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases, amounts)
 def test_questions_repeat_only_when_all_were_asked(case: Case, amount: int) -> None:
     """A choice of slot values is repeated in a cell only after every other choice was asked as often."""
@@ -135,7 +135,7 @@ def test_questions_repeat_only_when_all_were_asked(case: Case, amount: int) -> N
         assert _spread(asked[_cell(sample), sample.template], choices) <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cases, st.integers(1, 60))
 def test_wider_matrix_keeps_the_questions_of_the_narrower(case: Case, amount: int) -> None:
     """Another value on an axis changes nothing about what the other cells are asked."""

@@ -48,7 +48,7 @@ def matrices(draw: st.DrawFn) -> Matrix:
     return matrix if matrix.cells() else Matrix(axes)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=9), st.integers(1, 300))
 def test_rota_keeps_every_prefix_within_one_of_its_shares(shares: list[int], steps: int) -> None:
     """After any number of steps, each position came less than one time more or less than it is due."""
@@ -60,7 +60,7 @@ def test_rota_keeps_every_prefix_within_one_of_its_shares(shares: list[int], ste
             assert abs(counts[each] - Fraction(share * step, sum(shares))) < 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(matrices(), st.integers(1, 150), st.integers(0, 99))
 def test_every_prefix_gives_each_cell_what_it_is_due(matrix: Matrix, amount: int, seed: int) -> None:
     """With weights, conditions and excludes, each cell is within one sample of its share in any prefix."""
@@ -75,7 +75,7 @@ def test_every_prefix_gives_each_cell_what_it_is_due(matrix: Matrix, amount: int
     assert counts.keys() <= due.keys()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(matrices(), st.integers(0, 120), st.integers(0, 120))
 def test_longer_plan_starts_with_the_shorter(matrix: Matrix, one: int, other: int) -> None:
     """Growth changes no sample that was there, whatever weights and conditions there are."""
@@ -85,7 +85,7 @@ def test_longer_plan_starts_with_the_shorter(matrix: Matrix, one: int, other: in
     assert planned(matrix, loaded, longer)[:shorter] == planned(matrix, loaded, shorter)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(matrices())
 def test_cells_obey_conditions_and_excludes(matrix: Matrix) -> None:
     """No cell holds a value whose condition fails, and none is excluded."""
@@ -220,7 +220,7 @@ def test_a_matrix_without_cells_or_with_too_many_is_refused() -> None:
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(matrices(), st.integers(1, 200))
 def test_coverage_adds_up(matrix: Matrix, amount: int) -> None:
     """What is due to the values of an axis and what they got are what their cells were due and got."""

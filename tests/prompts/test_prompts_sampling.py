@@ -90,7 +90,7 @@ def test_weighted_slots_come_by_weight() -> None:
     assert 690 < counts["techno", "dark"] < 810
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 300), st.integers(1, 5), st.integers(1, 4), st.integers(0, 4))
 def test_draws_number_identical_questions(amount: int, width: int, rows: int, shots: int) -> None:
     """However a question is chosen, its draw is the number of samples before it that ask the same."""
@@ -113,7 +113,7 @@ def test_draws_number_identical_questions(amount: int, width: int, rows: int, sh
         asked[question] += 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 150))
 def test_every_seed_row_comes_before_any_comes_again(rows: int, values: int, amount: int) -> None:
     """In any prefix, two rows that serve all cells were used equally often, give or take one."""
@@ -126,7 +126,7 @@ def test_every_seed_row_comes_before_any_comes_again(rows: int, values: int, amo
         assert max(counts.values()) - min(counts.values()) <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 6), st.integers(1, 5))
 def test_rows_and_cells_meet_in_every_pairing(rows: int, values: int) -> None:
     """Over as many samples as there are pairs, each row met each cell exactly once."""

@@ -28,7 +28,7 @@ def drawn(weights: list[float] | None, sizes: list[int], seed: int) -> list[int]
     return order
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(weights, seeds)
 def test_every_beginning_keeps_the_shares(weights: list[float], seed: int) -> None:
     """After any number of records each source is less than one record from its exact share."""
@@ -42,7 +42,7 @@ def test_every_beginning_keeps_the_shares(weights: list[float], seed: int) -> No
             assert abs(counts[each] - place * weight / sum(exact)) < 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(weights, seeds, st.lists(st.integers(0, 40), min_size=5, max_size=5), st.integers(0, 40))
 def test_growth_keeps_the_beginning(weights: list[float], seed: int, sizes: list[int], more: int) -> None:
     """With more records in all sources, the mixture begins as it was."""
@@ -52,7 +52,7 @@ def test_growth_keeps_the_beginning(weights: list[float], seed: int, sizes: list
     assert drawn(weights, [size + more for size in sizes], seed)[: len(short)] == short
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=5), seeds)
 def test_without_weights_everything_is_taken(sizes: list[int], seed: int) -> None:
     """In turns, until the last source has no more; with weights the first one without more ends it."""

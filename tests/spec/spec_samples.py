@@ -20,10 +20,8 @@ from polytune.spec.model import (
     Spec,
 )
 
-STEADY = settings(
-    derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-"""Hypothesis that tries the same examples every time, on machines of any speed."""
+STEADY = settings(suppress_health_check=[HealthCheck.too_slow])
+"""Examples that take long to make, on machines of any speed."""
 
 
 class Step(Spec):
