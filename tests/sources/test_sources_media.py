@@ -10,7 +10,7 @@ import pytest
 from polytune.base_models.interface import BASE_MODELS
 from polytune.engine.artifacts import Artifact, FileEntry
 from polytune.formats.interface import FORMATS
-from polytune.platforms._media import Seen, problem_of, seen_in, telling
+from polytune.platforms.bedrock.media import Seen, problem_of, seen_in, telling
 from polytune.platforms.interface import Medium
 from polytune.steps import _media as media
 from tests.messages import message

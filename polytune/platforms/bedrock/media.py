@@ -1,16 +1,22 @@
-"""The files that rows of a dataset name, looked at in S3 before a job does: there, readable, as stated."""
+"""The files that rows of a dataset name, looked at in S3 before a job does: there, readable, as stated.
+
+Their first bytes say what they are. Signatures and places of sizes: the PNG, JFIF, GIF, WebP (RFC 9649), ISO
+base media, Matroska and PDF formats.
+"""
 
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 from polytune.aws.access import Access
 from polytune.aws.failures import AwsFailure, Denied, Missing
 from polytune.aws.places import place_of
-from polytune.platforms._media import problem_of, telling
+from polytune.base_models.interface import Media
 from polytune.platforms.interface import Medium
 
 looks_at_once = 32
@@ -18,6 +24,13 @@ usable = re.compile(r"s3://[\w\-/.]+", re.ASCII)
 """What AWS's own validators let through in rows (aws-samples/amazon-nova-samples)."""
 empty = ("InvalidRange", "416")
 """How S3 answers the question for the first bytes of an object that has none."""
+telling_bytes = 4096
+"""Enough of a file to tell its format, and the size of most pictures."""
+telling_jpeg_bytes = 72 << 10
+"""A JPEG's size stands behind its notes, of which one may take 64 KiB."""
+containers = ({"mp4", "mov"}, {"mkv", "webm"})
+"""Video formats that only details tell apart."""
+start_of_frame = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def problems(access: Access, bucket: str, media: Sequence[Medium]) -> dict[str, str]:
@@ -54,3 +67,107 @@ def _problem(access: Access, bucket: str, medium: Medium) -> str:
         head = body.read()
     whole = str(answer.get("ContentRange", "")).rpartition("/")[2]
     return problem_of(medium, head, int(whole) if whole.isdigit() else len(head))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the first bytes of a file tell."""
+
+    format: str
+    """'' when they tell none that is known."""
+    width: int | None = None
+    """Pixels; None when it cannot be told."""
+    height: int | None = None
+
+
+def telling(medium: Medium) -> int:
+    """How many of its first bytes are wanted."""
+    return telling_jpeg_bytes if medium.format in ("jpeg", "jpg") else telling_bytes
+
+
+def problem_of(medium: Medium, head: bytes, size: int) -> str:
+    """Why a base model cannot be trained on a file of that many bytes; '' when nothing speaks against it."""
+    if not size:
+        return "is empty"
+    seen = seen_in(head)
+    return _misnamed(medium, seen) or _too_large(medium.allowed, size) or _ill_sized(medium.allowed, seen)
+
+
+def seen_in(head: bytes) -> Seen:
+    """What a file is that begins so."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return Seen("png", *_unpacked(">II", head, 16))
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return Seen("gif", *_unpacked("<HH", head, 6))
+    if head.startswith(b"\xff\xd8\xff"):
+        return Seen("jpeg", *_jpeg_size(head))
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return Seen("webp", *_webp_size(head))
+    if head[4:8] == b"ftyp":
+        return Seen("mov" if head[8:12] == b"qt  " else "mp4")
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return Seen("webm" if b"webm" in head[:64] else "mkv")
+    return Seen("pdf" if head.startswith(b"%PDF-") else "")
+
+
+def _misnamed(medium: Medium, seen: Seen) -> str:
+    stated = "jpeg" if medium.format == "jpg" else medium.format
+    if not seen.format:
+        return "" if medium.kind == "video" else f"is no {medium.kind} of a known format"
+    alike = any({stated, seen.format} <= each for each in containers)
+    if stated and seen.format != stated and not alike:
+        return f"is {seen.format}, and the row says {stated}"
+    return ""
+
+
+def _too_large(allowed: Media | None, size: int) -> str:
+    most = allowed.max_bytes if allowed else None
+    return f"has {size:,} bytes; at most {most:,} are taken" if most and size > most else ""
+
+
+def _ill_sized(allowed: Media | None, seen: Seen) -> str:
+    if allowed is None or not seen.width or not seen.height:
+        return ""
+    short, long = sorted((seen.width, seen.height))
+    shown = f"is {seen.width} x {seen.height} pixels"
+    if allowed.min_side_pixels and short < allowed.min_side_pixels:
+        return f"{shown}; each side needs {allowed.min_side_pixels:,}"
+    if allowed.max_side_pixels and long > allowed.max_side_pixels:
+        return f"{shown}; each side may have {allowed.max_side_pixels:,}"
+    if allowed.max_pixels and short * long > allowed.max_pixels:
+        return f"{shown}, {short * long:,} in all; at most {allowed.max_pixels:,} are taken"
+    if allowed.max_aspect and long > short * allowed.max_aspect:
+        return f"{shown}; one side may be {allowed.max_aspect:g} times the other"
+    return ""
+
+
+def _unpacked(layout: str, head: bytes, offset: int) -> tuple[int | None, int | None]:
+    """Two numbers; None for both where the head is too short."""
+    if len(head) < offset + struct.calcsize(layout):
+        return None, None
+    width, height = struct.unpack_from(layout, head, offset)
+    return width, height
+
+
+def _jpeg_size(head: bytes) -> tuple[int | None, int | None]:
+    offset = 2
+    while offset + 4 <= len(head) and head[offset] == 0xFF:
+        marker = head[offset + 1]
+        if marker in start_of_frame:
+            height, width = _unpacked(">HH", head, offset + 5)
+            return width, height
+        offset += 2 + int.from_bytes(head[offset + 2 : offset + 4], "big") if marker != 0xFF else 1
+    return None, None
+
+
+def _webp_size(head: bytes) -> tuple[int | None, int | None]:
+    kind = head[12:16]
+    if kind == b"VP8X" and len(head) >= 30:
+        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+    if kind == b"VP8L" and len(head) >= 25:
+        bits = int.from_bytes(head[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 ":
+        width, height = _unpacked("<HH", head, 26)
+        return (width & 0x3FFF, height & 0x3FFF) if width and height else (None, None)
+    return None, None

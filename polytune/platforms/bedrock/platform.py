@@ -3,8 +3,8 @@
     s3://<bucket>/<prefix>/<project>/sha256-<digest>/train.jsonl     stored data, by content
     s3://<bucket>/<prefix>/<project>/jobs/                           what jobs write
 
-This file is what an experiment states and what planning needs; `_bedrock_account` talks to AWS:
-`_bedrock_requests` says what is asked for, `_bedrock_jobs` drives it, `_bedrock_results` reads what it left.
+This file is what an experiment states and what planning needs; `account` talks to AWS: `requests` says what
+is asked for, `drivers` drive it, `results` reads what it left. `management` is for the command line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -20,7 +20,6 @@ from polytune.aws.variables import Defaults
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.jobbook import JobRow
 from polytune.engine.step import KeyFacts
-from polytune.lazy import part
 from polytune.platforms.bedrock.requests import Places
 from polytune.platforms.interface import (
     Collected,
@@ -37,6 +36,9 @@ from polytune.platforms.interface import (
 )
 from polytune.settings import Settings
 from polytune.spec.model import Items
+
+if TYPE_CHECKING:
+    from polytune.platforms.bedrock.account import Account
 
 variables = {
     "bucket": "BEDROCK_TRAINING_BUCKET",
@@ -103,10 +105,11 @@ class Bedrock(Platform):
         self.places = places_of(spec, settings)
 
     @cached_property
-    def account(self) -> Any:
-        """The `_bedrock_account.Account` behind the platform, loaded when it is needed."""
-        module = part("platforms.bedrock.account")
-        return module.Account(self.places, self.spec.assume_role_arn, self.root, self.settings)
+    def account(self) -> Account:
+        """The account behind the platform. Imported here, because boto3 takes half a second to load."""
+        from polytune.platforms.bedrock.account import Account
+
+        return Account(self.places, self.spec.assume_role_arn, self.root, self.settings)
 
     def missing(self) -> str:
         """The bucket or the role that nobody named."""
@@ -118,7 +121,7 @@ class Bedrock(Platform):
 
     def unready(self) -> str:
         """What an account lacks that a run would meet later: credentials, the bucket, its region."""
-        return str(self.account.unready())
+        return self.account.unready()
 
     def refresh_prices(self) -> None:
         """Today's price list, for whoever states credentials; never where a stand-in takes AWS's place."""
@@ -136,56 +139,47 @@ class Bedrock(Platform):
 
     async def store(self, project: str, files: Mapping[str, Path]) -> dict[str, str]:
         """Each file is in the bucket under its digest; bytes that are there already are not sent."""
-        uris: dict[str, str] = await self.account.store(project, files)
-        return uris
+        return await self.account.store(project, files)
 
     async def store_folder(self, project: str, files: Mapping[str, Path]) -> str:
         """The files are in the bucket under one prefix, named by all their contents; the prefix."""
-        return str(await self.account.store_folder(project, files))
+        return await self.account.store_folder(project, files)
 
     async def media_problems(self, media: Sequence[Medium]) -> dict[str, str]:
         """Files that are not there, cannot be read, lie in another bucket, or are not as the row says."""
-        found: dict[str, str] = await self.account.media_problems(media)
-        return found
+        return await self.account.media_problems(media)
 
     def customization(self, ask: Customization, uris: Mapping[str, str]) -> Job:
         """CreateModelCustomizationJob. Raises StepFailed where the region has no such customization."""
-        job: Job = self.account.customization(ask, uris)
-        return job
+        return self.account.customization(ask, uris)
 
     def collect(self, job: JobRow, folder: Path) -> Collected:
         """The model's ARN, the values in force, and the curves from S3."""
-        collected: Collected = self.account.collect(job, folder)
-        return collected
+        return self.account.collect(job, folder)
 
     def try_reward(self, grader: Path, rollouts: Sequence[Facts]) -> Facts:
         """Deterministic, from 0 to 1, and quick: tried in processes of this machine."""
-        tried: Facts = self.account.try_reward(grader, rollouts)
-        return tried
+        return self.account.try_reward(grader, rollouts)
 
     def publish_reward(self, grader: Path, role_arn: str, timeout_seconds: int) -> str:
         """A Lambda function named by the package's content; its ARN."""
-        return str(self.account.publish_reward(grader, role_arn, timeout_seconds))
+        return self.account.publish_reward(grader, role_arn, timeout_seconds)
 
     def importing(self, ask: Importing) -> Job:
         """CreateModelImportJob."""
-        job: Job = self.account.importing(ask)
-        return job
+        return self.account.importing(ask)
 
     def imported(self, job: JobRow) -> Collected:
         """The imported model, which answers without a deployment."""
-        collected: Collected = self.account.imported(job)
-        return collected
+        return self.account.imported(job)
 
     def deploying(self, ask: Deploying) -> Job:
         """An on-demand deployment or provisioned throughput."""
-        job: Job = self.account.deploying(ask)
-        return job
+        return self.account.deploying(ask)
 
     def deployed(self, job: JobRow) -> Collected:
         """The deployment's ARN, which is what applications invoke."""
-        collected: Collected = self.account.deployed(job)
-        return collected
+        return self.account.deployed(job)
 
     def address(self, model: Artifact) -> str:
         """What to invoke: the deployment, the imported model, else the custom model's own ARN."""
@@ -197,9 +191,8 @@ class Bedrock(Platform):
 
     def invoker(self, model: Invoked, inference: Inference) -> Invoker:
         """Converse with the base model, or with what makes the custom one answer."""
-        invoker: Invoker = self.account.invoker(model, inference)
-        return invoker
+        return self.account.invoker(model, inference)
 
     def exists(self, uri: str) -> bool:
         """Whether an object, a model or a deployment is still there; True when nobody can be asked."""
-        return bool(self.account.exists(uri))
+        return self.account.exists(uri)
