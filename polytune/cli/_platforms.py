@@ -29,7 +29,7 @@ platform_option = click.option(
 
 @dataclass(frozen=True)
 class PlatformChoice:
-    """What the options of `platform_options` said."""
+    """The values of `platform_options`."""
 
     platform: str | None = None
     region: str | None = None

@@ -60,7 +60,13 @@ def _seconds(ctx: click.Context, option: click.Parameter, text: str | None) -> i
 @options.as_json
 @click.pass_context
 def command(
-    ctx: click.Context, /, model: str, no_wait: bool, as_json: bool, choice: PlatformChoice, **said: Any
+    ctx: click.Context,
+    /,
+    model: str,
+    no_wait: bool,
+    as_json: bool,
+    choice: PlatformChoice,
+    **flags: Any,
 ) -> None:
     """Deploy a custom model.
 
@@ -70,18 +76,18 @@ def command(
     asked = choice.owners(model)
     request = DeploymentRequest(
         model=model,
-        kind=said["kind"],
-        name=said["name"],
-        units=said["units"],
-        commitment=said["commitment"],
-        ttl_seconds=said["ttl"],
-        idle_seconds=said["idle_after"],
+        kind=flags["kind"],
+        name=flags["name"],
+        units=flags["units"],
+        commitment=flags["commitment"],
+        ttl_seconds=flags["ttl"],
+        idle_seconds=flags["idle_after"],
     )
     home, plan = find_among(asked, lambda each: each.plan_deployment(request))
     if plan.notice:
         click.echo(plan.notice, err=True)
     if plan.question:
-        platforms.agreed(plan.question, said["yes"])
+        platforms.agreed(plan.question, flags["yes"])
     clock = clock_at(home.settings.clock_url)
     job = home.deploy(plan, datetime.fromtimestamp(asyncio.run(clock.now()), UTC))
     if not no_wait:

@@ -33,24 +33,24 @@ from polytune.wiring import OpenWorkspace
 @options.as_json
 @click.pass_context
 def command(
-    ctx: click.Context, /, file: Path | None, choice: PlatformChoice, as_json: bool, **said: Any
+    ctx: click.Context, /, file: Path | None, choice: PlatformChoice, as_json: bool, **given: Any
 ) -> None:
     """Look for what would stop a run of FILE, or of anything: credentials, region, bucket, rights, models.
 
     Changes nothing, in an account or here. Each line is ok, a problem with its fix, or unknown because it
     cannot be looked at. Exits with 1 when there is a problem.
     """
-    if file is not None and (said["bucket"] or said["role_arn"] or choice.region):
+    if file is not None and (given["bucket"] or given["role_arn"] or choice.region):
         raise UsageError("FILE says bucket, role and region; change them with --set platform.bucket=...")
     opened = choice.opened(file)
     asked = choice.managements(opened)
     found = list(_variables(opened, asked))
     if file is None:
-        stated = {"bucket": said["bucket"], "role_arn": said["role_arn"]}
+        stated = {"bucket": given["bucket"], "role_arn": given["role_arn"]}
         for each in asked:
             found += each.checks(None, stated)
     else:
-        found += _experiment(opened, file, said["overrides"], asked)
+        found += _experiment(opened, file, given["overrides"], asked)
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:

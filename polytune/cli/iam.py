@@ -26,7 +26,7 @@ formats = ("json", "terraform", "cloudformation")
 @options.variant
 @options.workspace
 @options.as_json
-def command(file: Path, form: str, account: str, as_json: bool, **said: Any) -> None:
+def command(file: Path, form: str, account: str, as_json: bool, **given: Any) -> None:
     """Print the policies for an experiment: whom the service role trusts, what it may do, what you may do.
 
     They name this experiment's buckets and prefixes, keys, network, graders and models, and nothing else.
@@ -34,9 +34,9 @@ def command(file: Path, form: str, account: str, as_json: bool, **said: Any) -> 
     """
     if as_json and form != "json":
         raise UsageError("--json is --format json; give one of them")
-    opened = OpenWorkspace.open(file, said["workspace"])
-    asked = platforms.PlatformChoice(said["platform"]).managements(opened)
-    for compiled in options.variants(opened, file, said["overrides"], said["variant"]):
+    opened = OpenWorkspace.open(file, given["workspace"])
+    asked = platforms.PlatformChoice(given["platform"]).managements(opened)
+    for compiled in options.variants(opened, file, given["overrides"], given["variant"]):
         used = platforms.uses(opened, compiled)
         for each in asked:
             if each.name in used and (text := each.policies(used[each.name], form, account)) is not None:

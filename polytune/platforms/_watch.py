@@ -45,11 +45,11 @@ class Watching(Generic[W]):
     pause_seconds: float
 
     async def found(
-        self, find: Callable[[], tuple[W, ManagedJob]], told: Callable[[str, float], None]
+        self, find: Callable[[], tuple[W, ManagedJob]], report: Callable[[str, float], None]
     ) -> tuple[W, ManagedJob]:
         """The platform and its job, through failures that may pass by themselves; others are raised.
 
-        `told` is called with each of those failures and the seconds until the next try.
+        `report` is called with each of those failures and the seconds until the next try.
         """
         troubles = 0
         while True:
@@ -60,7 +60,7 @@ class Watching(Generic[W]):
                     raise
                 troubles += 1
                 pause = longer(self.pause_seconds, troubles)
-                told(str(failure), pause)
+                report(str(failure), pause)
                 await self.clock.sleep(pause)
 
     async def observations(self, platform: W, job: ManagedJob) -> AsyncIterator[JobObservation]:

@@ -40,7 +40,7 @@ def inference_options(command: F) -> F:
 
 
 def inference_of(drawn: Mapping[str, Any]) -> Inference:
-    """What was said with `inference_options`."""
+    """The values of `inference_options`."""
     return Inference(max_tokens=drawn["max_tokens"], temperature=drawn["temperature"], seed=0)
 
 

@@ -78,18 +78,18 @@ def command(
     prompts: Path,
     as_json: bool,
     choice: PlatformChoice,
-    **said: Any,
+    **flags: Any,
 ) -> None:
     """Ask BASE and CUSTOM every prompt of a file.
 
     Both are named as in `polytune model test`. Exits with 1 when an answer is missing.
     """
     opened = choice.opened()
-    asking = Asking(opened, choice.managements(opened), inference_of(said))
+    asking = Asking(opened, choice.managements(opened), inference_of(flags))
     rows = read_prompts(prompts)
     pair = (asking.model(base), asking.model(custom))
     trained_with = next((asked.system for asked in reversed(pair) if asked.system), "")
-    stated = said["system"]
+    stated = flags["system"]
     questions = [
         Question(system=(row.system or trained_with) if stated is None else stated, prompt=row.prompt)
         for row in rows

@@ -33,14 +33,14 @@ from polytune.platforms.management import AnsweringModel, Management, find_among
 @platforms.platform_options
 @options.as_json
 def command(
-    model: str, kind: str, output: Path | None, as_json: bool, choice: PlatformChoice, **said: Any
+    model: str, kind: str, output: Path | None, as_json: bool, choice: PlatformChoice, **flags: Any
 ) -> None:
     """Write the configuration of the model that a run (its id, or an experiment) made.
 
     MODEL may also be a deployment, an imported or a custom model by ARN or name. Context, prices and
     capabilities come from the base model's catalogue entry.
     """
-    chosen = _options(kind, said["chosen"])
+    chosen = _options(kind, flags["chosen"])
     opened = choice.opened()
     asked = choice.managements(opened)
     found = None if any(each.owns(model) for each in asked) else run_model(opened, model)
@@ -49,7 +49,7 @@ def command(
     else:
         home, answering = find_among(platforms.owners(asked, model), lambda each: each.answering(model))
         config = _of_platform(home, answering, model)
-    given = {field: said[field] for field in ("name", "system") if said[field] is not None}
+    given = {field: flags[field] for field in ("name", "system") if flags[field] is not None}
     config = msgspec.structs.replace(config, **given)
     text = EXPORTERS.load(kind)(chosen).render(config)
     if output is not None:

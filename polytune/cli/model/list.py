@@ -22,17 +22,19 @@ customized, invoked, absent = "customized here", "only invoked here", "not here"
 
 @dataclass(frozen=True)
 class LivePlatforms:
-    """What platforms said they have, by their names; only those that have more to say than the catalogue."""
+    """The models that platforms have now, by platform; a platform that adds nothing is left out."""
 
     offered: Mapping[str, OfferedModels]
 
     def presence(self, entry: BaseModelEntry) -> str:
-        """What its platforms have of the model now; '' when nobody said."""
+        """What its platforms have of the model now; '' when they could not be asked."""
         known = [each for name, each in self.offered.items() if name in entry.platforms]
-        told = [each.customizations[one] for each in known for one in entry.ids if one in each.customizations]
+        found = [
+            each.customizations[one] for each in known for one in entry.ids if one in each.customizations
+        ]
         if all(each.failure for each in known):
             return ""
-        return customized if any(told) else invoked if told else absent
+        return customized if any(found) else invoked if found else absent
 
 
 @click.command("list")
@@ -107,8 +109,8 @@ def _pairs(entries: Sequence[BaseModelEntry], live: LivePlatforms) -> Iterator[l
         for name in student.teachers:
             teacher = BASE_MODELS.get(name)
             presence = f"teacher {live.presence(teacher)}, student {live.presence(student)}"
-            told = presence if live.presence(student) else ""
-            yield [f"{name} teaches", student.name, student.offering.training_id or "", told]
+            live_words = presence if live.presence(student) else ""
+            yield [f"{name} teaches", student.name, student.offering.training_id or "", live_words]
 
 
 def _source(offered: OfferedModels) -> str:

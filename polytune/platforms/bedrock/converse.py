@@ -94,7 +94,7 @@ class ConverseClient(ModelClient):
     def stream(self, question: Question) -> Iterator[str | MeasuredAnswer]:
         """The pieces of the text as they arrive, then the answer. Raises AwsFailure, also halfway."""
         began, first, pieces = time.monotonic(), None, []
-        said: dict[str, Any] = {}
+        stated: dict[str, Any] = {}
         for event in self._runtime.stream(
             "ConverseStream", request_members(self.target, self.inference, question), "stream"
         ):
@@ -103,24 +103,24 @@ class ConverseClient(ModelClient):
                 first = time.monotonic() - began if first is None else first
                 pieces.append(piece)
                 yield piece
-            said |= event.get("messageStop", {}) | event.get("metadata", {})
-        answer = self._answer("".join(pieces), said, time.monotonic() - began)
+            stated |= event.get("messageStop", {}) | event.get("metadata", {})
+        answer = self._answer("".join(pieces), stated, time.monotonic() - began)
         yield msgspec.structs.replace(answer, first_seconds=first)
 
     @property
     def _runtime(self) -> Service:
         return self.access.service("bedrock-runtime", read_timeout_seconds=converse_read_timeout_seconds)
 
-    def _answer(self, text: str, said: dict[str, Any], seconds: float) -> MeasuredAnswer:
-        usage = said.get("usage") or {}
+    def _answer(self, text: str, stated: dict[str, Any], seconds: float) -> MeasuredAnswer:
+        usage = stated.get("usage") or {}
         read, written = int(usage.get("inputTokens", 0)), int(usage.get("outputTokens", 0))
         return MeasuredAnswer(
             text=text,
             input_tokens=read,
             output_tokens=written,
             seconds=round(seconds, 4),
-            server_ms=(said.get("metrics") or {}).get("latencyMs"),
-            stop_reason=str(said.get("stopReason", "")),
+            server_ms=(stated.get("metrics") or {}).get("latencyMs"),
+            stop_reason=str(stated.get("stopReason", "")),
             usd=self.target.price_usd(read, written),
         )
 

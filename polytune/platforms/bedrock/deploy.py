@@ -155,13 +155,13 @@ def price_words(wanted: ModelDeployment, settings: Settings, live: Mapping[str, 
     """What provisioned throughput costs, in words; `live` are looked-up prices, which win."""
     hourly = _hourly(wanted, settings, live)
     if hourly is None:
-        told = "billed by the hour until it is deleted, at a price that is unknown"
+        price_text = "billed by the hour until it is deleted, at a price that is unknown"
     else:
         month = hourly * hours_per_month
-        told = f"${hourly:,.2f} an hour, ${month:,.0f} a month, until it is deleted"
+        price_text = f"${hourly:,.2f} an hour, ${month:,.0f} a month, until it is deleted"
     if wanted.request.commitment != "none":
-        told += f"; the {wanted.request.commitment.replace('_', ' ')} commitment cannot be ended early"
-    return told
+        price_text += f"; the {wanted.request.commitment.replace('_', ' ')} commitment cannot be ended early"
+    return price_text
 
 
 def _hourly(wanted: ModelDeployment, settings: Settings, live: Mapping[str, float]) -> float | None:

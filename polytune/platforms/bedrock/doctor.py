@@ -230,15 +230,15 @@ class AccountExamination:
             yield unchecked("quotas", failure)
             return
         used = (running, models, len(deployments))
-        told = ", ".join(
+        usage = ", ".join(
             f"{count} of {most} {name}" for (name, most), count in zip(seen_quotas, used, strict=True)
         )
         full = [name for (name, most), count in zip(seen_quotas, used, strict=True) if count >= most]
         if full:
             fix = "Delete what is not needed (`polytune reap`), or ask AWS for more in Service Quotas"
-            yield wrong("quotas", f"{told} (usual values)", fix)
+            yield wrong("quotas", f"{usage} (usual values)", fix)
         else:
-            yield ok("quotas", f"{told} (usual values; adjustable)")
+            yield ok("quotas", f"{usage} (usual values; adjustable)")
         if self.needed.imports:
             yield from self._imports(inventory)
 

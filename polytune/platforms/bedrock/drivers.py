@@ -181,8 +181,8 @@ class CustomizationDriver(BedrockDriver):
             self._service().call("StopModelCustomizationJob", {"jobIdentifier": found["jobArn"]})
         except AwsFailure as failure:
             return Look(state=JobState.SUBMITTED, message=f"could not be stopped: {failure}", trouble=True)
-        told = f"{what}, longer than POLYTUNE_STALL_HOURS allows ({limit}); it was stopped"
-        return Look(state=JobState.FAILED, message=told)
+        reason = f"{what}, longer than POLYTUNE_STALL_HOURS allows ({limit}); it was stopped"
+        return Look(state=JobState.FAILED, message=reason)
 
 
 class ImportDriver(BedrockDriver):

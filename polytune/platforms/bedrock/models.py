@@ -180,7 +180,7 @@ def _custom(found: Facts) -> ManagedModel:
         base=entry.name if entry else "",
         status=str(found.get("modelStatus") or ""),
         created=found.get("creationTime"),
-        details=_told(found),
+        details=_details(found),
     )
 
 
@@ -193,9 +193,9 @@ def _imported(found: Facts) -> ManagedModel:
         base="",
         status="Active",
         created=found.get("creationTime"),
-        details=_told(found),
+        details=_details(found),
     )
 
 
-def _told(found: Facts) -> Facts:
+def _details(found: Facts) -> Facts:
     return {name: value for name, value in found.items() if name != "ResponseMetadata"}

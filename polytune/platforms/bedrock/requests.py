@@ -1,4 +1,4 @@
-"""What polytune asks of Bedrock's API: pure functions from a step's wish to a request's members.
+"""What polytune asks of Bedrock's API: pure functions from what a step asks for to a request's members.
 
 A request is {"label", "members", ...}: everything but names, tokens and tags, which the drivers add.
 """

@@ -290,7 +290,7 @@ shown_details = (
 
 
 def facts_of(details: Facts) -> Iterator[tuple[str, str]]:
-    """What is worth showing of what AWS told of a job or a deployment: label and value."""
+    """What is worth showing of AWS's description of a job or a deployment: label and value."""
     for label, member in shown_details:
         if details.get(member):
             yield label, str(details[member])

@@ -86,5 +86,5 @@ class ChildInvoker(Invoker):
     async def _last_words(self) -> str:
         await self.child.wait()
         self.errors.seek(0)
-        said = self.errors.read().decode(errors="replace").strip().splitlines()
-        return f": {said[-1]}" if said else ""
+        lines = self.errors.read().decode(errors="replace").strip().splitlines()
+        return f": {lines[-1]}" if lines else ""
