@@ -33,8 +33,7 @@ from polytune.engine.selection import Flags, before
 from polytune.engine.step import Progress
 from polytune.engine.trial import Trial, TrialResult
 from polytune.errors import UsageError
-from polytune.prompts.coverage import Coverage
-from polytune.steps.generate import Generate
+from polytune.prompts.coverage import Coverage, PlansSamples
 from polytune.wiring import OpenWorkspace
 
 fewest, most = 1, 20
@@ -193,7 +192,7 @@ def _covered(opened: OpenWorkspace, whole: Compiled) -> Coverage | None:
     if asking.spec["count"] > longest_walk:
         return None
     generate = opened.step_factory(whole).step(asking)
-    assert isinstance(generate, Generate)
+    assert isinstance(generate, PlansSamples)
     return generate.planned_coverage()
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Protocol, runtime_checkable
 
 from polytune.prompts.conditions import Cell, Value
 from polytune.prompts.matrix import Matrix
@@ -110,3 +111,11 @@ def _part(axes: Sequence[str], cell: Part) -> Part | None:
     """The values that a cell has on some axes; None when it lacks one of them."""
     values = dict(cell)
     return tuple((axis, values[axis]) for axis in axes) if all(axis in values for axis in axes) else None
+
+
+@runtime_checkable
+class PlansSamples(Protocol):
+    """A step that draws its samples by a sampling plan."""
+
+    def planned_coverage(self) -> Coverage:
+        """What the whole plan covers of its matrix."""

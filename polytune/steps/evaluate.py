@@ -16,7 +16,7 @@ from polytune.asking.gauge import Gauge
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
 from polytune.engine.ledger import Usage
-from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Scope, Step, Work
+from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Scope, Work
 from polytune.errors import StepFailed
 from polytune.evaluation.exchanges import Exchange, read_exchanges
 from polytune.evaluation.nearest import Nearest
@@ -42,15 +42,15 @@ from polytune.platforms.interface import (
     Invoked,
     InvokedAnswer,
     Question,
-    open_platform,
 )
-from polytune.spec.model import Inherited, Items, Member, MemberSpec, Spec
+from polytune.spec.model import Inherited, Items, Member, MemberSpec
 from polytune.steps._invoking import answers_of, batches_of
+from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 models = (base, custom)
 
 
-class EvaluateSpec(Spec):
+class EvaluateSpec(PlatformStepSpec):
     """Compares the custom model with its base on prompts that neither was trained on."""
 
     graders: Annotated[Items[Annotated[MemberSpec, Member("graders")]], Field(min_length=1)]
@@ -61,8 +61,6 @@ class EvaluateSpec(Spec):
     """0 always takes the most likely token."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Only the first so many test rows."""
-    platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
-    """Where the models answer."""
     seed: Annotated[int, Inherited()] = 0
     """For answers drawn at a temperature above 0."""
 
@@ -76,7 +74,7 @@ class EvaluationGrader:
     identity: Identity
 
 
-class Evaluate(Step):
+class Evaluate(PlatformStep):
     """An evaluation: `evaluation.json` with the scores, `answers.jsonl` with every answer and verdict."""
 
     version = 1
@@ -90,17 +88,8 @@ class Evaluate(Step):
 
     def __init__(self, spec: EvaluateSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
-        self.platform = open_platform(spec.platform, scope.root, scope.settings)
         self.judges = _judges(spec.graders, scope)
         self.inference = Inference(max_tokens=spec.max_tokens, temperature=spec.temperature, seed=spec.seed)
-
-    def missing(self) -> str:
-        """What the platform lacks on this machine."""
-        return self.platform.missing()
-
-    def unready(self) -> str:
-        """What the platform lacks outside this machine."""
-        return self.platform.unready()
 
     def key_facts(self) -> KeyFacts:
         """Who judges, and with which versions."""
