@@ -84,4 +84,4 @@ def test_a_rehearsal_asks_no_paid_teacher(tmp_path: Path) -> None:
     said = workspace(tmp_path)("run", "--rehearse", "experiments/strudel-nova-lite-v1.yaml", "--set", teacher)
 
     assert said.code == 2
-    assert message("bedrock/rehearsal-asks-no-paid-service") in said.err
+    assert message("bedrock/rehearsal-calls-no-paid-service") in said.err

@@ -74,7 +74,7 @@ def test_nothing_is_overwritten(polytune: Polytune, tmp_path: Path) -> None:
     other = polytune(tmp_path, "init", "--name", "two")
 
     assert again.returncode == 2
-    assert "experiments/one.yaml, prompts/one.yaml, answers/one.jsonl, graders/one.py exists" in again.stderr
+    assert "experiments/one.yaml, prompts/one.yaml, answers/one.jsonl, graders/one.py" in again.stderr
     assert before == after
     assert other.returncode == 0
     assert (tmp_path / ".env.example").read_text() == "MINE=1\n"

@@ -183,7 +183,7 @@ def test_a_maybe_that_could_not_run_says_so(bench: Bench) -> None:
     plan = bench.plan(path)
 
     assert states(plan) == {"a": "run", "t": "maybe", "f": "maybe"}
-    assert why(plan, "f")[-1] == message("engine/and-then-it-cannot-run")
+    assert why(plan, "f")[-1] == message("engine/and-it-could-not-run-then")
 
 
 def test_a_job_on_its_way_is_attached_to(bench: Bench) -> None:

@@ -115,7 +115,7 @@ def test_a_file_that_changes_under_a_working_step_spoils_its_output(bench: Bench
     again = bench.run(path)
 
     assert spoilt.steps["g"].message.startswith(
-        message("engine/changed-while-step-was-at-work", path="a.txt")
+        message("engine/changed-while-step-was-running", path="a.txt")
     )
     assert statuses(again) == {"g": "done"}
 
