@@ -75,6 +75,7 @@ class Family(Generic[T]):
         if self.file:
             package = importlib.import_module(f"polytune.{self.name}")
             folders = [Path(folder) for folder in package.__path__]
+            # Looked up on disk, not imported: names are listed for every spelling suggestion.
             built_in = {m for m in built_in if any((f / m / f"{self.file}.py").is_file() for f in folders)}
         if self.dashes:
             built_in = {name.replace("_", "-") for name in built_in}
@@ -86,6 +87,7 @@ class Family(Generic[T]):
         Raises UnknownMember, with the nearest name, when there is none.
         """
         third_party = _third_party(self.group or self.name)
+        # An installed package wins over a built-in part of the same name, so that users can replace one.
         if name in third_party:
             return self._checked(third_party[name].load(), name)
         if name not in self.names():
@@ -116,6 +118,7 @@ class Family(Generic[T]):
             for value in vars(module).values()
             if isinstance(value, type)
             and issubclass(value, self.interface)
+            # Base classes that the module imports do not count.
             and value.__module__ == module.__name__
         ]
         if len(found) != 1:

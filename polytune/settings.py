@@ -46,6 +46,7 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None) ->
     """
     given = os.environ if environment is None else environment
     merged = {**read_dotenv(folder / ".env"), **given}
+    # From the merged variables, so that the given environment decides everything.
     home = Path(merged.get("HOME", "~")).expanduser()
     cache = merged.get("POLYTUNE_CACHE") or Path(merged.get("XDG_CACHE_HOME") or home / ".cache") / "polytune"
     return Settings(
@@ -73,6 +74,7 @@ def read_dotenv(path: Path) -> dict[str, str]:
 
 
 def _unquoted(value: str) -> str:
+    # Inside quotes `#` belongs to the value; without them ` #` starts a comment, as in a shell.
     quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
     return value[1:-1] if quoted else value.split(" #", 1)[0].rstrip()
 

@@ -120,6 +120,7 @@ class OpenWorkspace:
 
     def step_factory(self, compiled: Compiled) -> parts.step_factory.StepFactory:
         """Return the factory for an experiment's steps; it is created once."""
+        # By identity: comparing whole experiments is slow, and each is compiled once per command.
         for factory in self.step_factories:
             if factory.compiled is compiled:
                 return factory
@@ -212,6 +213,7 @@ def rehearsing(near: Path | None, override: Path | None, *, creating: bool) -> I
 
 def up_to_date(plan: Plan, latest: Manifest | None) -> bool:
     """Whether a run of this plan would change nothing: all steps are hits, as in the latest run."""
+    # An idle plan after a failed run still needs a run, so that the latest manifest says `done`.
     if latest is None or latest.status != "done" or not plan.idle:
         return False
     reports = latest.steps

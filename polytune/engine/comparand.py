@@ -74,6 +74,8 @@ class Comparand:
         """Return a file with exactly that content, from the store or in place; None when there is none."""
         if not digest:
             return None
+        # The store first: an output in place may have been overwritten since that run, by the user or a
+        # later step.
         if self.store.holds(digest):
             return self.store.object_path(digest)
         place = self.store.workspace.root / path
@@ -116,6 +118,7 @@ def _reported(name: str, report: StepReport, spec: Facts, made: Mapping[str, str
         kind=report.kind,
         record=record,
         files={field: _path(stated, field) for field in (record.files if record else {})},
+        # The manifest records digests, not wiring. An input that another run made has no step here.
         feeds={port: made[digest] for port, digest in report.inputs.items() if digest in made},
         output_digest=report.output_digest if report.status.complete else "",
         report=report,
@@ -127,6 +130,7 @@ def _path(spec: Facts, field: str) -> str:
     value: object = spec
     for key in field.split("."):
         value = value.get(key) if isinstance(value, dict) else None
+    # The two sides lie in different run folders; only paths from the workspace can be compared.
     return value.removeprefix(run_folder_to_root) if isinstance(value, str) else field
 
 

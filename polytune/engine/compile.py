@@ -110,6 +110,7 @@ class _Compiler:
 
     def variant(self, variant: Variant) -> Compiled | None:
         """Return one compiled variant. None when something is wrong; the problems are collected."""
+        # Problems of earlier variants must not hide this one: only new ones count.
         before = len(self.problems)
         root = self._with_platform(self._adopting(variant.root))
         resolved = resolve(root, self.problems, self.member)
@@ -178,6 +179,8 @@ class _Compiler:
 
     def _wired(self, entries: Sequence[StepEntry]) -> Wiring:
         declared = [step for entry in entries if (step := self._declared(entry))]
+        # A step of unknown kind would make every step behind it look unconnected; that kind is reported
+        # already.
         if len(declared) < len(entries):
             return Wiring({}, (), ())
         wiring = wire(declared, _producers)
@@ -245,6 +248,7 @@ class _Compiler:
 
     def _facts(self, step: ResolvedStep, files: Mapping[str, Path], scope: Scope) -> KeyFacts:
         """Return what the step adds to its key. Computed only when all files that it names exist."""
+        # Facts are usually computed from those files, and the missing one is already reported.
         if len(files) < len(named_files(step.spec)):
             return KeyFacts()
         try:
@@ -273,6 +277,7 @@ class _Compiler:
         cls = type(step.spec)
         inherited = {key for key, shape in fields_of(cls).items() if shape.marker(Inherited)}
         own = {k: v for k, v in as_facts(spec_json(step.spec)).items() if k not in inherited}
+        # Problems are discarded: `_files` has reported them.
         for field, path in input_files(step.spec, step.node, step.entry.where, []).items():
             inside = path.is_relative_to(self.around.workspace.root)
             place = f"{run_folder_to_root}/{self._shown(path)}" if inside else str(path)

@@ -23,6 +23,8 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     """Path of each file the spec names, by field name; relative to the workspace if inside it."""
     secrets: dict[str, str]
     """The `${secret:}` reference in each field that holds one; never hashed."""
+    # Taken when the file was compiled. `Watched` covers the files and variables behind them, so a change
+    # there compiles again.
     facts: Facts
     inputs: dict[str, str]
     """The step that feeds each port."""

@@ -175,10 +175,12 @@ class _Pair:
     def _relation(
         self, old: ComparandStep, new: ComparandStep, own: tuple[ValueChange, ...], follows: tuple[str, ...]
     ) -> Relation:
+        # In this order: a step that was edited and also has new inputs was, first of all, edited.
         if own:
             return Relation.CHANGED
         if follows:
             return Relation.FOLLOWS
+        # Only between two runs: a file has not been run, so nothing about it is unfinished.
         if old.report is not None and new.report is not None and old.complete != new.complete:
             return Relation.UNFINISHED
         if old.output_digest and new.output_digest and old.output_digest != new.output_digest:
@@ -202,6 +204,7 @@ class _Pair:
                 msgspec.structs.replace(old.record, inputs={}), msgspec.structs.replace(new.record, inputs={})
             )
             return [self._located(each.path, each.old, each.new) for each in inner]
+        # Without a record on one side, all that can be compared is what the two files say.
         specs = [side.spec.get("steps", {}).get(self.name, {}) for side in self.sides]
         return [self._located(f"spec.{path}", *pair) for path, pair in _leaf_pairs(*specs)]
 
@@ -228,6 +231,7 @@ class _Pair:
 
     def _another(self, old: ComparandStep, new: ComparandStep, port: str, source: str) -> bool:
         known = [_ports(step).get(port) for step in (old, new)]
+        # Two known digests decide. Otherwise the question is whether the step behind the port will differ.
         if known[0] and known[1]:
             return known[0] != known[1]
         return source in self.before and differs(self.before[source])
@@ -246,6 +250,7 @@ def differs(step: StepDifference) -> bool:
 def _origin(origins: Mapping[str, str], step: str, name: str) -> str:
     """Return where a step's value was set, in the step or for the whole experiment; '' for a default."""
     for path in (f"steps.{step}.{name}", name):
+        # A list has no origin of its own; its first item tells where it was written.
         for place in (path, f"{path}.0"):
             if place in origins:
                 return origins[place]

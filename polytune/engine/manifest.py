@@ -130,6 +130,7 @@ class _Versioned(msgspec.Struct):
 
 def encode(manifest: Manifest) -> bytes:
     """Return the JSON: sorted keys, two-space indentation, one newline at the end."""
+    # Sorted, so that two manifests differ in git only where the runs differ.
     ordered = msgspec.json.encode(manifest, order="sorted")
     return msgspec.json.format(ordered, indent=2) + b"\n"
 

@@ -129,6 +129,7 @@ class Planner:
         self, compiled: Compiled, step: CompiledStep, planned: Mapping[str, PlannedStep]
     ) -> PlannedStep:
         before = [planned[name] for name in step.after]
+        # Reported at the first step that is blocked; the steps behind it only name it.
         blocked = [each.step.id for each in before if each.state is StepState.BLOCKED]
         if blocked:
             return PlannedStep(step, StepState.BLOCKED, (f"waits for {', '.join(blocked)}",))
@@ -141,6 +142,7 @@ class Planner:
             record = self.record(step, {port: a.digest for port, a in inputs.items()})
         except StepFailed as gone:
             return PlannedStep(step, StepState.BLOCKED, (str(gone),), inputs=inputs)
+        # `needs` is left out: it orders steps, but no output flows, so it does not change the key.
         waits = [name for name in step.inputs.values() if not planned[name].state.settled]
         if waits:
             return self._open(compiled, step, record, inputs, waits)
@@ -215,6 +217,7 @@ class Planner:
         forced = ("forced",) if step.id in self.selection.force else ()
         missing = self.checks.missing(step)
         names = " and ".join(dict.fromkeys(waits))
+        # Early cutoff: if the inputs turn out with the same content as then, nothing runs.
         if not forced and self._could_serve(record, set(record.inputs)):
             verb = "changes" if len(set(waits)) == 1 else "change"
             but = (f"and it could not run then: {missing}",) if missing else ()
@@ -253,6 +256,7 @@ class Planner:
             return _replace(found, StepState.RUN, why or ("never run",))
         differing = changes(nearest.record, record)
         if found.record is None:
+            # An input that is not made yet is not a difference; `follows` reports it.
             differing = [each for each in differing if not _unknown_input(each)]
         reasons = why or tuple(reason(each, found.step) for each in telling(differing))
         follows = tuple(f"follows {name}" for name in _following(found, record))

@@ -61,11 +61,13 @@ def select(
             raise UsageError(f"{compiled.name}: no step '{name}'.{did_you_mean(name, ids)}")
     allowed = set(ids)
     if until:
+        # The flags intersect: `--from train --until deploy` is the part between.
         allowed &= before(compiled, until)
     if since:
         allowed &= {step for step in ids if since in before(compiled, step)}
     if only:
         allowed &= {only}
+    # Nothing is left out, so None: a plan need not mark steps as unselected.
     if allowed == set(ids):
         return Selection(force=forced, accept=accepted)
     wanted = frozenset(earlier for step in allowed for earlier in before(compiled, step))

@@ -153,6 +153,8 @@ class Step(ABC):
         self.files = files
         self.scope = scope
 
+    # Plans call `key_facts` and `missing` often, so both are cheap and stay on this machine. `exists`,
+    # `unready` and `estimate` may use the network.
     def key_facts(self) -> KeyFacts:
         """Return what else goes into the cache key. Starts nothing."""
         return KeyFacts()

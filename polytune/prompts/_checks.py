@@ -114,6 +114,7 @@ class CheckedLibrary:
                 what = f"the matrix has no axis '{axis}'.{did_you_mean(axis, list(self.axes))}"
                 yield self.document.problem((*path, axis), what, key=True)
                 continue
+            # A prompt file serves several matrices: a `when` may name values that only its guides know.
             written = [*map(str, self.axes[axis]), *self.prompts.guides.get(axis, ())]
             for value in values:
                 if value not in written:
@@ -232,6 +233,7 @@ class CheckedLibrary:
         would take too long for large matrices.
         """
         for key, index, template in self._each():
+            # Reversed twice, so that the first cell of each set is the one that is kept and rendered first.
             cells = {tuple(cell): cell for cell in reversed(self._served(key, template))}
             for cell in reversed(cells.values()):
                 what = self._failure(template, cell)

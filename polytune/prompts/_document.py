@@ -54,6 +54,8 @@ class Document:
         """Move the problem to where the word occurs inside `{{ }}` or `{% %}`, if it can be found."""
         lines = self.text.split("\n")
         start = sum(len(line) + 1 for line in lines[: problem.line - 1]) + problem.column - 1
+        # YAML values may be folded or quoted, so offsets in a template are not offsets in the file; search
+        # for the word.
         found = re.compile(rf"\{{[{{%][^}}]*?(?<!\w)({re.escape(word)})(?!\w)").search(self.text, start)
         if found is None:
             return problem
@@ -67,6 +69,7 @@ def read_document(path: Path, shown: str) -> Document:
         root = read_yaml(path)
     except SpecError as error:
         raise SpecError(replace(problem, file=shown) for problem in error.problems) from None
+    # utf-8-sig, as in spec/reading: with a byte order mark, columns would be off by one.
     return Document(shown, path.read_text(encoding="utf-8-sig"), root)
 
 

@@ -133,6 +133,7 @@ class Library:
                 f"{self.file}: template {template.id} cannot be rendered with {given or 'no slots'}: {error}"
             ) from error
         system = self.system(cell)
+        # A persona that the template does not place must still reach the teacher.
         if persona in slots and persona not in template.names:
             system = "\n\n".join(filter(None, (system, f"PERSONA: {str(slots[persona]).strip()}")))
         if shots:
@@ -158,6 +159,7 @@ def load_library(
         prompts = _with_personas(document, prompts, files[0])
     matrix = Matrix.of(axes)
     templates, problems = _compiled(document, prompts)
+    # Everything is collected before anything is raised: the user fixes a file in one round.
     problems += CheckedLibrary(document, prompts, matrix, templates, seeds).problems()
     if seeds is not None:
         problems += seeds.problems(matrix.values, matrix.cells())

@@ -148,6 +148,9 @@ class Matrix:
             fitting = [each.value for each in values if holds(each.when, cell)]
             if combination[axis] in fitting:
                 cell[axis] = combination[axis]
+            # Another value of the axis applies here, so this combination is not a cell. Without any
+            # applicable value the axis is dropped, and the combinations that differ only in it become one
+            # cell.
             elif fitting:
                 return None
         return None if any(holds(excluded, cell) for excluded in self.exclude) else cell

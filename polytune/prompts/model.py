@@ -130,6 +130,7 @@ class PromptFile(Spec):
     def slot_values(self, name: str, cell: Cell) -> tuple[Value, ...] | SlotDistribution:
         """Return the values a slot may take in a cell; empty when the file has none for it."""
         choices = self.slots[name]
+        # Keys are text in YAML, while axis values may be numbers.
         present = {str(value) for value in cell.values()}
         present |= {f"{axis}={value}" for axis, value in cell.items()}
         named = (values for key, values in choices.items() if key in present)
@@ -211,6 +212,7 @@ def _wrong(place: tuple[Step, ...], found: list[ErrorDetails]) -> str:
         return f"has {context['actual_length']} items; must have {bound}"
     if "error" in context:
         return str(context["error"])
+    # A dict as an ordered set: each alternative is named once.
     names = {_expected.get(detail["type"], detail["msg"]): None for detail in found}
     if (
         "a mapping" in names

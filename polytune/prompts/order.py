@@ -52,6 +52,7 @@ def _products_before(sizes: Sequence[int]) -> list[int]:
 
 def shuffled(values: Iterable[T], salt: Sequence[Json]) -> list[T]:
     """Return the values in an order that depends on each value and the salt, not on how they were listed."""
+    # Sorting by hash is stable under additions: a new value is inserted and the others keep their order.
     return sorted(values, key=lambda value: fingerprint("polytune.plan.v1", [*salt, value]))
 
 
@@ -62,6 +63,7 @@ def rota(shares: Sequence[int]) -> Iterator[int]:
     position's count within one of its due number. Among the turns with an open window, the one that closes
     first is taken (R. Tijdeman, The chairman assignment problem, Discrete Mathematics 32, 1980).
     """
+    # The usual case: with equal shares, taking turns is exact.
     if len(set(shares)) <= 1:
         yield from cycle(range(len(shares)))
         return

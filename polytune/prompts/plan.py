@@ -157,6 +157,7 @@ class _CellStream:
         """
         turn, which = divmod(visit, len(self.templates))
         template = self.templates[which]
+        # Once all combinations are used, the same questions come again as further draws.
         draw, step = divmod(turn, template.combinations)
         slots = template.slots(step)
         drawn = template.draws(turn)
@@ -172,6 +173,8 @@ class _CellStream:
             seed=row.id if row else "",
             shots=shots,
         )
+        # Remembering every question would take memory for a million samples; here arithmetic tells the
+        # draw.
         if not (drawn or row or shots):
             return sample, None
         return sample, (which, step, *drawn.values(), *columns.items(), *shots)

@@ -226,6 +226,7 @@ class _SeedReader:
                 values[name] = value
         if len(self.problems) > before:
             return
+        # A digest, not the line number, so that inserting a row does not rename the others.
         name = str(values.pop(id_column, "")) or fingerprint("polytune.seed.v1", values)[:id_digits]
         if name in self._lines:
             self.add(line, "", f"is the same seed as line {self._lines[name]}: '{name}'")

@@ -121,6 +121,7 @@ def resolve(root: Node, problems: list[Problem], member: MemberSpecs) -> Resolve
 
     Step kinds are members of the family `steps`.
     """
+    # The top level and the steps are validated separately, so that one report has the problems of both.
     experiment = validated(Experiment, root, "", problems, member)
     entries = step_entries(root, problems)
     steps = [step for entry in entries if (step := resolved_step(entry, root, problems, member))]
@@ -195,6 +196,7 @@ class _StepReader:
         node = self._node
         if node.broken:
             return None
+        # `train:` with nothing behind it is YAML's null; it means a step with defaults only.
         if node.value is None:
             node = replace(node, value={}, text=None)
         if not isinstance(node.value, Mapping):
@@ -255,6 +257,7 @@ class _StepReader:
             self._add(node.origin, field, "a step cannot depend on itself")
         elif not isinstance(node.value, str):
             self._add(node.origin, field, f"must be a step id, not {shown(node)}")
+        # The step may be in a parent file that could not be read, which is already reported.
         elif node.value not in self._ids and self._others_unread:
             return True
         elif node.value not in self._ids:

@@ -75,6 +75,7 @@ def experiment_schema(
         properties = definitions[step.name].setdefault("properties", {})
         definitions[step.name]["properties"] = {**wiring, **properties}
     for part in kinds:
+        # The spec classes declare `kind` as any text; the schema pins it to the member.
         kind = part.name.partition(".")[2]
         definitions[part.name].setdefault("properties", {})["kind"] = {"const": kind}
     for part in (*steps, *kinds):
@@ -161,6 +162,7 @@ def _inside(shape: Shape) -> list[Shape]:
 
 def _mark(definition: JsonObject, cls: type[Spec], names: Mapping[str, Sequence[str]]) -> None:
     """Apply the markers of the fields (families, catalogues) and remove all requirements."""
+    # A file may inherit any key through `extends`.
     definition.pop("required", None)
     documented = field_docstrings(cls)
     for key, shape in fields_of(cls).items():
@@ -188,6 +190,7 @@ def field_docstrings(cls: type[Spec]) -> dict[str, str]:
 
 
 def _docstrings_in(cls: type[Spec]) -> dict[str, str]:
+    # Python drops the strings under fields when it compiles; only the source has them.
     (definition,) = ast.parse(dedent(getsource(cls))).body
     assert isinstance(definition, ast.ClassDef)
     return {

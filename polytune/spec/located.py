@@ -133,6 +133,7 @@ def incomplete(node: Node) -> Node:
     if not isinstance(node.value, Mapping):
         return node
     value = {key: incomplete(child) for key, child in node.value.items()}
+    # All the way down: a missing key at any depth may come from the file that could not be read.
     return replace(node, value=value, incomplete=True)
 
 

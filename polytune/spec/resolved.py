@@ -70,6 +70,7 @@ def _json(found: FoundValue) -> Json:
         return [_json(part) for part in _parts(found)]
     if isinstance(value, Enum):
         value = value.value
+    # YAML's `1` is an int. Without this, `1` and `1.0` would be two keys.
     if found.shape.annotation is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if value is None or isinstance(value, bool | int | float | str):
@@ -106,6 +107,8 @@ def input_files(spec: Spec, node: Node, where: str, problems: list[Problem]) -> 
         if found.shape.marker(FileMarker) is None or not isinstance(found.value, str):
             continue
         stated, name = stated_at(node, where, found.path)
+        # Relative to the file that states it, not to the experiment: a parent named by `extends` may live
+        # elsewhere.
         path = Path(os.path.normpath(stated.origin.file.parent / found.value))
         if os.path.isfile(path):
             files[".".join(found.path)] = Path(os.path.abspath(path))

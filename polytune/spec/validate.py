@@ -58,6 +58,8 @@ class _Validation:
         try:
             value = _checked(cls, data, node)
         except ValidationError as error:
+            # One mistake, one message: what was reported during preparation, or may stand in an unread
+            # file, is skipped.
             for complaint in complaints(Shape(cls), _details(error), node):
                 if not (preparation.has_failed(complaint.path) or _is_only_unread(complaint, node)):
                     self._complain(complaint, node, where)
@@ -131,6 +133,7 @@ class _Preparation:
             return self._failure(path)
         if shape.marker(SecretMarker) is not None and shape.item is None and node.value is not None:
             return self._secret(node, path)
+        # Only secret fields look the reference up; any other would use it as literal text.
         if _is_secret(node.value) and shape.annotation is not Any:
             what = "${secret:...} is not allowed here; only secret fields accept one"
             return self._failure(path, node, what)

@@ -119,6 +119,7 @@ def _is_told_below(
 
 def _misspelt(shape: Shape, errors: Sequence[_PydanticError], node: Node) -> set[Parts]:
     """Return missing keys for which an unknown key next to them is a likely misspelling."""
+    # `epoch: 2` yields two errors, "unknown epoch" and "missing epochs". The user made one mistake.
     missing = {error.path for error in errors if error.kind == "missing"}
     found = set()
     for error in errors:
@@ -153,6 +154,7 @@ def _unknown_key(shape: Shape, path: Parts, node: Node) -> str:
     known = [key for spec in specs for key in (*fields_of(spec), *spec.shared_keys)]
     stated = at(node, path[:-1])
     used = children(stated) if stated is not None else {}
+    # A key that is already stated is an unlikely target of a misspelling.
     unused = [key for key in known if key not in used]
     if get_close_matches(path[-1], unused, n=1, cutoff=0.6):
         return f"unknown key '{path[-1]}'.{did_you_mean(path[-1], unused)}"
@@ -161,6 +163,7 @@ def _unknown_key(shape: Shape, path: Parts, node: Node) -> str:
 
 def _mismatch(group: list[_PydanticError], value: Node, shape: Shape) -> str:
     expected = list(dict.fromkeys(mismatches[e.kind] for e in group if e.kind in mismatches))
+    # Every whole number is a number; "a number or a whole number" reads odd.
     if "a number" in expected and "a whole number" in expected:
         expected.remove("a whole number")
     words = _allowed_words(shape)

@@ -46,6 +46,7 @@ def fitting_problems(
     """Return problems: a base model that does not support this, here or at all; values outside its ranges."""
     misplaced = _platform_problems(entry, platform)
     known = entry.reinforcement if kind == "reinforcement_fine_tuning" else entry.hyperparameters
+    # Ranges are checked last: those of a model that cannot be customized here would only distract.
     if kind not in entry.customizations or (known is None and kind != "distillation"):
         return [*misplaced, FieldProblem("base_model", untunable(entry, kind))]
     offering = entry.platforms.get(platform)
@@ -70,6 +71,7 @@ def _range_problems(
     entry: BaseModelEntry, kind: Customization, known: Known, values: Mapping[str, Number | str]
 ) -> list[FieldProblem]:
     source = entry.source_of("reinforcement" if kind == "reinforcement_fine_tuning" else "hyperparameters")
+    # Limits come from vendors and change; the user can check the source and its date.
     cited = f" ({source.where}, {source.date})" if source else ""
     found = []
     for word, value in values.items():
@@ -99,6 +101,8 @@ def in_force(
     """
     defaults = {word: each.default for word, each in known.items() if each.default is not None}
     chosen = defaults | {word: value for word, value in values.items() if word in known}
+    # Without the number of rows `auto` stays a word. The key holds it so, because the dataset is an input of
+    # the step anyway.
     ruled = entry.automatic.values(rows) if entry.automatic and rows is not None else {}
     for word, value in chosen.items():
         if value == "auto":
@@ -156,6 +160,7 @@ def _schema_rule(entry: BaseModelEntry, words: tuple[str, ...], kind: Customizat
     named = {"properties": {"base_model": {"const": entry.name}}, "required": ["base_model"]}
     known = entry.reinforcement if kind == "reinforcement_fine_tuning" else entry.hyperparameters
     if known is None or kind not in entry.customizations:
+        # `not: {}` accepts nothing, so an editor marks the name and shows the reason.
         refusal = {"not": {}, "description": untunable(entry, kind)}
         return {"if": named, "then": {"properties": {"base_model": refusal}}}
     ranges = {word: _schema_range(entry, known.get(word), word) for word in words}

@@ -47,6 +47,7 @@ class InvocationBatch:
     def answers_in(self, memory: AnswerMemory) -> list[InvokedAnswer] | None:
         """Return every answer of the batch from memory; None unless all of them are stored."""
         stored = {found.ask: found.body for found in memory.find(self.asks)}
+        # A partial batch cannot be completed: other answers would come from a batch of another composition.
         if len(stored) < len(self.questions):
             return None
         return [msgspec.json.decode(stored[ask], type=InvokedAnswer) for ask in self.asks]
@@ -110,6 +111,7 @@ class EveryAnswer(Reception[InvocationBatch]):
         """Raises StepFailed when the question itself is refused, Paused when a later run may get through."""
         if failure.kind is FailureKind.UNFIT:
             raise StepFailed(str(failure)) from failure
+        # Everything answered so far is stored, so a later run continues where this one stopped.
         raise Paused(str(failure)) from failure
 
 
@@ -141,6 +143,7 @@ async def answers_of(
             )
             jobs = (Job(batch.asks[0], batch) for batch in missing)
             await client.ask_all(jobs, EveryAnswer(gauge))
+    # Read back from memory, also the new ones: a run with stored answers takes exactly the same path.
     found: list[InvokedAnswer] = []
     for batch in batches:
         answers = batch.answers_in(work.answers)

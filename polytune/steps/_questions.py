@@ -79,6 +79,7 @@ class GenerateSpec(PlainGenerateSpec):
         """
         spec = handler(data)
         plain = PlainGenerateSpec.model_fields.keys()
+        # By what is stated, not by value: a default that is written out still makes it a full spec.
         if spec.model_fields_set - plain:
             return spec
         return PlainGenerateSpec.model_construct(
@@ -112,6 +113,7 @@ class PlannedQuestion:
     @property
     def id(self) -> str:
         """The sample's id."""
+        # From the request, not the position, so that ids survive when the plan grows.
         return f"{self.ask.request[:16]}-{self.ask.draw}"
 
     @property
@@ -173,6 +175,7 @@ class Questions:
 
         Raises SpecError when it does not fit the matrix.
         """
+        # By content: the file may be edited between planning and the run of a later step.
         if self._read is None or self._read[0] != self._digests(self._read[1]):
             rows = self.wanted.seeds
             seeds = None if rows is None else read_seeds(rows, self._shown(rows))

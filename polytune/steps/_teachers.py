@@ -38,6 +38,7 @@ def identity_of(stated: MemberSpec, files: Mapping[str, Path], not_asked: frozen
     for name, path in files.items():
         if name.startswith("teacher."):
             found[name.removeprefix("teacher.")] = digest_of(path) if path.is_file() else ""
+    # A rotated key, or an option that is never sent, changes no answer and must not discard paid ones.
     left_out = secret_references(stated).keys() | not_asked
     return {name: value for name, value in found.items() if name not in left_out}
 

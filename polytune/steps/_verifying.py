@@ -245,10 +245,12 @@ class SamplePlaces(Reception[Attempt]):
         """Retry the question a limited number of times, then mark the place as lost."""
         index = job.question.index
         self._refilled[index] = self._refilled.get(index, 0) + 1
+        # UNFIT means that the service refuses this question as such; sending it again changes nothing.
         if failure.kind is not FailureKind.UNFIT and self._refilled[index] <= refills:
             return job
         self.lost[index] = str(failure)
         self.gauge.settled()
+        # Many losses have a common cause. Stop before the budget is spent on a step that fails anyway.
         if len(self.lost) > max(fewest_losses, largest_lost_share * self.gauge.total):
             raise StepFailed(self._shortfall(len(self.lost)))
         return None
@@ -285,6 +287,7 @@ class SamplePlaces(Reception[Attempt]):
         """Return the texts of lower draws of the same request and of this place's own earlier attempts."""
         if not self.teacher.repeats_itself or not attempt.draw:
             return frozenset()
+        # Some teachers give the same answer again for a further draw; a repetition is not a new sample.
         base = replace(attempt, redraws=0)
         asks = [self.ask_for(replace(base, planned_draw=draw)) for draw in range(attempt.planned_draw)]
         asks += [self.ask_for(replace(base, redraws=number)) for number in range(attempt.redraws)]
@@ -296,6 +299,7 @@ class SamplePlaces(Reception[Attempt]):
         rules, request = self.rules, attempt.request
         if by != "teacher" and rules.on_reject == "drop":
             return None
+        # An unusable answer (empty, cut off) has nothing to repair; it is always drawn again.
         if by != "teacher" and rules.on_reject == "repair":
             if len(request.repairs) - len(attempt.said) >= rules.max_repairs:
                 return None
@@ -316,6 +320,7 @@ class SamplePlaces(Reception[Attempt]):
     def check_complete(self) -> None:
         """Raise StepFailed when more samples are missing than the rules allow."""
         total = self.gauge.total
+        # With `drop`, rejected samples are meant to be missing.
         missing = len(self.lost) + (0 if self.rules.on_reject == "drop" else len(self.turned_down))
         nothing = len(self.lost) + len(self.turned_down) >= total
         if missing > self.rules.shortfall * total or nothing:

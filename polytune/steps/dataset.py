@@ -108,6 +108,8 @@ class DatasetStep(Step):
 
     async def run(self, work: Work) -> Outcome:
         """Stream every file once."""
+        # Listed before copying, so a file that changes meanwhile differs from the listing and is copied
+        # next time.
         held = media.listing(self.media) if self.media else ""
         writing = await asyncio.to_thread(self._written, work.folder)
         rows = {f"{split}.jsonl": count for split, count in writing.rows.items()}
@@ -208,6 +210,7 @@ class Writing:
         provenance.write(msgspec.json.encode(origin) + b"\n")
 
     def _readdressed(self, row: SplitRow) -> bytes:
+        # An unreadable row is kept as it is: `validate` reports it with its place.
         if self.gathering is None or unreadable(row.line, row.number) is not None:
             return row.line
         return self.gathering.line(row.line, self.layout, f"{row.file}:{row.number}")
@@ -233,6 +236,7 @@ class Sides:
         (tag,) = self._table.add(
             [stable_hash(prompt)],
             [stable_hash(line)],
+            # Called for new prompts only. Tags start at 1: 0 marks an empty slot of the table.
             lambda _: self._placer.place(self._cell, crc32(prompt)) + 1,
         )
         return abs(tag) - 1
@@ -245,6 +249,7 @@ class Sides:
         said = self._layout.check(line, number).conversation
         if said is None:
             return line.decode(errors="replace")
+        # Two rows with the same question about different pictures are different prompts.
         return "\0".join((_asked(said), *(each.uri for each in self._layout.references_of(line))))
 
 

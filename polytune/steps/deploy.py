@@ -73,6 +73,7 @@ class Deploy(PlatformStep):
         if self.spec.kind == "on_demand":
             until = f"on demand, deleted after {self.spec.ttl}" if self.spec.ttl else "on demand"
             return Estimate(usd_low=0.0, usd_high=0.0, note=until)
+        # Only provisioned throughput costs money while idle, so only here is a fresh price worth a request.
         self.platform.refresh_prices()
         model = inputs.get("model")
         base = model.facts.get("base_model") if model else None
@@ -85,6 +86,7 @@ class Deploy(PlatformStep):
             return None
         month = prices.provisioned_usd_per_hour_one_month
         price = month if self.spec.commitment == "one_month" else prices.provisioned_usd_per_hour
+        # No price of the six-month term has a source; unknown is safer than the wrong one.
         return None if price is None or self.spec.commitment == "six_months" else price * self.spec.units
 
     def _provisioned(self, hourly: float | None) -> Estimate:
@@ -117,6 +119,7 @@ class Deploy(PlatformStep):
         model, spec = work.inputs["model"], self.spec
         if "invocation_arn" in model.facts:
             raise StepFailed("an imported model answers without a deployment; remove the step")
+        # A clear message before any request, instead of the service's own refusal.
         self._check_route(str(model.facts["base_model"]))
         ask = Deploying(
             kind=spec.kind,

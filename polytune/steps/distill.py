@@ -154,6 +154,7 @@ class Distill(PlatformStep):
     async def run(self, work: Work) -> Outcome:
         """Submit the job or find the existing one, wait for it, and collect the model."""
         spec, dataset = self.spec, work.inputs.get("dataset")
+        # Checked here and not in the spec, which does not know what the step's ports are connected to.
         if (dataset is None) == (spec.logs is None):
             raise StepFailed(
                 "no prompts: add `upload: {}` for an uploaded dataset, or set `logs:`"
@@ -171,6 +172,7 @@ class Distill(PlatformStep):
             logs=spec.logs.asked() if spec.logs else None,
         )
         facts = {
+            # Logs have no layout of ours; Bedrock trains on conversations.
             "layout": dataset.facts["layout"] if dataset else "bedrock-conversation-2024",
             "system": dataset.facts["system"] if dataset else "",
             "base_model": name,

@@ -128,6 +128,7 @@ class Evaluate(Step):
         # A rival that copies the answer of the most similar training prompt: a model that does not beat it
         # has memorised rather than learned.
         texts = {nearest: await asyncio.to_thread(self._nearest, work, dataset, exchanges)}
+        # Bedrock, for one, does not have the base of an imported model; the trivial rival then remains.
         asked = tuple(m for m in models if m != base or self.platform.has_base(work.inputs["model"]))
         gauge = Gauge(len(asked) * len(exchanges), work.report)
         answers = {model: await self._answers(work, model, exchanges, gauge) for model in asked}
@@ -150,6 +151,7 @@ class Evaluate(Step):
     def _test_rows(self, work: Work, dataset: Artifact) -> list[Exchange]:
         layout = FORMATS.load(dataset.facts["layout"])()
         with work.path("dataset", "test.jsonl").open("rb") as file:
+            # Sending the text without its image would give a score that means nothing.
             if any(layout.references_of(line) for line in file):
                 raise StepFailed(
                     "test rows contain images, videos or documents, but evaluate sends text only: remove the"

@@ -32,6 +32,7 @@ class ExportSpec(PlatformStepSpec):
         """Report unknown options, and a path outside the workspace."""
         found = option_problems(self.to, self.options)
         path = Path(self.path or "exports")
+        # An experiment file may come from elsewhere; it must not write outside the workspace.
         if path.is_absolute() or ".." in path.parts or (self.path is not None and not self.path.strip()):
             found.append(FieldProblem("path", "must be a path inside the workspace"))
         return found

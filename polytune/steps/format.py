@@ -104,7 +104,8 @@ class FormatStep(Step):
     def _options(self, samples: Artifact, path: Path) -> FormatOptions:
         cluster = self.spec.split.cluster
         if cluster == "prompt" and _carries_seeds(path):
-            cluster = "exact"  # children of one seed stay on one side, whatever else is grouped
+            # Children of one seed stay in one split, whatever else is grouped.
+            cluster = "exact"
         return FormatOptions(
             format=self.spec.layout,
             system=self.spec.system,

@@ -99,6 +99,7 @@ class Generate(Step):
     def key_facts(self) -> KeyFacts:
         """Return the graders and their versions. Raises SpecError if the library does not fit the matrix."""
         library = self.questions.library()
+        # Files that the prompt file names are not in the spec, so they enter the key here.
         watched = [self.files["prompts"], *library.files]
         own = {"library": [digest_of(path) for path in library.files]} if library.files else {}
         if "seeds.path" in self.files:
@@ -248,6 +249,9 @@ class Generate(Step):
         for question, stored in self.questions.looked_up(answers):
             attempt = question.attempt
             places.gauge.reused += stored is not None
+            # Verdicts and later turns are not stored here, so such answers go through their whole chain
+            # again.
+            # for free.
             again = self.graders or attempt.follow_ups
             if stored is None or again or places.unusable(attempt, stored) is not None:
                 yield Job(question.ask, attempt, stored)
@@ -274,6 +278,7 @@ class Generate(Step):
                     if stored is None or (
                         self.teacher.may_fail and places.unusable(question.attempt, stored) is not None
                     ):
+                        # Leaving `published` by an exception discards the unfinished file.
                         raise _Incomplete
                     file.write(encode_sample(self._sample(question, stored)) + b"\n")
         except _Incomplete:

@@ -162,6 +162,7 @@ class Reinforce(PlatformStep):
         if spec.reward.file is not None:
             grader = self.files["reward.file"]
             rollouts = await asyncio.to_thread(_rollouts, work.path("rows", "train.jsonl"))
+            # Tried here first: a grader that fails in a job costs hours and money.
             tried = await asyncio.to_thread(self.platform.try_reward, grader, rollouts)
             role, limit = spec.reward.function_role_arn, spec.reward.timeout_seconds
             function = await asyncio.to_thread(self.platform.publish_reward, grader, role, limit)

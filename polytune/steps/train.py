@@ -106,6 +106,7 @@ class Train(PlatformStep):
         """Return the effective hyperparameters, the rules behind `auto`, and the base model's identity."""
         entry = self._entry()
         facts: Facts = {"training_id": entry.name, "hyperparameters": self._hyperparameters(entry, None)}
+        # A new rule of the vendor gives other values for the same `auto`, so the rule is part of the key.
         if "auto" in facts["hyperparameters"].values():
             facts["automatic"] = msgspec.to_builtins(entry.automatic)
         if not is_folder(self.spec.base_model):

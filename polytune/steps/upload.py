@@ -113,6 +113,7 @@ class UploadStep(PlatformStep):
 
     async def _stored(self, named: Mapping[str, MediaPlace], work: Work) -> dict[str, str]:
         """Upload the files that come with the dataset; return their new addresses by the old ones."""
+        # Files are sent in parallel, but a dataset of thousands must not open thousands of connections.
         free = asyncio.Semaphore(stored_at_once)
 
         async def store(uri: str) -> tuple[str, str]:

@@ -66,6 +66,7 @@ class Validate(Step):
     def key_facts(self) -> KeyFacts:
         """Return a digest of the base model's facts from which the rules are derived."""
         entry = self._entry()
+        # Not the polytune version: a release that changes no rule must not invalidate checked datasets.
         limits = f"{entry.limits} {entry.other_limits} {entry.formats} {entry.other_formats}"
         content = f"{entry.reserved} {entry.blocks} {entry.media} {entry.stricter}"
         return KeyFacts({"rules": fingerprint("polytune.rules.v2", f"{limits} {content}")})
