@@ -34,8 +34,7 @@ from polytune.engine.workspace import Workspace, manifest_name
 from polytune.errors import Detached, Paused, PolytuneError, StepFailed
 from polytune.files import copy_whole, remove_tree, sync_folder
 
-# flock has no asynchronous wait, and a blocking one would occupy a thread for as long as the other run
-# works.
+# flock has no asynchronous wait, and a blocking one would occupy a thread until the other run is done.
 lock_poll_seconds = 0.2
 largest_kept_input_bytes = 4 << 20
 """Larger files are data that no one compares by eye. Their digests are in the record anyway."""

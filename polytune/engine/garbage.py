@@ -191,7 +191,6 @@ def _prune(folder: Path, top: Path) -> None:
             folder.rmdir()
         except OSError:
             # Not empty: something else still uses it.
-            # Not empty: something else still uses it.
             return
         folder = folder.parent
 

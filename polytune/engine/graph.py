@@ -77,10 +77,10 @@ def _source(step: Declared, name: str, port: Port, steps: Sequence[Declared]) ->
         stated = next((other for other in steps if other.id == wanted), None)
         if stated is not None and stated.produces in port.types:
             return stated
-    # An unfit `from:` is reported by `_unfit_sources`. Wire the port by type meanwhile, so that one mistake
-    # does not cause further messages.
     if port.explicit:
         return ""
+    # An unfit `from:` is reported by `_unfit_sources`. Wire the port by type meanwhile, so that one mistake
+    # does not cause further messages.
     for artifact in port.types:
         # In order of preference: a checked dataset wins over an unchecked one that is also there.
         candidates = [other for other in steps if other.produces == artifact and other.id != step.id]

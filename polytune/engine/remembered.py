@@ -35,7 +35,6 @@ def recall(
         found = msgspec.json.decode(body, type=Compilation)
     except msgspec.DecodeError:
         # Written by a version with another layout; compile again.
-        # Written by a version with another layout; compile again.
         return None
     return found if _holds(found.watched, memory, environment) else None
 

@@ -78,7 +78,7 @@ def _row(title: str, each: Covered) -> Row:
 def coverage(matrix: Matrix, got: Iterable[Cell], samples: int | None = None) -> Coverage:
     """Return how samples of these cells cover the matrix, out of `samples` in all (default: their number)."""
     counts = Counter(tuple(cell.items()) for cell in got)
-    # Against the planned number, not the number of cells seen: dropped samples must show as missing.
+    # `samples` is the planned number, so that dropped samples show as missing.
     wanted = counts.total() if samples is None else samples
     cells = matrix.cells()
     shares = matrix.shares(cells)

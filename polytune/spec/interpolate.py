@@ -222,7 +222,6 @@ class _Filling:
             found = children(node).get(part)
             if found is None and node.incomplete:
                 # The key may be in a parent file that could not be read, which is already reported.
-                # The key may be in a parent file that could not be read, which is already reported.
                 raise _WrongReference
             if found is None:
                 where = ".".join(parts[:index]) or "this experiment"

@@ -21,7 +21,6 @@ class _Words:
 
 
 # The first match counts, so specific texts come before general ones.
-# files.
 known = (
     _Words("tab character", "a tab cannot indent YAML; use spaces"),
     _Words("unexpected end of stream", "the text that starts here has no closing quote", at_opening=True),

@@ -73,7 +73,6 @@ class GenerateBatchContext(BatchContext):
     async def landed(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
         """Store and count the answers, except those that were stored before."""
         # The results of a batch may be read again after a crash; answers are counted and paid for once.
-        # The results of a batch may be read again after a crash; answers are counted and paid for once.
         known = {stored.ask for stored in self.answers.find(ask for ask, _ in replies)}
         self.release(list(known))
         fresh = [(ask, reply) for ask, reply in replies if ask not in known]

@@ -126,7 +126,7 @@ class Evaluate(Step):
         dataset = work.inputs["dataset"]
         exchanges = await asyncio.to_thread(self._test_rows, work, dataset)
         # A rival that copies the answer of the most similar training prompt: a model that does not beat it
-        # has memorised rather than learned.
+        # is no better than a search in the training data.
         texts = {nearest: await asyncio.to_thread(self._nearest, work, dataset, exchanges)}
         # Bedrock, for one, does not have the base of an imported model; the trivial rival then remains.
         asked = tuple(m for m in models if m != base or self.platform.has_base(work.inputs["model"]))

@@ -251,7 +251,6 @@ class Generate(Step):
             places.gauge.reused += stored is not None
             # Verdicts and later turns are not stored here, so such answers go through their whole chain
             # again.
-            # for free.
             again = self.graders or attempt.follow_ups
             if stored is None or again or places.unusable(attempt, stored) is not None:
                 yield Job(question.ask, attempt, stored)
