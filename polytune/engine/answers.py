@@ -73,8 +73,8 @@ class AnswerMemory:
     def _find_chunk(self, asks: list[Ask]) -> list[StoredAnswer]:
         places = ",".join(["(?,?)"] * len(asks))
         rows = self.ledger.connection.execute(
-            # CROSS JOIN fixes the join order in SQLite: one primary-key lookup per ask, never a scan of all
-            # answers.
+            # CROSS JOIN fixes the join order in SQLite: one primary-key lookup per ask, never a
+            # scan of all answers.
             f"WITH wanted (request, draw) AS (VALUES {places})"
             " SELECT answers.request, answers.draw, body, price_usd, tokens FROM wanted CROSS JOIN answers"
             " ON answers.request = wanted.request AND answers.draw = wanted.draw",
@@ -131,8 +131,8 @@ class AnswerMemory:
             pending = self._taken()
             storing = asyncio.ensure_future(asyncio.to_thread(self._stored, pending))
             try:
-                # A commit that has begun is completed even when the run is cancelled: its answers are paid
-                # for.
+                # A commit that has begun is completed even when the run is cancelled: its
+                # answers are paid for.
                 error = await asyncio.shield(storing)
             except asyncio.CancelledError:
                 _tell(pending, await storing)

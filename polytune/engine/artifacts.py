@@ -40,8 +40,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> str:
         """The SHA-256 digest that goes into the keys of later steps."""
-        # No paths: the same content made by another run, or in another place, gives the same keys
-        # downstream.
+        # No paths: the same content made by another run, or in another place, gives
+        # the same keys downstream.
         contents = {name: entry.digest for name, entry in self.files.items()}
         return fingerprint(
             "polytune.artifact.v1", {"type": self.type, "files": contents, "facts": self.facts}

@@ -75,8 +75,8 @@ class Budget:
         """
         exceeded = self._exceeded(most)
         if exceeded:
-            # Questions in flight may cost less than their maximum, so only an idle budget can say no for
-            # good.
+            # Questions in flight may cost less than their maximum, so only an idle budget can
+            # say no for good.
             if self._in_flight:
                 return False
             saved = "Answers so far are saved. Raise the budget and run again: nothing is asked twice"
@@ -109,8 +109,8 @@ class Budget:
             if most.usd is None:
                 return "the budget is in US dollars, and no price of this teacher is known: state its `price`"
             left = limits.usd - self.usd - self._usd_reserved
-            # With nothing left only free questions (a local model's) fit; the tolerance must not admit tiny
-            # prices.
+            # With nothing left only free questions (a local model's) fit; the tolerance must
+            # not admit tiny prices.
             if most.usd > left + rounding_usd or (most.usd > 0 and left <= 0):
                 return _short("US dollars", limits.usd - self.usd, most.usd)
         requests = self.requests + self._requests_reserved + most.requests

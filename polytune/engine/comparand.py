@@ -74,8 +74,8 @@ class Comparand:
         """Return a file with exactly that content, from the store or in place; None when there is none."""
         if not digest:
             return None
-        # The store first: an output in place may have been overwritten since that run, by the user or a
-        # later step.
+        # The store first: an output in place may have been overwritten since that run, by the user
+        # or a later step.
         if self.store.holds(digest):
             return self.store.object_path(digest)
         place = self.store.workspace.root / path

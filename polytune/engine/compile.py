@@ -156,8 +156,8 @@ class _Compiler:
                 continue
             for name, shape in fields.items():
                 if shape.marker(Adopted) and at(entry.node, [name]) is None:
-                    # Adopted in the tree, before validation, so that a wrong value is reported where it was
-                    # written.
+                    # Adopted in the tree, before validation, so that a wrong value is reported
+                    # where it was written.
                     root = self._adopted(root, entry, name)
         return root
 
@@ -179,8 +179,8 @@ class _Compiler:
 
     def _wired(self, entries: Sequence[StepEntry]) -> Wiring:
         declared = [step for entry in entries if (step := self._declared(entry))]
-        # A step of unknown kind would make every step behind it look unconnected; that kind is reported
-        # already.
+        # A step of unknown kind would make every step behind it look unconnected; that
+        # kind is reported already.
         if len(declared) < len(entries):
             return Wiring({}, (), ())
         wiring = wire(declared, _producers)

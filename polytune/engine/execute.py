@@ -220,9 +220,9 @@ class Execution:
             raise StepFailed(
                 f"{names} changed while the step was running; its output was discarded. Run again"
             )
-        # Files first, then the ledger: a crash in between costs a repeated step, but a ledger that names
-        # files which do not exist would be wrong. The answers of the repeated step are remembered, so they
-        # cost nothing.
+        # Files first, then the ledger: a crash in between costs a repeated step, but a ledger that
+        # names files which do not exist would be wrong. The answers of the repeated step are
+        # remembered, so they cost nothing.
         artifact = await asyncio.to_thread(self._published, step, folder, outcome)
         result = Result(
             record=record,
@@ -306,8 +306,8 @@ class Execution:
             copy_whole(folder / name, placed)
             shown = self.tools.workspace.relative(placed)
             entries[target] = msgspec.structs.replace(entries[name], path=shown)
-        # An earlier attempt of this run may have linked to another run's folder: remove the link, never its
-        # target.
+        # An earlier attempt of this run may have linked to another run's folder: remove the
+        # link, never its target.
         if place.is_symlink():
             place.unlink()
         remove_tree(place)

@@ -78,8 +78,8 @@ class JobBook:
         stamped = msgspec.structs.replace(job, changed_at=utc_now())
         with self.ledger.transaction() as connection:
             connection.execute(
-                # Replaced, not appended: the token is the primary key, and only the last known state
-                # matters.
+                # Replaced, not appended: the token is the primary key, and only the
+                # last known state matters.
                 "INSERT OR REPLACE INTO jobs (token, key, attempt, state, body) VALUES (?, ?, ?, ?, ?)",
                 (job.token, job.key, job.attempt, str(job.state), msgspec.json.encode(stamped)),
             )

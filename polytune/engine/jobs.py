@@ -125,8 +125,8 @@ class Jobs:
         """Return a job that is submitted or completed, with its handle recorded. Starts one at most."""
         job = await self._current(driver, request)
         if job.state is JobState.INTENDED:
-            # Also after a crash between submit and record: the driver returns the same job for the same
-            # token.
+            # Also after a crash between submit and record: the driver returns the same job
+            # for the same token.
             handle = await driver.submit(job.token, job.request, self.what)
             job = self.book.record(msgspec.structs.replace(job, state=JobState.SUBMITTED, handle=handle))
         return job
@@ -147,8 +147,8 @@ class Jobs:
     def _intent(self, request: Facts, attempt: int) -> JobRow:
         return self.book.record(
             JobRow(
-                # 128 bits of the key are unique enough, and fit the length limits of services' tokens and
-                # names.
+                # 128 bits of the key are unique enough, and fit the length limits of
+                # services' tokens and names.
                 token=f"{self.key[:32]}-{attempt}",
                 key=self.key,
                 attempt=attempt,

@@ -71,8 +71,8 @@ class ProcessDriver(Driver):
         """Start the child, unless it runs or has ended; return its process group as the handle."""
         folder = self.folder(token)
         with try_lock(folder / "lock", what, inheritable=True) as lock:
-            # The lock and the result decide together, under the lock, so two runners cannot start two
-            # children.
+            # The lock and the result decide together, under the lock, so two runners
+            # cannot start two children.
             if lock is None or (folder / "result.json").exists():
                 return await _recorded_group(folder / "group")
             write_whole(folder / "request.json", msgspec.json.format(msgspec.json.encode(request)))

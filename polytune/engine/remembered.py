@@ -54,8 +54,8 @@ def value_fingerprint(value: str | None) -> str:
 
 def tool_fingerprint() -> str:
     """Return a digest of this program: its version, its source files by size and time, and site-packages."""
-    # Installing a package changes its folder's time. A new plugin must invalidate what was compiled without
-    # it.
+    # Installing a package changes its folder's time. A new plugin must invalidate what
+    # was compiled without it.
     installed = [_stamp(Path(folder)) for folder in sys.path if folder and "site-packages" in folder]
     return fingerprint(
         "polytune.tool.v1",

@@ -56,8 +56,8 @@ class Session:
         self.workspace.create()
         manifest = self._new_manifest(plan, estimates)
         folder = self.workspace.run_folder(manifest.experiment, manifest.run_id)
-        # First of all files: `resume` continues what was compiled then, even if the file has been edited
-        # since.
+        # First of all files: `resume` continues what was compiled then, even if the file
+        # has been edited since.
         write_whole(folder / compiled_name, msgspec.json.encode(plan.compiled))
         spec = yaml.safe_dump(plan.compiled.spec, sort_keys=False, allow_unicode=True, width=100)
         write_whole(folder / "spec.yaml", spec.encode())

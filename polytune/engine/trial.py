@@ -66,8 +66,8 @@ class Trial:
                 work = self._work(step, inputs, answers, self._left(spent_before))
                 try:
                     outcome = await self.make_step(step).run(work)
-                # A preview shows findings rather than stop at them; its few samples may also miss a
-                # format's minimum.
+                # A preview shows findings rather than stop at them; its few samples may also
+                # miss a format's minimum.
                 except DataError:
                     if step.produces != judging_type:
                         raise

@@ -101,7 +101,7 @@ def find_workspace(near: Path | None, override: Path | None = None) -> Workspace
     start = (near or Path.cwd() / "x").absolute().parent
     for folder in (start, *start.parents):
         if (folder / "runs").is_dir() or (folder / ".git").exists():
-            # realpath: records hold paths relative to the root, which must not depend on the symlink one
-            # came by.
+            # realpath: records hold paths relative to the root, which must not depend on the
+            # symlink one came by.
             return Workspace(Path(os.path.realpath(folder)))
     return Workspace(Path.cwd())

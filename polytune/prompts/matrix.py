@@ -148,17 +148,17 @@ class Matrix:
             fitting = [each.value for each in values if holds(each.when, cell)]
             if combination[axis] in fitting:
                 cell[axis] = combination[axis]
-            # Another value of the axis applies here, so this combination is not a cell. Without any
-            # applicable value the axis is dropped, and the combinations that differ only in it become one
-            # cell.
+            # Another value of the axis applies here, so this combination is not a cell. Without
+            # any applicable value the axis is dropped, and the combinations that differ only in
+            # it become one cell.
             elif fitting:
                 return None
         return None if any(holds(excluded, cell) for excluded in self.exclude) else cell
 
     def shares(self, cells: Sequence[Cell]) -> list[int]:
         """Return a whole number for each cell, proportional to its weight."""
-        # Exact fractions of the decimals as written: with floats, 0.1 and 0.2 would give huge, unequal
-        # shares.
+        # Exact fractions of the decimals as written: with floats, 0.1 and 0.2 would
+        # give huge, unequal shares.
         weights = {
             (axis, each.value): Fraction(str(each.weight))
             for axis, values in self.axes.items()

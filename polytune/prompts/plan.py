@@ -173,8 +173,8 @@ class _CellStream:
             seed=row.id if row else "",
             shots=shots,
         )
-        # Remembering every question would take memory for a million samples; here arithmetic tells the
-        # draw.
+        # Remembering every question would take memory for a million samples; here
+        # arithmetic tells the draw.
         if not (drawn or row or shots):
             return sample, None
         return sample, (which, step, *drawn.values(), *columns.items(), *shots)

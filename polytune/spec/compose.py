@@ -58,8 +58,8 @@ def compose(path: Path, overrides: Sequence[str], environment: Mapping[str, str]
     root = overridden(root, overrides, problems)
     looked_up: dict[str, str | None] = {}
     filled = Interpolation(environment, looked_up, problems)
-    # Discards its problems: the same references are resolved again in each variant's tree, which reports
-    # them.
+    # Discards its problems: the same references are resolved again in each variant's
+    # tree, which reports them.
     for_names = Interpolation(environment, looked_up, [])
     variants = []
     for name, tree in expanded(root, path.stem, for_names, problems):
@@ -129,8 +129,8 @@ class _Ancestry:
             self._wrong(stated, "must be the path of another experiment file")
             return None
         folder = stated.origin.file.parent
-        # Not resolve(): messages and recorded paths should name the file as the user wrote it, symlinks
-        # included.
+        # Not resolve(): messages and recorded paths should name the file as the user
+        # wrote it, symlinks included.
         path = Path(os.path.normpath(folder / stated.value))
         if not os.path.isfile(path):
             self._wrong(stated, f"no such file '{stated.value}'; looked in {shown_folder(path)}")

@@ -57,8 +57,8 @@ class Shape:
             return self.item if part.isdigit() else None
         if self.entry is not None:
             return self.entry
-        # Which alternative of a union was meant is unknown here; the first one with such a part is a good
-        # guess.
+        # Which alternative of a union was meant is unknown here; the first one with such a part
+        # is a good guess.
         found = (arm.below(part) for arm in self.arms)
         return next((shape for shape in found if shape is not None), None)
 

@@ -107,8 +107,8 @@ def input_files(spec: Spec, node: Node, where: str, problems: list[Problem]) -> 
         if found.shape.marker(FileMarker) is None or not isinstance(found.value, str):
             continue
         stated, name = stated_at(node, where, found.path)
-        # Relative to the file that states it, not to the experiment: a parent named by `extends` may live
-        # elsewhere.
+        # Relative to the file that states it, not to the experiment: a parent named by
+        # `extends` may live elsewhere.
         path = Path(os.path.normpath(stated.origin.file.parent / found.value))
         if os.path.isfile(path):
             files[".".join(found.path)] = Path(os.path.abspath(path))

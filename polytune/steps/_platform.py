@@ -58,6 +58,6 @@ class PlatformStep(Step):
         def report(look: Look) -> None:
             work.report(Progress(done=look.done, total=1.0, note=look.message))
 
-        # `finish` adopts a job that an earlier run submitted under the same key, so a restart never pays
-        # twice.
+        # `finish` adopts a job that an earlier run submitted under the same key, so a
+        # restart never pays twice.
         return await work.jobs.finish(driver, request, report)

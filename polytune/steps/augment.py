@@ -231,8 +231,8 @@ class Augment(Step):
     async def run(self, work: Work) -> Outcome:
         """Derive every prompt, answer the evolved ones, and write parents and children."""
         samples = work.path("samples", samples_name)
-        # Counted in passes of their own, so that the progress bar knows its total and memory use stays
-        # constant.
+        # Counted in passes of their own, so that the progress bar knows its total and
+        # memory use stays constant.
         derivatives = sum(1 for _ in self.derivatives(samples))
         answered = sum(derivative.answered for derivative in self.derivatives(samples))
         deriving, answering = Gauge(derivatives, work.report), Gauge(answered, work.report)
@@ -291,8 +291,8 @@ class Augment(Step):
                 stored = places.answers.get(ask)
                 places.gauge.reused += stored is not None
                 yield Job(ask, attempt, stored)
-            # A prompt that was never derived has no answer to wait for; the gauge must still reach its
-            # total.
+            # A prompt that was never derived has no answer to wait for; the gauge must
+            # still reach its total.
             elif derivative.answered:
                 places.gauge.settled()
 
@@ -318,8 +318,8 @@ class Augment(Step):
         unasked, unanswered = map(_gone, asked)
         for parent in _samples(samples):
             children = list(islice(derivatives, sum(1 for _ in self._children(parent))))
-            # `format` keeps samples of one seed in one split: parent and child must not be in train and
-            # test.
+            # `format` keeps samples of one seed in one split: parent and child must not be
+            # in train and test.
             seed = parent.seed or parent.id
             yield msgspec.structs.replace(parent, seed=seed) if children else parent
             for derivative in children:

@@ -112,8 +112,8 @@ class Collect(Step):
         """Whether a source is unchanged; also True when it cannot be checked."""
         number, _, digest = uri.removeprefix(listing_scheme).partition(":")
         now = self.sources[int(number)].listing()
-        # '' means that nobody can look now, for example offline. That alone must not discard a finished
-        # result.
+        # '' means that nobody can look now, for example offline. That alone must not
+        # discard a finished result.
         return now in ("", digest)
 
     async def run(self, work: Work) -> Outcome:

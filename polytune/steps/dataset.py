@@ -108,8 +108,8 @@ class DatasetStep(Step):
 
     async def run(self, work: Work) -> Outcome:
         """Stream every file once."""
-        # Listed before copying, so a file that changes meanwhile differs from the listing and is copied
-        # next time.
+        # Listed before copying, so a file that changes meanwhile differs from the listing and
+        # is copied next time.
         held = media.listing(self.media) if self.media else ""
         writing = await asyncio.to_thread(self._written, work.folder)
         rows = {f"{split}.jsonl": count for split, count in writing.rows.items()}

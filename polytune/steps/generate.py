@@ -224,8 +224,8 @@ class Generate(Step):
                 jobs = await rounds.left(self.questions, lambda: self._jobs(work.answers, places))
             await client.ask_all(jobs, places)
             if self.teacher.repeats_itself:
-                # Answers arrive in any order: a draw may have been accepted before the lower draw that it
-                # repeats.
+                # Answers arrive in any order: a draw may have been accepted before the lower
+                # draw that it repeats.
                 await client.ask_all(self._repeated(work.answers, places), places)
         places.gauge.tell(now=True)
 
@@ -249,8 +249,8 @@ class Generate(Step):
         for question, stored in self.questions.looked_up(answers):
             attempt = question.attempt
             places.gauge.reused += stored is not None
-            # Verdicts and later turns are not stored here, so such answers go through their whole chain
-            # again.
+            # Verdicts and later turns are not stored here, so such answers go through
+            # their whole chain again.
             again = self.graders or attempt.follow_ups
             if stored is None or again or places.unusable(attempt, stored) is not None:
                 yield Job(question.ask, attempt, stored)

@@ -78,8 +78,8 @@ class ImportModel(PlatformStep):
     async def run(self, work: Work) -> Outcome:
         """Check and store the files, submit the job or find it, and wait for it."""
         files = self._folder_files() if self.spec.folder is not None else _model_files(work)
-        # Checked here: Bedrock reports these mistakes only after gigabytes were uploaded and the job was
-        # queued.
+        # Checked here: Bedrock reports these mistakes only after gigabytes were uploaded and
+        # the job was queued.
         await asyncio.to_thread(_check, files)
         uri = await self.platform.store_folder(self.spec.project, files)
         importing = self.platform.importing(Importing(uri=uri, label=self.label("import")))
