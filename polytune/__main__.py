@@ -1,4 +1,4 @@
-"""`python -m polytune`."""
+"""Runs the command line with `python -m polytune`."""
 
 from __future__ import annotations
 

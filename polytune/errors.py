@@ -1,14 +1,14 @@
-"""Every deliberate failure, as a tree; each class owns the exit code of the program.
+"""Every deliberate failure, as a tree; each class determines the program's exit code.
 
-PolytuneError            1   something went wrong while working
-├── UsageError           2   the command line asks for something that does not exist
+PolytuneError            1   something went wrong during the work
+├── UsageError           2   the command line names something that does not exist
 ├── SpecError            2   the experiment file is wrong; carries every problem found in it
 ├── DataError            1   records break the rules of their format or base model
 ├── StepFailed           1   a step could not produce its artifact
-├── Unavailable          1   a part this machine or this release does not have
+├── Unavailable          1   a part is missing on this machine or in this release
 ├── BudgetExceeded       1   continuing would cost more than allowed
-├── Paused              75   work waits for something outside, such as fresh credentials; resume continues
-├── Detached             0   a remote job is recorded and runs on; resume collects it
+├── Paused              75   work waits for something outside, such as fresh credentials; `resume` continues
+├── Detached             0   a remote job is recorded and still running; `resume` collects it
 ├── Busy                 1   another process holds what is needed
 └── LedgerError          1   the workspace's records are unreadable or newer than the program
 """
@@ -21,25 +21,25 @@ from difflib import get_close_matches
 
 
 class PolytuneError(Exception):
-    """A failure the user can act on: its message says where, what and what to do next."""
+    """A failure the user can act on. The message says where it occurred, what it is, and what to do next."""
 
     exit_code = 1
 
     @property
     def transient(self) -> bool:
-        """Whether the same call may work later without anybody doing anything."""
+        """Whether the same call may succeed later without any action."""
         return False
 
 
 class UsageError(PolytuneError):
-    """The command asks for a run, step or file that does not exist."""
+    """The command names a run, step or file that does not exist."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing wrong in an experiment file, at its place (line and column count from 1)."""
+    """One problem in an experiment file, with its place (line and column count from 1)."""
 
     file: str
     line: int
@@ -53,7 +53,7 @@ class Problem:
 
 
 class SpecError(PolytuneError):
-    """Everything wrong in an experiment file, in file order."""
+    """All problems of an experiment file, in file order."""
 
     exit_code = 2
 
@@ -71,7 +71,7 @@ class StepFailed(PolytuneError):
 
 
 class Unavailable(PolytuneError):
-    """A part that this machine or this release does not have."""
+    """A part is missing on this machine or in this release."""
 
 
 class BudgetExceeded(PolytuneError):
@@ -79,13 +79,14 @@ class BudgetExceeded(PolytuneError):
 
 
 class Paused(PolytuneError):
-    """Nothing failed and nothing is lost, but going on needs something from outside; resume continues."""
+    """Nothing failed and nothing is lost, but continuing needs something from outside; `resume` continues."""
 
+    # EX_TEMPFAIL of sysexits.h: "try again later", which schedulers and mail systems understand.
     exit_code = 75
 
 
 class Detached(PolytuneError):
-    """A job is still running and recorded, and this run was asked not to wait for it."""
+    """A job is recorded and still running, and this run was told not to wait for it."""
 
     exit_code = 0
 
@@ -99,7 +100,7 @@ class LedgerError(PolytuneError):
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """The tail of a message about an unknown name: the nearest known one, or the list of them."""
+    """Return the end of a message about an unknown name: the nearest known one, or a list of all."""
     near = get_close_matches(name, known, n=1, cutoff=0.6)
     if near:
         return f" Did you mean '{near[0]}'?"

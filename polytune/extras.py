@@ -1,6 +1,7 @@
-"""Which packages an extra stands for, as the installed metadata states them.
+"""The packages of an extra, as stated in the installed metadata.
 
-Messages name these packages, never `polytune[extra]`: the index has another company's `polytune`.
+Messages name these packages rather than `polytune[extra]`, because on the package index `polytune` is
+another company's project.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, requires
 
 distribution = "polytune-runner"
-"""What polytune is called as a distribution; the package and the command are `polytune`."""
+"""The name of the distribution; the package and the command are called `polytune`."""
 
 _stated = re.compile(r"(?P<name>[\w.-]+)(?P<options>\[[^]]*\])?\s*(?P<range>[^;]*)(?:;(?P<marker>.*))?")
 _of_extra = re.compile(r"""extra\s*==\s*["']([\w.-]+)["']""")
 
 
 def install_command(extra: str, *packages: str) -> str:
-    """The pip command for an extra, or for only these packages of it: `pip install 'moto[server]>=5.2,<6'`.
+    """Return the pip command for an extra, or for some of its packages: `pip install 'moto[server]>=5.2,<6'`.
 
-    Packages are named as pip names them. Without metadata, as in a checkout that is not installed, their
-    ranges are not known and are left out.
+    Packages are named as for pip. Without metadata, as in a checkout that is not installed, their version
+    ranges are unknown and left out.
     """
     known = _requirements(extra)
     wanted = [known.get(_plain(name), name) for name in packages] or list(known.values())
@@ -30,7 +31,7 @@ def install_command(extra: str, *packages: str) -> str:
 
 @cache
 def _requirements(extra: str) -> dict[str, str]:
-    """The requirements of an extra, by package."""
+    """Return the requirements of an extra, by package."""
     try:
         stated = requires(distribution) or []
     except PackageNotFoundError:
@@ -50,6 +51,6 @@ def _plain(name: str) -> str:
 
 
 def _written(match: re.Match[str]) -> str:
-    """`moto[server]<6,>=5.2` with its lower bound first, as people write it."""
+    """Return a requirement with its lower bound first: `moto[server]>=5.2,<6`."""
     parts = [part.strip() for part in match["range"].split(",") if part.strip()]
     return match["name"] + (match["options"] or "") + ",".join(sorted(parts, reverse=True))

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: write beside, fsync, rename; and streamed digests."""
+"""Files that are either complete or absent (temporary file, fsync, rename), and streamed digests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ chunk_bytes = 1 << 20
 
 
 def digest_of(path: Path) -> str:
-    """The SHA-256 (64 hex digits) of a file's bytes, streamed."""
+    """Return the SHA-256 (64 hex digits) of a file's bytes, streamed."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes renames and new names in a folder durable."""
+    """Make renames and new names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -30,19 +30,22 @@ def sync_folder(folder: Path) -> None:
 
 
 def beside(path: Path) -> Path:
-    """A fresh hidden name in the same folder, for a file that is not finished yet."""
+    """Return a new hidden name in the same folder, for an unfinished file."""
+    # The same folder, because a rename is atomic only within one file system. Unique, because several
+    # processes may write the same file.
     return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
 @contextmanager
 def published(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears under `path`, whole and durable, when the block ends without an error."""
+    """Yield a file that appears under `path`, complete and durable, if the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(path)
     try:
         with temporary.open("xb") as file:
             yield file
             file.flush()
+            # Before the rename: otherwise a power failure could leave the new name with empty content.
             os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
@@ -51,13 +54,13 @@ def published(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """The file holds exactly `content`, durably, or is as it was before."""
+    """Replace the file's content durably; on failure the file stays as it was."""
     with published(path) as file:
         file.write(content)
 
 
 def copy_whole(source: Path, target: Path) -> str:
-    """`target` holds a durable copy of `source`; the digest of the bytes copied is returned."""
+    """Write a durable copy of `source` to `target`; return the digest of the bytes copied."""
     with source.open("rb") as reader, published(target) as writer:
         return _copy(reader, writer)
 
@@ -71,5 +74,5 @@ def _copy(reader: IO[bytes], writer: IO[bytes]) -> str:
 
 
 def remove_tree(folder: Path) -> None:
-    """The folder and all below it are gone; fine if they never were."""
+    """Remove the folder and everything in it, if it exists."""
     shutil.rmtree(folder, ignore_errors=True)

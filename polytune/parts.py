@@ -1,12 +1,12 @@
-"""Heavy modules, each imported when something of it is first used.
+"""Heavy modules, each imported on first use.
 
     from polytune import parts
     parts.session.Session(...)
 
-A run that finds nothing to do must not pay for what compiles, executes, or stands in for paid services.
-Type checkers and import contracts read the imports below; at run time `__getattr__` carries them out.
+A run that finds nothing to do must not spend time importing what compiles, executes, or emulates paid
+services. Type checkers and import contracts read the imports below; at run time `__getattr__` performs them.
 Below `wiring`, a heavy module is imported inside the function that needs it (see `per-file-ignores` in
-pyproject.toml); elsewhere imports stand at the top of the file.
+pyproject.toml); elsewhere, imports are at the top of the file.
 """
 
 from __future__ import annotations

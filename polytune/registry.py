@@ -1,12 +1,12 @@
-"""Families of interchangeable parts: a name in YAML is a file, or a folder, in the family's folder.
+"""Families of interchangeable parts: a name in YAML is a file or folder in the family's folder.
 
     teacher: {kind: replay}    ->  polytune/teachers/replay.py, the one subclass of Teacher in it
     platform: {kind: bedrock}  ->  polytune/platforms/bedrock/platform.py, the one subclass of Platform
 
-A kind that was removed leaves its reason in `RETIRED`, in the folder's `__init__.py`.
+The reason why a kind was removed is kept in `RETIRED`, in the folder's `__init__.py`.
 Other packages add members through the entry-point group `polytune.<family>`, and so do polytune's own
-domains: `polytune/strudel/` registers a grader and a teacher in pyproject.toml. A member is imported when
-it is named, never before, so start-up does not grow with the number of parts.
+domains: `polytune/strudel/` registers a grader and a teacher in pyproject.toml. A member is imported only
+when it is named, so start-up time does not grow with the number of parts.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from polytune.errors import UsageError, did_you_mean
 T = TypeVar("T")
 
 contracts = ("interface", "management")
-"""Files of a family's folder that say what its members are, and are no members."""
+"""Files in a family's folder that define its interfaces and are not members."""
 
 
 class UnknownMember(UsageError):
     """No member of the family has this name."""
 
     def __init__(self, noun: str, name: str, known: Sequence[str], retired: str = "") -> None:
-        """`retired`: why a member of that name was removed, and what to use instead; '' if there was none."""
+        """`retired`: why a member with that name was removed, and what to use instead; '' for no reason."""
         nearest = did_you_mean(name, known)
         super().__init__(
             f"{noun} '{name}' is retired: {retired}" if retired else f"unknown {noun} '{name}'.{nearest}"
@@ -43,49 +43,51 @@ class UnknownMember(UsageError):
 
 @dataclass(frozen=True)
 class Family(Generic[T]):
-    """A folder of interchangeable parts that share one interface."""
+    """A folder of interchangeable parts with one interface."""
 
     name: str
     """The folder under `polytune/` and the last part of the entry-point group."""
     noun: str
-    """What one member is called in messages: 'teacher', 'step kind'."""
+    """What messages call a member: 'teacher', 'step kind'."""
     interface: type[T]
     dashes: bool = False
     """Whether names are written with dashes: `nova-lite` is `nova_lite.py`."""
     file: str = ""
-    """The file in a member's folder that holds the class: only folders that have it are members, so that
-    two families can share a folder. '' for the family's name in the singular; a member may then be a file."""
+    """The file in a member's folder that holds the class. Only folders with that file are members, so two
+    families can share a folder. '' means the family's name in the singular; a member may then be a file."""
     group: str = ""
-    """The last part of the entry-point group where it is not the folder's name."""
+    """The last part of the entry-point group, if it is not the folder's name."""
 
     def unknown(self, name: str) -> str:
-        """What is wrong with a name that no member has; '' for a known one."""
+        """Return the error message for an unknown name; '' for a known one."""
         names = self.names()
         return "" if name in names else str(self._unknown(name))
 
     def checked(self, name: str) -> str:
-        """The name itself, for a field that takes one. Raises ValueError for an unknown one."""
+        """Return the name, as a validator of a field. Raises ValueError for an unknown one."""
         if unknown := self.unknown(name):
             raise ValueError(unknown)
         return name
 
     def names(self) -> list[str]:
-        """Every member's name, sorted; imports none of them."""
+        """Return every member's name, sorted; imports none of them."""
         built_in = set(_modules(self.name))
         if self.file:
             package = importlib.import_module(f"polytune.{self.name}")
             folders = [Path(folder) for folder in package.__path__]
+            # Looked up on disk, not imported: names are listed for every spelling suggestion.
             built_in = {m for m in built_in if any((f / m / f"{self.file}.py").is_file() for f in folders)}
         if self.dashes:
             built_in = {name.replace("_", "-") for name in built_in}
         return sorted(built_in | _third_party(self.group or self.name).keys())
 
     def load(self, name: str) -> type[T]:
-        """The class of the member called `name`.
+        """Return the class of the member called `name`.
 
         Raises UnknownMember, with the nearest name, when there is none.
         """
         third_party = _third_party(self.group or self.name)
+        # An installed package wins over a built-in part of the same name, so that users can replace one.
         if name in third_party:
             return self._checked(third_party[name].load(), name)
         if name not in self.names():
@@ -93,9 +95,9 @@ class Family(Generic[T]):
         return self._only_subclass(self.module(name))
 
     def module(self, name: str) -> ModuleType:
-        """The file that holds the built-in member called `name`.
+        """Return the module that holds the built-in member called `name`.
 
-        A member that is a folder keeps its class in a file named as the family is, in the singular.
+        A member that is a folder keeps its class in a file named after the family, in the singular.
         """
         stem = name.replace("-", "_") if self.dashes else name
         module = importlib.import_module(f"polytune.{self.name}.{stem}")
@@ -105,7 +107,7 @@ class Family(Generic[T]):
         return module
 
     def _unknown(self, name: str) -> UnknownMember:
-        """The error for a name that no member has; with the reason for a removed one."""
+        """Return the error for an unknown name; for a removed member it states the reason."""
         package = importlib.import_module(f"polytune.{self.name}")
         retired: Mapping[str, str] = getattr(package, "RETIRED", {})
         return UnknownMember(self.noun, name, self.names(), retired.get(name, ""))
@@ -116,6 +118,7 @@ class Family(Generic[T]):
             for value in vars(module).values()
             if isinstance(value, type)
             and issubclass(value, self.interface)
+            # Base classes that the module imports do not count.
             and value.__module__ == module.__name__
         ]
         if len(found) != 1:
@@ -131,15 +134,15 @@ class Family(Generic[T]):
 
 @dataclass(frozen=True)
 class Catalogue(Generic[T]):
-    """A family whose members are facts, not behaviour: frozen values of one type, found by name.
+    """A family whose members are facts rather than behaviour: frozen values of one type, found by name.
 
-    A file holds one entry, named after the file, or a table of near-identical ones, by their names:
+    A file holds one entry, named after the file, or a table of near-identical entries by name:
 
         tiny_llama.py   TINY_LLAMA = BaseModelEntry(...)                       ->  tiny-llama
         llama.py        LLAMA = {"llama-3-1-8b": BaseModelEntry(...), ...}     ->  llama-3-1-8b, ...
 
-    Only a table knows its names, so asking for names imports every file once: they hold facts and import
-    nothing heavy. An entry point's name is an entry's name, and its value the entry.
+    Only a table knows its names, so listing names imports every file once; the files hold facts and import
+    nothing heavy. The name of an entry point is the entry's name, and its value the entry.
     """
 
     name: str
@@ -147,22 +150,22 @@ class Catalogue(Generic[T]):
     interface: type[T]
 
     def unknown(self, name: str) -> str:
-        """What is wrong with a name that no entry has; '' for a known one."""
+        """Return the error message for an unknown name; '' for a known one."""
         names = self.names()
         return "" if name in names else str(UnknownMember(self.noun, name, names))
 
     def checked(self, name: str) -> str:
-        """The name itself, for a field that takes one. Raises ValueError for an unknown one."""
+        """Return the name, as a validator of a field. Raises ValueError for an unknown one."""
         if unknown := self.unknown(name):
             raise ValueError(unknown)
         return name
 
     def names(self) -> list[str]:
-        """Every entry's name, written with dashes, sorted."""
+        """Return every entry's name, written with dashes, sorted."""
         return sorted(self._built_in.keys() | _third_party(self.name).keys())
 
     def get(self, name: str) -> T:
-        """The entry called `name`. Raises UnknownMember, with the nearest name, when there is none."""
+        """Return the entry called `name`. Raises UnknownMember, with the nearest name, when there is none."""
         if point := _third_party(self.name).get(name):
             entry = point.load()
             if not isinstance(entry, self.interface):
@@ -174,7 +177,7 @@ class Catalogue(Generic[T]):
 
     @cached_property
     def _built_in(self) -> Mapping[str, T]:
-        """Every entry by name. Raises TypeError for a file that holds none, and for a name stated twice."""
+        """Every entry by name. Raises TypeError for a file without an entry and for a name stated twice."""
         found: dict[str, T] = {}
         for stem in _modules(self.name):
             entries = self._entries(importlib.import_module(f"polytune.{self.name}.{stem}"))
@@ -203,26 +206,26 @@ class Catalogue(Generic[T]):
 
 
 def _modules(family: str) -> list[str]:
-    """The files and folders of a family that are its members, by name."""
+    """Return the names of the files and folders of a family that are members."""
     package = importlib.import_module(f"polytune.{family}")
     names = (module.name for module in pkgutil.iter_modules(package.__path__))
     return [name for name in names if name not in contracts and not name.startswith("_")]
 
 
 def _third_party(family: str) -> dict[str, EntryPoint]:
-    """What other packages add to a family, by name."""
+    """Return the members that other packages add to a family, by name."""
     installed = _entry_points(tuple(sys.path))
     return {point.name: point for point in installed.select(group=f"polytune.{family}")}
 
 
 @cache
 def _entry_points(path: tuple[str, ...]) -> EntryPoints:
-    """Every entry point installed on the search path; reading them takes tens of milliseconds, so once."""
+    """Return every entry point on the search path. Cached: reading them takes tens of milliseconds."""
     return EntryPoints(point for points in distributions() for point in points.entry_points)
 
 
 class Openable:
-    """A member that may hold a process or a connection open while it works; by itself it holds nothing."""
+    """A member that may keep a process or connection open while it works; the default keeps none."""
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,6 +1,6 @@
-"""How to run, never what to make: from flags, the environment and `.env`; nothing here is hashed.
+"""How to run, never what to produce: from flags, the environment and `.env`. Nothing here is hashed.
 
-A flag wins over the environment, the environment over `.env`. `.env.example` documents every variable.
+A flag overrides the environment, the environment overrides `.env`. `.env.example` documents every variable.
 """
 
 from __future__ import annotations
@@ -16,36 +16,37 @@ from polytune.errors import UsageError
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything about how to run. Two runs with different settings make the same artifacts."""
+    """How to run. Two runs with different settings produce the same artifacts."""
 
     concurrency: int = 16
-    """Answers asked for at once. POLYTUNE_CONCURRENCY."""
+    """Requests in flight at once. POLYTUNE_CONCURRENCY."""
     threads: int = 0
-    """Compute threads of a local trainer; 0 means the cores this process may use. POLYTUNE_THREADS."""
+    """Compute threads of a local trainer; 0 uses all cores available to this process. POLYTUNE_THREADS."""
     poll_seconds: float = 0.0
-    """Pause between two looks at a running job; 0 leaves it to the platform. POLYTUNE_POLL_SECONDS."""
+    """Seconds between two polls of a running job; 0 leaves it to the platform. POLYTUNE_POLL_SECONDS."""
     stall_seconds: float = 0.0
-    """How long a remote job may stay in one stage before it is given up and stopped; 0 waits for ever, and
-    says so. POLYTUNE_STALL_HOURS."""
+    """How long a remote job may stay in one stage before it is stopped; 0 waits forever, with a message.
+    POLYTUNE_STALL_HOURS."""
     clock_url: str = ""
-    """The emulator whose clock waiting moves, in rehearsals; '' is real time. POLYTUNE_CLOCK_URL."""
+    """The emulator whose clock waiting moves forward, in rehearsals; '' is real time. POLYTUNE_CLOCK_URL."""
     log_format: str = "auto"
     """`auto` (console on a terminal, plain lines otherwise), `plain` or `json`. POLYTUNE_LOG_FORMAT."""
     cache_folder: Path = field(default_factory=lambda: Path.home() / ".cache" / "polytune")
-    """Converted base models and grader bundles, shared by workspaces. POLYTUNE_CACHE."""
+    """Folder for converted base models and grader bundles, shared by workspaces. POLYTUNE_CACHE."""
     rehearsal: bool = False
-    """Whether stand-ins answer for everything that would cost money; set by `--rehearse`."""
+    """Whether emulators replace everything that would cost money; set by `--rehearse`."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Environment and `.env` together: where `${env:}` and `${secret:}` look names up."""
+    """Environment and `.env` combined: where `${env:}` and `${secret:}` look up names."""
 
 
 def load_settings(folder: Path, environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings in force for a workspace folder, from the environment and `folder/.env`.
+    """Return the settings for a workspace folder, from the environment and `folder/.env`.
 
-    Raises UsageError when a variable holds something that is not a number or a known word.
+    Raises UsageError when a variable is not a valid number or a known word.
     """
     given = os.environ if environment is None else environment
     merged = {**read_dotenv(folder / ".env"), **given}
+    # From the merged variables, so that the given environment decides everything.
     home = Path(merged.get("HOME", "~")).expanduser()
     cache = merged.get("POLYTUNE_CACHE") or Path(merged.get("XDG_CACHE_HOME") or home / ".cache") / "polytune"
     return Settings(
@@ -61,7 +62,7 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None) ->
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
-    """The NAME=value lines of a `.env` file: comments and blank lines skipped, quotes removed."""
+    """Return the NAME=value lines of a `.env` file; comments and blank lines are skipped, quotes removed."""
     if not path.is_file():
         return {}
     pairs = {}
@@ -73,6 +74,7 @@ def read_dotenv(path: Path) -> dict[str, str]:
 
 
 def _unquoted(value: str) -> str:
+    # Inside quotes `#` belongs to the value; without them ` #` starts a comment, as in a shell.
     quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
     return value[1:-1] if quoted else value.split(" #", 1)[0].rstrip()
 
@@ -89,7 +91,7 @@ def _number(values: Mapping[str, str], name: str, default: float) -> float:
 
 
 def number_above_zero(environment: Mapping[str, str], name: str) -> float | None:
-    """The number in a variable; None when it is not set. Raises UsageError when it is not above 0."""
+    """Return the number in a variable; None when it is not set. Raises UsageError unless it is above 0."""
     text = environment.get(name, "")
     if not text:
         return None

@@ -1,6 +1,6 @@
-"""Steps, made from their compiled form; and the families whose members a spec chooses.
+"""Creates steps from their compiled form, and lists the families whose members a spec chooses.
 
-Imported only when something must be compiled, estimated or run: it loads every family's interface.
+It loads every family's interface, so it is imported only to compile, estimate or run.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ spec_families: Mapping[str, Family[Any]] = {
 
 
 def member_spec(family: str, kind: str) -> type[Spec]:
-    """The spec class of a member. Raises UnknownMember, with the nearest name, when there is none."""
+    """Return the spec class of a member. Raises UnknownMember, with the nearest name, when there is none."""
     spec: type[Spec] = spec_families[family].load(kind).Spec
     return spec
 
 
 def catalogues() -> dict[str, list[str]]:
-    """The names that closed fields may take, for editors."""
+    """Return the names in each catalogue, for editors."""
     return {"base_models": BASE_MODELS.names(), "formats": FORMATS.names(), "exporters": EXPORTERS.names()}
 
 
 class StepFactory:
-    """Makes the steps of one compiled experiment."""
+    """Creates the steps of one compiled experiment."""
 
     def __init__(self, compiled: Compiled, root: Path, settings: Settings) -> None:
         self.compiled = compiled
@@ -63,7 +63,7 @@ class StepFactory:
         self._made: dict[str, Step] = {}
 
     def step(self, compiled: CompiledStep) -> Step:
-        """The step, ready to be asked or run."""
+        """Return the step; it is created once."""
         if compiled.id not in self._made:
             cls = STEPS.load(compiled.kind)
             files = {field: self.root / path for field, path in compiled.files.items()}
@@ -71,19 +71,19 @@ class StepFactory:
         return self._made[compiled.id]
 
     def missing(self, compiled: CompiledStep) -> str:
-        """What keeps the step from running on this machine; '' when nothing does."""
+        """Return what prevents the step from running on this machine; '' when nothing does."""
         return self.step(compiled).missing()
 
     def exists(self, compiled: CompiledStep, uri: str) -> bool:
-        """Whether something remote that the step's output stands for is still there."""
+        """Whether a remote resource of the step's output still exists."""
         return self.step(compiled).exists(uri)
 
     def unready(self, compiled: CompiledStep) -> str:
-        """What the outside world lacks for the step; '' for nothing."""
+        """Return what is missing outside for the step; '' for nothing."""
         return self.step(compiled).unready()
 
     def estimates(self, plan: Plan, ledger: Ledger) -> dict[str, Estimate]:
-        """What each step that may have to run would take."""
+        """Return an estimate for each step that may have to run."""
         answers = AnswerMemory(ledger, plan.compiled.name)
         found = {}
         for planned in plan.steps:
@@ -91,12 +91,13 @@ class StepFactory:
                 try:
                     found[planned.step.id] = self.step(planned.step).estimate(planned.inputs, answers)
                 except PolytuneError as error:
+                    # An estimate must not fail a plan: the reason is shown in its place.
                     found[planned.step.id] = Estimate(note=str(error))
         return found
 
 
 def _spec(cls: type[Step], compiled: CompiledStep) -> Spec:
-    """The step's spec, from the JSON it was compiled to."""
+    """Return the step's spec from its compiled JSON."""
     # Compiled specs are JSON; validating again restores the types, member specs included.
     stated = _with_fields(compiled.spec, {**compiled.files, **compiled.secrets})
     problems: list[Any] = []
@@ -107,7 +108,7 @@ def _spec(cls: type[Step], compiled: CompiledStep) -> Spec:
 
 
 def _with_fields(spec: dict[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
-    """The spec with what compilation sets aside (paths of files, references to secrets) back in place."""
+    """Return the spec with what compilation set aside (file paths, references to secrets) put back."""
     whole = deepcopy(spec)
     for field, value in fields.items():
         *path, last = field.split(".")

@@ -1,6 +1,6 @@
-"""Joins the parts for one invocation, and keeps the light ones apart from the heavy ones.
+"""Connects the parts for one invocation, and keeps light ones apart from heavy ones.
 
-A command that finds nothing to do opens the ledger, recalls the compiled experiment, plans, and never
+A command that finds nothing to do opens the ledger, recalls the compiled experiment and plans. It never
 imports what compiles or executes: those come through `parts`.
 """
 
@@ -41,7 +41,7 @@ class OpenWorkspace:
     memory: FileMemory
     store: Store
     environment: parts.environment.RehearsalEnvironment | None = None
-    """The stand-ins of a rehearsal."""
+    """The emulators of a rehearsal."""
     step_factories: list[parts.step_factory.StepFactory] = field(default_factory=list)
 
     @classmethod
@@ -54,11 +54,11 @@ class OpenWorkspace:
         rehearsal: bool = False,
         environment: parts.environment.RehearsalEnvironment | None = None,
     ) -> OpenWorkspace:
-        """The workspace of an experiment file (or of the current folder), with its ledger.
+        """Open the workspace of an experiment file (or of the current folder) and its ledger.
 
         Without `creating`, a workspace that has no ledger yet gets one in memory, and nothing is written.
-        `rehearsal` opens the part of it where rehearsals live. An `environment` holds the stand-ins of one:
-        its variables replace those of this process.
+        `rehearsal` opens the part of the workspace for rehearsals. An `environment` holds the emulators of
+        one: its variables replace those of this process.
         """
         rehearsal = rehearsal or environment is not None
         workspace = replace(find_workspace(near, override), rehearsal=rehearsal)
@@ -76,7 +76,7 @@ class OpenWorkspace:
         return cls(workspace, settings, ledger, memory, Store(workspace, memory), environment)
 
     def compile(self, path: Path, overrides: Sequence[str]) -> tuple[Compiled, ...]:
-        """Every variant of an experiment file; from memory when nothing it depends on has changed.
+        """Return every variant of an experiment file; from the ledger when nothing it depends on has changed.
 
         Raises UsageError when there is no such file, SpecError with every problem in it.
         """
@@ -99,7 +99,7 @@ class OpenWorkspace:
         return compilation
 
     def planner(self, compiled: Compiled, selection: Selection) -> Planner:
-        """A planner for one experiment; it makes a step only to ask what a stale one lacks."""
+        """Return a planner for one experiment. It creates a step only to ask what that step is missing."""
         checks = StepChecks(self._exists(compiled), self._missing(compiled))
         return Planner(self.ledger, self.store, checks, selection)
 
@@ -107,10 +107,11 @@ class OpenWorkspace:
         return lambda step: self.step_factory(compiled).missing(step)
 
     def _exists(self, compiled: Compiled) -> Callable[[CompiledStep, str], bool]:
-        """Whether a resource is still there: a path is looked at, for anything else the step is asked."""
+        """Return a check that a resource still exists: files are looked up, other URIs are the step's."""
 
         def exists(step: CompiledStep, uri: str) -> bool:
             scheme, _, rest = uri.partition(":")
+            # Answered here, so that planning a hit loads no step.
             if scheme == "file":
                 return (self.workspace.root / rest).exists()
             return self.step_factory(compiled).exists(step, uri)
@@ -118,7 +119,8 @@ class OpenWorkspace:
         return exists
 
     def step_factory(self, compiled: Compiled) -> parts.step_factory.StepFactory:
-        """What makes the steps of an experiment, made once."""
+        """Return the factory for an experiment's steps; it is created once."""
+        # By identity: comparing whole experiments is slow, and each is compiled once per command.
         for factory in self.step_factories:
             if factory.compiled is compiled:
                 return factory
@@ -128,13 +130,13 @@ class OpenWorkspace:
         return self.step_factories[-1]
 
     def estimates(self, plan: Plan) -> dict[str, parts.step.Estimate]:
-        """An `Estimate` for each step that may have to run."""
+        """Return an `Estimate` for each step that may have to run."""
         return self.step_factory(plan.compiled).estimates(plan, self.ledger)
 
     # runs
 
     def latest_run(self, *, unfinished_only: bool = False) -> RunRow:
-        """The latest run of any experiment. Raises UsageError when there is none."""
+        """Return the latest run of any experiment. Raises UsageError when there is none."""
         for row in self.ledger.runs():
             if not unfinished_only or row.status in unfinished:
                 return row
@@ -143,7 +145,7 @@ class OpenWorkspace:
         )
 
     def run(self, name: str) -> RunRow:
-        """The run that a name stands for, as in `find_run`. Raises UsageError when there is none."""
+        """Return the run that a name refers to, as in `find_run`. Raises UsageError when there is none."""
         found = self.find_run(name)
         if found is None:
             rows = self.ledger.runs()
@@ -152,7 +154,7 @@ class OpenWorkspace:
         return found
 
     def find_run(self, name: str) -> RunRow | None:
-        """The run of that id (or its beginning), or an experiment's latest; None when there is none.
+        """Return the run with that id or prefix, or an experiment's latest run; None when there is none.
 
         Raises UsageError when several ids begin with the name.
         """
@@ -169,11 +171,11 @@ class OpenWorkspace:
         return begun[0] if begun else None
 
     def manifest(self, row: RunRow) -> Manifest:
-        """The manifest of a run."""
+        """Return the manifest of a run."""
         return read_manifest(self.workspace.root / row.folder / manifest_name)
 
     def recorded(self, row: RunRow) -> Compiled:
-        """The experiment as a run recorded it."""
+        """Return the experiment as a run recorded it."""
         path = self.workspace.root / row.folder / compiled_name
         try:
             compiled = msgspec.json.decode(path.read_bytes(), type=Compiled)
@@ -184,12 +186,12 @@ class OpenWorkspace:
         return compiled
 
     def live(self, row: RunRow) -> str:
-        """Who is working on the run now; '' when nobody is."""
+        """Return which process is working on the run; '' when none is."""
         found = holder(self.workspace.root / row.folder / lock_name)
         return str(found) if found else ""
 
     def latest(self, compiled: Compiled) -> Manifest | None:
-        """The manifest of an experiment's latest run, if it can be read."""
+        """Return the manifest of an experiment's latest run, if it can be read."""
         for row in self.ledger.runs(compiled.name)[:1]:
             try:
                 return self.manifest(row)
@@ -200,16 +202,18 @@ class OpenWorkspace:
 
 @contextmanager
 def rehearsing(near: Path | None, override: Path | None, *, creating: bool) -> Iterator[OpenWorkspace]:
-    """The rehearsal part of a workspace, with servers on this machine in place of every paid service.
+    """Open the rehearsal part of a workspace, with local servers in place of every paid service.
 
-    They live inside the `with`. Raises Unavailable when the extra that brings them is not installed.
+    The servers run until the `with` block ends. Raises Unavailable when the extra that provides them is not
+    installed.
     """
     with parts.environment.rehearsal_environment() as environment:
         yield OpenWorkspace.open(near, override, creating=creating, environment=environment)
 
 
 def up_to_date(plan: Plan, latest: Manifest | None) -> bool:
-    """Whether a run of this plan would do nothing and leave nothing new: the latest run says the same."""
+    """Whether a run of this plan would change nothing: all steps are hits, as in the latest run."""
+    # An idle plan after a failed run still needs a run, so that the latest manifest says `done`.
     if latest is None or latest.status != "done" or not plan.idle:
         return False
     reports = latest.steps

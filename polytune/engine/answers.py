@@ -1,7 +1,8 @@
-"""The answer memory: every paid answer, stored under its request and draw the moment it arrives.
+"""The answer memory: stores every paid answer under its request and draw as soon as it arrives.
 
-A writer gathers what arrives within a few milliseconds and commits it in one durable transaction; `put`
-returns when the answer is safe. Nothing here knows what an answer is: bodies are opaque bytes.
+A writer collects the answers that arrive within a few milliseconds and commits them in one durable
+transaction; `put` returns once the answer is durable. Bodies are opaque bytes: parsing them is the caller's
+work.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ import msgspec
 from polytune.engine.ledger import Ledger, utc_now
 from polytune.errors import LedgerError
 
+# A durable commit costs one fsync. Gathering for 20 ms puts all answers of that time into one commit, and
+# is short next to the seconds a model takes to answer.
 gather_seconds = 0.02
+# Two parameters per lookup: 800 stays below 999, the limit on parameters in SQLite before 3.32.
 batch_lookups = 400
 
 
@@ -31,13 +35,13 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer as remembered."""
+    """A stored answer."""
 
     ask: Ask
     body: bytes
     price_usd: float | None
     tokens: int = 0
-    """In and out together, as billed."""
+    """Input and output tokens together, as billed."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class _Pending:
 
 
 class AnswerMemory:
-    """Looks answers up, and (as an async context manager) stores new ones durably in batches."""
+    """Looks up stored answers and, as an async context manager, stores new ones durably in batches."""
 
     def __init__(self, ledger: Ledger, experiment: str) -> None:
         self.ledger = ledger
@@ -57,11 +61,11 @@ class AnswerMemory:
         self._writer: asyncio.Task[None] | None = None
 
     def get(self, ask: Ask) -> StoredAnswer | None:
-        """The remembered answer, if there is one."""
+        """Return the stored answer, or None."""
         return next(iter(self.find([ask])), None)
 
     def find(self, asks: Iterable[Ask]) -> Iterator[StoredAnswer]:
-        """The remembered ones among these, in no particular order; memory stays flat."""
+        """Yield those of `asks` that are stored, in no particular order. Memory use is constant."""
         remaining = iter(asks)
         while chunk := list(islice(remaining, batch_lookups)):
             yield from self._find_chunk(chunk)
@@ -69,6 +73,8 @@ class AnswerMemory:
     def _find_chunk(self, asks: list[Ask]) -> list[StoredAnswer]:
         places = ",".join(["(?,?)"] * len(asks))
         rows = self.ledger.connection.execute(
+            # CROSS JOIN fixes the join order in SQLite: one primary-key lookup per ask, never a
+            # scan of all answers.
             f"WITH wanted (request, draw) AS (VALUES {places})"
             " SELECT answers.request, answers.draw, body, price_usd, tokens FROM wanted CROSS JOIN answers"
             " ON answers.request = wanted.request AND answers.draw = wanted.draw",
@@ -80,20 +86,23 @@ class AnswerMemory:
         ]
 
     async def put(self, *answers: StoredAnswer) -> None:
-        """The answers are durable when this returns, in one transaction: all of them or none."""
+        """The answers are durable when this returns. One call is one transaction: all of them or none."""
         stored = asyncio.get_running_loop().create_future()
         self._queue.append(_Pending(answers, stored))
         self._arrived.set()
+        # Shielded: cancelling the caller must not cancel the future of an answer that is already paid for.
         await asyncio.shield(stored)
 
     def store_now(self, answers: Iterable[StoredAnswer]) -> None:
-        """All of these answers are durable, in one transaction."""
+        """All of these answers are durable when this returns, in one transaction."""
         rows = [
             (a.ask.request, a.ask.draw, self.experiment, a.body, a.tokens, a.price_usd, utc_now())
             for a in answers
         ]
         with self.ledger.transaction() as connection:
             connection.executemany(
+                # IGNORE: the first answer stays. Outputs may already be built from it, and replacing it
+                # would make the same key produce different content.
                 "INSERT OR IGNORE INTO answers"
                 " (request, draw, experiment, body, tokens, price_usd, stored_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -111,16 +120,19 @@ class AnswerMemory:
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.wait([self._writer])
+        # Answers that were queued after the writer's last batch are paid for too.
         self._flush()
 
     async def _write(self) -> None:
-        """Commits in a thread, so that a slow disk keeps no answer waiting on the network."""
+        """Commit batches in a thread, so that a slow disk never blocks the event loop and its requests."""
         while True:
             await self._arrived.wait()
             await asyncio.sleep(gather_seconds)
             pending = self._taken()
             storing = asyncio.ensure_future(asyncio.to_thread(self._stored, pending))
             try:
+                # A commit that has begun is completed even when the run is cancelled: its
+                # answers are paid for.
                 error = await asyncio.shield(storing)
             except asyncio.CancelledError:
                 _tell(pending, await storing)
@@ -137,7 +149,7 @@ class AnswerMemory:
         return pending
 
     def _stored(self, pending: list[_Pending]) -> LedgerError | None:
-        """Why these are not stored; None when they are."""
+        """Return the error that kept these answers from being stored, or None when they are stored."""
         try:
             if pending:
                 self.store_now(answer for item in pending for answer in item.answers)
@@ -148,6 +160,7 @@ class AnswerMemory:
 
 def _tell(pending: list[_Pending], error: LedgerError | None) -> None:
     for item in pending:
+        # The caller may have been cancelled while it waited.
         if item.stored.done():
             continue
         if error is None:

@@ -1,7 +1,7 @@
-"""Artifacts: what a step produced, as named files with digests and a few facts; and key records.
+"""Artifacts (what a step produced: named files with digests, and a few facts) and key records.
 
-An artifact's digest covers names, contents and facts, never places or times. A key record holds
-everything that may change a step's output; the record that is shown is the record that is hashed.
+An artifact's digest covers names, contents and facts, never paths or times. A key record holds everything
+that may change a step's output. The record that `why` and `diff` show is the record that is hashed.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import msgspec
 from polytune.fingerprint import fingerprint
 
 Facts = dict[str, Any]
-"""A small JSON object; its keys are the producer's."""
+"""A small JSON object; the producer chooses its keys."""
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One output file."""
 
     path: str
-    """Where a person finds it, relative to the workspace."""
+    """Path relative to the workspace."""
     digest: str
     """SHA-256 of its bytes, 64 hex digits."""
     bytes: int
     records: int | None = None
-    """Lines, where the file is one record a line."""
+    """Number of lines, if the file holds one record per line."""
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,11 +35,13 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     files: dict[str, FileEntry]
     facts: Facts = {}
-    """What later steps need to know and no file says; part of the digest."""
+    """What later steps need to know and no file contains. Part of the digest."""
 
     @property
     def digest(self) -> str:
-        """The SHA-256 that later steps' keys contain."""
+        """The SHA-256 digest that goes into the keys of later steps."""
+        # No paths: the same content made by another run, or in another place, gives
+        # the same keys downstream.
         contents = {name: entry.digest for name, entry in self.files.items()}
         return fingerprint(
             "polytune.artifact.v1", {"type": self.type, "files": contents, "facts": self.facts}
@@ -47,11 +49,11 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that may change a step's output, itemised; its digest is the cache key."""
+    """Everything that may change a step's output, item by item. Its digest is the cache key."""
 
     kind: str
     version: int
-    """The step kind's own version: it changes when the same spec would give another output."""
+    """The step kind's own version. It is raised when the same spec would give a different output."""
     spec: Facts
     """The fully resolved spec, defaults included."""
     inputs: dict[str, str]
@@ -59,8 +61,9 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str]
     """Digest of each file the spec names, by the field that names it."""
     facts: Facts
-    """What else decides the output: base-model facts, the judge's version."""
+    """What else affects the output: base-model facts, the judge's version."""
     format: int = 1
+    """Version of the layout of this record."""
 
     @property
     def key(self) -> str:
@@ -69,7 +72,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One place where two records differ; None stands for absent."""
+    """One path at which two records differ; None means absent."""
 
     path: str
     """Dotted: `spec.temperature`, `inputs.samples`, `files.prompts`."""
@@ -78,7 +81,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def changes(old: KeyRecord, new: KeyRecord) -> list[Change]:
-    """Every leaf in which two key records differ, in path order."""
+    """Return every leaf at which two key records differ, in path order."""
     before, after = (dict(leaves(msgspec.to_builtins(record))) for record in (old, new))
     paths = sorted(before.keys() | after.keys())
     differing = [path for path in paths if before.get(path) != after.get(path)]
@@ -90,7 +93,7 @@ def changes(old: KeyRecord, new: KeyRecord) -> list[Change]:
 
 
 def _is_empty(old: str | None, new: str | None) -> bool:
-    """Whether a container was or became empty, which its parts tell better."""
+    """Whether an empty container appeared or disappeared; its members describe that better."""
     return {old, new} in ({None, "{}"}, {None, "[]"})
 
 
@@ -99,10 +102,12 @@ def _has_parts(path: str, paths: Sequence[str]) -> bool:
 
 
 def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Each scalar inside a JSON value with its dotted path, shown as JSON shows it (strings bare)."""
+    """Yield each scalar in a JSON value with its dotted path, rendered as JSON (strings without quotes)."""
     if isinstance(value, Mapping) and value:
         for name, item in value.items():
             yield from leaves(item, f"{prefix}.{name}" if prefix else name)
+    # Only lists of objects are expanded. A list of scalars is shown whole: `tags.3 jazz -> rock` would be
+    # misleading when an item was inserted and every index behind it moved.
     elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
         for index, item in enumerate(value):
             yield from leaves(item, f"{prefix}.{index}")
@@ -111,7 +116,7 @@ def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def below(value: Any, path: Sequence[str]) -> Any:
-    """What stands at a path inside nested objects and lists; list items are named by their position."""
+    """Return the value at a path in nested objects and lists; list items are addressed by position."""
     for part in path:
         value = value[int(part)] if isinstance(value, list) else value[part]
     return value

@@ -1,6 +1,6 @@
-"""The hard budget: the most a question may cost is reserved before it is sent, and settled after.
+"""The hard budget: each question's maximum cost is reserved before it is sent and settled afterwards.
 
-However many questions are in flight, spent and reserved together never exceed the limits.
+Spent plus reserved never exceeds the limits, however many questions are in flight.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from polytune.engine.ledger import Spent
 from polytune.errors import BudgetExceeded
 
 rounding_usd = 1e-9
-"""Sums of prices differ from their parts by less than this."""
+"""Tolerance for floating-point error in sums of prices."""
 
 
 class BudgetLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Hard limits of one experiment; None is no limit."""
+    """Hard limits of one experiment; None means no limit."""
 
     usd: float | None = None
     requests: int | None = None
     tokens: int | None = None
 
     def remaining(self, spent: Spent, max_usd: float | None) -> BudgetLimits:
-        """What is left of the limits; `max_usd` is a limit of its own on what comes from now on."""
+        """Return the limits less `spent`. `max_usd` additionally limits spending from now on."""
         left = [limit for limit in (_left(self.usd, spent.usd), max_usd) if limit is not None]
         return BudgetLimits(
             usd=min(left, default=None),
@@ -43,10 +43,10 @@ def _left(limit: N | None, used: N) -> N | None:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one question takes, at most or in fact. A question may be a batch of several requests."""
+    """The maximum or actual cost of one question. A question may be a batch of several requests."""
 
     usd: float | None = 0.0
-    """None when no price is known."""
+    """None when the price is unknown."""
     tokens: int = 0
     requests: int = 1
 
@@ -55,7 +55,7 @@ no_cost = Cost(usd=0.0, tokens=0, requests=0)
 
 
 class Budget:
-    """What may still be spent, what is spent, and what is reserved for questions that are in flight."""
+    """Tracks what is spent and what is reserved for questions in flight, against the limits."""
 
     def __init__(self, limits: BudgetLimits) -> None:
         self.limits = limits
@@ -68,14 +68,15 @@ class Budget:
         self._requests_reserved = 0
 
     def reserve(self, most: Cost) -> bool:
-        """Whether the cost is reserved; False when it may fit once questions in flight are settled.
+        """Reserve the cost. False when it does not fit now but may fit once questions in flight are settled.
 
-        Raises BudgetExceeded when it does not fit and nothing is in flight, or when a budget in dollars
-        meets a question without a price.
+        Raises BudgetExceeded when it does not fit and nothing is in flight, or when the budget is in dollars
+        and the price of the question is unknown.
         """
         exceeded = self._exceeded(most)
         if exceeded:
-            # What is in flight may turn out cheaper than its worst case, so only an idle budget is final.
+            # Questions in flight may cost less than their maximum, so only an idle budget can
+            # say no for good.
             if self._in_flight:
                 return False
             saved = "Answers so far are saved. Raise the budget and run again: nothing is asked twice"
@@ -87,27 +88,29 @@ class Budget:
         return True
 
     def settle(self, reserved: Cost, used: Cost) -> None:
-        """What was reserved for a question is free again, and what it did cost is spent."""
+        """Release a question's reservation and record what it actually cost."""
         self._in_flight -= 1
-        # Floats do not add up to exactly 0 again: with nothing in flight the sum starts anew.
+        # Subtracting floats leaves a residue. Reset the sum whenever nothing is in flight.
         self._usd_reserved = self._usd_reserved - (reserved.usd or 0.0) if self._in_flight else 0.0
         self._tokens_reserved -= reserved.tokens
         self._requests_reserved -= reserved.requests
         self.spend(used)
 
     def spend(self, used: Cost) -> None:
-        """This much is spent for which nothing was reserved: answers to what an earlier run had asked."""
+        """Record a cost that was never reserved: answers to requests that an earlier run sent."""
         self.usd += used.usd or 0.0
         self.tokens += used.tokens
         self.requests += used.requests
 
     def _exceeded(self, most: Cost) -> str:
-        """Which limit the question would break, in words; '' when none."""
+        """Describe the limit that the question would exceed; '' when it fits."""
         limits = self.limits
         if limits.usd is not None:
             if most.usd is None:
                 return "the budget is in US dollars, and no price of this teacher is known: state its `price`"
             left = limits.usd - self.usd - self._usd_reserved
+            # With nothing left only free questions (a local model's) fit; the tolerance must
+            # not admit tiny prices.
             if most.usd > left + rounding_usd or (most.usd > 0 and left <= 0):
                 return _short("US dollars", limits.usd - self.usd, most.usd)
         requests = self.requests + self._requests_reserved + most.requests

@@ -1,7 +1,7 @@
-"""Time as waiting sees it: the real clock, or one that a rehearsal's server keeps.
+"""The clock that polling waits on: the machine's, or the virtual clock of an emulator in a rehearsal.
 
-A rehearsed job takes hours of the server's time. Waiting there means moving that time forward, so that a
-day of polling takes seconds and nothing in this process pretends to be another time.
+A rehearsed job takes hours of emulator time. Waiting moves the emulator's clock forward, so a day of polling
+takes seconds, and no library in this process ever sees a fake time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from polytune.errors import Paused
 
+# The emulator runs on this machine, so a longer silence means that it is gone.
 answer_within_seconds = 30
 
 
@@ -25,30 +26,30 @@ class Clock(ABC):
 
     @abstractmethod
     async def sleep(self, seconds: float) -> None:
-        """That much time has passed."""
+        """Return after that many seconds."""
 
     @abstractmethod
     async def now(self) -> float:
-        """Seconds since 1970 in UTC."""
+        """Return the time in seconds since the Unix epoch (UTC)."""
 
 
 class RealClock(Clock):
-    """The machine's."""
+    """The machine's clock."""
 
     async def sleep(self, seconds: float) -> None:
-        """Waits."""
+        """Return after that many seconds of real time."""
         await asyncio.sleep(seconds)
 
     async def now(self) -> float:
-        """The machine's time."""
+        """Return the machine's time."""
         return time.time()
 
 
 class RehearsalClock(Clock):
-    """The virtual clock of an emulator, which waiting moves forward."""
+    """An emulator's virtual clock. Waiting moves it forward."""
 
     def __init__(self, url: str) -> None:
-        """`url` is the emulator's control address: `<url>/advance` moves its time."""
+        """`url` is the emulator's control address; `<url>/advance` moves its clock."""
         address = urlsplit(url)
         self._host = address.netloc
         self._path = address.path.rstrip("/")
@@ -60,15 +61,16 @@ class RehearsalClock(Clock):
             self._line.close()
 
     async def sleep(self, seconds: float) -> None:
-        """The emulator's time is that much later. Raises Paused when the emulator is gone."""
+        """Move the emulator's clock forward. Raises Paused when the emulator does not respond."""
         await asyncio.to_thread(self._asked, "POST", "advance", json.dumps({"seconds": seconds}).encode())
 
     async def now(self) -> float:
-        """The emulator's time. Raises Paused when the emulator is gone."""
+        """Return the emulator's time. Raises Paused when the emulator does not respond."""
         told = await asyncio.to_thread(self._asked, "GET", "now", None)
         return datetime.fromisoformat(told["now"]).timestamp()
 
     def _asked(self, method: str, what: str, body: bytes | None) -> dict[str, str]:
+        # One connection, one request at a time: steps wait in parallel, from several threads.
         with self._lock:
             line = self._line or HTTPConnection(self._host, timeout=answer_within_seconds)
             self._line = None
@@ -76,6 +78,7 @@ class RehearsalClock(Clock):
                 line.request(method, f"{self._path}/{what}", body)
                 told: dict[str, str] = json.loads(line.getresponse().read())
             except (HTTPException, OSError) as error:
+                # Paused, not StepFailed: the emulated job is unaffected, and `resume` continues with it.
                 line.close()
                 raise Paused(f"the emulator at {self._host} does not answer: {error}") from error
             self._line = line
@@ -83,5 +86,5 @@ class RehearsalClock(Clock):
 
 
 def clock_at(url: str) -> Clock:
-    """The clock to wait by: the real one unless a rehearsal gave an address."""
+    """Return the clock to wait on: the real one, unless `url` names an emulator's."""
     return RehearsalClock(url) if url else RealClock()

@@ -1,6 +1,6 @@
-"""From an experiment file to its compiled form: compose, validate, wire, and say what it depends on.
+"""Compiles an experiment file: compose, validate, wire the steps, and record what the result depends on.
 
-Every problem of the file is collected before any is raised.
+All problems of the file are collected before any is raised.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ from polytune.spec.model import Adopted, Inherited, Spec
 from polytune.spec.resolved import input_files, named_files, secret_references, spec_json
 
 run_folder_to_root = "../../.."
-"""From `runs/<experiment>/<run-id>/` back to the workspace."""
+"""From `runs/<experiment>/<run-id>/` back to the workspace, so that a recorded spec.yaml can be run."""
 
 MemberSpecs = Callable[[str, str], type[Spec]]
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a compilation needs besides the file."""
+    """What a compilation needs besides the experiment file."""
 
     workspace: Workspace
     settings: Settings
     memory: FileMemory
     member: MemberSpecs
-    """(family, kind) -> the spec class of that member."""
+    """(family, kind) -> that member's spec class."""
 
 
 def compile_experiment(path: Path, overrides: Sequence[str], around: Surroundings) -> Compilation:
-    """Every variant of the file, ready to plan. Raises SpecError with all its problems."""
+    """Return every variant of the file, ready to plan. Raises SpecError with all problems found."""
     composition = compose(path, overrides, around.settings.environment)
     problems = list(composition.problems)
     compiler = _Compiler(path, around, problems)
@@ -72,12 +72,12 @@ def compile_experiment(path: Path, overrides: Sequence[str], around: Surrounding
         },
     )
     compilation = Compilation(variants=variants, watched=watched)
-    # Through JSON, so that a fresh compilation and a remembered one are equal in every type.
+    # A round trip through JSON, so that a fresh compilation equals a remembered one in every type.
     return msgspec.json.decode(msgspec.json.encode(compilation), type=Compilation)
 
 
 def _relative(found: Problem) -> Problem:
-    """The problem with its file as the user would type it."""
+    """Return the problem with its path relative to the current folder, as the user would type it."""
     file = Path(found.file)
     if file.is_absolute() and file.is_relative_to(Path.cwd()):
         return replace(found, file=str(file.relative_to(Path.cwd())))
@@ -85,7 +85,7 @@ def _relative(found: Problem) -> Problem:
 
 
 class _Compiler:
-    """Compiles the variants of one file and gathers what the result depends on."""
+    """Compiles the variants of one file and collects what the result depends on."""
 
     def __init__(self, path: Path, around: Surroundings, problems: list[Problem]) -> None:
         self.path = path
@@ -96,19 +96,21 @@ class _Compiler:
         self.classes: list[type[Spec]] = []
 
     def member(self, family: str, kind: str) -> type[Spec]:
-        """The spec class of a member; remembered, since its file is something we depend on."""
+        """Return a member's spec class, and note it: the compilation depends on its source file."""
         cls = self.around.member(family, kind)
         self.classes.append(cls)
         return cls
 
     def plugin_files(self) -> list[Path]:
-        """The source files of members that are not part of polytune."""
+        """Return the source files of members from outside polytune, sorted."""
         found = {getattr(sys.modules[cls.__module__], "__file__", None) for cls in self.classes}
         paths = {Path(name) for name in found if name}
+        # polytune's own files are covered by the tool fingerprint.
         return sorted(path for path in paths if not path.is_relative_to(package))
 
     def variant(self, variant: Variant) -> Compiled | None:
-        """One compiled variant; None, with its problems gathered, when something is wrong."""
+        """Return one compiled variant. None when something is wrong; the problems are collected."""
+        # Problems of earlier variants must not hide this one: only new ones count.
         before = len(self.problems)
         root = self._with_platform(self._adopting(variant.root))
         resolved = resolve(root, self.problems, self.member)
@@ -128,7 +130,7 @@ class _Compiler:
         return input_files(step.spec, step.node, step.entry.where, self.problems)
 
     def _with_platform(self, root: Node) -> Node:
-        """The tree with a platform; when none is stated, that is said once and not by every step."""
+        """Return the tree with a platform. A missing one is reported once, not once per step."""
         if at(root, ["platform"]) is not None or not self._needs_platform(root):
             return root
         what = "required key missing; write `platform: {kind: local}` for this machine"
@@ -146,7 +148,7 @@ class _Compiler:
         return False
 
     def _adopting(self, root: Node) -> Node:
-        """The tree in which fields marked `Adopted` hold what other steps state under the same name."""
+        """Return the tree with each unset `Adopted` field set to what other steps state under that name."""
         for entry in step_entries(root, []):
             try:
                 fields = fields_of(self.member("steps", entry.kind))
@@ -154,6 +156,8 @@ class _Compiler:
                 continue
             for name, shape in fields.items():
                 if shape.marker(Adopted) and at(entry.node, [name]) is None:
+                    # Adopted in the tree, before validation, so that a wrong value is reported
+                    # where it was written.
                     root = self._adopted(root, entry, name)
         return root
 
@@ -175,6 +179,8 @@ class _Compiler:
 
     def _wired(self, entries: Sequence[StepEntry]) -> Wiring:
         declared = [step for entry in entries if (step := self._declared(entry))]
+        # A step of unknown kind would make every step behind it look unconnected; that
+        # kind is reported already.
         if len(declared) < len(entries):
             return Wiring({}, (), ())
         wiring = wire(declared, _producers)
@@ -241,7 +247,8 @@ class _Compiler:
         )
 
     def _facts(self, step: ResolvedStep, files: Mapping[str, Path], scope: Scope) -> KeyFacts:
-        """What the step adds to its key; asked only when all files it names are there."""
+        """Return what the step adds to its key. Computed only when all files that it names exist."""
+        # Facts are usually computed from those files, and the missing one is already reported.
         if len(files) < len(named_files(step.spec)):
             return KeyFacts()
         try:
@@ -260,7 +267,7 @@ class _Compiler:
         return self.around.workspace.relative(path)
 
     def _whole_spec(self, name: str, experiment: Experiment, steps: Sequence[ResolvedStep]) -> Facts:
-        """The resolved experiment as a file that could be run from a run's folder."""
+        """Return the resolved experiment as a spec that runs from the folder of a run."""
         whole = {k: v for k, v in as_facts(spec_json(experiment)).items() if v not in (None, {}, "")}
         whole["name"] = name
         whole["steps"] = {step.entry.id: self._step_spec(step) for step in steps}
@@ -270,6 +277,7 @@ class _Compiler:
         cls = type(step.spec)
         inherited = {key for key, shape in fields_of(cls).items() if shape.marker(Inherited)}
         own = {k: v for k, v in as_facts(spec_json(step.spec)).items() if k not in inherited}
+        # Problems are discarded: `_files` has reported them.
         for field, path in input_files(step.spec, step.node, step.entry.where, []).items():
             inside = path.is_relative_to(self.around.workspace.root)
             place = f"{run_folder_to_root}/{self._shown(path)}" if inside else str(path)
@@ -283,18 +291,18 @@ class _Compiler:
 
 
 def plain_text(node: Node) -> str:
-    """A scalar as a message shows it."""
+    """Return a scalar as messages show it."""
     return str(plain(node))
 
 
 def as_facts(value: object) -> Facts:
-    """A JSON object, known to be one."""
+    """Narrow the type of a value that is known to be a JSON object."""
     assert isinstance(value, dict)
     return value
 
 
 def without(value: object, fields: Iterable[str]) -> Facts:
-    """A spec's JSON without the paths of files, whose contents are keyed instead, and without secrets."""
+    """Return a spec's JSON without file paths (the key holds their contents instead) and without secrets."""
     facts = msgspec.json.decode(msgspec.json.encode(value))
     for field in fields:
         *path, last = field.split(".")
@@ -303,7 +311,7 @@ def without(value: object, fields: Iterable[str]) -> Facts:
 
 
 def _with(root: Node, step: str, name: str, value: Node) -> Node:
-    """The tree with one more field in a step."""
+    """Return the tree with one field added to a step."""
     top, steps = children(root), children(children(root)["steps"])
     old = steps[step]
     new = replace(old, value={**children(old), name: value}, text=None)
@@ -312,5 +320,5 @@ def _with(root: Node, step: str, name: str, value: Node) -> Node:
 
 
 def _producers(artifact: str) -> list[str]:
-    """The step kinds that make an artifact type; asked only when one is missing."""
+    """Return the step kinds that produce an artifact type. Loads every kind, so call it for errors only."""
     return [kind for kind in STEPS.names() if STEPS.load(kind).produces == artifact]

@@ -1,7 +1,7 @@
-"""The compiled form of an experiment: everything that planning needs, and no plugin.
+"""The compiled form of an experiment: everything that planning needs, without loading any plugin.
 
-The compiler writes it once and the ledger remembers it, so that a command which finds nothing to do
-parses no YAML and imports no step.
+The compiler produces it once and the ledger remembers it, so a command that finds nothing to do parses no
+YAML and imports no step.
 """
 
 from __future__ import annotations
@@ -13,29 +13,31 @@ from polytune.engine.budget import BudgetLimits
 
 
 class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One step, resolved: what its key needs besides its inputs' digests."""
+    """One resolved step: what its key needs besides the digests of its inputs."""
 
     id: str
     kind: str
     version: int
     spec: Facts
     files: dict[str, str]
-    """Path of each file the spec names, by the field that names it; relative to the workspace if inside."""
+    """Path of each file the spec names, by field name; relative to the workspace if inside it."""
     secrets: dict[str, str]
     """The `${secret:}` reference in each field that holds one; never hashed."""
+    # Taken when the file was compiled. `Watched` covers the files and variables behind them, so a change
+    # there compiles again.
     facts: Facts
     inputs: dict[str, str]
     """The step that feeds each port."""
     needs: tuple[str, ...]
-    """Steps that must come first although nothing flows from them."""
+    """Steps that must finish first although this one reads nothing from them."""
     produces: str
     """The artifact type."""
     origins: dict[str, str]
-    """Where each value of the spec was written: `file:line`, `--set`, `env:NAME`; else a default."""
+    """Where each value of the spec was set: `file:line`, `--set` or `env:NAME`. Others are defaults."""
 
     @property
     def after(self) -> tuple[str, ...]:
-        """Every step that must be finished before this one starts, each once."""
+        """Every step that must finish before this one starts, without duplicates."""
         return tuple(dict.fromkeys((*self.inputs.values(), *self.needs)))
 
 
@@ -54,24 +56,24 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[CompiledStep, ...]
     """In an order in which they can run."""
     spec: Facts
-    """The whole resolved experiment, secrets as references; paths are relative to a run's folder."""
+    """The whole resolved experiment. Secrets are references; paths are relative to a run's folder."""
     origins: dict[str, str]
-    """Where each value of the whole file was written."""
+    """Where each value of the whole file was set."""
 
     def step(self, step_id: str) -> CompiledStep:
-        """The step of that id, which must exist."""
+        """Return the step with that id, which must exist."""
         return next(step for step in self.steps if step.id == step_id)
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
-    """What a compilation read; while all of it is unchanged, the result is reused."""
+    """What a compilation read. It is reused as long as all of this is unchanged."""
 
     tool: str
     """Fingerprint of polytune's own source files."""
     files: dict[str, str]
-    """Digest of every file read, by absolute path; '' for a file that was looked for and absent."""
+    """Digest of every file read, by absolute path; '' for a file that was looked up and did not exist."""
     environment: dict[str, str]
-    """Fingerprint of every environment variable read; '' for unset."""
+    """Fingerprint of every environment variable read; '' if unset."""
 
 
 class Compilation(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,10 +1,10 @@
-"""What differs between two sides: values, files, steps, and the first step whose result is another.
+"""What differs between two sides: values, files, steps, and the first step with a different result.
 
-same        the same key (and, where both are known, the same output)
+same        the same key (and the same output, where both are known)
 changed     its own spec, files, version or facts differ
-follows     only what feeds it differs
-added       only the second side has it; `removed`, only the first
-unfinished  the same so far, but it is finished on one side only
+follows     only its inputs differ
+added       only the second side has it; `removed`: only the first
+unfinished  the same so far, but finished on one side only
 unstable    same key, but different output
 """
 
@@ -21,15 +21,16 @@ from polytune.engine.comparand import Comparand, ComparandStep, run_folder_to_ro
 from polytune.engine.textdiff import TextDifference, compare_files
 
 identity_fields = ("name", "description", "licence", "tags")
-"""What tells experiments apart rather than decides what they make."""
+"""Fields that identify an experiment and do not affect its output."""
 groups = ("spec", "inputs", "files", "version", "facts", "format")
-"""The parts of a key record, the most telling first."""
+"""The parts of a key record, most informative first."""
+# Two values, an arrow and a name fit into a terminal line of 120 columns.
 shown_characters = 48
 unstable_words = "same key, but different output"
 
 
 class Relation(StrEnum):
-    """How a step of one side stands to the other's."""
+    """How a step on one side relates to the same step on the other."""
 
     SAME = "same"
     CHANGED = "changed"
@@ -41,10 +42,10 @@ class Relation(StrEnum):
 
 
 class ValueChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One value that differs; None where a side does not have it."""
+    """One value that differs; None where a side has no such value."""
 
     path: str
-    """Dotted. In a step's changes it begins with the part of the key record: `spec.count`, `facts.rules`."""
+    """Dotted path. In a step's changes it starts with a part of the record: `spec.count`, `facts.rules`."""
     old: str | None
     new: str | None
     old_origin: str = ""
@@ -59,16 +60,16 @@ class StepDifference(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     relation: Relation
     changes: tuple[ValueChange, ...] = ()
-    """Its own differences, what feeds it aside."""
+    """Its own differences, inputs excluded."""
     follows: tuple[str, ...] = ()
-    """Steps that feed it another content."""
+    """Steps whose output, read by this one, differs."""
     same_output: bool = False
     """Whether both outputs are known and equal."""
     old_status: str = ""
-    """'' when the side is a file, or has no such step."""
+    """'' when the side is a file or has no such step."""
     new_status: str = ""
     reused_from: str = ""
-    """`experiment/run` that made the second side's output, when that run did not make it itself."""
+    """`experiment/run` that made the second side's output, if another run made it."""
 
 
 class FileChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,28 +85,28 @@ class FileChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class First(msgspec.Struct, frozen=True, kw_only=True):
-    """The first difference in running order."""
+    """The first difference, in running order."""
 
     step: str
-    """'' when no step differs, only a value that no step's output depends on."""
+    """'' when no step differs, only a value that affects no step's output."""
     cause: str
     origin: str = ""
 
 
 class Structure(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything in which two sides differ, figures aside."""
+    """All differences between two sides, metrics excluded."""
 
     first: First | None
     """None when nothing differs."""
     values: tuple[ValueChange, ...]
-    """Values of the resolved experiments, names and descriptions aside."""
+    """Values of the resolved experiments, without names and descriptions."""
     files: tuple[FileChange, ...]
     steps: tuple[StepDifference, ...]
     """Every step, in running order."""
 
 
 def structural_difference(old: Comparand, new: Comparand) -> Structure:
-    """What differs, in running order. Reads the texts of files that differ, and nothing else."""
+    """Return what differs, in running order. Reads only the files whose content differs."""
     steps: dict[str, StepDifference] = {}
     for name in merged_order(old.order, new.order):
         steps[name] = _Pair(old, new, name, steps).difference()
@@ -119,7 +120,7 @@ def structural_difference(old: Comparand, new: Comparand) -> Structure:
 
 
 def merged_order(old: Sequence[str], new: Sequence[str]) -> list[str]:
-    """The second order, with what only the first has right after what came before it there."""
+    """Return the second order, with each step that only the first has right after its predecessors there."""
     order = list(new)
     for place, name in enumerate(old):
         if name not in order:
@@ -129,7 +130,7 @@ def merged_order(old: Sequence[str], new: Sequence[str]) -> list[str]:
 
 
 class _Pair:
-    """One step on both sides, given what is known of those before it."""
+    """Compares one step on both sides, given the results for the steps before it."""
 
     def __init__(
         self, old: Comparand, new: Comparand, name: str, before: Mapping[str, StepDifference]
@@ -140,7 +141,7 @@ class _Pair:
         self.old, self.new = old.steps.get(name), new.steps.get(name)
 
     def difference(self) -> StepDifference:
-        """How the step stands."""
+        """Return how the step differs."""
         old, new = self.old, self.new
         if old is None or new is None:
             only = old or new
@@ -174,10 +175,12 @@ class _Pair:
     def _relation(
         self, old: ComparandStep, new: ComparandStep, own: tuple[ValueChange, ...], follows: tuple[str, ...]
     ) -> Relation:
+        # In this order: a step that was edited and also has new inputs was, first of all, edited.
         if own:
             return Relation.CHANGED
         if follows:
             return Relation.FOLLOWS
+        # Only between two runs: a file has not been run, so nothing about it is unfinished.
         if old.report is not None and new.report is not None and old.complete != new.complete:
             return Relation.UNFINISHED
         if old.output_digest and new.output_digest and old.output_digest != new.output_digest:
@@ -187,19 +190,21 @@ class _Pair:
     def _changes(self, old: ComparandStep, new: ComparandStep) -> tuple[ValueChange, ...]:
         found = [*self._own_changes(old, new), *self._rewired(old, new)]
         stated = {_last(each.path) for each in found if each.path.startswith("spec.")}
-        # Hyperparameters in force repeat what the spec says; once is enough.
+        # The hyperparameters in a step's facts repeat values of its spec. Report each change once.
         kept = [each for each in found if not (each.path.startswith("facts.") and _last(each.path) in stated)]
         return tuple(sorted(kept, key=lambda each: groups.index(each.path.partition(".")[0])))
 
     def _own_changes(self, old: ComparandStep, new: ComparandStep) -> list[ValueChange]:
-        """Differences of the key records; of the stated specs where a run did not come to the step."""
+        """Compare the key records, or the stated specs where a run never reached the step."""
         if old.kind != new.kind:
             return [ValueChange(path="spec.uses", old=old.kind, new=new.kind)]
         if old.record is not None and new.record is not None:
+            # Inputs are left out: a different input is the other step's change, reported as `follows`.
             inner = changes(
                 msgspec.structs.replace(old.record, inputs={}), msgspec.structs.replace(new.record, inputs={})
             )
             return [self._located(each.path, each.old, each.new) for each in inner]
+        # Without a record on one side, all that can be compared is what the two files say.
         specs = [side.spec.get("steps", {}).get(self.name, {}) for side in self.sides]
         return [self._located(f"spec.{path}", *pair) for path, pair in _leaf_pairs(*specs)]
 
@@ -210,13 +215,13 @@ class _Pair:
         return ValueChange(path=path, old=old, new=new, old_origin=known[0], new_origin=known[1])
 
     def _rewired(self, old: ComparandStep, new: ComparandStep) -> Iterator[ValueChange]:
-        """Ports that another step feeds now."""
+        """Yield the ports that are now fed by a different step."""
         for port in sorted(old.feeds.keys() & new.feeds.keys()):
             if old.feeds[port] != new.feeds[port]:
                 yield ValueChange(path=f"inputs.{port}", old=old.feeds[port], new=new.feeds[port])
 
     def _follows(self, old: ComparandStep, new: ComparandStep) -> tuple[str, ...]:
-        """The steps that feed both sides and whose output is another, or will be."""
+        """Return the steps that feed both sides and whose output differs, or will differ."""
         found = []
         for port in sorted({*old.feeds, *new.feeds, *_ports(old), *_ports(new)}):
             source = new.feeds.get(port, old.feeds.get(port, port))
@@ -226,24 +231,26 @@ class _Pair:
 
     def _another(self, old: ComparandStep, new: ComparandStep, port: str, source: str) -> bool:
         known = [_ports(step).get(port) for step in (old, new)]
+        # Two known digests decide. Otherwise the question is whether the step behind the port will differ.
         if known[0] and known[1]:
             return known[0] != known[1]
         return source in self.before and differs(self.before[source])
 
 
 def _ports(step: ComparandStep) -> Mapping[str, str]:
-    """The digest at each port, as far as it is known."""
+    """Return the known digests, by port."""
     return step.record.inputs if step.record is not None else {}
 
 
 def differs(step: StepDifference) -> bool:
-    """Whether what comes after the step may be another because of it."""
+    """Whether later steps may change because of this one."""
     return step.relation is not Relation.SAME and not step.same_output
 
 
 def _origin(origins: Mapping[str, str], step: str, name: str) -> str:
-    """Where a step's value was written: in the step, or for the whole experiment. '' for a default."""
+    """Return where a step's value was set, in the step or for the whole experiment; '' for a default."""
     for path in (f"steps.{step}.{name}", name):
+        # A list has no origin of its own; its first item tells where it was written.
         for place in (path, f"{path}.0"):
             if place in origins:
                 return origins[place]
@@ -251,7 +258,7 @@ def _origin(origins: Mapping[str, str], step: str, name: str) -> str:
 
 
 def _leaf_pairs(old: Facts, new: Facts) -> Iterator[tuple[str, tuple[str | None, str | None]]]:
-    """Each dotted path at which two JSON objects differ, with both values."""
+    """Yield each dotted path at which two JSON objects differ, with both values."""
     for change in changes(_as_record(old), _as_record(new)):
         path = change.path.removeprefix("spec.")
         yield path, (_bare_path(change.old), _bare_path(change.new))
@@ -266,7 +273,7 @@ def _bare_path(value: str | None) -> str | None:
 
 
 def _value_changes(old: Comparand, new: Comparand) -> Iterator[ValueChange]:
-    """Values that differ, those of steps that only one side has left out."""
+    """Yield values that differ. Steps that only one side has are left out."""
     for path, (before, after) in _leaf_pairs(_compared(old, new), _compared(new, old)):
         origins = [side.origins.get(path, side.origins.get(f"{path}.0", "")) for side in (old, new)]
         yield ValueChange(path=path, old=before, new=after, old_origin=origins[0], new_origin=origins[1])
@@ -307,7 +314,7 @@ def _first(steps: Iterable[StepDifference], values: Sequence[ValueChange], new: 
 
 
 def cause(step: StepDifference, new: Comparand) -> str:
-    """Why a step is not the same, in a few words."""
+    """Return a short reason why a step differs."""
     match step.relation:
         case Relation.CHANGED:
             more = len(step.changes) - 1
@@ -329,13 +336,13 @@ def cause(step: StepDifference, new: Comparand) -> str:
 
 
 def _changed(change: ValueChange, step: ComparandStep) -> str:
-    """A difference, with the file's path where it is one."""
+    """Describe a change; a changed file is named by its path."""
     group, _, name = change.path.partition(".")
     return f"{step.files.get(name, name)} changed" if group == "files" else change_text(change)
 
 
 def change_text(change: ValueChange) -> str:
-    """One difference of a step as a person reads it: `count 600 -> 1000`."""
+    """Describe one change of a step in readable form: `count 600 -> 1000`."""
     group, _, name = change.path.partition(".")
     pair = pair_text(change.old, change.new)
     match group:
@@ -352,7 +359,7 @@ def change_text(change: ValueChange) -> str:
 
 
 def pair_text(old: str | None, new: str | None) -> str:
-    """`600 -> 1000`; for two lists what came and what went: `+ambient -jazz`."""
+    """Return `600 -> 1000`; for two lists, the items added and removed: `+ambient -jazz`."""
     before, after = _items(old), _items(new)
     if before is None or after is None:
         return f"{short(old)} -> {short(new)}"
@@ -362,7 +369,7 @@ def pair_text(old: str | None, new: str | None) -> str:
 
 
 def _items(value: str | None) -> list[str] | None:
-    """The items of a value that is a list of scalars."""
+    """Return the items of a list of scalars; None for any other value."""
     try:
         found = msgspec.json.decode(value or "", type=list[str | int | float | bool])
     except msgspec.DecodeError:
@@ -371,7 +378,7 @@ def _items(value: str | None) -> list[str] | None:
 
 
 def short(value: str | None) -> str:
-    """A value on one line of bounded length."""
+    """Return the value on one line of at most `shown_characters` characters."""
     if value is None:
         return "nothing"
     line = " ".join(value.split())

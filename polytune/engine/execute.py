@@ -1,8 +1,8 @@
-"""Executes a plan: every step as soon as what it needs is there, each outcome published before recorded.
+"""Executes a plan: each step starts as soon as its inputs exist, and is published before it is recorded.
 
-For one step: lock its key, look in the ledger again, and only then work. Outputs are written beside,
-stored, renamed into place; then the ledger learns of them; the manifest follows. A crash at any moment
-leaves either the old state or the new one.
+For each step: lock its key, check the ledger again, and only then run it. Outputs are written to a separate
+folder, copied to the store and renamed into place. Then the ledger records the result, and last the manifest.
+A crash at any point leaves either the old state or the new one.
 """
 
 from __future__ import annotations
@@ -34,28 +34,29 @@ from polytune.engine.workspace import Workspace, manifest_name
 from polytune.errors import Detached, Paused, PolytuneError, StepFailed
 from polytune.files import copy_whole, remove_tree, sync_folder
 
+# flock has no asynchronous wait, and a blocking one would occupy a thread until the other run is done.
 lock_poll_seconds = 0.2
 largest_kept_input_bytes = 4 << 20
-"""Larger files are data, which nobody compares by eye; their digests are in the record all the same."""
+"""Larger files are data that no one compares by eye. Their digests are in the record anyway."""
 
 
 class Log(Protocol):
-    """Where events go: one name from the documented vocabulary, and its fields."""
+    """Receives events: a name from the documented vocabulary, and its fields."""
 
     def info(self, event: str, **fields: object) -> object:
-        """The event is written."""
+        """Write the event."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What an execution works with."""
+    """What an execution needs."""
 
     workspace: Workspace
     planner: Planner
     make_step: Callable[[CompiledStep], Step]
     log: Log
     redact: Callable[[str], str]
-    """A text without secret values."""
+    """Returns a text without secret values."""
     polling: Polling
     max_usd: float | None
 
@@ -75,7 +76,7 @@ class Execution:
         self._artifacts: dict[str, Artifact] = {}
 
     async def run(self) -> Manifest:
-        """Every selected step is done, cached, failed, skipped or stopped, and the manifest says which."""
+        """Run every selected step; the manifest records each as done, cached, failed, skipped or stopped."""
         waiting: dict[str, asyncio.Task[None]] = {}
         for step in self.compiled.steps:
             before = [waiting[name] for name in step.after]
@@ -85,12 +86,13 @@ class Execution:
         except asyncio.CancelledError:
             for task in waiting.values():
                 task.cancel()
+            # Every step writes its own end into the manifest before the run's status is set.
             await asyncio.gather(*waiting.values(), return_exceptions=True)
             return self._finish("stopped")
         return self._finish(self._status())
 
     def _status(self) -> str:
-        """What the steps' ends make of the run: the worst of them."""
+        """Return the status of the run: that of its worst step."""
         ends = {report.status for report in self.manifest.steps.values()}
         if StepStatus.FAILED in ends:
             return "failed"
@@ -108,8 +110,9 @@ class Execution:
             if before:
                 await asyncio.wait(before)
             await self._attend(step)
-        # However the step ends, the manifest says so, because `resume` reads it.
+        # However the step ends, the manifest must say so: `resume` reads it.
         except asyncio.CancelledError:
+            # A cancellation can arrive after the result was recorded; the step is done then.
             if not self.manifest.steps[step.id].status.complete:
                 self._note(step, status=StepStatus.STOPPED, message="stopped before it finished")
             raise
@@ -121,6 +124,7 @@ class Execution:
             self.tools.log.info("step_paused", step=step.id, message=message)
             self._note(step, status=StepStatus.STOPPED, message=message)
         except Exception as error:
+            # The step boundary: a bug in one step must not stop the others.
             message = _deliberate(error)
             if not message:
                 self.tools.log.info("step_crashed", step=step.id, error=repr(error), exc_info=True)
@@ -136,6 +140,7 @@ class Execution:
         lacking = [name for name in step.after if name not in self._artifacts]
         planned = self.plan.step(step.id)
         unselected = planned.state is StepState.SKIP
+        # A step behind a paused one stays pending rather than skipped, so that `resume` continues with it.
         if not unselected and any(self.manifest.steps[name].status.open for name in lacking):
             return
         if lacking or unselected:
@@ -146,7 +151,7 @@ class Execution:
         await self._locked(step, planned)
 
     async def _locked(self, step: CompiledStep, planned: PlannedStep) -> None:
-        """Does the step under its key's lock; whoever waited finds the other's output."""
+        """Run the step while holding its key's lock. A run that had to wait finds the other run's output."""
         record = self._record(step)
         what = f"{self.manifest.experiment}/{self.manifest.run_id} {step.id}"
         path = self.tools.workspace.locks / record.key
@@ -167,7 +172,7 @@ class Execution:
 
     async def _once(self, step: CompiledStep, planned: PlannedStep, record: KeyRecord) -> None:
         forced = step.id in self.tools.planner.selection.force
-        # Planned again under the lock: another run may have made the output since the plan was shown.
+        # Plan again under the lock: another run may have produced the output since the plan was shown.
         now = self.tools.planner.now(self.compiled, step, record, self._inputs(step))
         if now.result is not None and now.state.settled:
             await self._reuse(step, now, now.result)
@@ -196,6 +201,7 @@ class Execution:
             restored = await asyncio.to_thread(self.store.restore, result.artifact)
             paths = [entry.path for entry in restored]
             self.tools.log.info("step_restored", step=step.id, files=paths, because=list(now.because))
+        # An accepted result is not in the ledger under the new key yet; later plans need it there.
         if result.accepted:
             self.ledger.record_result(result)
         self._link(step, result)
@@ -208,12 +214,15 @@ class Execution:
         folder = self.folder / f".{step.id}.partial"
         await asyncio.to_thread(_emptied, folder)
         outcome = await self._outcome(step, record, folder, forced=forced)
-        # A file that was edited meanwhile would be stored under a key that describes the old content.
+        # If an input file was edited meanwhile, the output would be stored under a key for the old content.
         if self._record(step) != record:
             names = ", ".join(step.files.values())
             raise StepFailed(
                 f"{names} changed while the step was running; its output was discarded. Run again"
             )
+        # Files first, then the ledger: a crash in between costs a repeated step, but a ledger that
+        # names files which do not exist would be wrong. The answers of the repeated step are
+        # remembered, so they cost nothing.
         artifact = await asyncio.to_thread(self._published, step, folder, outcome)
         result = Result(
             record=record,
@@ -232,10 +241,11 @@ class Execution:
         self.tools.log.info(
             "step_finished", step=step.id, seconds=result.seconds, digest=artifact.digest, **_told(outcome)
         )
+        # Only now: until the result is durable, the job's folder is the only copy of what was trained.
         await asyncio.to_thread(self._forget_jobs, record.key)
 
     def _keep_inputs(self, step: CompiledStep) -> None:
-        """The files the spec names are in the store, so that `diff` can show later what they said."""
+        """Store copies of the files that the spec names, so that `diff` can later show their contents."""
         for path in step.files.values():
             file = self.tools.workspace.root / path
             if file.is_file() and file.stat().st_size <= largest_kept_input_bytes:
@@ -270,16 +280,19 @@ class Execution:
         self.tools.log.info("step_progress", step=step.id, **msgspec.structs.asdict(progress))
 
     def _allowed(self) -> BudgetLimits:
-        """What this run may spend on what was not spent before it."""
+        """Return what this run may spend beyond what earlier runs have spent."""
         return self.compiled.budget.remaining(self.ledger.spent(self.manifest.experiment), self.tools.max_usd)
 
     def _published(self, step: CompiledStep, folder: Path, outcome: Outcome) -> Artifact:
-        """The outcome's files are in the store and in place; the artifact names them."""
+        """Move the outcome's files to the store and into place; return the artifact that names them."""
         place = self.folder / step.id
         relative = self.tools.workspace.relative(place)
-        time.sleep(fine_clock_ns / 1e9)  # so that the digests taken now may be remembered
+        # Files written within the last clock tick cannot be remembered by their stamps (see filememory).
+        # Waiting 50 ms saves hashing every output again in the next plan.
+        time.sleep(fine_clock_ns / 1e9)
         entries = dict(outcome.passed)
         for name, path in _kept(folder, outcome.files):
+            # Durable before the rename: a power failure must not leave a correct name with empty content.
             _sync(path)
             digest = self.store.put(path)
             entries[name] = FileEntry(
@@ -293,19 +306,23 @@ class Execution:
             copy_whole(folder / name, placed)
             shown = self.tools.workspace.relative(placed)
             entries[target] = msgspec.structs.replace(entries[name], path=shown)
+        # An earlier attempt of this run may have linked to another run's folder: remove the
+        # link, never its target.
         if place.is_symlink():
             place.unlink()
         remove_tree(place)
         folder.rename(place)
+        # A rename is durable only once its folder is synced.
         sync_folder(self.folder)
         return Artifact(type=step.produces, files=entries, facts=outcome.facts)
 
     def _link(self, step: CompiledStep, result: Result) -> None:
-        """The cached step's folder in this run leads to the one that holds its files."""
+        """Make the step's folder in this run a symlink to the folder that holds the cached files."""
         place = self.folder / step.id
         target = self.tools.workspace.run_folder(result.experiment, result.run_id) / result.step
         if place != target and target.is_dir() and not place.exists():
             place.unlink(missing_ok=True)
+            # Relative, so that the workspace can be moved.
             place.symlink_to(os.path.relpath(target, place.parent))
 
     def _settle(self, step: CompiledStep, result: Result, status: StepStatus) -> None:
@@ -342,19 +359,19 @@ class Execution:
         write_manifest(self.folder / manifest_name, self.manifest)
 
     def _forget_jobs(self, key: str) -> None:
-        """Folders of local jobs whose outputs are stored are removed."""
+        """Remove the folder of the step's local job; its outputs are stored."""
         job = JobBook(self.ledger).latest(key)
         if job is not None:
             remove_tree(self.tools.workspace.jobs / job.token)
 
 
 def new_report(planned: PlannedStep, cost: StepCost) -> StepReport:
-    """A step's report before anything happened."""
+    """Return the report of a step that has not started."""
     return StepReport(kind=planned.step.kind, because=planned.because, cost=cost)
 
 
 def _deliberate(error: Exception) -> str:
-    """What a failure says that was raised on purpose, be it inside a task group; '' for a defect."""
+    """Return the message of a deliberate error, also from inside a task group; '' for a bug."""
     if isinstance(error, ExceptionGroup):
         told = dict.fromkeys(_deliberate(each) for each in error.exceptions)
         return "; ".join(told) if all(told) else ""
@@ -362,7 +379,7 @@ def _deliberate(error: Exception) -> str:
 
 
 def _kept(folder: Path, names: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """Each file to keep by its path in the folder; a folder stands for all files in it."""
+    """Return each file to keep, with its path in the folder. A folder stands for all files in it."""
     found = []
     for name in names:
         path = folder / name
@@ -384,7 +401,7 @@ def _emptied(folder: Path) -> None:
 
 
 def _told(outcome: Outcome) -> Mapping[str, object]:
-    """What of an outcome belongs in the event."""
+    """Return the parts of an outcome that go into the event."""
     told: dict[str, object] = {"metrics": outcome.metrics} if outcome.metrics else {}
     if outcome.usage.requests or outcome.usage.reused:
         told["usage"] = msgspec.structs.asdict(outcome.usage)

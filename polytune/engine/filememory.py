@@ -1,7 +1,7 @@
-"""Digests of files, hashed once: remembered by (device, inode, size, mtime, ctime).
+"""Digests of files, each hashed once and remembered by (device, inode, size, mtime, ctime).
 
-The racy-write rule: a digest is remembered only if the file had been quiet for longer than its file
-system's clock can hide a second write.
+The racy-write rule: a digest is remembered only if the file had been unmodified for longer than the clock
+resolution of its file system, because a second write within one tick would leave the same stamps.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from polytune.engine.ledger import Ledger
 from polytune.files import digest_of
 
 fine_clock_ns = 50_000_000
-"""Quiet time asked of file systems with sub-second stamps: kernels tick at 100 Hz or faster."""
+"""Required age on file systems with sub-second timestamps: kernels tick at 100 Hz or faster."""
 coarse_clock_ns = 2_100_000_000
-"""Quiet time where stamps are whole seconds, as on FAT (2 s)."""
+"""Required age where timestamps are whole seconds, or 2 s as on FAT."""
 
 
 class FileMemory:
-    """Answers 'what is this file's digest?', reading the file only when its stat is new."""
+    """Returns the digest of a file, and reads the file only when its stat is new."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
     def digest(self, path: Path) -> str | None:
-        """The SHA-256 of the file's bytes now; None when there is no such file."""
+        """Return the SHA-256 of the file's bytes; None when it is not a regular file or does not exist."""
         try:
             before = os.stat(path)
             if not stat.S_ISREG(before.st_mode):
@@ -48,7 +48,7 @@ class FileMemory:
         started = time.time_ns()
         digest = digest_of(path)
         after = os.stat(path)
-        # A write within one tick of the clock leaves the same stamps, so a fresh file's digest is not kept.
+        # A write within one clock tick leaves the same stamps, so the digest of a fresh file is not kept.
         if _identity(before) == _identity(after) and _quiet(after, started):
             self._remember(after, digest)
         return digest
@@ -69,10 +69,11 @@ def _identity(found: os.stat_result) -> tuple[int, ...]:
 
 def _quiet(found: os.stat_result, at_ns: int) -> bool:
     changed = max(found.st_mtime_ns, found.st_ctime_ns)
+    # Two stamps with no fraction of a second: the file system almost certainly stores whole seconds.
     coarse = found.st_mtime_ns % 1_000_000_000 == 0 and found.st_ctime_ns % 1_000_000_000 == 0
     return at_ns - changed >= (coarse_clock_ns if coarse else fine_clock_ns)
 
 
 def _signed(number: int) -> int:
-    """SQLite integers are signed 64-bit; device and inode numbers may not be."""
+    """Map an unsigned 64-bit number to SQLite's signed one; device and inode numbers may be that large."""
     return number - (1 << 64) if number >= 1 << 63 else number

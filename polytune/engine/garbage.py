@@ -1,13 +1,13 @@
-"""Garbage collection: what no kept run needs, found first and removed only when asked.
+"""Garbage collection: finds what no kept run needs, and removes it only when asked.
 
-    kept       the latest runs of every experiment, runs that are worked on, and every run that one of
-               these takes an output from, however far back
-    removed    all other runs with their results, then whatever only those needed: objects, storage,
-               folders of collected jobs, free locks, half-written outputs
+    kept       the latest runs of every experiment, runs in progress, and every run whose output one of
+               these uses, however far back
+    removed    all other runs with their results, then what only those needed: objects, storage,
+               folders of collected jobs, free locks, unfinished outputs
     untouched  answers, and everything under a lock
 
-While a run is worked on, nothing goes that it may still find: no object, no storage, and no run whose
-result fits one of its steps.
+While a run is in progress, nothing that it may still use is removed: no object, no storage, and no run with
+a result that fits one of its steps.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ file_scheme = "file:"
 
 
 class RemovalKind(StrEnum):
-    """What a removal is."""
+    """What a removal removes."""
 
     RUN = "run"
     OBJECT = "object"
@@ -50,33 +50,33 @@ class RemovalKind(StrEnum):
 
 @dataclass(frozen=True)
 class Removal:
-    """One thing that no kept run needs."""
+    """One file or folder that no kept run needs."""
 
     kind: RemovalKind
     path: Path
     bytes: int
     run: RunName | None = None
-    """The run, where it is one."""
+    """The run, if a run is removed."""
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """Everything that may go."""
+    """Everything that may be removed."""
 
     removals: tuple[Removal, ...]
     kept_runs: int
     live: tuple[str, ...]
-    """Runs that are worked on now."""
+    """Ids of runs in progress."""
 
     @property
     def bytes(self) -> int:
-        """What the removals take up together."""
+        """Total size of the removals."""
         return sum(removal.bytes for removal in self.removals)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One run as its folder and the ledger tell of it; either may be missing."""
+    """One run, from its folder and the ledger; either may be missing."""
 
     name: RunName
     folder: Path
@@ -85,13 +85,13 @@ class _Run:
     results: list[Result] = field(default_factory=list)
 
     def artifacts(self) -> Iterator[Artifact]:
-        """Every output that the run made or took."""
+        """Yield every output that the run made or reused."""
         yield from (result.artifact for result in self.results)
         reports = self.manifest.steps.values() if self.manifest else ()
         yield from (report.output for report in reports if report.output is not None)
 
     def digests(self) -> Iterator[str]:
-        """Every content that the run made, took, or read from files that its spec names."""
+        """Yield the digest of everything the run made, reused, or read from files that its spec names."""
         for artifact in self.artifacts():
             yield from (entry.digest for entry in artifact.files.values())
         for result in self.results:
@@ -100,7 +100,7 @@ class _Run:
             yield from report.record.files.values() if report.record else ()
 
     def resources(self) -> Iterator[str]:
-        """The URIs of everything outside its folder that the run stands for."""
+        """Yield the URIs of everything outside its folder that belongs to the run."""
         for result in self.results:
             yield from result.resources.values()
         for report in self.manifest.steps.values() if self.manifest else ():
@@ -108,7 +108,7 @@ class _Run:
 
 
 def find_garbage(workspace: Workspace, ledger: Ledger, keep: int) -> Garbage:
-    """What may go when the latest `keep` runs of every experiment stay; removes nothing."""
+    """Return what may be removed if the latest `keep` runs of every experiment stay. Removes nothing."""
     runs = _runs(workspace, ledger)
     kept = _kept(runs, keep)
     gone = [run for name, run in sorted(runs.items()) if name not in kept]
@@ -129,9 +129,9 @@ def find_garbage(workspace: Workspace, ledger: Ledger, keep: int) -> Garbage:
 
 
 def remove(garbage: Garbage, workspace: Workspace, ledger: Ledger) -> tuple[Removal, ...]:
-    """The garbage is gone, except what came into use meanwhile; what was removed is returned.
+    """Remove the garbage, except what has come into use meanwhile; return what was removed.
 
-    Runs go first, with their results, so that nothing known points at something removed.
+    Runs and their results go first, so that the ledger never names something that was removed.
     """
     return tuple(each for each in garbage.removals if _removed(each, workspace, ledger))
 
@@ -157,9 +157,12 @@ def _run_removed(removal: Removal, ledger: Ledger) -> bool:
     if not removal.path.is_dir():
         ledger.delete_runs([removal.run[1]])
         return True
+    # The run may have been resumed since it was listed. Its lock decides, not the list.
     with try_lock(removal.path / lock_name, "gc") as lock:
         if lock is None:
             return False
+        # Ledger before files: after a crash in between, the next gc finds the folder again. The other order
+        # would leave results whose outputs do not exist.
         ledger.delete_runs([removal.run[1]])
         _delete(removal.path)
     _prune(removal.path.parent, removal.path.parent.parent)
@@ -167,6 +170,7 @@ def _run_removed(removal: Removal, ledger: Ledger) -> bool:
 
 
 def _removed_under_lock(path: Path, lock_path: Path) -> bool:
+    # The file is removed while its lock is held; `try_lock` detects a lock file that was removed under it.
     with try_lock(lock_path, "gc") as lock:
         if lock is not None:
             _delete(path)
@@ -181,11 +185,12 @@ def _delete(path: Path) -> None:
 
 
 def _prune(folder: Path, top: Path) -> None:
-    """Folders that are empty now are gone, up to `top`, which stays."""
+    """Remove empty folders upwards, up to `top`, which stays."""
     while folder != top and folder.is_relative_to(top):
         try:
             folder.rmdir()
         except OSError:
+            # Not empty: something else still uses it.
             return
         folder = folder.parent
 
@@ -194,7 +199,7 @@ def _prune(folder: Path, top: Path) -> None:
 
 
 def _runs(workspace: Workspace, ledger: Ledger) -> dict[RunName, _Run]:
-    """Every run that a folder or the ledger knows."""
+    """Return every run that has a folder or is in the ledger."""
     results: dict[RunName, list[Result]] = {}
     for result in ledger.results():
         results.setdefault((result.experiment, result.run_id), []).append(result)
@@ -204,7 +209,8 @@ def _runs(workspace: Workspace, ledger: Ledger) -> dict[RunName, _Run]:
 
 
 def run_folders(workspace: Workspace) -> list[Path]:
-    """The folder of every run that has begun, in the order of their names."""
+    """Return the folder of every run that has begun, sorted by path."""
+    # A crash right after the start leaves only compiled.json; that folder is a run too.
     names = (compiled_name, manifest_name)
     found = {path.parent for name in names for path in workspace.runs.glob(f"[!.]*/[!.]*/{name}")}
     return sorted(found)
@@ -220,7 +226,7 @@ def _run(workspace: Workspace, name: RunName, results: list[Result]) -> _Run:
 
 
 def _kept(runs: dict[RunName, _Run], keep: int) -> set[RunName]:
-    """The latest of every experiment, the live ones and what may serve them, and all that these link to."""
+    """Return each experiment's latest runs, those in progress, what may serve them, and all they use."""
     by_experiment: dict[str, list[RunName]] = {}
     for name in sorted(runs, reverse=True):
         by_experiment.setdefault(name[0], []).append(name)
@@ -229,6 +235,7 @@ def _kept(runs: dict[RunName, _Run], keep: int) -> set[RunName]:
     waiting += [run.name for run in live]
     waiting += _may_serve(live, runs.values())
     kept: set[RunName] = set()
+    # Transitively: a cached output lies in the folder of the run that made it, which may itself be old.
     while waiting:
         name = waiting.pop()
         if name in runs and name not in kept:
@@ -238,13 +245,13 @@ def _kept(runs: dict[RunName, _Run], keep: int) -> set[RunName]:
 
 
 def _linked(run: _Run) -> set[RunName]:
-    """The runs in whose folders this one's outputs lie."""
+    """Return the runs whose folders hold this run's outputs."""
     places = (Path(entry.path).parts for artifact in run.artifacts() for entry in artifact.files.values())
     return {(parts[1], parts[2]) for parts in places if len(parts) > 3 and parts[0] == "runs"}
 
 
 def _may_serve(live: Iterable[_Run], runs: Iterable[_Run]) -> list[RunName]:
-    """Runs with a result that a live run may find for a step that it has not come to yet."""
+    """Return runs with a result that a run in progress may reuse for a later step."""
     steps = [step for run in live for step in _steps(run.folder / compiled_name)]
     return [run.name for run in runs if any(_fits(r, s) for r in run.results for s in steps)]
 
@@ -258,6 +265,7 @@ def _steps(compiled: Path) -> tuple[CompiledStep, ...]:
 
 def _fits(result: Result, step: CompiledStep) -> bool:
     record = result.record
+    # Inputs and files are not compared: those of a later step are not known yet. Keeping too much is safe.
     wanted = (step.kind, step.version, step.spec, step.facts)
     return (record.kind, record.version, record.spec, record.facts) == wanted
 
@@ -266,29 +274,33 @@ def _fits(result: Result, step: CompiledStep) -> bool:
 
 
 def _objects(workspace: Workspace, staying: Iterable[_Run]) -> list[Path]:
-    """Stored contents that no kept run names, and copies that were never finished."""
+    """Return stored objects that no kept run names, and copies that were never finished."""
     needed = {digest for run in staying for digest in run.digests()}
     found = sorted(workspace.objects.glob("*/*"))
     return [path for path in found if f"{path.parent.name}{path.name}" not in needed]
 
 
 def _storage(workspace: Workspace, gone: Iterable[_Run], staying: Iterable[_Run]) -> list[Path]:
-    """Storage in the workspace that removed runs stand for and no kept one does."""
+    """Return storage in the workspace that belongs to removed runs and to no kept one."""
     needed = {uri for run in staying for uri in run.resources()}
     unneeded = {uri for run in gone for uri in run.resources()} - needed
+    # Only files on this machine. Cloud resources cost money to make again, and are the user's to delete.
     local = [uri.removeprefix(file_scheme) for uri in sorted(unneeded) if uri.startswith(file_scheme)]
     paths = [Path(os.path.normpath(workspace.root / path)) for path in local]
     return [path for path in paths if _is_storage(path, workspace) and path.exists()]
 
 
 def _is_storage(path: Path, workspace: Workspace) -> bool:
-    """Whether the path is below a hidden folder of `runs/`; nothing else is a platform's to store in."""
+    """Whether the path is below a hidden folder of `runs/`, the only place where a platform stores files.
+
+    URIs come from manifests, which anyone can edit; nothing outside is ever removed.
+    """
     inside = path.relative_to(workspace.runs).parts if path.is_relative_to(workspace.runs) else ()
     return len(inside) > 1 and inside[0].startswith(".")
 
 
 def _jobs(workspace: Workspace, ledger: Ledger) -> list[Path]:
-    """Folders of jobs that have ended and whose result is in the ledger, or that left none."""
+    """Return folders of jobs that have ended, and whose result is in the ledger or was never written."""
     found = [folder for folder in sorted(workspace.jobs.glob("*")) if folder.is_dir()]
     return [
         folder
@@ -306,7 +318,7 @@ def _collected(token: str, ledger: Ledger) -> bool:
 
 
 def _completed(folder: Path) -> bool:
-    """Whether the job left a result, which was paid for and may not have been collected yet."""
+    """Whether the job left a result. It was paid for and may not have been collected yet."""
     try:
         content = (folder / "result.json").read_bytes()
         return msgspec.json.decode(content, type=ProcessResult).status == "completed"
@@ -315,19 +327,19 @@ def _completed(folder: Path) -> bool:
 
 
 def _partials(staying: Iterable[_Run]) -> list[Path]:
-    """What attempts left that did not end; a live run's attempts are still at it."""
+    """Return what unfinished attempts left behind. Runs in progress are skipped: theirs are in use."""
     endings = (".*.partial", ".*.tmp")
     quiet = [run.folder for run in staying if not run.live]
     return [path for folder in quiet for ending in endings for path in sorted(folder.glob(ending))]
 
 
 def _locks(workspace: Workspace) -> list[Path]:
-    """Lock files that nobody holds."""
+    """Return lock files that no process holds."""
     return [path for path in sorted(workspace.locks.glob("*")) if holder(path) is None]
 
 
 def _bytes(path: Path, counted: set[tuple[int, int]]) -> int:
-    """What the file, or all files of the folder, take up; each inode counts once."""
+    """Return the size of the file, or of all files in the folder; each inode counts once."""
     if not path.is_dir() or path.is_symlink():
         return _own_bytes(path, counted)
     inside = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
@@ -342,5 +354,6 @@ def _own_bytes(path: Path, counted: set[tuple[int, int]]) -> int:
     inode = (stat.st_dev, stat.st_ino)
     if inode in counted:
         return 0
+    # A file with two names (hard links) frees its space once.
     counted.add(inode)
     return stat.st_size

@@ -1,6 +1,6 @@
-"""The graph: artifact types connect steps, `from:` settles ambiguities, `needs:` adds order.
+"""The graph of steps: artifact types connect them, `from:` resolves ambiguity, `needs:` adds order.
 
-A declaration is all that the graph knows of a step, so it is tested without any.
+The graph sees only declarations, so it is tested without real steps.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from polytune.errors import did_you_mean
 
 @dataclass(frozen=True)
 class Declared:
-    """One step as the experiment states it and its kind declares it."""
+    """One step: what the experiment states and what its kind declares."""
 
     id: str
     kind: str
     consumes: Mapping[str, Port]
     produces: str
     sources: Mapping[str, str] = field(default_factory=dict)
-    """`from:` as written; the key '' stands for a bare step id."""
+    """`from:` as written; the key '' holds a bare step id."""
     needs: tuple[str, ...] = ()
 
 
@@ -32,13 +32,13 @@ class WiringFault:
 
     step: str
     part: str
-    """`''` for the step itself, else `from` or `needs`."""
+    """'' for the step itself, else `from` or `needs`."""
     what: str
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """Every port's source, and an order in which the steps can run."""
+    """The source of every port, and an order in which the steps can run."""
 
     inputs: Mapping[str, Mapping[str, str]]
     order: tuple[str, ...]
@@ -46,7 +46,7 @@ class Wiring:
 
 
 def wire(steps: Sequence[Declared], producers: Callable[[str], Sequence[str]]) -> Wiring:
-    """The steps connected by artifact type; `producers` names the kinds that make a type."""
+    """Connect the steps by artifact type. `producers` names the step kinds that produce a type."""
     faults: list[WiringFault] = []
     inputs = {step.id: _inputs(step, steps, producers, faults) for step in steps}
     order, cycle = _order(steps, inputs)
@@ -71,7 +71,7 @@ def _inputs(
 
 
 def _source(step: Declared, name: str, port: Port, steps: Sequence[Declared]) -> Declared | str:
-    """The step that feeds a port, or what is wrong; '' when there is no candidate."""
+    """Return the step that feeds a port, or what is wrong; '' when there is no candidate."""
     wanted = step.sources.get(name, step.sources.get(""))
     if wanted is not None:
         stated = next((other for other in steps if other.id == wanted), None)
@@ -79,7 +79,10 @@ def _source(step: Declared, name: str, port: Port, steps: Sequence[Declared]) ->
             return stated
     if port.explicit:
         return ""
+    # An unfit `from:` is reported by `_unfit_sources`. Wire the port by type meanwhile, so that one mistake
+    # does not cause further messages.
     for artifact in port.types:
+        # In order of preference: a checked dataset wins over an unchecked one that is also there.
         candidates = [other for other in steps if other.produces == artifact and other.id != step.id]
         if len(candidates) > 1:
             names = ", ".join(other.id for other in candidates)
@@ -119,7 +122,7 @@ def _nothing(step: Declared, port: Port, producers: Callable[[str], Sequence[str
 
 
 def _words(artifact: str) -> str:
-    """'CheckedDataset' as 'a checked dataset', 'Samples' as 'samples'."""
+    """Turn 'CheckedDataset' into 'a checked dataset', and 'Samples' into 'samples'."""
     words = "".join(f" {c.lower()}" if c.isupper() else c for c in artifact).strip()
     if words.endswith("s"):
         return words
@@ -130,6 +133,7 @@ def _order(
     steps: Sequence[Declared], inputs: Mapping[str, Mapping[str, str]]
 ) -> tuple[tuple[str, ...], list[WiringFault]]:
     ids = {step.id for step in steps}
+    # Unknown ids in `needs:` are reported by the spec's validation.
     after = {step.id: {*inputs[step.id].values(), *(ids & set(step.needs))} for step in steps}
     try:
         return tuple(TopologicalSorter(after).static_order()), []

@@ -1,4 +1,4 @@
-"""The ledger's jobs: what was intended, submitted, and how it ended."""
+"""The job records of the ledger: what was intended, what was submitted, and how it ended."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from polytune.engine.ledger import Ledger, utc_now
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     INTENDED = "intended"
     SUBMITTED = "submitted"
     COMPLETED = "completed"
     FAILED = "failed"
     LOST = "lost"
-    """It ended without saying how, for example because the machine stopped."""
+    """It ended without a result, for example because the machine stopped."""
 
     @property
     def final(self) -> bool:
-        """Whether no further look can change it."""
+        """Whether the state can no longer change."""
         return self in (JobState.COMPLETED, JobState.FAILED, JobState.LOST)
 
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One job as the ledger remembers it."""
+    """One job as recorded in the ledger."""
 
     token: str
     key: str
@@ -36,48 +36,50 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     """`experiment/run step`, for messages."""
     request: Facts
-    """What was asked for, in the driver's terms."""
+    """What was requested, in the driver's terms."""
     handle: str = ""
-    """How the driver finds it again: a process group, an ARN."""
+    """How the driver finds the job again: a process group, an ARN."""
     message: str = ""
     changed_at: str = ""
 
 
 class JobBook:
-    """The ledger's jobs."""
+    """Reads and writes the ledger's job records."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
     def latest(self, key: str) -> JobRow | None:
-        """The last attempt under a step's key."""
+        """Return the last attempt under a step's key."""
         row = self.ledger.connection.execute(
             "SELECT body FROM jobs WHERE key = ? ORDER BY attempt DESC LIMIT 1", (key,)
         ).fetchone()
         return msgspec.json.decode(row[0], type=JobRow) if row else None
 
     def all_jobs(self) -> list[JobRow]:
-        """Every job, the latest first."""
+        """Return every job, latest first."""
         rows = self.ledger.connection.execute("SELECT body FROM jobs ORDER BY rowid DESC")
         return [msgspec.json.decode(body, type=JobRow) for (body,) in rows]
 
     def of_token(self, token: str) -> JobRow | None:
-        """The job of that token."""
+        """Return the job with that token."""
         row = self.ledger.connection.execute("SELECT body FROM jobs WHERE token = ?", (token,)).fetchone()
         return msgspec.json.decode(row[0], type=JobRow) if row else None
 
     def open_jobs(self) -> list[JobRow]:
-        """Every job that was not seen to end."""
+        """Return every job that has not been seen to end."""
         rows = self.ledger.connection.execute(
             "SELECT body FROM jobs WHERE state IN ('intended', 'submitted') ORDER BY token"
         )
         return [msgspec.json.decode(body, type=JobRow) for (body,) in rows]
 
     def record(self, job: JobRow) -> JobRow:
-        """The job's state is durable."""
+        """Store the job's state durably."""
         stamped = msgspec.structs.replace(job, changed_at=utc_now())
         with self.ledger.transaction() as connection:
             connection.execute(
+                # Replaced, not appended: the token is the primary key, and only the
+                # last known state matters.
                 "INSERT OR REPLACE INTO jobs (token, key, attempt, state, body) VALUES (?, ?, ?, ?, ?)",
                 (job.token, job.key, job.attempt, str(job.state), msgspec.json.encode(stamped)),
             )

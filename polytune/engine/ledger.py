@@ -1,6 +1,6 @@
-"""The ledger: one SQLite file that remembers every result, answer, job and file digest.
+"""The ledger: one SQLite file that stores every result, answer, job and file digest.
 
-WAL, STRICT tables, one transaction per step transition and per batch of answers, durable at commit.
+WAL mode, STRICT tables, one transaction per step transition and per batch of answers, durable at commit.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from polytune.engine.migrations import migrate
 from polytune.errors import LedgerError
 
 busy_seconds = 60.0
-"""How long another process's transaction is waited for."""
+"""How long to wait for another process's transaction."""
 look_again_seconds = 0.01
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step's small paid calls came to."""
+    """Totals of a step's paid requests."""
 
     requests: int = 0
-    """Calls made by this run."""
+    """Requests sent by this run."""
     reused: int = 0
-    """Answers taken from memory."""
+    """Answers taken from the answer memory."""
     input_tokens: int = 0
     output_tokens: int = 0
     usd: float | None = 0.0
-    """What this run paid; None when some price is unknown."""
+    """What this run paid; None when a price is unknown."""
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """What an experiment has been billed for so far."""
+    """What an experiment has been billed so far."""
 
     usd: float = 0.0
     requests: int = 0
@@ -46,7 +46,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished step: what it made, under which record, and what that took."""
+    """A finished step: what it produced, under which key record, at what cost."""
 
     record: KeyRecord
     artifact: Artifact
@@ -57,14 +57,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     metrics: Facts = {}
     resources: dict[str, str] = {}
-    """Remote things this result stands for, name to URI."""
+    """Remote resources that belong to this result: name to URI."""
     usage: Usage = Usage()
     accepted: bool = False
-    """True when a user declared an older output valid for this key."""
+    """True if a user declared an older output valid for this key (`--accept`)."""
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One invocation, as the ledger lists it."""
+    """One run, as the ledger lists it."""
 
     run_id: str
     experiment: str
@@ -77,7 +77,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger:
-    """An open ledger. Methods that write are each one transaction."""
+    """An open ledger. Each method that writes is one transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -85,21 +85,23 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path) -> Ledger:
-        """The workspace's ledger, created and migrated as needed.
+        """Open the workspace's ledger; create or migrate it as needed.
 
-        Raises LedgerError when the file is no ledger, or one of a newer polytune.
+        Raises LedgerError when the file is not a ledger or was written by a newer polytune.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         return cls._opened(str(path))
 
     @classmethod
     def empty(cls) -> Ledger:
-        """A ledger in memory that knows nothing: for planning where no run has happened."""
+        """Return an empty ledger in memory, for planning before the first run: reading creates no file."""
         return cls._opened(":memory:")
 
     @classmethod
     def _opened(cls, name: str) -> Ledger:
         try:
+            # isolation_level=None: transactions begin and end in `transaction` only. Answers are committed
+            # from a thread, which the lock in `transaction` makes safe.
             connection = sqlite3.connect(
                 name, timeout=busy_seconds, isolation_level=None, check_same_thread=False
             )
@@ -113,13 +115,15 @@ class Ledger:
         return cls(connection)
 
     def close(self) -> None:
-        """The file is released."""
+        """Close the file."""
         self.connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All statements in the block happen durably, or none of them; threads take turns."""
+        """Commit all statements of the block durably, or none of them. Threads take turns."""
         with self._writing:
+            # IMMEDIATE takes the write lock at once. A deferred transaction can fail in the middle with
+            # SQLITE_BUSY, which the busy timeout does not retry.
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
@@ -131,12 +135,12 @@ class Ledger:
     # results
 
     def result(self, key: str) -> Result | None:
-        """The latest finished result under a cache key."""
+        """Return the latest finished result under a cache key."""
         row = self.connection.execute("SELECT body FROM results WHERE key = ?", (key,)).fetchone()
         return msgspec.json.decode(row[0], type=Result) if row else None
 
     def record_result(self, result: Result) -> None:
-        """The result is found under its key from now on."""
+        """Store the result under its key."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO results (key, kind, experiment, step, run_id, finished_at, body)"
@@ -153,19 +157,19 @@ class Ledger:
             )
 
     def results_of_kind(self, kind: str) -> list[Result]:
-        """Finished results of one step kind, latest first."""
+        """Return the finished results of one step kind, latest first."""
         rows = self.connection.execute(
             "SELECT body FROM results WHERE kind = ? ORDER BY finished_at DESC, rowid DESC", (kind,)
         )
         return [msgspec.json.decode(body, type=Result) for (body,) in rows]
 
     def results(self) -> Iterator[Result]:
-        """Every finished result, oldest first."""
+        """Yield every finished result, oldest first."""
         for (body,) in self.connection.execute("SELECT body FROM results ORDER BY finished_at, rowid"):
             yield msgspec.json.decode(body, type=Result)
 
     def spent(self, experiment: str) -> Spent:
-        """What the answers of one experiment have come to over all its runs."""
+        """Return what the answers of one experiment have cost over all its runs."""
         row = self.connection.execute(
             "SELECT coalesce(sum(price_usd), 0.0), count(*), coalesce(sum(tokens), 0) FROM answers"
             " WHERE experiment = ?",
@@ -174,13 +178,13 @@ class Ledger:
         return Spent(usd=row[0], requests=row[1], tokens=row[2])
 
     def spent_usd(self, experiment: str) -> float:
-        """The dollars of `spent`, where prices are known."""
+        """Return the dollars of `spent`; answers without a known price count as 0."""
         return self.spent(experiment).usd
 
     # runs
 
     def record_run(self, run: RunRow) -> None:
-        """The run is listed, with its latest status."""
+        """Store the run with its latest status."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO runs (run_id, experiment, status, started_at, folder, source)"
@@ -189,7 +193,7 @@ class Ledger:
             )
 
     def runs(self, experiment: str | None = None) -> list[RunRow]:
-        """Runs, latest first; of one experiment or of all."""
+        """Return runs, latest first; of one experiment or of all."""
         where, values = ("WHERE experiment = ?", (experiment,)) if experiment else ("", ())
         rows = self.connection.execute(
             "SELECT run_id, experiment, status, started_at, folder, source FROM runs"
@@ -201,19 +205,19 @@ class Ledger:
     # what was compiled
 
     def compilation(self, identity: str) -> bytes | None:
-        """The remembered compilation of an experiment file, as stored."""
+        """Return the stored compilation of an experiment file, as bytes."""
         row = self.connection.execute("SELECT body FROM compilations WHERE id = ?", (identity,)).fetchone()
         return row[0] if row else None
 
     def record_compilation(self, identity: str, body: bytes) -> None:
-        """The compilation is found by its identity from now on."""
+        """Store the compilation under its identity."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO compilations (id, body) VALUES (?, ?)", (identity, body)
             )
 
     def delete_runs(self, run_ids: Iterable[str]) -> None:
-        """The runs, and the results that only they hold, are forgotten."""
+        """Delete the runs and the results that they made."""
         with self.transaction() as connection:
             for run_id in run_ids:
                 connection.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
@@ -223,6 +227,8 @@ class Ledger:
 def _prepare(connection: sqlite3.Connection, name: str) -> None:
     try:
         _use_wal(connection)
+        # In WAL mode the usual NORMAL may lose the last commits in a power failure. Those are paid answers
+        # and the tokens of jobs, so every commit is synced.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection, name)
@@ -234,14 +240,14 @@ def _prepare(connection: sqlite3.Connection, name: str) -> None:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """The file is in WAL mode; whoever makes it right now is waited for, which SQLite itself does not do."""
+    """Switch the file to WAL mode, waiting for a process that is doing so: SQLite's busy timeout does not."""
     end = time.monotonic() + busy_seconds
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            # the low byte: extended codes say more in the others
+            # The primary error code is the low byte; extended codes use the higher ones.
             in_use = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             if not in_use or time.monotonic() > end:
                 raise
@@ -249,5 +255,5 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def utc_now() -> str:
-    """The time as records state it: UTC, milliseconds, zone Z."""
+    """Return the current time as records store it: UTC, milliseconds, zone Z."""
     return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,7 +1,7 @@
-"""Who works on what: kernel locks (`flock`) that vanish with the process that held them.
+"""Locks on steps, runs and jobs: kernel locks (`flock`), which the kernel releases when their process ends.
 
-A lock file's text says who holds it, since when and for which step. A child started with the
-descriptor keeps the lock after its parent dies, so nobody ever has to unlock anything by hand.
+The text of a lock file names the holder, the time and the step. A child process that inherits the descriptor
+keeps the lock after its parent ends. No lock ever has to be removed by hand.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     since: str
     what: str
-    """The run and step: `strudel-v1/20261121T101112-a1b2 train`."""
+    """The run and step, such as `strudel-v1/20261121T101112-a1b2 train`."""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}, since {self.since}, for {self.what}"
@@ -33,7 +33,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def try_lock(path: Path, what: str, *, inheritable: bool = False) -> Iterator[int | None]:
-    """The lock is held for the block, and its descriptor given; None when another process holds it."""
+    """Hold the lock for the block and yield its descriptor; yield None when another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, held = _opened(path)
     try:
@@ -41,6 +41,8 @@ def try_lock(path: Path, what: str, *, inheritable: bool = False) -> Iterator[in
             yield None
             return
         _sign(descriptor, what)
+        # Python's descriptors are not inheritable by default. Only a job's child may keep the lock: a
+        # helper process that inherited it by accident would block every later run.
         os.set_inheritable(descriptor, inheritable)
         yield descriptor
     finally:
@@ -48,7 +50,7 @@ def try_lock(path: Path, what: str, *, inheritable: bool = False) -> Iterator[in
 
 
 def holder(path: Path) -> Holder | None:
-    """Who holds the lock now, as they signed it; None when it is free."""
+    """Return who holds the lock, as signed by the holder; None when it is free."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -60,9 +62,10 @@ def holder(path: Path) -> Holder | None:
 
 
 def _opened(path: Path) -> tuple[int, bool]:
-    """A descriptor of the lock file, and whether the lock is ours.
+    """Return a descriptor of the lock file, and whether this process now holds the lock.
 
-    A file that was removed between opening and locking, as `gc` does with free locks, guards nothing.
+    A file that was removed between opening and locking, as `gc` does with free locks, protects nothing:
+    the next process creates a new file under the same name. Such a file is opened again.
     """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -73,11 +76,12 @@ def _opened(path: Path) -> tuple[int, bool]:
 
 
 def _taken(descriptor: int) -> bool:
-    """Whether the lock is ours now. Who merely looks, as `holder` does, shares it for a moment."""
+    """Whether this process now holds the lock. A process that only looks (`holder`) shares it briefly."""
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            # A shared lock can be taken, so the other one was shared too: someone only looked. Try again.
             if not _shared(descriptor):
                 return False
         else:
@@ -85,7 +89,7 @@ def _taken(descriptor: int) -> bool:
 
 
 def _shared(descriptor: int) -> bool:
-    """Whether nobody holds the lock."""
+    """Whether no process holds the lock exclusively. Takes a shared lock as a side effect."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -103,4 +107,5 @@ def _signature(descriptor: int) -> Holder:
     try:
         return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
     except msgspec.DecodeError:
+        # The lock is taken before the text is written, so a reader may find it empty or old.
         return Holder(pid=0, host="unknown", since="just now", what="a run that has not written its name yet")

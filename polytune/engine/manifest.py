@@ -1,7 +1,7 @@
-"""The manifest: what one run did, as sorted JSON made for git and for diff; valid after a crash.
+"""The manifest: what one run did, as sorted JSON suited to git and `diff`; valid after a crash.
 
-It is rewritten whole at every step transition. A run's status `running` in the file of a dead process
-means that the run can be resumed.
+The whole file is rewritten at every step transition. If it says `running` and its process is gone, the run
+can be resumed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ schema_version = 1
 
 
 class StepStatus(StrEnum):
-    """How a step stands in a run."""
+    """The status of a step in a run."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -31,7 +31,7 @@ class StepStatus(StrEnum):
     SKIPPED = "skipped"
     STOPPED = "stopped"
     WAITING = "waiting"
-    """Its job is still running, and the run was asked not to wait for it."""
+    """Its job is still running, and the run was told not to wait for it."""
 
     @property
     def complete(self) -> bool:
@@ -40,7 +40,7 @@ class StepStatus(StrEnum):
 
     @property
     def open(self) -> bool:
-        """Whether `resume` goes on with it, although nothing failed."""
+        """Whether `resume` continues the step although nothing failed."""
         return self in (StepStatus.PENDING, StepStatus.STOPPED, StepStatus.WAITING)
 
 
@@ -63,7 +63,7 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     because: tuple[str, ...] = ()
     """Why it ran."""
     from_run: str = ""
-    """The run that made the artifact, when it was cached."""
+    """`experiment/run` that made the artifact, if it was cached."""
     inputs: dict[str, str] = {}
     """Digest of the artifact at each port."""
     output: Artifact | None = None
@@ -78,11 +78,11 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     accepted: bool = False
     message: str = ""
-    """Why it failed or was skipped."""
+    """Why it failed, stopped or was skipped."""
 
 
 class GitSource(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the code of an experiment stood in git; recorded, never hashed."""
+    """The git commit of an experiment's folder. Recorded, never hashed."""
 
     commit: str = ""
     dirty: bool = False
@@ -100,19 +100,19 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     """`running`, `done`, `failed`, `stopped` (by a signal), `paused` or `waiting` (for a remote job)."""
     rehearsal: bool = False
-    """True when an emulator stood in for the cloud: losses and answers are synthetic."""
+    """True when an emulator was used instead of the cloud: losses and answers are synthetic."""
     path: str
     """The experiment file, relative to the workspace."""
     spec: Facts
-    """The resolved experiment, secrets as references."""
+    """The resolved experiment; secrets are references."""
     origins: dict[str, str]
-    """Where each value of the spec was written; what is not listed is a default."""
+    """Where each value of the spec was set; values that are not listed are defaults."""
     flags: Flags = Flags()
-    """Which steps the run was asked for."""
+    """The step selection that the run was started with."""
     overrides: tuple[str, ...] = ()
     """`--set` arguments."""
     polytune: str
-    """The version that ran it."""
+    """The version of polytune that ran it."""
     python: str
     host: str
     git: GitSource
@@ -123,26 +123,28 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Versioned(msgspec.Struct):
-    """What manifests of every schema have."""
+    """The part that manifests of every schema version have."""
 
     schema: int
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Sorted keys, two-space indentation, one newline at the end."""
+    """Return the JSON: sorted keys, two-space indentation, one newline at the end."""
+    # Sorted, so that two manifests differ in git only where the runs differ.
     ordered = msgspec.json.encode(manifest, order="sorted")
     return msgspec.json.format(ordered, indent=2) + b"\n"
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """The file holds this manifest, whole and durable."""
+    """Replace the file with this manifest, atomically and durably."""
     write_whole(path, encode(manifest))
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in a file. Raises UsageError when it is missing, broken or of a newer schema."""
+    """Read a manifest. Raises UsageError when it is missing, invalid or of a newer schema."""
     try:
         content = path.read_bytes()
+        # The version first: a newer manifest should be refused as newer, not as invalid.
         schema = msgspec.json.decode(content, type=_Versioned).schema
         if schema > schema_version:
             raise UsageError(f"{path}: manifest schema {schema} is newer than this polytune; upgrade it")
@@ -154,7 +156,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def manifest_schema() -> Facts:
-    """The JSON Schema (draft 2020-12) of manifests."""
+    """Return the JSON Schema (draft 2020-12) of manifests."""
     schema = msgspec.json.schema(Manifest)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,4 +1,4 @@
-"""The ledger's schema, as numbered steps; each runs once, in a transaction."""
+"""The schema of the ledger, as numbered migrations; each runs once, in a transaction."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ migrations: tuple[Callable[[sqlite3.Connection], None], ...] = (results_runs_and
 
 
 def migrate(connection: sqlite3.Connection, name: str) -> None:
-    """The schema is this program's. Raises LedgerError when the file is a newer program's."""
+    """Bring the schema up to date. Raises LedgerError when a newer polytune wrote the file."""
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found > len(migrations):
         raise LedgerError(
@@ -47,6 +47,7 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
     if found == len(migrations):
         return
     connection.execute("BEGIN IMMEDIATE")
+    # Read again under the write lock: another process may have migrated the file meanwhile.
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     for number, step in enumerate(migrations[found:], start=found + 1):
         step(connection)

@@ -1,12 +1,12 @@
-"""The plan: for each step what a run would do and why, found without executing anything.
+"""The plan: what a run would do with each step, and why, determined without executing anything.
 
-    hit       the output is there and sound
-    restore   the output is known; files are missing or were tampered with, the store has them
-    run       no earlier output can serve
-    maybe     an earlier output serves if the inputs turn out as they were then
-    attach    a job for exactly this step is already on its way
-    blocked   it would run, but cannot: here, now, or with this selection
-    skip      not selected, and nothing selected needs it
+    hit       the output is in place and intact
+    restore   the output is known; files in place are missing or changed, and the store has copies
+    run       no earlier output can be reused
+    maybe     an earlier output is reused if the inputs turn out as they were then
+    attach    a job for exactly this step is already running
+    blocked   it would run but cannot: not on this machine, not now, or not with this selection
+    skip      not selected, and no selected step needs it
 
 `maybe` is exact: a step is `run` only when no remembered output fits what is already known of its inputs.
 """
@@ -46,7 +46,7 @@ class StepState(StrEnum):
 
     @property
     def works(self) -> bool:
-        """Whether a run may have to do or pay for something."""
+        """Whether a run may have to work or pay for the step."""
         return self in (StepState.RUN, StepState.MAYBE, StepState.ATTACH, StepState.BLOCKED)
 
 
@@ -58,11 +58,11 @@ class PlannedStep:
     state: StepState
     because: tuple[str, ...] = ()
     differences: tuple[Change, ...] = ()
-    """Against the nearest earlier record."""
+    """Differences from the nearest earlier record."""
     record: KeyRecord | None = None
-    """Complete when every input is known; else None."""
+    """Set when every input is known; else None."""
     result: Result | None = None
-    """The remembered output of a settled step."""
+    """The remembered result of a settled step."""
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     """The inputs that are already known."""
     against: str = ""
@@ -88,16 +88,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class StepChecks:
-    """What planning asks beyond the ledger and the disk."""
+    """Checks that planning needs beyond the ledger and the disk."""
 
     exists: Callable[[CompiledStep, str], bool]
-    """Whether a resource that a step's result stands for is still there, by URI."""
+    """Whether a resource of a step's result, given by its URI, still exists."""
     missing: Callable[[CompiledStep], str]
-    """What keeps a step from running on this machine, with the remedy; '' when nothing does."""
+    """What prevents a step from running on this machine, and the remedy; '' when nothing does."""
 
 
 class Planner:
-    """Compares an experiment with what the ledger and the disk hold."""
+    """Compares an experiment with the ledger and the disk."""
 
     def __init__(self, ledger: Ledger, store: Store, checks: StepChecks, selection: Selection) -> None:
         self.ledger = ledger
@@ -107,7 +107,7 @@ class Planner:
         self.jobs = JobBook(ledger)
 
     def plan(self, compiled: Compiled) -> Plan:
-        """Every step's state, in running order; nothing is executed or submitted."""
+        """Return every step's state, in running order. Nothing is executed or submitted."""
         planned: dict[str, PlannedStep] = {}
         for step in compiled.steps:
             planned[step.id] = self._selected(compiled, step, planned)
@@ -117,6 +117,7 @@ class Planner:
         self, compiled: Compiled, step: CompiledStep, planned: Mapping[str, PlannedStep]
     ) -> PlannedStep:
         found = self._planned(compiled, step, planned)
+        # A hit is shown as a hit even when it is not selected: its output is there to be used.
         if found.state is StepState.HIT or self.selection.may_run(step.id):
             return found
         if self.selection.needed(step.id):
@@ -128,6 +129,7 @@ class Planner:
         self, compiled: Compiled, step: CompiledStep, planned: Mapping[str, PlannedStep]
     ) -> PlannedStep:
         before = [planned[name] for name in step.after]
+        # Reported at the first step that is blocked; the steps behind it only name it.
         blocked = [each.step.id for each in before if each.state is StepState.BLOCKED]
         if blocked:
             return PlannedStep(step, StepState.BLOCKED, (f"waits for {', '.join(blocked)}",))
@@ -140,15 +142,16 @@ class Planner:
             record = self.record(step, {port: a.digest for port, a in inputs.items()})
         except StepFailed as gone:
             return PlannedStep(step, StepState.BLOCKED, (str(gone),), inputs=inputs)
+        # `needs` is left out: it orders steps, but no output flows, so it does not change the key.
         waits = [name for name in step.inputs.values() if not planned[name].state.settled]
         if waits:
             return self._open(compiled, step, record, inputs, waits)
         return self.now(compiled, step, record, inputs)
 
     def record(self, step: CompiledStep, inputs: Mapping[str, str]) -> KeyRecord:
-        """The step's record as far as `inputs` (digest by port) are known; files are digested now.
+        """Return the step's record with the known `inputs` (digest by port); files are hashed now.
 
-        Raises StepFailed when a file that the spec names is gone.
+        Raises StepFailed when a file that the spec names is missing.
         """
         digests = {}
         for name, path in step.files.items():
@@ -168,7 +171,10 @@ class Planner:
     def now(
         self, compiled: Compiled, step: CompiledStep, record: KeyRecord, inputs: Mapping[str, Artifact]
     ) -> PlannedStep:
-        """What a run would do with a step whose inputs are all known."""
+        """Return what a run would do with a step whose inputs are all known.
+
+        Both planning and execution call this, so a plan cannot disagree with the run.
+        """
         result = self.ledger.result(record.key)
         forced = step.id in self.selection.force
         # --accept applies only to a step without an output of its own under this key.
@@ -178,6 +184,7 @@ class Planner:
         if forced or result is None:
             return self._running(compiled, found, ("forced",) if forced else ())
         condition = self.store.condition(result.artifact)
+        # A custom model may have been deleted in the cloud; its files here are then no longer enough.
         gone = [name for name, uri in result.resources.items() if not self.checks.exists(step, uri)]
         if condition is Condition.LOST or gone:
             what = f"{', '.join(gone)} no longer exists" if gone else "its output is lost"
@@ -191,6 +198,7 @@ class Planner:
         missing = self.checks.missing(found.step)
         if missing:
             return _replace(found, StepState.BLOCKED, (missing,))
+        # A job that is open is attached to, also when forced: starting a second one would pay twice.
         job = self.jobs.latest(found.record.key)
         if job is not None and not job.state.final:
             return _replace(found, StepState.ATTACH, (f"job {job.token} is still running",))
@@ -204,11 +212,12 @@ class Planner:
         inputs: Mapping[str, Artifact],
         waits: list[str],
     ) -> PlannedStep:
-        """A step some of whose inputs are still to be made."""
+        """Plan a step with inputs that do not exist yet."""
         found = PlannedStep(step, StepState.RUN, inputs=inputs)
         forced = ("forced",) if step.id in self.selection.force else ()
         missing = self.checks.missing(step)
         names = " and ".join(dict.fromkeys(waits))
+        # Early cutoff: if the inputs turn out with the same content as then, nothing runs.
         if not forced and self._could_serve(record, set(record.inputs)):
             verb = "changes" if len(set(waits)) == 1 else "change"
             but = (f"and it could not run then: {missing}",) if missing else ()
@@ -228,7 +237,7 @@ class Planner:
         )
 
     def _acceptable(self, compiled: Compiled, step: CompiledStep, record: KeyRecord) -> Result | None:
-        """The step's own earlier output, wherever a step of that id made one, under the new record."""
+        """Return the nearest earlier output of a step with this id, as a result under the new record."""
         own = [result for result in self.ledger.results_of_kind(step.kind) if result.step == step.id]
         nearest = _nearest(own, compiled, step, record)
         return msgspec.structs.replace(nearest, record=record, accepted=True) if nearest else None
@@ -247,6 +256,7 @@ class Planner:
             return _replace(found, StepState.RUN, why or ("never run",))
         differing = changes(nearest.record, record)
         if found.record is None:
+            # An input that is not made yet is not a difference; `follows` reports it.
             differing = [each for each in differing if not _unknown_input(each)]
         reasons = why or tuple(reason(each, found.step) for each in telling(differing))
         follows = tuple(f"follows {name}" for name in _following(found, record))
@@ -265,7 +275,7 @@ class Planner:
 def _nearest(
     earlier: Sequence[Result], compiled: Compiled, step: CompiledStep, record: KeyRecord
 ) -> Result | None:
-    """The earlier result to compare with: of this step if possible, then the most alike, then the latest."""
+    """Return the earlier result to compare with: of this step if possible, most similar, then latest."""
     return min(
         earlier,
         key=lambda r: (r.experiment != compiled.name, r.step != step.id, len(changes(r.record, record))),
@@ -274,19 +284,19 @@ def _nearest(
 
 
 longest_shown = 28
-"""Characters of a value in a reason; `why` shows all of it."""
+"""Characters of a value shown in a reason; `why` shows the whole value."""
 group_order = ("version", "spec", "files", "inputs", "facts", "format")
 
 
 def telling(differing: Iterable[Change]) -> list[Change]:
-    """Differences in the order in which people ask for them, without facts that only mirror a spec field."""
+    """Sort differences, most informative first; drop facts that only repeat a changed spec field."""
     ordered = sorted(differing, key=lambda each: group_order.index(each.path.partition(".")[0]))
     stated = {each.path.rpartition(".")[2] for each in ordered if each.path.startswith("spec.")}
     return [e for e in ordered if not (e.path.startswith("facts.") and e.path.rpartition(".")[2] in stated)]
 
 
 def reason(change: Change, step: CompiledStep) -> str:
-    """One difference as a person reads it: `count 600 -> 1000 (strudel-v3.yaml:7)`."""
+    """Describe one difference in readable form: `count 600 -> 1000 (strudel-v3.yaml:7)`."""
     group, _, name = change.path.partition(".")
     if group == "inputs":
         return f"follows {step.inputs.get(name, name)}"
@@ -307,7 +317,7 @@ def _short(value: str | None) -> str:
 
 
 def _following(found: PlannedStep, record: KeyRecord) -> list[str]:
-    """Steps whose output is still to be made, when this one's record is incomplete."""
+    """Return the steps that this one still waits for, when its record is incomplete."""
     unknown = [name for port, name in found.step.inputs.items() if port not in record.inputs]
     return list(dict.fromkeys(unknown))
 

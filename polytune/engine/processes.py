@@ -1,15 +1,14 @@
-"""The driver for child processes: jobs that survive the program that started them.
+"""The driver for child processes: jobs that outlive the program that started them.
 
-A job is a folder named by its token. The child runs in a session of its own and inherits the folder's
-lock, so "is it still running?" is asked of the kernel: it survives the runner's death and vanishes with
-the child's.
+A job is a folder named by its token. The child runs in its own session and inherits the lock on the folder,
+so the kernel knows whether it still runs: the lock survives the runner and ends with the child.
 
     <token>/request.json    what to do, written before the child starts
     <token>/lock            held while the child lives
-    <token>/group           its process group, written by the child itself before it does anything else
+    <token>/group           its process group, written by the child before anything else
     <token>/progress.jsonl  one object per report; `step` of `of`
     <token>/result.json     written last: {"status": "completed" | "failed", "message": ...}
-    <token>/log.txt         what the child printed
+    <token>/log.txt         the child's output
 """
 
 from __future__ import annotations
@@ -31,24 +30,25 @@ from polytune.engine.jobs import Driver, Look
 from polytune.engine.locks import holder, try_lock
 from polytune.files import write_whole
 
+# Enough for the last few progress reports or the last lines of a traceback.
 tail_bytes = 4096
 announcing = ("/bin/sh", "-c", 'echo $$ > group && exec "$@"', "sh")
-"""Runs the words after it as this very process, once its id is written down: a runner that was killed
-right after the start has left nothing else to know the child by."""
+"""Runs its arguments as this same process, after writing its id to a file. If the runner is killed right
+after the start, that file is the only way to find the child's group."""
 group_looks, group_pause_seconds = 100, 0.02
 stop_looks, stop_pause_seconds = 100, 0.05
-"""How long a child may take to end after a signal before it is killed."""
+"""How long a child may take to end after a signal before it is killed (5 s)."""
 
 
 class ProcessResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a finished child says of itself; other members are the caller's to read."""
+    """The part of a child's result that the driver reads; other members belong to the caller."""
 
     status: str
     message: str = ""
 
 
 class ProcessProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """One report of a running child."""
+    """One progress report of a running child."""
 
     step: int = 0
     of: int = 0
@@ -56,7 +56,7 @@ class ProcessProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessDriver(Driver):
-    """Runs `command FOLDER` as a job; the request is in the folder's `request.json`."""
+    """Runs `command FOLDER` as a job. The request is in the folder's `request.json`."""
 
     def __init__(self, jobs: Path, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.jobs = jobs
@@ -64,20 +64,22 @@ class ProcessDriver(Driver):
         self.environment = dict(environment)
 
     def folder(self, token: str) -> Path:
-        """Where the job of that token works."""
+        """Return the folder of the job with that token."""
         return self.jobs / token
 
     async def submit(self, token: str, request: Facts, what: str) -> str:
-        """The child runs or has ended; its process group is the handle."""
+        """Start the child, unless it runs or has ended; return its process group as the handle."""
         folder = self.folder(token)
         with try_lock(folder / "lock", what, inheritable=True) as lock:
+            # The lock and the result decide together, under the lock, so two runners
+            # cannot start two children.
             if lock is None or (folder / "result.json").exists():
                 return await _recorded_group(folder / "group")
             write_whole(folder / "request.json", msgspec.json.format(msgspec.json.encode(request)))
             return str(self._start(folder, lock))
 
     def _start(self, folder: Path, lock: int) -> int:
-        """The child's process group. Nothing can interrupt this, so no child starts without its lock."""
+        """Start the child; return its process group. No await here: no child ever starts without its lock."""
         with (folder / "log.txt").open("ab") as log:
             child = subprocess.Popen(
                 [*announcing, *self.command, str(folder)],
@@ -86,16 +88,20 @@ class ProcessDriver(Driver):
                 stderr=log,
                 env=self.environment,
                 cwd=folder,
+                # Ctrl-C in the terminal must not reach the child: it is left running for `resume`.
                 start_new_session=True,
                 pass_fds=[lock],
             )
-        child.returncode = 0  # it may outlive us, which Popen would warn about
+        # The child may outlive this process, which Popen's destructor would warn about.
+        child.returncode = 0
         return child.pid
 
     async def look(self, token: str, handle: str) -> Look:
-        """Completed or failed if the child said so; lost if it is gone without a word."""
+        """Return completed or failed if the child says so, lost if it ended without a result."""
         folder = self.folder(token)
         _reap(handle)
+        # The lock before the result: a child that ends in between is seen as completed. The other order
+        # could report it as lost.
         running = alive(folder)
         result = _result(folder / "result.json")
         if result is not None:
@@ -106,20 +112,20 @@ class ProcessDriver(Driver):
         return _progress(folder / "progress.jsonl")
 
     def detached(self, token: str, handle: str) -> str:
-        """The command that ends the child and everything it started."""
+        """Return the command that ends the child and everything it started."""
         return f"polytune job stop {token}"
 
 
 def alive(folder: Path) -> bool:
-    """Whether the job of that folder has a child at work, or its end is not recorded yet."""
+    """Whether the job of that folder has a running child, or its end is not recorded yet."""
     return holder(folder / "lock") is not None
 
 
 def stop(folder: Path) -> bool:
-    """The child of a job and everything it started have ended, and the job says that it was stopped.
+    """End a job's child and everything it started, and record that it was stopped.
 
-    False when nothing was running. The lock is what tells that the process group is still the job's own:
-    a group's number may belong to another program once its processes have ended.
+    False when nothing was running. Only the lock shows that the process group still belongs to the job:
+    its number may be reused by another program once its processes have ended.
     """
     group = _written(folder / "group")
     if not group or not alive(folder):
@@ -129,6 +135,7 @@ def stop(folder: Path) -> bool:
             os.killpg(group, signal)
         if _ends(folder):
             break
+    # The child may have finished before the signal arrived; its own result stays.
     if not (folder / "result.json").exists():
         stopped = ProcessResult(status="stopped", message="stopped by `polytune job stop`")
         write_whole(folder / "result.json", msgspec.json.encode(stopped))
@@ -136,7 +143,7 @@ def stop(folder: Path) -> bool:
 
 
 def _written(path: Path) -> int:
-    """The process group in a file; 0 when none is written there."""
+    """Return the process group in a file; 0 when there is none."""
     try:
         return int(path.read_text())
     except (FileNotFoundError, ValueError):
@@ -144,7 +151,7 @@ def _written(path: Path) -> int:
 
 
 def _ends(folder: Path) -> bool:
-    """Whether the child lets go of its lock within a few seconds."""
+    """Whether the child releases its lock within a few seconds."""
     for _ in range(stop_looks):
         if not alive(folder):
             return True
@@ -153,7 +160,7 @@ def _ends(folder: Path) -> bool:
 
 
 async def _recorded_group(path: Path) -> str:
-    """What a child of an earlier run wrote, which may have started a moment ago; '' when it could not."""
+    """Return the process group that the child wrote; '' when it wrote none within 2 s of waiting."""
     for _ in range(group_looks):
         if path.exists() and (group := path.read_text().strip()):
             return group
@@ -162,7 +169,7 @@ async def _recorded_group(path: Path) -> str:
 
 
 def _reap(handle: str) -> None:
-    """A child of this very process that has ended does not linger as a zombie."""
+    """Collect the exit status of a child of this process, so that it does not stay a zombie."""
     try:
         os.waitpid(int(handle), os.WNOHANG)
     except (ChildProcessError, ValueError):

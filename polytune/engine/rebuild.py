@@ -1,9 +1,9 @@
-"""The ledger against the disk: verified by hashing everything again, or made anew from the runs' folders.
+"""Checks the ledger against the disk by hashing everything again, or rebuilds it from the runs' folders.
 
 results, runs    from the manifests; a result counts if its outputs are in place or in the store
-answers          from the artifacts that hold them, by the step kind's `remembered`
-answers, jobs    that only the old file knows: from as much of it as can still be read
-file digests, compilations        made again when they are needed
+answers          from the artifacts that hold them, through the step kind's `remembered`
+answers, jobs    that only the old file has: from as much of it as is still readable
+file digests, compilations        recomputed when they are needed
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ from polytune.engine.workspace import Workspace, lock_name, manifest_name
 from polytune.errors import Busy, LedgerError, PolytuneError, UsageError
 from polytune.files import digest_of, sync_folder
 
+# Bounds the memory in use; one commit per thousand answers.
 answers_at_once = 1000
 companions = ("", "-wal", "-shm")
-"""What SQLite calls a database and the files beside it."""
+"""Suffixes of the files that SQLite keeps for a database."""
 
 salvaged = ("answers", "jobs")
-"""Tables of what no run's folder tells, or not all of."""
+"""Tables with content that no run's folder holds, or not all of it."""
 
 
 @dataclass(frozen=True)
 class Defect:
-    """One thing that is not as the ledger says."""
+    """One disagreement between the ledger and the disk."""
 
     place: str
     what: str
@@ -52,7 +53,7 @@ class Defect:
 
 @dataclass(frozen=True)
 class Verification:
-    """What was checked and what was found."""
+    """What was checked, and what was found."""
 
     results: int
     files: int
@@ -62,13 +63,13 @@ class Verification:
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What the new ledger holds."""
+    """What the new ledger contains."""
 
     runs: int
     results: int
     answers: int
     left_out: tuple[str, ...]
-    """What could not be taken over, and why."""
+    """What could not be recovered, and why."""
     old: Path | None
     """Where the old ledger is kept, if there was one."""
 
@@ -77,7 +78,7 @@ class Rebuilt:
 
 
 def verify(ledger: Ledger, workspace: Workspace, seen: Callable[[int], None]) -> Verification:
-    """Every result's outputs and objects have been read and hashed; `seen` is told the bytes of each."""
+    """Read and hash every result's outputs and objects; `seen` is called with the size of each in bytes."""
     findings = [*_integrity(ledger)]
     results = list(_decoded(ledger, findings))
     entries = [entry for result in results for entry in result.artifact.files.values()]
@@ -95,14 +96,14 @@ def verify(ledger: Ledger, workspace: Workspace, seen: Callable[[int], None]) ->
 
 
 def bytes_to_verify(ledger: Ledger) -> int:
-    """How many bytes `verify` will read."""
+    """Return how many bytes `verify` will read."""
     entries = [entry for result in _decoded(ledger, []) for entry in result.artifact.files.values()]
     paths, digests = ({getattr(e, name): e.bytes for e in entries} for name in ("path", "digest"))
     return sum(paths.values()) + sum(digests.values())
 
 
 def _each(entries: Iterable[FileEntry], name: str, seen: Callable[[int], None]) -> Iterator[FileEntry]:
-    """One entry for each path or digest; `seen` is told when its turn is over."""
+    """Yield one entry per path or digest; `seen` is called after each."""
     for entry in {getattr(entry, name): entry for entry in entries}.values():
         yield entry
         seen(entry.bytes)
@@ -115,7 +116,7 @@ def _integrity(ledger: Ledger) -> Iterator[Defect]:
 
 
 def _decoded(ledger: Ledger, findings: list[Defect]) -> Iterator[Result]:
-    """The results that can be read and stand under their own key."""
+    """Yield the results that can be read; report those that cannot, or do not match their key."""
     for key, body in ledger.connection.execute("SELECT key, body FROM results ORDER BY finished_at, rowid"):
         try:
             result = msgspec.json.decode(body, type=Result)
@@ -140,7 +141,7 @@ def _object_finding(entry: FileEntry, workspace: Workspace) -> Defect | None:
 
 
 def _input_findings(record: KeyRecord, workspace: Workspace) -> Iterator[Defect]:
-    """What is wrong with the copies of files that a spec names; large ones have none."""
+    """Yield corrupted copies of files that a spec names. Large files have no copy."""
     for name, digest in record.files.items():
         path = workspace.objects / digest[:2] / digest[2:]
         if path.exists() and digest_of(path) != digest:
@@ -148,7 +149,7 @@ def _input_findings(record: KeyRecord, workspace: Workspace) -> Iterator[Defect]
 
 
 def _output_finding(workspace: Workspace, path: str, known: set[str], *, restorable: bool) -> Defect | None:
-    """What is wrong with an output in place. Any output that a result ever left there is right."""
+    """Check an output in place. It is right if it matches any result that was ever written there."""
     try:
         digest = digest_of(workspace.root / path)
     except OSError:
@@ -163,10 +164,10 @@ def _output_finding(workspace: Workspace, path: str, known: set[str], *, restora
 
 
 def rebuild(workspace: Workspace, *, force: bool) -> Rebuilt:
-    """A fresh ledger is in place and the old file, if there was one, beside it.
+    """Put a fresh ledger in place and keep the old file, if there was one, next to it.
 
-    Raises UsageError when the old one is readable and `force` is not given, LedgerError when it is a
-    newer polytune's, and Busy while a run is worked on.
+    Raises UsageError when the old one is readable and `force` is not given, LedgerError when a newer
+    polytune wrote it, and Busy while a run is in progress.
     """
     _refuse_live(workspace)
     readable = _readable(workspace.ledger)
@@ -179,12 +180,14 @@ def rebuild(workspace: Workspace, *, force: bool) -> Rebuilt:
         if lock is None:
             raise Busy(f"the ledger is being rebuilt by {holder(workspace.locks / 'rebuild')}")
         if readable:
-            Ledger.open(workspace.ledger).close()  # brings an older schema up to this one
+            # Opening migrates an older schema, so that salvaging finds the columns of this version.
+            Ledger.open(workspace.ledger).close()
         return _rebuilt(workspace)
 
 
 def _rebuilt(workspace: Workspace) -> Rebuilt:
     fresh = workspace.ledger.with_name(f"{workspace.ledger.name}.rebuilding")
+    # An earlier rebuild may have crashed. A -wal file of it next to a new database would corrupt it.
     for suffix in companions:
         Path(f"{fresh}{suffix}").unlink(missing_ok=True)
     left_out: list[str] = []
@@ -192,6 +195,7 @@ def _rebuilt(workspace: Workspace) -> Rebuilt:
         _salvage(workspace.ledger, ledger, left_out)
         runs, results = _from_manifests(workspace, ledger, left_out)
         (answers,) = ledger.connection.execute("SELECT count(*) FROM answers").fetchone()
+    # The old file is moved only once the new one is complete; a crash before that changes nothing.
     old = _set_aside(workspace.ledger)
     fresh.rename(workspace.ledger)
     sync_folder(workspace.runs)
@@ -205,7 +209,7 @@ def _refuse_live(workspace: Workspace) -> None:
 
 
 def _readable(path: Path) -> bool:
-    """Whether the file is a sound ledger. Raises LedgerError when a newer polytune wrote it."""
+    """Whether the file is an intact ledger. Raises LedgerError when a newer polytune wrote it."""
     if not path.exists():
         return False
     try:
@@ -220,15 +224,17 @@ def _readable(path: Path) -> bool:
 
 
 def _salvage(old: Path, ledger: Ledger, left_out: list[str]) -> None:
-    """Answers and jobs that the old file still gives, up to the first damage, are in the new one."""
+    """Copy the answers and jobs that can still be read from the old file, up to the first damage."""
     if not old.exists():
         return
+    # Answers were paid for and open jobs are running: neither can be found anywhere else.
     for table in salvaged:
         columns = [name for _, name, *_ in ledger.connection.execute(f"PRAGMA table_info({table})")]
         places = ", ".join("?" for _ in columns)
         insert = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({places})"
         with closing(sqlite3.connect(old)) as connection, ledger.transaction() as target:
             try:
+                # Row by row, so that everything before the damage is kept.
                 for row in connection.execute(f"SELECT {', '.join(columns)} FROM {table}"):
                     target.execute(insert, row)
             except sqlite3.DatabaseError as error:
@@ -236,7 +242,7 @@ def _salvage(old: Path, ledger: Ledger, left_out: list[str]) -> None:
 
 
 def _from_manifests(workspace: Workspace, ledger: Ledger, left_out: list[str]) -> tuple[int, int]:
-    """How many runs and results were taken over."""
+    """Recover runs and results; return how many of each."""
     manifests = []
     for folder in run_folders(workspace):
         try:
@@ -267,7 +273,10 @@ def _row(manifest: Manifest, folder: Path, workspace: Workspace) -> RunRow:
 
 
 def _results(manifests: Iterable[Manifest], left_out: list[str]) -> list[Result]:
-    """What every finished step made, oldest first; the run that made it speaks after those that reused it."""
+    """Return what every finished step made, oldest first; the run that made it after those that reused it.
+
+    The caller keeps the last result of each key, so the maker's report, with its cost and time, wins.
+    """
     found = []
     for manifest in manifests:
         for step, report in manifest.steps.items():
@@ -310,7 +319,7 @@ def _kept(result: Result, store: Store, left_out: list[str]) -> bool:
 
 
 def _recall(result: Result, store: Store, ledger: Ledger, left_out: list[str]) -> None:
-    """The answers that the result's artifact holds are in the memory again."""
+    """Store the answers that the result's artifact holds in the answer memory."""
     files = {name: _sound(entry, store) for name, entry in result.artifact.files.items()}
     memory = AnswerMemory(ledger, result.experiment)
     try:
@@ -327,9 +336,10 @@ def _sound(entry: FileEntry, store: Store) -> Path:
 
 
 def _set_aside(path: Path) -> Path | None:
-    """The old ledger, with all that SQLite keeps beside it, has a name of its own."""
+    """Rename the old ledger and the files that SQLite keeps for it; return its new path."""
     stamp = utc_now().replace(":", "").replace("-", "")
     target = path.with_name(f"{path.name}.{stamp}.old")
+    # The -wal file first: if only the database were moved, SQLite would apply the old -wal to the new one.
     for suffix in companions[1:]:
         if Path(f"{path}{suffix}").exists():
             Path(f"{path}{suffix}").rename(f"{target}{suffix}")

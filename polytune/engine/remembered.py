@@ -1,4 +1,4 @@
-"""When a remembered compilation still holds: everything it read is unchanged, and so is the program."""
+"""Decides whether a stored compilation is valid: all that it read, and polytune itself, is unchanged."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ package = Path(__file__).parent.parent
 
 
 def identity_of(path: Path, overrides: tuple[str, ...]) -> str:
-    """What a compilation is remembered under: the file and the `--set` arguments."""
+    """Return the identity of a compilation: a digest of the file's path and the `--set` arguments."""
     return fingerprint("polytune.compilation.v1", [str(path), list(overrides)])
 
 
 def recall(
     ledger: Ledger, memory: FileMemory, identity: str, environment: Mapping[str, str]
 ) -> Compilation | None:
-    """The remembered compilation, if nothing that it was made from has changed."""
+    """Return the stored compilation, or None if anything that it depends on has changed."""
     body = ledger.compilation(identity)
     if body is None:
         return None
     try:
         found = msgspec.json.decode(body, type=Compilation)
     except msgspec.DecodeError:
+        # Written by a version with another layout; compile again.
         return None
     return found if _holds(found.watched, memory, environment) else None
 
@@ -47,12 +48,14 @@ def _holds(watched: Watched, memory: FileMemory, environment: Mapping[str, str])
 
 
 def value_fingerprint(value: str | None) -> str:
-    """An environment variable's value, not to be read back; '' for unset."""
+    """Return a digest of an environment variable's value, so the value itself is not stored; '' if unset."""
     return "" if value is None else fingerprint("polytune.environment.v1", value)
 
 
 def tool_fingerprint() -> str:
-    """This program: its version, its source files by size and time, and what is installed beside it."""
+    """Return a digest of this program: its version, its source files by size and time, and site-packages."""
+    # Installing a package changes its folder's time. A new plugin must invalidate what
+    # was compiled without it.
     installed = [_stamp(Path(folder)) for folder in sys.path if folder and "site-packages" in folder]
     return fingerprint(
         "polytune.tool.v1",
@@ -60,6 +63,8 @@ def tool_fingerprint() -> str:
     )
 
 
+# Stamps, not contents: this runs at the start of every command, and hashing the sources would take longer
+# than everything else that a command with nothing to do does.
 def _source_stamps(folder: Path) -> Iterator[str]:
     for entry in os.scandir(folder):
         if entry.is_dir() and entry.name != "__pycache__":

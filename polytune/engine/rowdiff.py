@@ -1,10 +1,10 @@
-"""Rows of two datasets aligned by identity, in streams: what is kept per row is a few hashes and numbers.
+"""Aligns the rows of two datasets by identity, as streams: per row it keeps only a few hashes and numbers.
 
     old rows ---> table of (identity, place, content)
-    new rows ---> found there: same, changed (other content) or moved (other group); else left over
-    left over on both sides: aligned again by a second identity, which the caller computes from the content
+    new rows ---> found there: same, changed (different content) or moved (different group); else unmatched
+    unmatched on both sides: aligned by a second identity, which the caller computes from the content
 
-What an identity or a group is, only the caller knows.
+The caller defines what an identity and a group are.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ class DatasetRow(NamedTuple):
     key: str
     """Its identity, unique in the dataset."""
     group: str
-    """The file it is in."""
+    """The file that holds it."""
     line: int
-    """Where in that file, from 1."""
+    """Its line in that file, counted from 1."""
     content: bytes
 
 
 class RowPlace(NamedTuple):
-    """Where a row is."""
+    """The place of a row."""
 
     group: str
     line: int
 
 
 class Move(NamedTuple):
-    """One row on both sides."""
+    """The places of one row on both sides."""
 
     old: RowPlace
     new: RowPlace
 
 
 class GroupCount(msgspec.Struct, kw_only=True):
-    """What became of the rows of one group: new = old + added - removed + moved_in - moved_out."""
+    """Counts for the rows of one group: new = old + added - removed + moved_in - moved_out."""
 
     name: str
     old: int = 0
@@ -52,35 +52,35 @@ class GroupCount(msgspec.Struct, kw_only=True):
     added: int = 0
     removed: int = 0
     changed: int = 0
-    """With other content, by the group they are in now."""
+    """Rows with different content, counted in the group they are in now."""
     moved_in: int = 0
-    """From another group; counted as changed too if their content changed."""
+    """From another group; also counted as changed if the content changed."""
     moved_out: int = 0
 
 
 @dataclass
 class Alignment:
-    """Every row of both sides, counted, and the first few of each sort."""
+    """Counts of all rows of both sides, and the first few places of each kind."""
 
     shown: int
-    """At most so many places of each sort are kept."""
+    """The maximum number of places kept of each kind."""
     groups: dict[str, GroupCount] = field(default_factory=dict)
     same: int = 0
     """Rows with the same content in the same group."""
     by_content: int = 0
-    """Rows that only the second identity aligned."""
+    """Rows that were aligned only by the second identity."""
     added: list[RowPlace] = field(default_factory=list)
     removed: list[RowPlace] = field(default_factory=list)
     changed: list[Move] = field(default_factory=list)
     moved: list[Move] = field(default_factory=list)
-    """Those with the same content."""
+    """Moved rows with unchanged content."""
 
     def group(self, name: str) -> GroupCount:
-        """The count of that group."""
+        """Return the counts of that group."""
         return self.groups.setdefault(name, GroupCount(name=name))
 
     def pair(self, old: RowPlace, new: RowPlace, *, same_content: bool) -> None:
-        """A row that both sides have is counted."""
+        """Count a row that both sides have."""
         if old.group != new.group:
             self.group(old.group).moved_out += 1
             self.group(new.group).moved_in += 1
@@ -93,12 +93,12 @@ class Alignment:
             self.same += 1
 
     def add(self, place: RowPlace) -> None:
-        """A row that only the new side has is counted."""
+        """Count a row that only the new side has."""
         self.group(place.group).added += 1
         self._keep(self.added, place)
 
     def remove(self, place: RowPlace) -> None:
-        """A row that only the old side has is counted."""
+        """Count a row that only the old side has."""
         self.group(place.group).removed += 1
         self._keep(self.removed, place)
 
@@ -108,7 +108,10 @@ class Alignment:
 
 
 class _Table:
-    """The old rows: identity to position, and at each position place and content, all as numbers."""
+    """The old rows: identity to position, and the place and content of each position, as numbers.
+
+    Numbers, not texts, so that memory use does not depend on the length of the rows.
+    """
 
     def __init__(self) -> None:
         self.positions: dict[int, int] = {}
@@ -119,7 +122,9 @@ class _Table:
         self.taken = bytearray()
 
     def add(self, row: DatasetRow) -> None:
-        """The row is known."""
+        """Add an old row."""
+        # Python's 64-bit hash instead of the key: it lives only as long as this process, and a collision in
+        # a dataset of a million rows has a probability of about 3e-8.
         self.positions.setdefault(hash(row.key), len(self.lines))
         if row.group not in self.names:
             self.names.append(row.group)
@@ -129,7 +134,7 @@ class _Table:
         self.taken.append(0)
 
     def take(self, key: str) -> int | None:
-        """The position of the row of that identity, once."""
+        """Return the position of the row with that identity, the first time only."""
         position = self.positions.get(hash(key))
         if position is None or self.taken[position]:
             return None
@@ -143,25 +148,26 @@ class _Table:
 Rows = Callable[[], Iterable[DatasetRow]]
 """Reads a dataset from its beginning."""
 SecondKey = Callable[[DatasetRow], str]
-"""Another identity of a row; '' for none."""
+"""Returns a second identity of a row; '' for none."""
 
 
 @dataclass(frozen=True)
 class DatasetSide:
-    """One side's rows, and how to tell what they are when their identities do not match."""
+    """One side's rows, and a second identity for those whose first one has no match."""
 
     rows: Rows
     second_key: SecondKey
 
 
 def align(old: DatasetSide, new: DatasetSide, shown: int) -> Alignment:
-    """Every row of the two datasets, aligned."""
+    """Align every row of the two datasets."""
     found = Alignment(shown)
     table = _Table()
     for row in old.rows():
         table.add(row)
         found.group(row.group).old += 1
     left = _first_pass(table, new, found)
+    # The second pass reads both datasets again rather than keep rows in memory. It is rarely needed.
     candidates = _candidates(table, old) if left else {}
     _second_pass(table, new, found, _Left(left, candidates))
     for position, taken in enumerate(table.taken):
@@ -175,7 +181,7 @@ class _Left:
     """What the first pass could not align."""
 
     numbers: array[int]
-    """Of new rows, ascending."""
+    """Numbers of new rows, ascending."""
     candidates: dict[int, list[int]]
     """Second identity -> positions of old rows, last first."""
 
@@ -200,6 +206,7 @@ def _candidates(table: _Table, old: DatasetSide) -> dict[int, list[int]]:
         if not table.taken[position] and (key := old.second_key(row)):
             candidates.setdefault(hash(key), []).append(position)
     for positions in candidates.values():
+        # Popped from the end, so equal rows are paired in file order.
         positions.reverse()
     return candidates
 
@@ -217,7 +224,7 @@ def _second_pass(table: _Table, new: DatasetSide, found: Alignment, left: _Left)
 
 
 def _numbered(rows: Rows, numbers: array[int]) -> Iterator[DatasetRow]:
-    """The rows of those numbers, in order."""
+    """Yield the rows with those numbers, in order."""
     wanted = iter(numbers)
     following = next(wanted, None)
     if following is None:

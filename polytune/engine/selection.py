@@ -1,4 +1,4 @@
-"""Which steps a command may run: `--until`, `--only`, `--from`, `--force`, `--accept`."""
+"""Selects the steps that a command may run: `--until`, `--only`, `--from`, `--force`, `--accept`."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from polytune.errors import UsageError, did_you_mean
 
 
 class Flags(msgspec.Struct, frozen=True, kw_only=True):
-    """The selecting flags of a command, as given; a run records them so that `resume` keeps to them."""
+    """The selection flags of a command, as given. A run records them so that `resume` uses the same ones."""
 
     until: str | None = None
     only: str | None = None
     since: str | None = None
-    """`--from`."""
+    """`--from`, which is a keyword in Python."""
     force: tuple[str, ...] = ()
     accept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The steps that may run, the ones they need, and the ones whose memory is set aside."""
+    """The steps that may run, the steps they need, and those whose known output is ignored or accepted."""
 
     allowed: frozenset[str] | None = None
-    """None allows all."""
+    """None allows all steps."""
     wanted: frozenset[str] = frozenset()
-    """The allowed steps and everything before them; read only when `allowed` is set."""
+    """The allowed steps and all steps before them. Used only when `allowed` is set."""
     force: frozenset[str] = field(default_factory=frozenset)
-    """Run even if the output is known."""
+    """Run these even if their output is known."""
     accept: frozenset[str] = field(default_factory=frozenset)
-    """Take the nearest earlier output as valid for what the spec says now."""
+    """Treat the nearest earlier output as valid for the current spec."""
 
     def may_run(self, step: str) -> bool:
         """Whether the step is selected."""
         return self.allowed is None or step in self.allowed
 
     def needed(self, step: str) -> bool:
-        """Whether a selected step depends on this one."""
+        """Whether the step is selected, or a selected step depends on it."""
         return self.allowed is None or step in self.wanted
 
 
@@ -53,7 +53,7 @@ def select(
     force: Iterable[str] = (),
     accept: Iterable[str] = (),
 ) -> Selection:
-    """The selection that the flags describe. Raises UsageError for a step that does not exist."""
+    """Return the selection that the flags describe. Raises UsageError for an unknown step."""
     forced, accepted = frozenset(force), frozenset(accept)
     ids = [step.id for step in compiled.steps]
     for name in (until, only, since, *forced, *accepted):
@@ -61,11 +61,13 @@ def select(
             raise UsageError(f"{compiled.name}: no step '{name}'.{did_you_mean(name, ids)}")
     allowed = set(ids)
     if until:
+        # The flags intersect: `--from train --until deploy` is the part between.
         allowed &= before(compiled, until)
     if since:
         allowed &= {step for step in ids if since in before(compiled, step)}
     if only:
         allowed &= {only}
+    # Nothing is left out, so None: a plan need not mark steps as unselected.
     if allowed == set(ids):
         return Selection(force=forced, accept=accepted)
     wanted = frozenset(earlier for step in allowed for earlier in before(compiled, step))
@@ -73,7 +75,7 @@ def select(
 
 
 def before(compiled: Compiled, step: str) -> set[str]:
-    """The step and every step it depends on."""
+    """Return the step and every step that it depends on."""
     found = {step}
     for earlier in compiled.step(step).after:
         found |= before(compiled, earlier)

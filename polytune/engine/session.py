@@ -1,4 +1,4 @@
-"""One invocation: a run folder, its manifest and events, the execution, and what Ctrl-C does to it."""
+"""One run of one experiment: its folder, manifest, events and execution, and the handling of Ctrl-C."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from polytune.settings import Settings
 
 @dataclass(frozen=True)
 class Session:
-    """What every run of this invocation shares."""
+    """What all runs of one invocation share."""
 
     workspace: Workspace
     planner: Planner
@@ -52,17 +52,19 @@ class Session:
     """Whether to return once remote jobs are recorded, instead of waiting for them."""
 
     def start(self, plan: Plan, estimates: Mapping[str, Estimate]) -> Manifest:
-        """A new run of the plan, to its end."""
+        """Start a new run of the plan and return its final manifest."""
         self.workspace.create()
         manifest = self._new_manifest(plan, estimates)
         folder = self.workspace.run_folder(manifest.experiment, manifest.run_id)
+        # First of all files: `resume` continues what was compiled then, even if the file
+        # has been edited since.
         write_whole(folder / compiled_name, msgspec.json.encode(plan.compiled))
         spec = yaml.safe_dump(plan.compiled.spec, sort_keys=False, allow_unicode=True, width=100)
         write_whole(folder / "spec.yaml", spec.encode())
         return self._run(plan, manifest, folder)
 
     def resume(self, plan: Plan, manifest: Manifest) -> Manifest:
-        """The same run, continued. Raises Busy when it is still being worked on."""
+        """Continue the run. Raises Busy when a process is still working on it."""
         folder = self.workspace.run_folder(manifest.experiment, manifest.run_id)
         return self._run(plan, msgspec.structs.replace(manifest, status="running", finished_at=""), folder)
 
@@ -99,6 +101,7 @@ class Session:
         with try_lock(folder / lock_name, f"{manifest.experiment}/{manifest.run_id}") as lock:
             if lock is None:
                 raise Busy(f"{manifest.run_id} is in use by {holder(folder / lock_name)}")
+            # Before the ledger lists the run, so that a listed run always has a manifest.
             write_manifest(folder / manifest_name, manifest)
             ledger = self.planner.ledger
             place = self.workspace.relative(folder)
@@ -133,12 +136,13 @@ class Session:
 
 
 async def _interruptible(execution: Execution) -> Manifest:
-    """The first Ctrl-C stops tidily, the second at once."""
+    """Run the execution. The first Ctrl-C stops it in order, the second at once."""
     running = asyncio.ensure_future(execution.run())
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
+            # At any moment the files and the ledger are in a consistent state, so exiting at once is safe.
             loop.add_signal_handler(number, os._exit, 130)
         running.cancel()
 
@@ -148,7 +152,7 @@ async def _interruptible(execution: Execution) -> Manifest:
 
 
 def new_run_id() -> str:
-    """An id that sorts by time (UTC, to the millisecond) and differs between processes."""
+    """Return an id that sorts by time (UTC, to the millisecond) and differs between processes."""
     now = datetime.now(UTC)
     return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}-{secrets.token_hex(2)}"
 
@@ -165,7 +169,7 @@ def _row(manifest: Manifest, folder: str, compiled: Compiled) -> RunRow:
 
 
 def git_source(folder: Path) -> GitSource:
-    """The commit an experiment file stands at and whether tracked files differ; empty outside git."""
+    """Return the commit of a folder and whether tracked files differ from it; empty outside git."""
     commit = _git(folder, "rev-parse", "HEAD")
     changed = _git(folder, "status", "--porcelain", "--untracked-files=no") if commit else ""
     return GitSource(commit=commit, dirty=bool(changed))

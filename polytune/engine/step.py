@@ -1,6 +1,6 @@
-"""What a step kind is: a pure function of its spec and its inputs' contents, in one file.
+"""The interface of step kinds. A step is a pure function of its spec and its inputs' content, in one file.
 
-A step declares the artifact types it consumes and the one it produces; the graph follows from that.
+A step kind declares the artifact types it consumes and the one it produces; the graph follows from that.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class Port:
     """One input of a step kind."""
 
     types: tuple[str, ...]
-    """Artifact types it accepts, the preferred one first."""
+    """Artifact types it accepts, preferred first."""
     optional: bool = False
     """Whether the step also works without it."""
     explicit: bool = False
-    """Whether only `from:` connects it, even if a step produces its type."""
+    """Whether only `from:` connects it, even if some step produces its type."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Where a step finds itself: never hashed."""
+    """The surroundings of a step; never hashed."""
 
     root: Path
-    """The workspace."""
+    """The workspace's folder."""
     folder: Path
     """The experiment file's folder."""
     experiment: str
@@ -52,48 +52,48 @@ class Scope:
 
 @dataclass(frozen=True)
 class KeyFacts:
-    """What decides a step's output besides its spec and inputs."""
+    """What affects a step's output besides its spec and inputs."""
 
     facts: Facts = field(default_factory=dict)
     watched: tuple[Path, ...] = ()
-    """Files whose appearance or change may change these facts."""
+    """Files whose creation or change may change these facts."""
     environment: tuple[str, ...] = ()
-    """Environment variables that were read for them."""
+    """Environment variables that were read for these facts."""
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What running a step would take; None where it cannot be known before its inputs exist."""
+    """Estimated cost of running a step; None where it cannot be known before its inputs exist."""
 
     requests: int | None = None
-    """Calls to pay for."""
+    """Paid requests."""
     reused: int | None = None
-    """Answers that memory already holds."""
+    """Answers that the answer memory already holds."""
     tokens: int | None = None
     usd_low: float | None = None
     usd_high: float | None = None
     seconds: float | None = None
     note: str = ""
-    """What a reader should know, such as which price is missing and how to state it."""
+    """A remark for the user, such as which price is missing and how to state it."""
     consent: str = ""
-    """What must be agreed to besides the price, such as a cost by the hour that goes on after the run."""
+    """What the user must agree to besides the price, such as an hourly cost that continues after the run."""
 
 
 class Requirement(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a step will ask of a platform, known before it runs; subclasses say what."""
+    """Something that a step will need from a platform, known before it runs; subclasses say what."""
 
     platform: str
     """The platform's name."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """One report of a step at work."""
+    """One progress report of a running step."""
 
     done: float
     total: float
     unit: str = ""
-    """What is counted: 'answers', 'records', 'of training'."""
+    """The unit of `done` and `total`: 'answers', 'records', 'of training'."""
     note: str = ""
-    """What limits it, the loss, what was reused."""
+    """What limits the speed, the loss, or what was reused."""
     usd: float | None = None
     """Spent so far by this step in this run."""
 
@@ -103,46 +103,46 @@ Reporter = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Work:
-    """One attempt at a step: what it may read, where it writes, and whom it notifies."""
+    """One attempt at a step: what it may read, where it writes, and how it reports."""
 
     inputs: Mapping[str, Artifact]
     folder: Path
-    """Empty; everything written here that the outcome names is kept."""
+    """Empty at the start; files written here are kept if the outcome names them."""
     answers: AnswerMemory
     jobs: Jobs
     report: Reporter
     budget: Budget
-    """What the run may still spend, shared by all of its steps."""
+    """What the run may still spend, shared by all its steps."""
     root: Path
 
     def path(self, port: str, name: str) -> Path:
-        """The absolute path of one file of an input."""
+        """Return the absolute path of one file of an input."""
         return self.root / self.inputs[port].files[name].path
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an attempt made."""
+    """What an attempt produced."""
 
     files: tuple[str, ...] = ()
     """Files and folders of the work folder to keep, by their path in it."""
     passed: Mapping[str, FileEntry] = field(default_factory=dict)
-    """Files of inputs that belong to this artifact too."""
+    """Input files that are part of this artifact too."""
     placed: Mapping[str, str] = field(default_factory=dict)
-    """Where in the workspace a kept file also goes, by its name."""
+    """Path in the workspace to which a kept file is also copied, by the file's name."""
     facts: Facts = field(default_factory=dict)
     records: Mapping[str, int] = field(default_factory=dict)
-    """Lines of those files that are one record a line."""
+    """Number of lines of files that hold one record per line."""
     metrics: Facts = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     resources: Mapping[str, str] = field(default_factory=dict)
 
 
 class Step(ABC):
-    """A step kind; an instance is one step of one experiment."""
+    """A step kind. An instance is one step of one experiment."""
 
     version: ClassVar[int] = 1
-    """Raised when the same spec and inputs would give another output."""
+    """Raise it when the same spec and inputs would give a different output."""
     Spec: ClassVar[type[model.Spec]]
     consumes: ClassVar[Mapping[str, Port]] = {}
     produces: ClassVar[str]
@@ -153,38 +153,40 @@ class Step(ABC):
         self.files = files
         self.scope = scope
 
+    # Plans call `key_facts` and `missing` often, so both are cheap and stay on this machine. `exists`,
+    # `unready` and `estimate` may use the network.
     def key_facts(self) -> KeyFacts:
-        """What else enters the cache key; starts nothing."""
+        """Return what else goes into the cache key. Starts nothing."""
         return KeyFacts()
 
     def missing(self) -> str:
-        """What keeps this step from running on this machine, and the remedy; '' when nothing does."""
+        """Return what prevents this step from running on this machine, and the remedy; '' if nothing does."""
         return ""
 
     def unready(self) -> str:
-        """What the outside world lacks, asked before a run starts: credentials, a bucket; '' for nothing."""
+        """Return what is missing outside, such as credentials or a bucket, or ''. Checked before a run."""
         return ""
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
-        """What a run would take; `inputs` holds the ones that are known already. Free by default."""
+        """Estimate the cost of a run. `inputs` holds the inputs already known. The default is free."""
         return Estimate(usd_low=0.0, usd_high=0.0)
 
     @classmethod
     def remembered(cls, files: Mapping[str, Path]) -> Iterable[StoredAnswer]:
-        """The paid answers that an artifact of this kind holds (paths by name), to rebuild a lost memory."""
+        """Return the paid answers in an artifact of this kind (paths by name), to rebuild a lost ledger."""
         return ()
 
     def exists(self, uri: str) -> bool:
-        """Whether something remote that an earlier outcome stood for is still there."""
+        """Whether a remote resource of an earlier outcome still exists."""
         return True
 
     def requirements(self) -> Sequence[Requirement]:
-        """What a run of this step asks of platforms, for whoever checks rights before it."""
+        """Return what a run of this step needs from platforms, so permissions can be checked before it."""
         return ()
 
     @abstractmethod
     async def run(self, work: Work) -> Outcome:
-        """The artifact's parts are in the work folder. Raises StepFailed and its kin; may be cancelled."""
+        """Write the artifact's files to the work folder. Raises StepFailed and its kin; may be cancelled."""
 
 
 STEPS: Family[Step] = Family("steps", "step kind", Step)

@@ -1,7 +1,7 @@
-"""Content by digest: every finished output once, and the outputs in place checked against it.
+"""The object store: every finished output once, by digest, and checks of the outputs in place.
 
 A file in place is `ok`, `missing` or `tampered`; the last two are restored from the store. A corrupted
-object is a miss, never a wrong answer.
+object counts as missing and is never returned.
 """
 
 from __future__ import annotations
@@ -27,38 +27,39 @@ class Condition(StrEnum):
 
 
 class Store:
-    """The workspace's objects, and what may be said about outputs in place."""
+    """Reads and writes the workspace's objects, and checks outputs in place."""
 
     def __init__(self, workspace: Workspace, memory: FileMemory) -> None:
         self.workspace = workspace
         self.memory = memory
 
     def object_path(self, digest: str) -> Path:
-        """Where the content of that digest is, or would be."""
+        """Return where the content with that digest is or would be."""
         return self.workspace.objects / digest[:2] / digest[2:]
 
     def put(self, path: Path) -> str:
-        """The file's content is in the store, durably; its digest is returned."""
+        """Store the file's content durably; return its digest."""
         digest = self.memory.digest(path)
         if digest is None:
             raise StepFailed(f"{self.workspace.relative(path)}: disappeared before it was stored")
         target = self.object_path(digest)
-        # The copy is hashed too: the file may have changed between its digest and its copy.
+        # The copy is hashed too: the file may have changed after its digest was taken. A corrupted object
+        # is detected by the first condition and replaced.
         if self.memory.digest(target) != digest and copy_whole(path, target) != digest:
             target.unlink(missing_ok=True)
             raise StepFailed(f"{self.workspace.relative(path)}: changed while it was being stored. Run again")
         return digest
 
     def holds(self, digest: str) -> bool:
-        """Whether a sound copy of that content is in the store."""
+        """Whether the store has an intact copy of that content."""
         return self.memory.digest(self.object_path(digest)) == digest
 
     def path_of(self, entry: FileEntry) -> Path:
-        """The absolute path of an output in place."""
+        """Return the absolute path of an output in place."""
         return self.workspace.root / entry.path
 
     def condition(self, artifact: Artifact) -> Condition:
-        """The worst condition among an artifact's files; reads only what its stat says is new."""
+        """Return the worst condition of an artifact's files. Reads only files whose stat is new."""
         worst = Condition.OK
         for entry in artifact.files.values():
             found = self.memory.digest(self.path_of(entry))
@@ -70,7 +71,7 @@ class Store:
         return worst
 
     def restore(self, artifact: Artifact) -> list[FileEntry]:
-        """Every file of the artifact is in place again; those that had to be written are returned.
+        """Put every file of the artifact back in place; return those that had to be written.
 
         Raises StepFailed when the store has no intact copy.
         """
@@ -81,6 +82,7 @@ class Store:
 
     def _restore(self, entry: FileEntry) -> None:
         source = self.object_path(entry.digest)
+        # The digest of the bytes actually copied is compared: the object may change after it was checked.
         if not self.holds(entry.digest) or copy_whole(source, self.path_of(entry)) != entry.digest:
             raise StepFailed(
                 f"{entry.path}: lost, and the store has no intact copy; run the step with --force"

@@ -1,4 +1,4 @@
-"""Texts compared line by line: unified hunks for people."""
+"""Line-by-line comparison of texts: unified diff hunks for people to read."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from pathlib import Path
 import msgspec
 
 largest_text_bytes = 1 << 20
-"""Longer texts are not compared line by line: a person did not write them."""
+"""Longer texts are not compared line by line: they are data rather than written by a person."""
+# Two lines locate a change; prompts have long lines, so the usual three would hide the changes.
 context_lines = 2
 
 
 class TextDifference(msgspec.Struct, frozen=True, kw_only=True):
-    """How one text became another."""
+    """The differences between two texts."""
 
     hunks: tuple[str, ...] = ()
-    """Lines of a unified diff: `@@` heads, then lines that begin with ' ', '-' or '+'."""
+    """Lines of a unified diff: `@@` headers, then lines that begin with ' ', '-' or '+'."""
     added: int = 0
-    """Lines."""
+    """Number of lines."""
     removed: int = 0
     note: str = ""
     """Why there are no hunks."""
 
 
 def compare_texts(old: str, new: str, context: int = context_lines) -> TextDifference:
-    """The hunks that lead from one text to the other."""
+    """Return the hunks that turn one text into the other."""
     lines = unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=context)
+    # The first two lines are the `---` and `+++` headers.
     hunks = tuple(lines)[2:]
     return TextDifference(
         hunks=hunks,
@@ -37,7 +39,7 @@ def compare_texts(old: str, new: str, context: int = context_lines) -> TextDiffe
 
 
 def compare_files(old: Path | None, new: Path | None) -> TextDifference:
-    """The hunks between two files; a note instead when a text is not kept, not text, or too long."""
+    """Return the hunks between two files, or a note when a text is not stored, not text, or too long."""
     if old is None or new is None:
         which = "either text" if old is new else "the old text" if old is None else "the new text"
         return TextDifference(note=f"{which} is not kept here")

@@ -1,6 +1,6 @@
-"""Steps run outside any run: in a temporary folder, with the workspace's real answer memory and budget.
+"""Runs steps outside any run: in a temporary folder, with the workspace's real answer memory and budget.
 
-Nothing is published or recorded but the answers that were paid for.
+Nothing is published or recorded except the answers that were paid for.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from polytune.files import digest_of
 from polytune.settings import Settings
 
 judging_type = "CheckedDataset"
-"""The artifact type of a step that may find the data wrong: its findings are wanted too."""
+"""The artifact type of a step that may reject the data; its findings are wanted too."""
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What the steps made, by step id; its files lie in the trial's folder."""
+    """What the steps made, by step id; paths are relative to the trial's folder."""
 
     folder: Path
     artifacts: Mapping[str, Artifact]
     usage: Usage
 
     def file(self, artifact: str, name: str) -> Path | None:
-        """The file of that name of the last artifact of a type; None when there is none."""
+        """Return the file with that name from the last artifact of a type; None when there is none."""
         for made in reversed(tuple(self.artifacts.values())):
             if made.type == artifact and name in made.files:
                 return self.folder / made.files[name].path
@@ -44,7 +44,7 @@ class TrialResult:
 
 @dataclass
 class Trial:
-    """Runs steps of one experiment in order, in a folder that exists and is empty."""
+    """Runs steps of one experiment in order, in an existing empty folder."""
 
     compiled: Compiled
     folder: Path
@@ -53,10 +53,10 @@ class Trial:
     make_step: Callable[[CompiledStep], Step]
     report: Callable[[CompiledStep, Progress], None]
     max_usd: float | None = None
-    """A limit besides the experiment's own; None for none."""
+    """A limit in addition to the experiment's own; None for none."""
 
     async def run(self, steps: Sequence[CompiledStep]) -> TrialResult:
-        """Every step has run. One that checks may have found the data wrong; others raise what they raise."""
+        """Run every step. A checking step that rejects the data is skipped; other errors are raised."""
         spent_before = self.ledger.spent_usd(self.compiled.name)
         artifacts: dict[str, Artifact] = {}
         usage = Usage()
@@ -66,6 +66,8 @@ class Trial:
                 work = self._work(step, inputs, answers, self._left(spent_before))
                 try:
                     outcome = await self.make_step(step).run(work)
+                # A preview shows findings rather than stop at them; its few samples may also
+                # miss a format's minimum.
                 except DataError:
                     if step.produces != judging_type:
                         raise
@@ -98,7 +100,7 @@ class Trial:
         settings = self.settings
         return Jobs(
             JobBook(self.ledger),
-            # A key of its own: a job of a trial is never taken for the job of a run.
+            # A separate key, so that a job of a trial is never taken for the job of a run.
             f"preview-{step.id}",
             step.id,
             polling=Polling(clock=clock_at(settings.clock_url), poll_seconds=settings.poll_seconds),
@@ -107,7 +109,7 @@ class Trial:
         )
 
     def _left(self, spent_before: float) -> BudgetLimits:
-        """What may be spent from now on, after what earlier steps of the trial have spent."""
+        """Return what may still be spent, after what earlier steps of the trial have spent."""
         spent = self.ledger.spent(self.compiled.name)
         left = None if self.max_usd is None else max(0.0, self.max_usd - (spent.usd - spent_before))
         return self.compiled.budget.remaining(spent, left)

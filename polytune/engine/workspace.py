@@ -1,12 +1,12 @@
-"""Where a workspace keeps things: the map of `runs/`.
+"""Where a workspace keeps things: the layout of `runs/`.
 
-runs/ledger.sqlite3                        what is known
+runs/ledger.sqlite3                        results, answers, jobs and file digests
 runs/objects/sha256/ab/cdef...             finished outputs, by content
 runs/<experiment>/<run-id>/...             what happened, for people and for git
-runs/.locks/<key>                          who is working on which step
+runs/.locks/<key>                          which process is working on which step
 runs/.jobs/<token>/                        local child processes and what they wrote
 runs/.buckets/<name>/                      the local platform's storage
-runs/.rehearsal/                           all of the above once more, for runs against an emulator
+runs/.rehearsal/                           all of the above again, for runs against an emulator
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from polytune.errors import UsageError
 
 manifest_name = "manifest.json"
 compiled_name = "compiled.json"
-"""In a run's folder: the experiment as it was compiled, which `resume` continues."""
+"""In a run's folder: the experiment as compiled, which `resume` continues."""
 lock_name = ".lock"
-"""In a run's folder: held by the process that works on the run."""
+"""In a run's folder: held by the process that is working on the run."""
 
 ignore_rules = """\
 # Kept in git: manifests and resolved specs. Everything else is rebuilt or restored.
@@ -41,7 +41,7 @@ class Workspace:
 
     root: Path
     rehearsal: bool = False
-    """Whether this is the part where rehearsals live, which nothing real ever reads."""
+    """Whether this is the part for rehearsals, which real runs never read."""
 
     @property
     def runs(self) -> Path:
@@ -49,7 +49,7 @@ class Workspace:
 
     @property
     def placed(self) -> Path:
-        """Where files go that a step places in the workspace; a rehearsal's never replace a real one's."""
+        """Root of the files that a step places in the workspace; a rehearsal never overwrites a real file."""
         return self.runs if self.rehearsal else self.root
 
     @property
@@ -73,25 +73,26 @@ class Workspace:
         return self.runs / ".buckets"
 
     def run_folder(self, experiment: str, run_id: str) -> Path:
-        """Where one run's manifest and outputs lie."""
+        """Return the folder of one run's manifest and outputs."""
         return self.runs / experiment / run_id
 
     def relative(self, path: Path) -> str:
-        """A path as records and messages show it: relative to the workspace where it lies inside."""
+        """Return the path as records and messages show it: relative to the workspace if inside it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
     def create(self) -> None:
-        """`runs/` exists and tells git what to keep."""
+        """Create `runs/` and the .gitignore that says what to keep in git."""
         self.runs.mkdir(parents=True, exist_ok=True)
         ignore = self.runs / ".gitignore"
+        # Never overwritten: the user may keep other things in git.
         if not ignore.exists():
             ignore.write_text(ignore_rules, encoding="utf-8")
 
 
 def find_workspace(near: Path | None, override: Path | None = None) -> Workspace:
-    """The workspace of an experiment file: the nearest folder above it with `runs/` or `.git`.
+    """Return the workspace of an experiment file: the nearest folder above it with `runs/` or `.git`.
 
-    Falls back to the current folder; `override` wins. Raises UsageError when the override is no folder.
+    Falls back to the current folder; `override` wins. Raises UsageError when the override is not a folder.
     """
     if override is not None:
         if not override.is_dir():
@@ -100,5 +101,7 @@ def find_workspace(near: Path | None, override: Path | None = None) -> Workspace
     start = (near or Path.cwd() / "x").absolute().parent
     for folder in (start, *start.parents):
         if (folder / "runs").is_dir() or (folder / ".git").exists():
+            # realpath: records hold paths relative to the root, which must not depend on the
+            # symlink one came by.
             return Workspace(Path(os.path.realpath(folder)))
     return Workspace(Path.cwd())

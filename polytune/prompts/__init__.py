@@ -1,1 +1,1 @@
-"""MACHINE: prompt files, and the order in which their cells, templates and slots are asked."""
+"""MACHINE: prompt files, and the order in which their cells, templates and slots are sampled."""

@@ -1,4 +1,4 @@
-"""What can be wrong in a prompt file although each of its fields is right, given the matrix."""
+"""Checks of a prompt file as a whole, against the matrix it must serve; single fields are already valid."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from polytune.prompts.seeds import SeedSet
 
 @dataclass(frozen=True)
 class CheckedLibrary:
-    """A prompt file, the matrix it must serve, and its templates that compile."""
+    """A prompt file, the matrix it must serve, and its compiled templates."""
 
     document: Document
     prompts: PromptFile
     matrix: Matrix
     templates: Mapping[str, Sequence[PromptTemplate | None]]
-    """By key, in file order; None stands for one with a syntax error."""
+    """By key, in file order; None for a template with a syntax error."""
     seeds: SeedSet | None = None
 
     @property
@@ -34,9 +34,11 @@ class CheckedLibrary:
         return self.matrix.values
 
     def problems(self) -> list[Problem]:
-        """Everything wrong; empty when nothing is."""
+        """Return all problems; empty when there are none."""
         found = [*self._template_axis(), *self._guides(), *self._slots(), *self._names()]
         found += [*self._conditions(), *self._personas(), *self._examples()]
+        # In stages: cells and renderings can be checked only once all names and conditions are right, and
+        # would otherwise report consequences of the first problems.
         found = found or [*self._cells_without_template(), *self._empty_slots()]
         return found or list(self._renders())
 
@@ -76,7 +78,7 @@ class CheckedLibrary:
             yield from self._same_template_twice(key)
 
     def _remedy(self, axis: str, missing: str, written: Sequence[str]) -> str:
-        """What to do about a value that is not covered: it is there misspelt, or must be added."""
+        """Return a remedy for an uncovered value: it may be misspelled, or must be added."""
         unused = [key for key in written if key not in map(str, self.axes[axis])]
         near = get_close_matches(missing, unused, n=1, cutoff=0.6)
         return f" Is '{near[0]}' meant for it?" if near else " Add one, or remove the value from the matrix."
@@ -112,6 +114,7 @@ class CheckedLibrary:
                 what = f"the matrix has no axis '{axis}'.{did_you_mean(axis, list(self.axes))}"
                 yield self.document.problem((*path, axis), what, key=True)
                 continue
+            # A prompt file serves several matrices: a `when` may name values that only its guides know.
             written = [*map(str, self.axes[axis]), *self.prompts.guides.get(axis, ())]
             for value in values:
                 if value not in written:
@@ -137,7 +140,7 @@ class CheckedLibrary:
             yield self.document.problem(("examples" if self.prompts.examples else "shots",), what, key=True)
 
     def _cells_without_template(self) -> Iterator[Problem]:
-        """Cells whose every template is for other cells."""
+        """Report cells that no template serves."""
         lacking = [cell for cell in self._cells if not self._is_served(cell)]
         if lacking:
             more = f" and {len(lacking) - 1} more of the matrix" if len(lacking) > 1 else ""
@@ -181,7 +184,7 @@ class CheckedLibrary:
                 yield self.document.problem(("slots", name, key, index), f"lists {value!r} a second time")
 
     def _axis_values(self) -> list[str]:
-        """Every word that may choose slot values: of the matrix, and of what the file itself covers."""
+        """Return every key that may select slot values: from the matrix, and from the file's own sections."""
         values = {axis: {str(value) for value in chosen} for axis, chosen in self.axes.items()}
         for axis, texts in self.prompts.guides.items():
             values.setdefault(axis, set()).update(texts)
@@ -216,7 +219,7 @@ class CheckedLibrary:
         return name in self.prompts.slots and not self.prompts.slot_values(name, cell)
 
     def _served(self, key: str, template: PromptTemplate) -> list[dict[str, Value]]:
-        """The cells that a template is for."""
+        """Return the cells that a template serves."""
         return [
             cell
             for cell in self._cells
@@ -224,8 +227,13 @@ class CheckedLibrary:
         ]
 
     def _renders(self) -> Iterator[Problem]:
-        """Each template is rendered once for each set of axes and columns that it may meet."""
+        """Render each template once for each set of axes and columns it may meet.
+
+        A failure almost always depends on which axes a cell has, not on their values; rendering every cell
+        would take too long for large matrices.
+        """
         for key, index, template in self._each():
+            # Reversed twice, so that the first cell of each set is the one that is kept and rendered first.
             cells = {tuple(cell): cell for cell in reversed(self._served(key, template))}
             for cell in reversed(cells.values()):
                 what = self._failure(template, cell)
@@ -249,7 +257,7 @@ class CheckedLibrary:
         return ""
 
     def _rows(self) -> list[Mapping[str, Value]]:
-        """One row for each set of columns that rows have."""
+        """Return one row for each set of columns that rows have."""
         if self.seeds is None:
             return [{}]
         found = [self.seeds.slots(row, list(self.axes)) for row in self.seeds.rows]
@@ -263,7 +271,7 @@ class CheckedLibrary:
 
 
 def _some(values: Sequence[Value] | SlotDistribution) -> Value:
-    """One of the values of a slot; an axis absent from a cell takes none."""
+    """Return one of a slot's values."""
     return values.draw(0.5) if isinstance(values, SlotDistribution) else values[0]
 
 

@@ -1,4 +1,4 @@
-"""A YAML file as plain data that still knows the line and column of everything in it."""
+"""A YAML file as plain data that keeps the line and column of everything in it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from polytune.spec.located import Node, Origin, children, plain
 from polytune.spec.reading import read_yaml
 
 Step = str | int | float
-"""One step down a document: a key, or a position in a list."""
+"""One step into a document: a key, or a position in a list."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """What a file holds, and where."""
+    """The content of a file, with places."""
 
     file: str
     """The path as messages show it."""
@@ -26,18 +26,18 @@ class Document:
     root: Node
 
     def data(self) -> Json:
-        """The values alone."""
+        """Return the values without their places."""
         return plain(self.root)
 
     def problem(self, path: Sequence[Step], what: str, *, key: bool = False, word: str = "") -> Problem:
-        """A problem at the value under `path`, at its key, or at the first template use of `word` in it."""
+        """Return a problem at the value under `path`, at its key, or at `word` in the template there."""
         node, at_key, known = self._walk(path)
         place = at_key if key else node.origin
         problem = Problem(self.file, place.line, place.column, _dotted(known), what)
         return self._at_word(problem, word) if word else problem
 
     def known(self, path: Sequence[Step]) -> tuple[Step, ...]:
-        """The steps of `path` that the document has; those it lacks are left out."""
+        """Return the steps of `path` that the document has; others (pydantic's own) are left out."""
         return self._walk(path)[2]
 
     def _walk(self, path: Sequence[Step]) -> tuple[Node, Origin, tuple[Step, ...]]:
@@ -51,9 +51,11 @@ class Document:
         return node, at_key, tuple(known)
 
     def _at_word(self, problem: Problem, word: str) -> Problem:
-        """The problem moved to where the word stands inside `{{ }}` or `{% %}`, if that can be told."""
+        """Move the problem to where the word occurs inside `{{ }}` or `{% %}`, if it can be found."""
         lines = self.text.split("\n")
         start = sum(len(line) + 1 for line in lines[: problem.line - 1]) + problem.column - 1
+        # YAML values may be folded or quoted, so offsets in a template are not offsets in the file; search
+        # for the word.
         found = re.compile(rf"\{{[{{%][^}}]*?(?<!\w)({re.escape(word)})(?!\w)").search(self.text, start)
         if found is None:
             return problem
@@ -62,11 +64,12 @@ class Document:
 
 
 def read_document(path: Path, shown: str) -> Document:
-    """The file's content with places. Raises SpecError with everything that is wrong in its text."""
+    """Read a file with the places of its content. Raises SpecError with every problem in its text."""
     try:
         root = read_yaml(path)
     except SpecError as error:
         raise SpecError(replace(problem, file=shown) for problem in error.problems) from None
+    # utf-8-sig, as in spec/reading: with a byte order mark, columns would be off by one.
     return Document(shown, path.read_text(encoding="utf-8-sig"), root)
 
 

@@ -1,4 +1,4 @@
-"""Templates in a sandbox: nothing random, nothing undefined, no access to the program."""
+"""Jinja2 templates in a sandbox: no randomness, no undefined names, no access to the program."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ template_failures = (
     ValueError,
     RecursionError,
 )
-"""What a template can do wrong while it renders."""
+"""The exceptions that a template can raise while it renders."""
 
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """One way of asking."""
+    """One compiled template."""
 
     id: str
-    """Its place among its siblings, from 1: `techno/3`, or `3` in a plain list."""
+    """Its position among its siblings, from 1: `techno/3`, or `3` in a plain list."""
     text: str
-    """As written; several turns are one text here."""
+    """The text as written; several turns are joined."""
     names: tuple[str, ...]
     """The slots, axes and columns it uses, sorted."""
     compiled: tuple[jinja2.Template, ...]
-    """One for each of the user's turns."""
+    """One per user turn."""
     when: Condition
 
     def render(self, values: Mapping[str, Value]) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ class PromptTemplate:
 
 
 class TemplateSyntax(Exception):
-    """The text of a turn is no template; `line` counts from 1 inside it."""
+    """The text of a turn is not a valid template; `line` counts from 1 within it."""
 
     def __init__(self, what: str, turn: int, line: int) -> None:
         super().__init__(what)
@@ -54,15 +54,17 @@ class TemplateSyntax(Exception):
 
 
 def make_environment() -> jinja2.Environment:
-    """A sandbox in which rendering depends on the given values only."""
+    """Return a sandbox in which rendering depends only on the given values."""
     environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+    # Prompt files are foreign code. And a prompt is the key of a paid answer, so it must render the same
+    # every time: nothing random, no missing value silently rendered as "".
     environment.globals.clear()
     del environment.filters["random"]
     return environment
 
 
 def compile_template(environment: jinja2.Environment, identity: str, written: TemplateText) -> PromptTemplate:
-    """The template, ready to render. Raises TemplateSyntax."""
+    """Compile the template. Raises TemplateSyntax."""
     names: set[str] = set()
     compiled = []
     for turn, text in enumerate(written.turns):

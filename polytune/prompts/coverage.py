@@ -1,9 +1,8 @@
-"""Coverage: how many samples each value of an axis has, and each pair of values of two axes, against what
-the weights of the matrix ask for.
+"""Coverage: how many samples each value of an axis and each pair of values has, compared with its weight.
 
-                     due    got
-    style techno    75.0     75
-    style house     25.0     22   -3.0
+                 due    got
+style techno    75.0     75
+style house     25.0     22   -3.0
 """
 
 from __future__ import annotations
@@ -18,18 +17,18 @@ from polytune.prompts.conditions import Cell, Value
 from polytune.prompts.matrix import Matrix
 
 Part = tuple[tuple[str, Value], ...]
-"""One value of one axis, or one of each of two: (("style", "techno"),)."""
+"""One value of one axis, or one of each of two axes: (("style", "techno"),)."""
 
 Row = tuple[str, str, str, str, str]
 
 
 @dataclass(frozen=True)
 class Covered:
-    """The samples of one value or pair of values."""
+    """The number of samples of one value or pair of values."""
 
     part: Part
     due: float
-    """Samples that the weights ask for; a fraction where they do not divide."""
+    """Number of samples according to the weights; fractional where they do not divide evenly."""
     got: int
 
     @property
@@ -39,28 +38,28 @@ class Covered:
 
     @property
     def short(self) -> float:
-        """Samples that are missing; below 0 when there are too many."""
+        """Number of missing samples; negative when there are too many."""
         return self.due - self.got
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What some samples cover of a matrix."""
+    """How a set of samples covers a matrix."""
 
     samples: int
     cells: int
     axes: Mapping[str, tuple[Covered, ...]]
-    """By axis, its values in the order of the matrix."""
+    """By axis; its values in the order of the matrix."""
     pairs: Mapping[tuple[str, str], tuple[Covered, ...]]
 
     @property
     def widest(self) -> float:
-        """The largest difference from what is due, of any value or pair."""
+        """The largest deviation of any value or pair from its due number."""
         parts = [each for rows in (*self.axes.values(), *self.pairs.values()) for each in rows]
         return max((abs(each.short) for each in parts), default=0.0)
 
     def facts(self) -> dict[str, dict[str, tuple[float, int]]]:
-        """For records: axis, or `axis, axis`, then value -> (due, got)."""
+        """Return the coverage for records: axis, or `axis, axis`, then value -> (due, got)."""
         named = {**self.axes, **{", ".join(pair): rows for pair, rows in self.pairs.items()}}
         return {
             title: {each.name: (round(each.due, 2), each.got) for each in rows}
@@ -68,7 +67,7 @@ class Coverage:
         }
 
     def axis_rows(self) -> list[Row]:
-        """For a table: axis, value, due, got, and the difference where it is a whole sample or more."""
+        """Return table rows: axis, value, due, got, and the deviation if it is a whole sample or more."""
         return [_row(axis, each) for axis, rows in self.axes.items() for each in rows]
 
 
@@ -78,8 +77,9 @@ def _row(title: str, each: Covered) -> Row:
 
 
 def coverage(matrix: Matrix, got: Iterable[Cell], samples: int | None = None) -> Coverage:
-    """What samples of these cells cover, against `samples` of them in all; as many as there are if None."""
+    """Return how samples of these cells cover the matrix, out of `samples` in all (default: their number)."""
     counts = Counter(tuple(cell.items()) for cell in got)
+    # `samples` is the planned number, so that dropped samples show as missing.
     wanted = counts.total() if samples is None else samples
     cells = matrix.cells()
     shares = matrix.shares(cells)
@@ -108,7 +108,7 @@ def _covered(axes: Sequence[str], due: Mapping[Part, float], counts: Counter[Par
 
 
 def _part(axes: Sequence[str], cell: Part) -> Part | None:
-    """The values that a cell has on some axes; None when it lacks one of them."""
+    """Return a cell's values on some axes; None when it lacks one of them."""
     values = dict(cell)
     return tuple((axis, values[axis]) for axis in axes) if all(axis in values for axis in axes) else None
 

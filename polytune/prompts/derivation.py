@@ -1,7 +1,7 @@
-"""Prompts made of prompts: what a teacher is told to make another wording or a harder version of one.
+"""Derives prompts from prompts: the instructions to a teacher for a paraphrase or a harder version.
 
-a sample --paraphrase--> the same request in other words; the sample's answer answers it too
-         --evolve------> a request that asks for more, one direction after the other; answered anew
+a sample --paraphrase--> the same request in other words; the sample's answer fits it too
+         --evolve------> a more demanding request, following each direction in turn; it gets a new answer
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ directions = (
     "let the answer need one more step of thought",
 )
 longest_growth = 2_000
-"""Characters by which a derived prompt may be longer than its parent; more is an answer, not a prompt."""
+"""Maximum growth of a derived prompt over its parent, in characters; more is likely an answer."""
 
 
 @dataclass(frozen=True)
 class DerivedPrompt:
-    """One prompt to be derived from a sample's."""
+    """One prompt to derive from a sample's."""
 
     how: How
     system: str
-    """What the teacher is told."""
+    """The instruction to the teacher."""
 
 
 @dataclass(frozen=True)
 class Derivations:
-    """How many prompts are derived from each, in which ways."""
+    """How many prompts to derive from each sample, and how."""
 
     paraphrase: int = 0
     evolve: int = 0
     share: float = 1.0
-    """Of the samples that have children."""
+    """Share of samples that prompts are derived from."""
     instructions: tuple[str, ...] = ()
-    """In the place of the directions of `evolve`: whole instructions, one after the other."""
+    """Complete instructions that replace the directions of `evolve`, used in turn."""
 
     def children(self, sample: str) -> Iterator[DerivedPrompt]:
-        """The children of the sample of this id: the same ones whatever other samples there are."""
+        """Yield the prompts to derive from a sample. They depend on its id only, not on other samples."""
         if self.share < 1.0 and _chance(sample) >= self.share:
             return
         for _ in range(self.paraphrase):
@@ -66,7 +66,7 @@ class Derivations:
 
 
 def derived(text: str) -> str:
-    """The prompt in a teacher's answer: without fences, quotation marks and space around it."""
+    """Return the prompt in a teacher's answer, without code fences, quotation marks and surrounding space."""
     found = text.strip()
     if found.startswith("```") and found.endswith("```") and "\n" in found:
         found = found[3:-3].partition("\n")[2].strip()
@@ -77,7 +77,7 @@ def derived(text: str) -> str:
 
 
 def fault(parent: str, text: str) -> str:
-    """Why an answer holds no prompt derived from its parent; '' when it does."""
+    """Return why an answer is not a prompt derived from its parent; '' when it is."""
     found = derived(text)
     if not found:
         return "it has no prompt"
@@ -89,4 +89,6 @@ def fault(parent: str, text: str) -> str:
 
 
 def _chance(sample: str) -> float:
+    # 13 hex digits are 52 bits, which a float holds exactly. A hash, not a random generator, so that a
+    # sample is chosen independently of how many others there are.
     return int(fingerprint("polytune.derived.v1", sample)[:13], 16) / (1 << 52)

@@ -1,11 +1,11 @@
-"""Slot values that are drawn from a distribution instead of a list.
+"""Slot values drawn from a distribution instead of a list.
 
     tempo: {range: [60, 180]}                         a whole number, each equally likely
     gain: {range: [0.0, 1.0], digits: 1}              a number with one decimal
     length: {normal: [120, 30], clip: [40, 200]}      mean and standard deviation, never outside `clip`
-    mood: {weights: {dark: 3, bright: 1}}             three of four are dark
+    mood: {weights: {dark: 3, bright: 1}}             three out of four are dark
 
-A list draws each of its values equally often, without chance.
+A list, in contrast, uses each of its values equally often, without chance.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ default_digits = 2
 
 
 class SlotDistribution(Spec):
-    """Where the values of a slot come from."""
+    """The distribution of a slot's values."""
 
     range: Pair | None = None
-    """The least and the greatest value; every one between them is equally likely."""
+    """Smallest and largest value; all values between them are equally likely."""
     normal: Pair | None = None
     """Mean and standard deviation of a normal distribution."""
     clip: Pair | None = None
-    """With `normal`: values outside are moved to the nearer of these two."""
+    """With `normal`: values outside these two are moved to the nearer one."""
     weights: dict[str, Number] = {}
-    """Value -> how often it comes, compared with the others."""
+    """Value -> its frequency relative to the others."""
     digits: Annotated[int, Field(ge=0, le=12)] | None = None
-    """Decimals of a number; none when the numbers stated here are whole, else 2."""
+    """Number of decimals; none if the numbers stated here are whole, else 2."""
 
     def wrong(self) -> Iterator[str]:
-        """What is wrong although each key alone is right."""
+        """Yield problems that involve more than one key."""
         kinds = [name for name in ("range", "normal", "weights") if getattr(self, name)]
         if len(kinds) != 1:
             yield f"states {' and '.join(kinds) or 'no values'}; say one of range, normal and weights"
@@ -57,7 +57,7 @@ class SlotDistribution(Spec):
             yield "a weight must be above 0; remove the value so that it is never drawn"
 
     def draw(self, chance: float) -> Value:
-        """The value at a quantile, 0 up to 1 without 1."""
+        """Return the value at a quantile in [0, 1)."""
         if self.weights:
             return self._weighted(chance)
         if self.range:
@@ -66,6 +66,7 @@ class SlotDistribution(Spec):
                 return ceil(low) + int(chance * (floor(high) - ceil(low) + 1))
             return self._rounded(low + chance * (high - low))
         assert self.normal, "a distribution says one of range, normal and weights"
+        # inv_cdf is undefined at 0; 1e-12 lies seven standard deviations below the mean.
         found = NormalDist(*self.normal).inv_cdf(max(chance, 1e-12))
         low, high = self.clip or (found, found)
         return self._rounded(min(max(found, low), high))
@@ -79,7 +80,7 @@ class SlotDistribution(Spec):
 
     @property
     def decimals(self) -> int:
-        """Of the numbers drawn."""
+        """Decimals of the numbers drawn."""
         if self.digits is not None:
             return self.digits
         stated = [*(self.range or ()), *(self.normal or ()), *(self.clip or ())]
@@ -90,7 +91,7 @@ class SlotDistribution(Spec):
 
 
 def states_distribution(value: object) -> bool:
-    """Whether a value of a prompt file is written as a distribution."""
+    """Whether a value in a prompt file is written as a distribution."""
     if isinstance(value, SlotDistribution):
         return True
     return isinstance(value, Mapping) and bool(value.keys() & {"range", "normal", "weights", "clip"})

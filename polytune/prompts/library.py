@@ -1,4 +1,4 @@
-"""A prompt file, checked against a matrix and ready to render.
+"""A prompt file that is checked against a matrix and ready to render.
 
 library = load_library(Path("prompts/strudel.yaml"), {"style": ["techno", "house"]})
 library.render({"style": "techno"}, 0, {"tempo": 128, "key": "C minor"})
@@ -37,29 +37,29 @@ from polytune.prompts.seeds import SeedSet
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a teacher is asked."""
+    """A rendered request to a teacher."""
 
     system: str
     """The base system prompt and the guides of the cell; may be empty."""
     prompt: str
-    """The user's turn, the first of them where there are several."""
+    """The user's turn; the first one if there are several."""
     follow_ups: tuple[str, ...] = ()
-    """The user's later turns, each asked after the answer to the one before."""
+    """The user's later turns, each sent after the answer to the previous one."""
 
 
 @dataclass(frozen=True)
 class Library:
-    """The prompts of one project for one matrix; made by `load_library`."""
+    """The prompts of one project for one matrix; create it with `load_library`."""
 
     file: str
     """The path as messages show it."""
     prompts: PromptFile
     by_key: Mapping[str, tuple[PromptTemplate, ...]]
-    """Every template, under the value of the template axis that it serves."""
+    """Every template, by the value of the template axis that it serves."""
     files: tuple[Path, ...] = ()
-    """What was read besides the prompt file itself."""
+    """Files that were read besides the prompt file itself."""
     seeds: SeedSet | None = None
-    """The rows that samples are made around."""
+    """The rows that samples are built around."""
     axes: tuple[str, ...] = ()
     _serving: dict[tuple[tuple[str, Value], ...], tuple[PromptTemplate, ...]] = field(
         default_factory=dict, compare=False, repr=False
@@ -67,31 +67,32 @@ class Library:
 
     @property
     def short_system(self) -> str:
-        """The one or two sentences that may stand in for the system prompt; '' when there are none."""
+        """The one or two sentences that may replace the system prompt; '' when there are none."""
         return self.prompts.short_system.strip()
 
     @property
     def most_turns(self) -> int:
-        """The user's turns of the longest template."""
+        """The number of user turns of the longest template."""
         return max(len(each.compiled) for of in self.by_key.values() for each in of)
 
     def templates(self, cell: Cell) -> tuple[PromptTemplate, ...]:
-        """The templates that serve a cell, in file order."""
+        """Return the templates that serve a cell, in file order."""
         key = self.prompts.templates_for(cell)
         if key is None or not any(each.when for each in self.by_key[key]):
             return () if key is None else self.by_key[key]
+        # Kept: conditions are evaluated once per cell, not once per sample.
         known = tuple(cell.items())
         if known not in self._serving:
             self._serving[known] = tuple(each for each in self.by_key[key] if holds(each.when, cell))
         return self._serving[known]
 
     def slot_values(self, cell: Cell, template_index: int) -> dict[str, tuple[Value, ...]]:
-        """The slots that a template uses and the values each may take in this cell, by sorted name."""
+        """Return the slots of a template that have lists, with their values in this cell, sorted by name."""
         found = self._slots(cell, template_index)
         return {name: values for name, values in found.items() if not isinstance(values, SlotDistribution)}
 
     def distributions(self, cell: Cell, template_index: int) -> dict[str, SlotDistribution]:
-        """The slots that a template uses whose values are drawn, by sorted name."""
+        """Return the slots of a template that have distributions, sorted by name."""
         found = self._slots(cell, template_index)
         return {name: values for name, values in found.items() if isinstance(values, SlotDistribution)}
 
@@ -103,11 +104,11 @@ class Library:
         return dict(sorted(found.items()))
 
     def examples(self, cell: Cell) -> tuple[FewShotExample, ...]:
-        """The examples that may be shown in a cell, in file order."""
+        """Return the examples that may be shown in a cell, in file order."""
         return self.prompts.examples_for(cell)
 
     def system(self, cell: Cell) -> str:
-        """The base, then for each axis with a guide a line `AXIS: value` and that guide."""
+        """Return the system prompt: the base, then `AXIS: value` and the guide for each axis with a guide."""
         parts = [self.prompts.system.strip()]
         for axis, value in cell.items():
             guide = self.prompts.guide(axis, value)
@@ -118,9 +119,9 @@ class Library:
     def render(
         self, cell: Cell, template_index: int, slots: Mapping[str, Value], shots: Sequence[int] = ()
     ) -> Rendered:
-        """The request of one cell, template (counted from 0) and choice of slot values.
+        """Render the request for one cell, template (counted from 0) and choice of slot values.
 
-        `shots` are places among the cell's examples. Raises StepFailed when the template cannot be
+        `shots` are positions among the cell's examples. Raises StepFailed when the template cannot be
         rendered with these values.
         """
         template = self.templates(cell)[template_index]
@@ -132,6 +133,7 @@ class Library:
                 f"{self.file}: template {template.id} cannot be rendered with {given or 'no slots'}: {error}"
             ) from error
         system = self.system(cell)
+        # A persona that the template does not place must still reach the teacher.
         if persona in slots and persona not in template.names:
             system = "\n\n".join(filter(None, (system, f"PERSONA: {str(slots[persona]).strip()}")))
         if shots:
@@ -144,10 +146,10 @@ class Library:
 def load_library(
     path: Path, axes: Axes | Matrix, *, shown: str = "", seeds: SeedSet | None = None
 ) -> Library:
-    """The prompt file at `path`, able to serve every cell of `axes`.
+    """Load the prompt file at `path` and check that it serves every cell of `axes`.
 
-    Raises SpecError with every problem of the file, each at its line and column; `shown` is the path
-    to print there instead of `path`.
+    Raises SpecError with every problem of the file, each with line and column; `shown` is the path to
+    print there instead of `path`.
     """
     document = read_document(path, shown or str(path))
     prompts = parse_prompt_file(document)
@@ -157,6 +159,7 @@ def load_library(
         prompts = _with_personas(document, prompts, files[0])
     matrix = Matrix.of(axes)
     templates, problems = _compiled(document, prompts)
+    # Everything is collected before anything is raised: the user fixes a file in one round.
     problems += CheckedLibrary(document, prompts, matrix, templates, seeds).problems()
     if seeds is not None:
         problems += seeds.problems(matrix.values, matrix.cells())
@@ -167,7 +170,7 @@ def load_library(
 
 
 def _with_personas(document: Document, prompts: PromptFile, path: Path) -> PromptFile:
-    """The file with the personas that its file holds. Raises SpecError when that cannot be read."""
+    """Return the file with the personas read from their own file. Raises SpecError when it is unreadable."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,13 +1,13 @@
-"""The matrix: axes and their values, with weights, conditions and excluded combinations; its cells.
+"""The matrix: axes and their values, with weights, conditions and excluded combinations; and its cells.
 
     style: [techno, house]                                  two values, equally often
-    style: {techno: 3, house: 1}                            three of four samples are techno
-    level: {values: [1, 2], weights: [3, 1]}                the same for values that are no text
-    meter: [4/4, {value: 3/4, when: {style: jazz}}]         3/4 in jazz alone
+    style: {techno: 3, house: 1}                            three out of four samples are techno
+    level: {values: [1, 2], weights: [3, 1]}                the same for values that are not text
+    meter: [4/4, {value: 3/4, when: {style: jazz}}]         3/4 in jazz only
     mood:  [{value: dark, when: {style: techno}}]           techno has a mood; other cells have none
 
-A condition looks at axes that stand before its own. A cell's share of the samples is its weight, the
-product of the weights of its values, in that of all cells.
+A condition may refer only to axes above its own. The weight of a cell is the product of the weights of its
+values, and its share of the samples is its weight divided by that of all cells.
 """
 
 from __future__ import annotations
@@ -28,31 +28,32 @@ from polytune.prompts.order import balanced_cells
 from polytune.spec.model import FieldProblem, Items, Spec
 
 most_cells = 100_000
-"""Of one matrix; a plan of a million samples would visit each ten times."""
+"""Limit for one matrix; a plan of a million samples would visit each cell ten times."""
 
 
 class AxisValue(Spec):
-    """One value of an axis, with more to say about it."""
+    """One value of an axis with a weight or a condition."""
 
     value: Value
     """The value."""
     weight: Annotated[float, Field(gt=0)] = 1.0
-    """How often it comes, compared with the other values of its axis."""
+    """Frequency relative to the other values of the axis."""
     when: Condition = {}
-    """Only in cells with these values of earlier axes: `{style: jazz}` or `{style: [jazz, lofi]}`."""
+    """Restricts the value to cells with these values of earlier axes: `{style: jazz}` or
+    `{style: [jazz, lofi]}`."""
 
 
 class WeightedValues(Spec):
-    """The values of an axis and how often each comes, in the same order."""
+    """The values of an axis and their weights, in the same order."""
 
     values: Annotated[Items[Value], Field(min_length=1)]
     """The values."""
     weights: Items[Annotated[float, Field(gt=0)]]
-    """One number for each value."""
+    """One weight per value."""
 
 
 def _as_list(stated: object) -> object:
-    """An axis written as a mapping, as the list that it stands for; anything else as it is."""
+    """Convert an axis written as a mapping to a list; return anything else unchanged."""
     if not isinstance(stated, Mapping):
         return stated
     values, weights = stated.get("values"), stated.get("weights")
@@ -79,7 +80,7 @@ Axes = Mapping[str, Sequence[Value | AxisValue]]
 
 @dataclass(frozen=True)
 class Matrix:
-    """Axes, and which of their combinations are cells."""
+    """Axes, and which combinations of their values are cells."""
 
     axes: Mapping[str, tuple[AxisValue, ...]]
     exclude: tuple[Condition, ...] = ()
@@ -87,7 +88,7 @@ class Matrix:
 
     @classmethod
     def of(cls, axes: Axes | Matrix, exclude: Sequence[Condition] = ()) -> Matrix:
-        """The matrix that a spec states."""
+        """Return the matrix that a spec states."""
         if isinstance(axes, Matrix):
             return axes
         stated = {
@@ -101,22 +102,22 @@ class Matrix:
 
     @cached_property
     def values(self) -> dict[str, tuple[Value, ...]]:
-        """Every value of each axis, whatever its conditions."""
+        """Every value of each axis, regardless of conditions."""
         return {axis: tuple(each.value for each in values) for axis, values in self.axes.items()}
 
     @property
     def size(self) -> int:
-        """Combinations of all values, cells or not."""
+        """Number of combinations of all values, including those that are not cells."""
         return prod(map(len, self.axes.values()))
 
     def cells(self, seed: int = 0) -> list[dict[str, Value]]:
-        """Every cell once, in an order whose prefixes cover each axis as evenly as conditions allow."""
+        """Return every cell once, ordered so that prefixes cover each axis as evenly as conditions allow."""
         if seed not in self._cells:
             self._cells[seed] = self._ordered(seed)
         return self._cells[seed]
 
     def listed(self) -> list[dict[str, Value]]:
-        """Every cell once, in the order in which the axes and their values are stated."""
+        """Return every cell once, in the order in which axes and values are stated."""
         combined = product(*self.values.values())
         return self._among([dict(zip(self.axes, values, strict=True)) for values in combined])
 
@@ -124,7 +125,7 @@ class Matrix:
         return self._among(balanced_cells(self.values, seed))
 
     def _among(self, combinations: list[dict[str, Value]]) -> list[dict[str, Value]]:
-        """The cells among all combinations, each once."""
+        """Return the cells among all combinations, each once."""
         if not self.exclude and not self._conditional:
             return combinations
         found = {tuple(cell.items()): cell for cell in filter(None, map(self._cell, combinations))}
@@ -132,7 +133,7 @@ class Matrix:
 
     @property
     def uneven(self) -> bool:
-        """Whether it states more than axes and their values."""
+        """Whether it has weights, conditions or exclusions."""
         stated = (each for values in self.axes.values() for each in values)
         return bool(self.exclude) or any(each.when or each.weight != 1 for each in stated)
 
@@ -141,18 +142,23 @@ class Matrix:
         return any(each.when for values in self.axes.values() for each in values)
 
     def _cell(self, combination: Cell) -> dict[str, Value] | None:
-        """A combination without the axes that do not apply; None when it is no cell."""
+        """Return a combination without axes that do not apply; None when it is not a cell."""
         cell: dict[str, Value] = {}
         for axis, values in self.axes.items():
             fitting = [each.value for each in values if holds(each.when, cell)]
             if combination[axis] in fitting:
                 cell[axis] = combination[axis]
+            # Another value of the axis applies here, so this combination is not a cell. Without
+            # any applicable value the axis is dropped, and the combinations that differ only in
+            # it become one cell.
             elif fitting:
                 return None
         return None if any(holds(excluded, cell) for excluded in self.exclude) else cell
 
     def shares(self, cells: Sequence[Cell]) -> list[int]:
-        """A whole number for each cell, in proportion to its weight."""
+        """Return a whole number for each cell, proportional to its weight."""
+        # Exact fractions of the decimals as written: with floats, 0.1 and 0.2 would
+        # give huge, unequal shares.
         weights = {
             (axis, each.value): Fraction(str(each.weight))
             for axis, values in self.axes.items()
@@ -165,7 +171,7 @@ class Matrix:
         return [share // least for share in whole]
 
     def problems(self) -> Iterator[FieldProblem]:
-        """What is wrong; the fields are those of the step that states the matrix."""
+        """Yield problems; their fields are those of the step that states the matrix."""
         if self.size > most_cells:
             what = f"has {self.size:,} combinations; at most {most_cells:,} are planned"
             yield FieldProblem("matrix", f"{what}. Make an axis a slot of the prompt file")

@@ -1,14 +1,14 @@
-"""What a prompt file may hold: a system prompt, guides, templates, slots, personas and examples.
+"""The content of a prompt file: system prompt, guides, templates, slots, personas and examples.
 
     system: You write haiku.                      template_axis: season      (when templates is a mapping)
     guides: {season: {spring: ..., autumn: ...}}  templates: {spring: ["A haiku about {{ thing }}"]}
     slots: {thing: [rain, wind]}                  or by axis value: {thing: {spring: [buds], default: [rain]}}
                                                   or drawn: {lines: {range: [3, 7]}}
-    personas: [A tired gardener, ...]             one a sample, as {{ persona }}, else in the system prompt
-    examples: [{prompt: ..., answer: ...}, ...]   shots: 2      two of them a sample, in the system prompt
+    personas: [A tired gardener, ...]             one per sample, as {{ persona }}, else in the system prompt
+    examples: [{prompt: ..., answer: ...}, ...]   shots: 2      two per sample, in the system prompt
 
-A template is a text; a list of texts, the user's turns of one conversation; or a mapping with `text` or
-`turns` and `when`, the cells it is for. The smallest file is `templates: [Tell me a joke]`.
+A template is a text, a list of texts (the user's turns of one conversation), or a mapping with `text` or
+`turns` and `when` (the cells it serves). The smallest file is `templates: [Tell me a joke]`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from polytune.prompts.distributions import SlotDistribution, states_distribution
 from polytune.spec.model import Items, Spec
 
 every_value = "*"
-"""The key under which a plain list of templates is kept: it serves every cell."""
+"""The key that holds a plain list of templates, which serve every cell."""
 default = "default"
-"""The key of the slot values for cells that no other key names."""
+"""The key of slot values for cells that no other key matches."""
 persona = "persona"
 """The name of the persona in templates."""
 
@@ -54,7 +54,7 @@ def _slots_by_value(value: object) -> object:
 
 
 def _template(value: object) -> object:
-    """A template in its longest form; anything that is none as it is."""
+    """Return a template in its full form; return anything else unchanged."""
     if isinstance(value, str):
         return {"turns": [value]}
     if _is_list(value):
@@ -72,7 +72,7 @@ SlotValues = Annotated[
     Annotated[Items[Value], Tag("list")] | Annotated[SlotDistribution, Tag("distribution")],
     Discriminator(_choice),
 ]
-"""A list, whose values come equally often, or a distribution to draw from."""
+"""A list, whose values are used equally often, or a distribution to draw from."""
 
 
 class TemplateText(Spec):
@@ -81,11 +81,11 @@ class TemplateText(Spec):
     turns: Annotated[Items[str], Field(min_length=1)]
     """The user's turns; one for a single question."""
     when: Condition = {}
-    """The cells it is for: `{complexity: simple}`; all when not stated."""
+    """The cells it serves, such as `{complexity: simple}`; all if not stated."""
 
     @property
     def identity(self) -> str:
-        """One text that differs between templates."""
+        """A text that is unique to the template."""
         return "\0".join(turn.strip() for turn in self.turns)
 
 
@@ -97,54 +97,55 @@ class FewShotExample(Spec):
     answer: str
     """The answer."""
     when: Condition = {}
-    """The cells it is shown in; all when not stated."""
+    """The cells it is shown in; all if not stated."""
 
 
 class PromptFile(Spec):
     """The prompts of one project."""
 
     system: str = ""
-    """The system prompt that the teacher sees, before the guides of the cell."""
+    """The teacher's system prompt; the guides of the cell follow it."""
     short_system: str = ""
-    """One or two sentences that may stand in for `system` in the training rows."""
+    """One or two sentences that may replace `system` in the training rows."""
     guides: dict[str, dict[str, str]] = {}
-    """Axis -> value -> text added to the system prompt of the cells that have this value."""
+    """Axis -> value -> text that is added to the system prompt of cells with this value."""
     template_axis: str = ""
-    """The axis whose values the keys of `templates` are; absent when `templates` is a list."""
+    """The axis whose values are the keys of `templates`; leave it out when `templates` is a list."""
     templates: Annotated[
         dict[str, Items[Annotated[TemplateText, BeforeValidator(_template)]]],
         BeforeValidator(_templates_by_value),
     ]
     """User prompts in Jinja2, which may use any slot or axis: a list, or one list per value of an axis."""
     slots: Annotated[dict[str, dict[str, SlotValues]], BeforeValidator(_slots_by_value)] = {}
-    """Name -> values. Or name -> {value of an axis: values, `axis=value`: values, default: values}.
-    Values are a list, or a distribution such as `{range: [60, 180]}`."""
+    """Name -> values, or name -> {axis value: values, `axis=value`: values, default: values}. Values are a
+    list, or a distribution such as `{range: [60, 180]}`."""
     personas: Items[str] | str = ()
-    """Who asks: texts, or the path of a file with one a line. Where a template does not use `persona`, the
-    system prompt tells the teacher."""
+    """Personas of the user: texts, or the path of a file with one per line. If a template does not use
+    `persona`, the system prompt states it."""
     examples: Items[FewShotExample] = ()
-    """Questions with good answers, of which each sample's teacher sees some."""
+    """Questions with good answers; each sample's request shows some of them to the teacher."""
     shots: Annotated[int, Field(ge=0)] = 0
-    """How many of them."""
+    """Number of examples per sample."""
 
     def slot_values(self, name: str, cell: Cell) -> tuple[Value, ...] | SlotDistribution:
-        """The values a slot may take in a cell; empty when the file gives none for it."""
+        """Return the values a slot may take in a cell; empty when the file has none for it."""
         choices = self.slots[name]
+        # Keys are text in YAML, while axis values may be numbers.
         present = {str(value) for value in cell.values()}
         present |= {f"{axis}={value}" for axis, value in cell.items()}
         named = (values for key, values in choices.items() if key in present)
         return next(named, choices.get(default, ()))
 
     def guide(self, axis: str, value: Value) -> str | None:
-        """The guide of one axis value, if there is one."""
+        """Return the guide of an axis value, or None."""
         return self.guides.get(axis, {}).get(str(value))
 
     def examples_for(self, cell: Cell) -> tuple[FewShotExample, ...]:
-        """The examples that may be shown in a cell."""
+        """Return the examples that may be shown in a cell."""
         return tuple(each for each in self.examples if holds(each.when, cell)) if self.shots else ()
 
     def templates_for(self, cell: Cell) -> str | None:
-        """The key of the templates that serve a cell; None when there are none."""
+        """Return the key of the templates that serve a cell; None when there are none."""
         if every_value in self.templates:
             return every_value
         wanted = str(cell.get(self.template_axis, ""))
@@ -152,12 +153,12 @@ class PromptFile(Spec):
 
 
 def template_path(key: str, index: int) -> tuple[Step, ...]:
-    """Where a template stands in the document."""
+    """Return the path of a template in the document."""
     return ("templates", index) if key == every_value else ("templates", key, index)
 
 
 def parse_prompt_file(document: Document) -> PromptFile:
-    """The file as a checked value. Raises SpecError with every wrong key and type in it."""
+    """Return the file as a validated value. Raises SpecError with every wrong key and type."""
     data = document.data()
     if not isinstance(data, dict):
         raise SpecError([document.problem((), "a prompt file is a mapping with the key `templates`")])
@@ -186,7 +187,7 @@ _keys_below: Mapping[str, tuple[str, ...]] = {
 
 
 def _problems(document: Document, error: ValidationError) -> list[Problem]:
-    """One problem per place: the branches of a union are told together."""
+    """Return one problem per place; the alternatives of a union are combined."""
     by_place: dict[tuple[Step, ...], list[ErrorDetails]] = defaultdict(list)
     problems = []
     for detail in error.errors(include_url=False):
@@ -211,6 +212,7 @@ def _wrong(place: tuple[Step, ...], found: list[ErrorDetails]) -> str:
         return f"has {context['actual_length']} items; must have {bound}"
     if "error" in context:
         return str(context["error"])
+    # A dict as an ordered set: each alternative is named once.
     names = {_expected.get(detail["type"], detail["msg"]): None for detail in found}
     if (
         "a mapping" in names

@@ -1,7 +1,7 @@
-"""Orders that every prefix keeps even: of values, of all combinations, and of cells by weight.
+"""Orders of which every prefix is even: of values, of combinations, and of cells by weight.
 
-Nothing here is random: orders come from hashes of a seed and the values themselves, so that how a file
-lists them does not matter.
+Nothing is random. Orders come from hashes of a seed and the values themselves, so they do not depend on the
+order in which a file lists the values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T", bound=Value)
 
 
 def balanced_cells(axes: Mapping[str, Sequence[Value]], seed: int) -> list[dict[str, Value]]:
-    """Every cell once, so ordered that any prefix covers each axis evenly too; no axes make one cell."""
+    """Return every cell once, ordered so that any prefix covers each axis evenly; no axes make one cell."""
     ordered = [shuffled(dict.fromkeys(axes[axis]), [seed, "axis", axis]) for axis in axes]
     sizes = [len(values) for values in ordered]
     return [
@@ -32,10 +32,10 @@ def balanced_cells(axes: Mapping[str, Sequence[Value]], seed: int) -> list[dict[
 
 
 def even_walk(step: int, sizes: Sequence[int]) -> list[int]:
-    """The combination of digits (digit i below sizes[i]) visited at a step of a walk through all of them.
+    """Return the combination of digits (digit i below sizes[i]) at a step of a walk through all of them.
 
     Steps 0 to prod(sizes) - 1 visit each combination once, and any prefix uses each digit's values evenly.
-    Why once, for the last digit of size n after the others of joint size m: in a block of lcm(m, n) steps
+    Proof, for the last digit of size n after others of joint size m: within a block of lcm(m, n) steps
     (step mod m, step mod n) never repeats, and each block shifts the digit by one, gcd(m, n) times.
     """
     digits: list[int] = []
@@ -46,22 +46,24 @@ def even_walk(step: int, sizes: Sequence[int]) -> list[int]:
 
 
 def _products_before(sizes: Sequence[int]) -> list[int]:
-    """For each digit from the last to the first: how many combinations the digits before it have."""
+    """Return, for each digit from last to first, the number of combinations of the digits before it."""
     return [prod(sizes[:position]) for position in range(len(sizes) - 1, -1, -1)]
 
 
 def shuffled(values: Iterable[T], salt: Sequence[Json]) -> list[T]:
-    """The values in an order that depends on each value and the salt, not on how they were listed."""
+    """Return the values in an order that depends on each value and the salt, not on how they were listed."""
+    # Sorting by hash is stable under additions: a new value is inserted and the others keep their order.
     return sorted(values, key=lambda value: fingerprint("polytune.plan.v1", [*salt, value]))
 
 
 def rota(shares: Sequence[int]) -> Iterator[int]:
-    """Endless positions such that every prefix has each one in proportion to its share, to within one.
+    """Yield positions without end, so that every prefix has each in proportion to its share, within one.
 
-    Equal shares take turns. Else each turn of a position has a window of steps in which it keeps every
-    position's count less than one from what it is due, and of the turns whose window is open the one that
-    closes first is taken (R. Tijdeman, The chairman assignment problem, Discrete Mathematics 32, 1980).
+    Equal shares take turns. Otherwise each turn of a position has a window of steps that keeps every
+    position's count within one of its due number. Among the turns with an open window, the one that closes
+    first is taken (R. Tijdeman, The chairman assignment problem, Discrete Mathematics 32, 1980).
     """
+    # The usual case: with equal shares, taking turns is exact.
     if len(set(shares)) <= 1:
         yield from cycle(range(len(shares)))
         return

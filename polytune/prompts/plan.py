@@ -1,15 +1,14 @@
-"""The sampling plan: which cell, template and slot values each sample asks for, in a fixed order.
+"""The sampling plan: the cell, template and slot values of each sample, in a fixed order.
 
     sample 0 1 2 3 4 5 6 7 ...          one round visits every cell once, then the next round begins; cells
     cell   a c b d a c b d ...          with weights come in proportion: any prefix has every cell as often
-    visit  0 0 0 0 1 1 1 1 ...          as it is due, to within one sample
+    visit  0 0 0 0 1 1 1 1 ...          as is due, to within one sample
                                         within a cell, visits rotate through the templates; and each
                                         template walks all combinations of its slots before it repeats
 
-A longer plan starts with the shorter one. What a cell asks for does not depend on the other cells, so
-a wider matrix keeps the questions of the narrower one; rows of a seed set alone are shared out among
-cells. Orders come from hashes of the seed and the values themselves, so that how a file lists them does
-not matter.
+A longer plan starts with the shorter one. What a cell asks does not depend on other cells, so a wider matrix
+keeps the questions of a narrower one; only the rows of a seed set are shared among cells. Orders come from
+hashes of the seed and the values themselves, so they do not depend on how a file lists the values.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ from polytune.prompts.order import even_walk, rota, shuffled
 from polytune.prompts.seeds import SeedRota, SeedRow, SeedSet
 
 chance_digits = 13
-"""Hex digits of a hash that make one number between 0 and 1: 52 bits, all that a float holds."""
+"""Hex digits of a hash that make one number in [0, 1): 52 bits, which a float holds exactly."""
 
 
 class PlannedSample(msgspec.Struct, frozen=True, kw_only=True):
-    """One question of the plan."""
+    """One sample of the plan."""
 
     index: int
-    """Its place in the plan, from 0."""
+    """Its position in the plan, from 0."""
     cell: dict[str, Value]
     """One value per axis."""
     template: str
@@ -48,13 +47,13 @@ class PlannedSample(msgspec.Struct, frozen=True, kw_only=True):
     draw: int
     """How many earlier samples ask exactly the same."""
     seed: str = ""
-    """The id of the row of the seed set that it is made around."""
+    """The id of its row in the seed set."""
     shots: tuple[int, ...] = ()
-    """The places of the examples it shows, among those of the cell."""
+    """The positions of the examples it shows, among those of the cell."""
 
 
 def plan(axes: Axes | Matrix, library: Library, seed: int) -> Iterator[PlannedSample]:
-    """The endless, deterministic sequence of samples; take as many as are wanted."""
+    """Yield the endless, deterministic sequence of samples; the caller takes as many as it needs."""
     matrix = Matrix.of(axes)
     cells = matrix.cells(seed)
     streams = [_CellStream.of(cell, library, seed) for cell in cells]
@@ -75,7 +74,7 @@ def plan(axes: Axes | Matrix, library: Library, seed: int) -> Iterator[PlannedSa
 
 @dataclass(frozen=True)
 class _SharedSeedRow:
-    """A seed row as a sample sees it."""
+    """A seed row without the columns that are axes."""
 
     id: str
     columns: Mapping[str, Value]
@@ -83,7 +82,7 @@ class _SharedSeedRow:
 
 @dataclass(frozen=True)
 class _SharedSeedRows:
-    """The rows of a seed set, shared out among the cells."""
+    """The rows of a seed set, shared among the cells."""
 
     seeds: SeedSet
     axes: tuple[str, ...]
@@ -111,19 +110,19 @@ class _TemplateStream:
     sizes: tuple[int, ...]
     combinations: int
     drawn: Mapping[str, SlotDistribution]
-    """Slots whose values are drawn."""
+    """Slots with a distribution."""
     uses: tuple[str, ...]
     """Every name that the template uses."""
     salt: tuple[Json, ...]
 
     def slots(self, step: int) -> dict[str, Value]:
-        """The values of the slots that are lists, at a step of the walk."""
+        """Return the values of slots with lists, at a step of the walk."""
         digits = even_walk(step, self.sizes)
         chosen = (values[digit] for values, digit in zip(self.values, digits, strict=True))
         return dict(zip(self.names, chosen, strict=True))
 
     def draws(self, turn: int) -> dict[str, Value]:
-        """The values of the slots that are drawn, at a visit of this template."""
+        """Return the values of slots with distributions, at a visit of this template."""
         return {
             name: distribution.draw(_chance([*self.salt, name, turn]))
             for name, distribution in self.drawn.items()
@@ -137,11 +136,12 @@ class _CellStream:
     cell: dict[str, Value]
     templates: tuple[_TemplateStream, ...]
     examples: tuple[int, ...]
-    """The places of the cell's examples, in the order in which they take turns."""
+    """The positions of the cell's examples, in the order in which they take turns."""
     shots: int
 
     @classmethod
     def of(cls, cell: dict[str, Value], library: Library, seed: int) -> _CellStream:
+        # By text, not by position, so that a template added to the file does not reorder the others.
         positions = {template.text: index for index, template in enumerate(library.templates(cell))}
         salt: list[Json] = [seed, cell]
         order = [positions[text] for text in shuffled(positions, [*salt, "templates"])]
@@ -151,10 +151,13 @@ class _CellStream:
         return cls(cell, templates, examples, min(library.prompts.shots, len(examples)))
 
     def sample(self, index: int, visit: int, row: _SharedSeedRow | None) -> tuple[PlannedSample, Hashable]:
-        """The sample of a visit, and what tells its question from the others of this cell, where that
-        must be remembered to count draws; None where the draw follows from the visit."""
+        """Return the sample of a visit, and a key that identifies its question among those of this cell.
+
+        The key is needed to count draws. It is None where the draw follows from the visit alone.
+        """
         turn, which = divmod(visit, len(self.templates))
         template = self.templates[which]
+        # Once all combinations are used, the same questions come again as further draws.
         draw, step = divmod(turn, template.combinations)
         slots = template.slots(step)
         drawn = template.draws(turn)
@@ -170,12 +173,14 @@ class _CellStream:
             seed=row.id if row else "",
             shots=shots,
         )
+        # Remembering every question would take memory for a million samples; here
+        # arithmetic tells the draw.
         if not (drawn or row or shots):
             return sample, None
         return sample, (which, step, *drawn.values(), *columns.items(), *shots)
 
     def _shots(self, turn: int) -> tuple[int, ...]:
-        """Some of the examples, each as often as any other."""
+        """Return the examples of a turn; all examples are used equally often."""
         start = turn * self.shots
         return tuple(self.examples[(start + place) % len(self.examples)] for place in range(self.shots))
 
@@ -201,6 +206,6 @@ def _template_stream(cell: Cell, position: int, library: Library, salt: list[Jso
 
 
 def _chance(salt: list[Json]) -> float:
-    """A number from 0 up to 1, the same for the same salt for ever."""
+    """Return a number in [0, 1) that is always the same for the same salt."""
     digest = fingerprint("polytune.chance.v1", salt)
     return int(digest[:chance_digits], 16) / (1 << 4 * chance_digits)

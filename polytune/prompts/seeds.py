@@ -1,11 +1,11 @@
-"""Seed sets: rows of a JSONL or CSV file that samples are made around, one row a sample.
+"""Seed sets: rows of a JSONL or CSV file around which samples are built, one row per sample.
 
-    id,style,topic                  {{ topic }} in a template is the row's topic; a row that names a value
-    rain,ambient,rain on a roof     of an axis serves only the cells with that value, one that leaves it
-    train,,a night train            empty serves all; the sample remembers the row's id as its `seed`
+    id,style,topic                  {{ topic }} in a template is the row's topic; a row with a value of an
+    rain,ambient,rain on a roof     axis serves only the cells with that value, one that leaves it empty
+    train,,a night train            serves all; the sample records the row's id as its `seed`
 
-Rows come in file order, every one before any comes again, so rows added at the end change no sample
-before the first that met a row again.
+Rows are used in file order, and each once before any is used again. Rows added at the end therefore change
+no sample before the first one that reused a row.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ shown_problems = 20
 
 
 Kind = tuple[tuple[str, str], ...]
-"""What rows look at in a cell: the axes that are columns too, each with its value; '' where it is absent."""
+"""The part of a cell that rows depend on: axes that are also columns, with their values; '' if absent."""
 
 
 class SeedsSpec(Spec):
-    """Rows that samples are made around."""
+    """Rows around which samples are built."""
 
     path: InputFile
-    """A `.jsonl` or `.csv` file. Its columns are names in templates; a column named like an axis says which
-    cells a row serves; `id` names the row."""
+    """A `.jsonl` or `.csv` file. Its columns can be used in templates; a column named like an axis restricts
+    a row to cells with that value; `id` names the row."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class SeedRow:
     """One row."""
 
     id: str
-    """From the column `id`; else a digest of the row."""
+    """The column `id`, or else a digest of the row."""
     values: Mapping[str, Value]
     """Every other column that is not empty."""
     line: int
@@ -65,15 +65,15 @@ class SeedSet:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Every column of any row, in the order of first appearance."""
+        """Every column of any row, in order of first appearance."""
         return tuple(dict.fromkeys(name for row in self.rows for name in row.values))
 
     def slots(self, row: SeedRow, axes: Sequence[str]) -> dict[str, Value]:
-        """What a row puts into templates: its columns without those that are axes."""
+        """Return a row's values for templates: its columns except those that are axes."""
         return {name: value for name, value in row.values.items() if name not in axes}
 
     def problems(self, values: Mapping[str, Sequence[Value]], cells: Sequence[Cell]) -> Iterator[Problem]:
-        """What the rows have against a matrix with these values of its axes."""
+        """Yield conflicts between the rows and a matrix with these values of its axes."""
         wrong = list(self._unknown_values(values))
         yield from wrong
         if wrong:
@@ -95,13 +95,13 @@ class SeedSet:
                     yield Problem(self.file, row.line, 1, axis, what)
 
     def _kinds(self, cells: Sequence[Cell], axes: Sequence[str]) -> dict[Kind, dict[str, Value]]:
-        """The kinds of cells that rows tell apart, each with what a message says of it."""
+        """Return the kinds of cells that rows distinguish, each with an example for messages."""
         told = [axis for axis in axes if axis in self.columns]
         return {kind_of(cell, told): {axis: cell[axis] for axis in told if axis in cell} for cell in cells}
 
 
 def kind_of(cell: Cell, told: Sequence[str]) -> Kind:
-    """The kind of a cell, by the axes that rows tell apart."""
+    """Return the kind of a cell, by the axes that rows distinguish."""
     return tuple((axis, str(cell.get(axis, ""))) for axis in told)
 
 
@@ -110,10 +110,10 @@ def _fits_kind(row: SeedRow, kind: Kind) -> bool:
 
 
 class SeedRota:
-    """Which row the next sample of a cell is made around: of those that serve it, the least used so far.
+    """Chooses the row of a cell's next sample: the least used one among those that serve the cell.
 
-    Rows used equally often come in file order; after as many passes as it takes until rows and cells meet
-    as before, that order is turned by one, so that a row does not always meet the same cells.
+    Rows used equally often come in file order. After as many passes as it takes for rows and cells to pair
+    up as before, that order is rotated by one, so that a row does not always meet the same cells.
     """
 
     def __init__(self, seeds: SeedSet, cells: Sequence[Cell], axes: Sequence[str]) -> None:
@@ -126,14 +126,14 @@ class SeedRota:
         }
 
     def next(self, cell: int) -> int:
-        """The row's place in the file; the cell is named by its place too."""
+        """Return the position of the next row for a cell, given by its own position."""
         row = self._queues[self._kind_of[cell]].least(self._uses)
         self._uses[row] += 1
         return row
 
 
 class _Queue:
-    """The rows that serve cells of one kind, the least used one first."""
+    """The rows that serve cells of one kind, least used first."""
 
     def __init__(self, rows: Sequence[int], cells: int) -> None:
         self._size = len(rows)
@@ -141,7 +141,10 @@ class _Queue:
         self._waiting = [(0, place, place, row) for place, row in enumerate(rows)]
 
     def least(self, uses: Sequence[int]) -> int:
-        """The first row; what other kinds of cells have used meanwhile is put in its place before."""
+        """Return the least used row.
+
+        Rows that other kinds of cells have used meanwhile are requeued lazily, when they reach the front.
+        """
         while True:
             known, _, place, row = self._waiting[0]
             if uses[row] == known:
@@ -151,7 +154,7 @@ class _Queue:
 
 
 def read_seeds(path: Path, shown: str = "") -> SeedSet:
-    """The rows of a file. Raises SpecError with every bad line; `shown` is the path to print there."""
+    """Read the rows of a file. Raises SpecError with the bad lines; `shown` is the path to print there."""
     file = shown or str(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -179,6 +182,7 @@ class _SeedReader:
         self.problems.append(Problem(self.file, line, min(line, 1), where, what))
 
     def jsonl(self, text: str) -> None:
+        # Not splitlines(): U+2028 and other separators are valid inside a JSON string.
         for number, line in enumerate(text.split("\n"), 1):
             if not line.strip():
                 continue
@@ -222,6 +226,7 @@ class _SeedReader:
                 values[name] = value
         if len(self.problems) > before:
             return
+        # A digest, not the line number, so that inserting a row does not rename the others.
         name = str(values.pop(id_column, "")) or fingerprint("polytune.seed.v1", values)[:id_digits]
         if name in self._lines:
             self.add(line, "", f"is the same seed as line {self._lines[name]}: '{name}'")

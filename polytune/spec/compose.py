@@ -1,6 +1,6 @@
-"""A file and everything it stands on, made into the trees to validate.
+"""Composes an experiment file with the files it extends, `--set` values and its matrix.
 
-file  <-  extends, folded from the oldest  <-  --set  ->  matrix: one tree per variant  ->  ${...} filled in
+file  <-  extends, oldest first  <-  --set  ->  matrix: one tree per variant  ->  ${...} resolved
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from polytune.spec.reading import read_located
 from polytune.spec.variants import expanded
 
 composed_keys = frozenset({"extends", "matrix"})
-"""Top-level keys that are used up here: a variant's tree has none of them."""
+"""Top-level keys that are consumed here; the tree of a variant has none of them."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One experiment that a file stands for."""
+    """One experiment that a file defines."""
 
     name: str
-    """The file's `name`, with `@axis=value,...` behind it when the file has a matrix."""
+    """The file's `name`; with a matrix, followed by `@axis=value,...`."""
     root: Node
 
 
 @dataclass(frozen=True)
 class Composition:
-    """What a file says once everything it refers to is in place."""
+    """A file with everything it refers to in place."""
 
     variants: tuple[Variant, ...]
-    """In matrix order, the last axis fastest; empty when the file cannot be read at all."""
+    """In matrix order, last axis fastest; empty when the file cannot be read at all."""
     sources: tuple[Path, ...]
-    """Absolute path of every YAML file read, the given one first."""
+    """Absolute path of every YAML file read; the given one first."""
     environment: Mapping[str, str | None]
-    """Every variable that was looked up, with what was found."""
+    """Every environment variable that was looked up, and its value."""
     problems: tuple[Problem, ...]
 
 
 def compose(path: Path, overrides: Sequence[str], environment: Mapping[str, str]) -> Composition:
-    """The variants that a file stands for, with `--set` values in place; raises nothing.
+    """Return the variants that a file defines, with `--set` values applied. Never raises.
 
     Problems are collected, so that validation can add its own before all are shown.
     """
@@ -54,9 +54,12 @@ def compose(path: Path, overrides: Sequence[str], environment: Mapping[str, str]
     if root is None:
         return Composition((), tuple(ancestry.sources), {}, tuple(problems))
     root = incomplete(root) if ancestry.is_broken else root
+    # Before the matrix: an axis that `--set` fixes is narrowed to one value instead of overwritten.
     root = overridden(root, overrides, problems)
     looked_up: dict[str, str | None] = {}
     filled = Interpolation(environment, looked_up, problems)
+    # Discards its problems: the same references are resolved again in each variant's
+    # tree, which reports them.
     for_names = Interpolation(environment, looked_up, [])
     variants = []
     for name, tree in expanded(root, path.stem, for_names, problems):
@@ -65,10 +68,10 @@ def compose(path: Path, overrides: Sequence[str], environment: Mapping[str, str]
 
 
 def merged(parent: Node, child: Node, path: Parts = ()) -> Node:
-    """The child over the parent: maps merge, lists and scalars replace.
+    """Merge the child over the parent: mappings merge, lists and scalars replace.
 
-    A member of a family that names another `kind` replaces too, since its other keys mean nothing to
-    the new kind; a step's own `kind` (`steps.deploy.kind`) is an ordinary key.
+    A family member that names a different `kind` replaces the parent's too, because the other keys belong
+    to the old kind. A step's own `kind` (`steps.deploy.kind`) is an ordinary key.
     """
     if not (isinstance(parent.value, Mapping) and isinstance(child.value, Mapping)):
         return child
@@ -95,17 +98,17 @@ def _without_composed_keys(root: Node) -> Node:
 
 
 class _Ancestry:
-    """Follows `extends` from a file to the oldest one it stands on."""
+    """Follows `extends` from a file to its oldest ancestor."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.sources: list[Path] = []
         self.is_broken = False
-        """Whether a file on the way could not be read, so that its keys are unknown."""
+        """Whether a file in the chain could not be read, so that its keys are unknown."""
         self._problems = problems
         self._chain: list[Path] = []
 
     def whole(self, path: Path) -> Node | None:
-        """The file merged over all it extends; None, with a problem, when it cannot be read."""
+        """Return the file merged over all that it extends; None, with a problem, when it cannot be read."""
         self.sources.append(Path(os.path.abspath(path)))
         self._chain.append(path)
         root = read_located(path, self._problems)
@@ -126,6 +129,8 @@ class _Ancestry:
             self._wrong(stated, "must be the path of another experiment file")
             return None
         folder = stated.origin.file.parent
+        # Not resolve(): messages and recorded paths should name the file as the user
+        # wrote it, symlinks included.
         path = Path(os.path.normpath(folder / stated.value))
         if not os.path.isfile(path):
             self._wrong(stated, f"no such file '{stated.value}'; looked in {shown_folder(path)}")

@@ -1,9 +1,9 @@
-"""The experiment file itself: its top level, and each step taken apart into its wiring and its spec.
+"""The experiment file: its top level, and each step split into its wiring and its spec.
 
     steps:
       train: {from: upload, epochs: 2}     wiring: kind `train`, input from `upload`     spec: {epochs: 2}
 
-`uses` names the step's kind and defaults to its id, so a step's own `kind` is its own business.
+`uses` names the step's kind and defaults to its id, which leaves `kind` free for a step's own use.
 """
 
 from __future__ import annotations
@@ -25,50 +25,50 @@ from polytune.spec.wording import shown
 step_ids = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 wiring_keys = ("uses", "from", "needs")
 only_input = ""
-"""The port under which a bare `from: step` is kept: the step's only input, whatever its name."""
+"""The port that stands for a bare `from: step`: the step's only input, whatever its name."""
 
 
 class BudgetSpec(Spec):
-    """What one experiment may spend, over all its runs; a run that would go beyond stops first."""
+    """The budget of one experiment over all its runs. A run stops before it would exceed it."""
 
     usd: Annotated[float, Field(ge=0)] | None = None
-    """The most that all paid work together may cost, in US dollars."""
+    """Maximum cost of all paid work, in US dollars."""
     requests: Annotated[int, Field(ge=0)] | None = None
-    """The most requests that teachers and judges may be sent."""
+    """Maximum number of requests to teachers and judges."""
     tokens: Annotated[int, Field(ge=0)] | None = None
-    """The most tokens, in and out together, that teachers and judges may be billed for."""
+    """Maximum number of billed tokens of teachers and judges, input and output together."""
 
 
 class Experiment(Spec):
-    """One experiment: what to make, from what, within which budget."""
+    """One experiment: what to produce, from what, within which budget."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*(@[A-Za-z0-9._+=,-]+)?$", max_length=200)]
-    """What every table calls the experiment: small letters, digits, dots, dashes and underscores. Behind
-    an `@`, the values that tell one variant of a matrix from the others."""
+    """Name of the experiment: lowercase letters, digits, dots, dashes and underscores. After an `@`, the
+    values that distinguish one variant of a matrix from the others."""
     description: str = ""
-    """What the experiment is for, in a sentence or two."""
+    """Purpose of the experiment, in a sentence or two."""
     licence: str = ""
-    """The licence of the data that the experiment makes, in your words; `polytune data card` prints it."""
+    """Licence of the data that the experiment produces, as free text; printed by `polytune data card`."""
     project: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=63)] | None = None
-    """The project that the experiment belongs to; its prompts are `prompts/<project>.yaml` unless stated."""
+    """Project of the experiment. Its prompts are read from `prompts/<project>.yaml` unless stated."""
     extends: Annotated[str, Field(min_length=1)] | None = None
-    """Another experiment file that this one changes, relative to this file. Mappings merge; lists and
-    single values replace, and so does a member that names another `kind`."""
+    """Experiment file that this one extends, relative to this file. Mappings merge; lists and single values
+    replace, and so does a member that names a different `kind`."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
-    """Where all randomness starts; steps may state their own."""
+    """Seed of all randomness; a step may state its own."""
     budget: BudgetSpec = BudgetSpec()
-    """What the experiment may spend."""
+    """Limits on what the experiment may spend."""
     platform: Annotated[MemberSpec | None, Member("platforms")] = None
     """Where data is stored and models are trained, deployed and invoked."""
     steps: JsonObject
-    """Step id -> what the step does. The id names the step's kind unless `uses` does."""
+    """Step id -> the step. The id names the step's kind unless `uses` does."""
     tags: dict[str, str] = {}
-    """Free labels, kept in the manifest and put on remote resources."""
+    """Free labels, recorded in the manifest and set as tags on remote resources."""
     matrix: dict[str, Items[Any]] | None = None
-    """Axis -> values: one variant per combination. An axis is a dotted path such as `steps.train.epochs`."""
+    """Axis -> values; one variant per combination. An axis is a dotted path such as `steps.train.epochs`."""
 
     def problems(self) -> list[FieldProblem]:
-        """An experiment without steps makes nothing."""
+        """Report an experiment without steps."""
         return [] if self.steps else [FieldProblem("steps", "must hold at least one step")]
 
 
@@ -78,15 +78,15 @@ class StepEntry:
 
     id: str
     kind: str
-    """The name of its step kind: `uses`, or the id."""
+    """Name of its step kind: `uses`, or the id."""
     inputs: Mapping[str, str]
-    """Port -> id of the step that feeds it, from `from`; a bare `from: id` is kept under `only_input`."""
+    """Port -> id of the step that feeds it, from `from`; a bare `from: id` is stored under `only_input`."""
     needs: tuple[str, ...]
-    """Ids of steps that must be done first although nothing flows from them."""
+    """Ids of steps that must finish first although this one reads nothing from them."""
     node: Node
-    """The step's own spec: what is left without `uses`, `from` and `needs`."""
+    """The step's own spec: the mapping without `uses`, `from` and `needs`."""
     origin: Origin
-    """Where the step's id stands."""
+    """Where the step's id is written."""
     kind_origin: Origin
     """Where its kind is stated: at `uses`, else at the id."""
 
@@ -103,24 +103,25 @@ class ResolvedStep:
     entry: StepEntry
     spec: Spec
     node: Node
-    """What the spec was made from: the step's own node with inherited values in place."""
+    """What the spec was made from: the step's own node with inherited values added."""
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A whole experiment, validated; incomplete where problems were found."""
+    """A whole validated experiment; incomplete where problems were found."""
 
     experiment: Experiment | None
     entries: tuple[StepEntry, ...]
-    """Every step that can be told apart, in file order, also those whose spec is wrong."""
+    """Every step that could be read, in file order, including those with an invalid spec."""
     steps: tuple[ResolvedStep, ...]
 
 
 def resolve(root: Node, problems: list[Problem], member: MemberSpecs) -> Resolved:
-    """The experiment and its steps, with every problem in them appended.
+    """Validate the experiment and its steps; append every problem to `problems`.
 
     Step kinds are members of the family `steps`.
     """
+    # The top level and the steps are validated separately, so that one report has the problems of both.
     experiment = validated(Experiment, root, "", problems, member)
     entries = step_entries(root, problems)
     steps = [step for entry in entries if (step := resolved_step(entry, root, problems, member))]
@@ -130,10 +131,11 @@ def resolve(root: Node, problems: list[Problem], member: MemberSpecs) -> Resolve
 def resolved_step(
     entry: StepEntry, root: Node, problems: list[Problem], member: MemberSpecs
 ) -> ResolvedStep | None:
-    """The step with its validated spec; None, with its problems appended, when something is wrong."""
+    """Return the step with its validated spec; None, with its problems appended, when it is invalid."""
     try:
         cls = member("steps", entry.kind)
     except PolytuneError as error:
+        # A parent file could not be read, and may have stated `uses`. Report the parent only.
         if not (entry.node.incomplete and entry.kind == entry.id):
             problems.append(problem(entry.kind_origin, entry.where, str(error)))
         return None
@@ -143,9 +145,9 @@ def resolved_step(
 
 
 def inherited(cls: type[Spec], node: Node, root: Node) -> Node:
-    """The step's node with the top-level value of every `Inherited` field that it does not state.
+    """Return the step's node with the top-level value of every `Inherited` field that it does not state.
 
-    Such a value keeps its place, and problems in it are told under its top-level path.
+    Such a value keeps its origin, and problems in it are reported under its top-level path.
     """
     if not (isinstance(node.value, Mapping) and isinstance(root.value, Mapping)):
         return node
@@ -162,7 +164,7 @@ def inherited(cls: type[Spec], node: Node, root: Node) -> Node:
 
 
 def step_entries(root: Node, problems: list[Problem]) -> tuple[StepEntry, ...]:
-    """The steps of a file in its order, taken apart; what cannot be is reported and left out."""
+    """Return the steps of a file in its order; one that cannot be read is reported and left out."""
     steps = children(root).get("steps")
     if steps is None or not isinstance(steps.value, Mapping):
         return ()
@@ -172,7 +174,7 @@ def step_entries(root: Node, problems: list[Problem]) -> tuple[StepEntry, ...]:
 
 
 class _StepReader:
-    """Takes one step apart."""
+    """Reads one step: its wiring and its own spec."""
 
     def __init__(self, steps: Node, id: str, ids: Sequence[str], problems: list[Problem]) -> None:
         self._node = children(steps)[id]
@@ -183,7 +185,7 @@ class _StepReader:
         self._others_unread = steps.incomplete
 
     def entry(self) -> StepEntry | None:
-        """The step; None when it cannot even be named."""
+        """Return the step; None when it is unusable, with the problem appended."""
         if not step_ids.fullmatch(self._id):
             what = (
                 "a step id must start with a lowercase letter and contain only lowercase letters, digits,"
@@ -194,6 +196,7 @@ class _StepReader:
         node = self._node
         if node.broken:
             return None
+        # `train:` with nothing behind it is YAML's null; it means a step with defaults only.
         if node.value is None:
             node = replace(node, value={}, text=None)
         if not isinstance(node.value, Mapping):
@@ -254,6 +257,7 @@ class _StepReader:
             self._add(node.origin, field, "a step cannot depend on itself")
         elif not isinstance(node.value, str):
             self._add(node.origin, field, f"must be a step id, not {shown(node)}")
+        # The step may be in a parent file that could not be read, which is already reported.
         elif node.value not in self._ids and self._others_unread:
             return True
         elif node.value not in self._ids:

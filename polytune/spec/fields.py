@@ -1,4 +1,4 @@
-"""The shape of a spec's fields: what type stands at a path, and which markers stand around it."""
+"""The shape of a spec's fields: the type at a path and the markers on it."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ M = TypeVar("M")
 
 @dataclass(frozen=True)
 class Shape:
-    """A type with its markers taken off; None and the other arm of `X | None` are one shape."""
+    """A type without its markers. `X | None` has the shape of `X`."""
 
     annotation: object
     markers: tuple[object, ...] = ()
 
     def marker(self, kind: type[M]) -> M | None:
-        """The marker of a kind, if there is one."""
+        """Return the marker of a kind, or None."""
         return next((each for each in self.markers if isinstance(each, kind)), None)
 
     @property
     def spec(self) -> type[Spec] | None:
-        """The spec class that a mapping here is validated by; None for any other type."""
+        """The spec class that validates a mapping here; None for any other type."""
         is_spec = isinstance(self.annotation, type) and issubclass(self.annotation, Spec)
         return self.annotation if is_spec else None  # type: ignore[return-value]
 
     @property
     def item(self) -> Shape | None:
-        """The shape of what a list holds; None for anything but a list."""
+        """The shape of a list's items; None for anything but a list."""
         if get_origin(self.annotation) not in (tuple, list):
             return None
         arguments = get_args(self.annotation)
@@ -44,25 +44,27 @@ class Shape:
 
     @property
     def entry(self) -> Shape | None:
-        """The shape of what a mapping holds under any key; None for anything but a mapping."""
+        """The shape of a mapping's values; None for anything but a mapping."""
         if get_origin(self.annotation) not in (dict, Mapping):
             return None
         return shape_of(get_args(self.annotation)[1])
 
     def below(self, part: str) -> Shape | None:
-        """The shape of a field, list item or mapping entry; None when this has no such part."""
+        """Return the shape of a field, list item or mapping entry; None when there is none."""
         if self.spec is not None:
             return fields_of(self.spec).get(part)
         if self.item is not None:
             return self.item if part.isdigit() else None
         if self.entry is not None:
             return self.entry
+        # Which alternative of a union was meant is unknown here; the first one with such a part
+        # is a good guess.
         found = (arm.below(part) for arm in self.arms)
         return next((shape for shape in found if shape is not None), None)
 
     @property
     def arms(self) -> tuple[Shape, ...]:
-        """The alternatives of a union; none for any other type."""
+        """The alternatives of a union; empty for any other type."""
         if get_origin(self.annotation) in (Union, types.UnionType):
             return tuple(shape_of(arm) for arm in get_args(self.annotation))
         return ()
@@ -72,7 +74,7 @@ ANYTHING = Shape(Any)
 
 
 def shape_of(annotation: object, markers: Sequence[object] = ()) -> Shape:
-    """The shape of an annotation, with the markers that already stand around it."""
+    """Return the shape of an annotation, including the given outer markers."""
     found = [*_flat(markers)]
     while True:
         if get_origin(annotation) is Annotated:
@@ -86,9 +88,10 @@ def shape_of(annotation: object, markers: Sequence[object] = ()) -> Shape:
         annotation = arms[0]
 
 
+# Cached: walking the annotations of a spec class is slow, and every step asks again.
 @cache
 def fields_of(cls: type[Spec]) -> Mapping[str, Shape]:
-    """The shape of each field, by the key that YAML writes."""
+    """Return the shape of each field, by its YAML key."""
     return MappingProxyType(
         {
             key_of(name, field): shape_of(field.annotation, field.metadata)
@@ -98,12 +101,12 @@ def fields_of(cls: type[Spec]) -> Mapping[str, Shape]:
 
 
 def key_of(name: str, field: FieldInfo) -> str:
-    """The YAML key of a field: its alias, else its name."""
+    """Return the YAML key of a field: its alias, else its name."""
     return field.alias or name
 
 
 def shape_at(cls: type[Spec], path: Sequence[str]) -> Shape:
-    """The shape at a path below a spec; anything, where the spec does not say."""
+    """Return the shape at a path below a spec; ANYTHING where the spec says nothing."""
     shape = Shape(cls)
     for part in path:
         below = shape.below(part)
@@ -114,7 +117,7 @@ def shape_at(cls: type[Spec], path: Sequence[str]) -> Shape:
 
 
 def _flat(markers: Sequence[object]) -> Iterator[object]:
-    """Markers one by one, out of `Field(...)` and `Interval(...)`."""
+    """Yield markers one by one, unpacked from `Field(...)` and `Interval(...)`."""
     for marker in markers:
         if isinstance(marker, FieldInfo):
             yield from _flat(marker.metadata)

@@ -1,6 +1,6 @@
-"""`${env:NAME}`, `${env:NAME:-default}` and `${spec:path}` filled in; `${secret:NAME}` left as it is.
+"""Resolves `${env:NAME}`, `${env:NAME:-default}` and `${spec:path}`; `${secret:NAME}` is left as it is.
 
-`$${` stands for a literal `${`. A value that is one `${spec:path}` and nothing else keeps its type.
+`$${` stands for a literal `${`. A value that consists of a single `${spec:path}` keeps its type.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from polytune.errors import Problem, did_you_mean
 from polytune.spec.located import Node, Parts, children, problem, split
 
+# References can multiply a small file exponentially ("billion laughs") or chain without end. These limits
+# are far above any real experiment, and keep the recursion below Python's default limit of 1000 frames.
 most_nested = 90
 most_levels = 80
 most_characters = 1_000_000
@@ -25,19 +27,19 @@ escape = "write $${ for a literal ${"
 
 
 class _WrongReference(Exception):
-    """A reference that cannot be filled in; its text is the problem. Empty when already reported."""
+    """A reference that cannot be resolved; its text is the problem. Empty when already reported."""
 
 
 @dataclass(frozen=True)
 class _VariableText:
-    """The text that a variable stands for."""
+    """The text of an environment variable or its default."""
 
     text: str
     is_default: bool
 
 
 class Interpolation:
-    """Fills in references, remembering every environment variable it looked up."""
+    """Resolves references and records every environment variable it looks up."""
 
     def __init__(
         self, environment: Mapping[str, str], looked_up: dict[str, str | None], problems: list[Problem]
@@ -47,11 +49,11 @@ class Interpolation:
         self._problems = problems
 
     def whole(self, root: Node) -> Node:
-        """The tree with every reference filled in; those that cannot be are marked as broken."""
+        """Return the tree with every reference resolved; those that cannot be are marked as broken."""
         return self.part(root, root, ())
 
     def part(self, root: Node, node: Node, path: Parts) -> Node:
-        """The node that stands at `path` of `root`, filled in likewise."""
+        """Resolve the node at `path` of `root` in the same way."""
         filled = _Filling(root, self._variable, self._problems).at(node, path)
         if _is_too_large(filled):
             what = f"references expand to more than {most_nodes:,} values or {most_levels} levels"
@@ -63,10 +65,12 @@ class Interpolation:
         if not environment_names.fullmatch(name):
             raise _WrongReference(f"'{name}' is not a name of an environment variable")
         found = self._environment.get(name)
+        # Recorded even if unset: setting it later must invalidate the stored compilation.
         self._looked_up[name] = found
         if found is None and default is None:
             remedy = f"set it, or give a default: ${{env:{name}:-...}}"
             raise _WrongReference(f"environment variable {name} is not set; {remedy}")
+        # As in a shell, `:-` also replaces an empty variable.
         if not found and default is not None:
             return _VariableText(default, is_default=True)
         assert found is not None
@@ -96,7 +100,7 @@ def _is_too_large(root: Node) -> bool:
 
 
 class _Filling:
-    """One tree while its references are filled in; a part is filled when it is first needed."""
+    """Resolves the references of one tree; each part is resolved when it is first needed."""
 
     def __init__(
         self, root: Node, variable: Callable[[str, str | None], _VariableText], problems: list[Problem]
@@ -108,7 +112,7 @@ class _Filling:
         self._active: list[Parts] = []
 
     def at(self, node: Node, path: Parts) -> Node:
-        """The filled node that stands at `path`."""
+        """Return the resolved node at `path`."""
         found = self._done.get(path)
         if found is not None:
             return found
@@ -140,19 +144,21 @@ class _Filling:
         try:
             return self._whole(node, text) or self._pieces(node, text)
         except _WrongReference as wrong:
+            # The exception skipped the pops of the levels below.
             del self._active[depth:]
             if str(wrong):
                 self._problems.append(problem(node.origin, ".".join(path), str(wrong)))
             return replace(node, broken=True)
 
     def _whole(self, node: Node, text: str) -> Node | None:
-        """The value of a string that is one reference and nothing else; None for any other string."""
+        """Return the value of a string that is exactly one reference; None for any other string."""
         match = references.fullmatch(text)
         if match is None or match[1] is None:
             return None
         kind, _, rest = match[1].partition(":")
         if kind == "spec":
             target = self._target(rest)
+            # Placed at the reference: that is the line to edit when the value does not fit here.
             return replace(target, origin=node.origin, stated=node.stated)
         if kind == "env":
             return self._variable_node(node, rest)
@@ -164,6 +170,7 @@ class _Filling:
         found = self._from_environment(stated)
         via = "" if found.is_default else f"env:{stated.partition(':-')[0]}"
         origin = replace(node.origin, via=via)
+        # Environment variables are always text; `loose` lets a numeric field read it as a number.
         return replace(node, value=found.text, text=found.text, loose=True, origin=origin)
 
     def _from_environment(self, stated: str) -> _VariableText:
@@ -206,7 +213,7 @@ class _Filling:
         return target.text or ""
 
     def _target(self, path: str) -> Node:
-        """The filled node that a `${spec:path}` means."""
+        """Return the resolved node that a `${spec:path}` refers to."""
         parts = split(path)
         node = self._root
         for index, part in enumerate(parts):
@@ -214,6 +221,7 @@ class _Filling:
                 node = self.at(node, parts[:index])
             found = children(node).get(part)
             if found is None and node.incomplete:
+                # The key may be in a parent file that could not be read, which is already reported.
                 raise _WrongReference
             if found is None:
                 where = ".".join(parts[:index]) or "this experiment"

@@ -1,7 +1,7 @@
-"""The JSON Schema (draft 2020-12) of experiment files, for editors; polytune itself never reads it.
+"""The JSON Schema (draft 2020-12) of experiment files, for editors. polytune itself never reads it.
 
-A file may take any key from the file it extends, so the schema requires none, and a `${...}` may stand
-wherever a single value may.
+A file may take any key from the file that it extends, so the schema requires none. A `${...}` may replace
+any single value.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _NamedSpec:
 
 
 def schema_text(schema: JsonObject) -> str:
-    """The schema as it is committed: the same text for the same schema."""
+    """Return the schema as text, deterministically, because the file is committed."""
     return json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
@@ -63,7 +63,7 @@ def experiment_schema(
     members: Mapping[str, Mapping[str, type[Spec]]],
     names: Mapping[str, Sequence[str]],
 ) -> JsonObject:
-    """The schema of experiment files whose steps and members may be any of these.
+    """Return the schema of experiment files with these steps and members.
 
     `step_specs` is step kind -> spec, `members` is family -> kind -> spec, and `names` is catalogue ->
     names.
@@ -75,6 +75,7 @@ def experiment_schema(
         properties = definitions[step.name].setdefault("properties", {})
         definitions[step.name]["properties"] = {**wiring, **properties}
     for part in kinds:
+        # The spec classes declare `kind` as any text; the schema pins it to the member.
         kind = part.name.partition(".")[2]
         definitions[part.name].setdefault("properties", {})["kind"] = {"const": kind}
     for part in (*steps, *kinds):
@@ -90,7 +91,7 @@ def experiment_schema(
 
 
 def _steps(stated: JsonObject, kinds: Sequence[str]) -> JsonObject:
-    """A mapping of ids: one that names a kind is of that kind unless `uses` says otherwise."""
+    """Return the schema of the `steps` mapping: an id that names a kind has it unless `uses` differs."""
     return {
         "description": stated["description"],
         "type": "object",
@@ -108,11 +109,12 @@ def _steps(stated: JsonObject, kinds: Sequence[str]) -> JsonObject:
 
 
 def _choice(key: str, family: str, specs: Mapping[str, type[Spec]]) -> JsonObject:
-    """A mapping whose `key` says which definition the rest follows."""
+    """Return the schema of a mapping whose `key` selects the definition of the rest."""
     named = [{"const": kind, "description": _summary(specs[kind])} for kind in sorted(specs)]
     return {
         "type": "object",
         "properties": {key: {"anyOf": [*named, {"$ref": "#/$defs/reference"}]}},
+        # if/then rather than oneOf: editors then report the errors of the chosen kind, not of all kinds.
         "allOf": [
             {
                 "if": {"properties": {key: {"const": kind}}, "required": [key]},
@@ -128,7 +130,7 @@ def _summary(cls: type[Spec]) -> str:
 
 
 def _definitions(parts: Sequence[_NamedSpec], names: Mapping[str, Sequence[str]]) -> dict[str, JsonObject]:
-    """One definition per part, under the part's name, and one per spec class nested in them."""
+    """Return one definition per part, under the part's name, and one per spec class nested in them."""
     classes = list(dict.fromkeys([part.cls for part in parts] + _nested([part.cls for part in parts])))
     refs, whole = models_json_schema([(cls, "validation") for cls in classes])
     found: dict[str, JsonObject] = whole.get("$defs", {})
@@ -136,12 +138,13 @@ def _definitions(parts: Sequence[_NamedSpec], names: Mapping[str, Sequence[str]]
     for cls in classes:
         _mark(found[by_class[cls]], cls, names)
     tidied = {name: _tidied(definition) for name, definition in found.items()}
+    # Deep copies: a class that two parts share gets different `kind` constants below.
     named = {part.name: json.loads(json.dumps(tidied[by_class[part.cls]])) for part in parts}
     return {**tidied, **named}
 
 
 def _nested(classes: Sequence[type[Spec]]) -> list[type[Spec]]:
-    """Every spec class that stands inside the fields of these, members excepted."""
+    """Return every spec class nested in the fields of these, except members."""
     found: list[type[Spec]] = []
     waiting = [shape for cls in classes for shape in fields_of(cls).values()]
     while waiting:
@@ -158,7 +161,8 @@ def _inside(shape: Shape) -> list[Shape]:
 
 
 def _mark(definition: JsonObject, cls: type[Spec], names: Mapping[str, Sequence[str]]) -> None:
-    """Puts families and catalogues where the markers of the fields say, and requires nothing."""
+    """Apply the markers of the fields (families, catalogues) and remove all requirements."""
+    # A file may inherit any key through `extends`.
     definition.pop("required", None)
     documented = field_docstrings(cls)
     for key, shape in fields_of(cls).items():
@@ -172,9 +176,10 @@ def _mark(definition: JsonObject, cls: type[Spec], names: Mapping[str, Sequence[
 
 
 def field_docstrings(cls: type[Spec]) -> dict[str, str]:
-    """The docstring under each field, by key; read from the source here and only here.
+    """Return the docstring under each field, by key. Only here are they read from the source.
 
-    pydantic can do so for every class it builds, at 8 ms a class of every command's start.
+    pydantic can read them when it builds a class, but that adds 8 ms per class to the start of every
+    command.
     """
     found: dict[str, str] = {}
     for owner in reversed(cls.__mro__):
@@ -185,6 +190,7 @@ def field_docstrings(cls: type[Spec]) -> dict[str, str]:
 
 
 def _docstrings_in(cls: type[Spec]) -> dict[str, str]:
+    # Python drops the strings under fields when it compiles; only the source has them.
     (definition,) = ast.parse(dedent(getsource(cls))).body
     assert isinstance(definition, ast.ClassDef)
     return {
@@ -209,13 +215,13 @@ def _in_place_of_text(catalogue: CatalogueName, names: Sequence[str]) -> Change:
 
 
 def _marker(shape: Shape, kind: type[M]) -> M | None:
-    """The first marker of a kind on a shape or anything inside it."""
+    """Return the first marker of a kind on a shape or anything inside it."""
     found = (_marker(part, kind) for part in _inside(shape))
     return shape.marker(kind) or next((each for each in found if each is not None), None)
 
 
 def _rewritten(part: JsonObject, change: Change) -> JsonObject:
-    """A schema with every schema inside it changed, innermost first; `default` and `const` are data."""
+    """Change a schema and every schema inside it, innermost first; `default` and `const` are data."""
     inner: JsonObject = {}
     for key, value in part.items():
         if key in ("properties", "$defs"):
@@ -230,7 +236,7 @@ def _rewritten(part: JsonObject, change: Change) -> JsonObject:
 
 
 def _tidied(definition: JsonObject) -> JsonObject:
-    """Without generated titles, on one line per sentence, and open to references."""
+    """Remove generated titles, put each description on one line, and allow references."""
     return _rewritten(_rewritten(definition, _plain_words), _open_to_references)
 
 
@@ -242,7 +248,7 @@ def _plain_words(part: JsonObject) -> JsonObject:
 
 
 def _open_to_references(part: JsonObject) -> JsonObject:
-    """A single value may also be a reference; free text already takes one."""
+    """Allow a reference in place of a single value; free text already accepts one."""
     limits = {key for key in part if key not in ("description", "default", "type")}
     is_single = part.get("type") in single_types or "enum" in part or "const" in part
     if not is_single or (part.get("type") == "string" and not limits):
@@ -253,7 +259,7 @@ def _open_to_references(part: JsonObject) -> JsonObject:
 
 
 def _used(top: JsonObject, definitions: Mapping[str, JsonObject]) -> JsonObject:
-    """The definitions that the top level reaches, sorted."""
+    """Return the definitions that are reachable from the top level, sorted."""
     used: set[str] = set()
     waiting = _refs(top)
     while waiting:

@@ -1,8 +1,8 @@
-"""Values that know where they were written: the tree between a YAML file and a typed spec.
+"""Values with the place where they were written: the tree between a YAML file and a typed spec.
 
     epochs: 8      ->   Node(8, Origin(experiments/bad.yaml, 12, 15), text="8")
 
-A node is never changed; every operation on a tree returns a new one that shares what it left alone.
+Nodes are immutable. Every operation returns a new tree that shares the unchanged parts with the old one.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from polytune.fingerprint import Json
 
 Scalar = None | bool | int | float | str
 Parts = tuple[str, ...]
-"""A dotted path, taken apart: ("steps", "train", "epochs"). List items are named by their position."""
+"""The parts of a dotted path: ("steps", "train", "epochs"). A list item's part is its position."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value was written; line and column count from 1, and are 0 outside files."""
+    """Where a value was written. Line and column count from 1; both are 0 outside files."""
 
     file: Path
     line: int
     column: int
     via: str = ""
-    """`env:NAME` when the whole value came from the environment; the place is then the reference's."""
+    """`env:NAME` when the whole value came from the environment; the place is then that of the reference."""
 
 
 COMMAND_LINE = Origin(Path("--set"), 0, 0)
@@ -36,25 +36,25 @@ COMMAND_LINE = Origin(Path("--set"), 0, 0)
 
 @dataclass(frozen=True)
 class Node:
-    """A value with its place. `keys` says where each key of a mapping was written."""
+    """A value with its origin. `keys` holds the origin of each key of a mapping."""
 
     value: Scalar | tuple[Node, ...] | Mapping[str, Node]
     origin: Origin
     keys: Mapping[str, Origin] = field(default_factory=dict)
     text: str | None = None
-    """How a scalar was written: '5e-5', although the value is 5e-05."""
+    """How a scalar was written: '5e-5', although its value is 5e-05."""
     loose: bool = False
-    """The text came without a type (environment, command line), so the field that takes it decides."""
+    """Whether the text came without a type (environment, command line), so that the field decides on it."""
     broken: bool = False
-    """Something about it was reported already; nothing more needs saying."""
+    """Whether a problem with it was already reported, so that no other is."""
     incomplete: bool = False
-    """A mapping whose other keys could not be read: what it lacks is not worth telling."""
+    """Whether some keys of the mapping could not be read, so that missing keys are not reported."""
     stated: str = ""
-    """The dotted path under which it was written, when it is used under another one."""
+    """The dotted path under which it was written, if it is used under a different one."""
 
 
 def children(node: Node) -> Mapping[str, Node]:
-    """The parts of a mapping by key, of a list by position; none for a scalar."""
+    """Return the parts of a mapping by key, of a list by position; none for a scalar."""
     if isinstance(node.value, Mapping):
         return node.value
     if isinstance(node.value, tuple):
@@ -63,12 +63,12 @@ def children(node: Node) -> Mapping[str, Node]:
 
 
 def split(path: str) -> Parts:
-    """The parts of a dotted path; the empty path has none."""
+    """Return the parts of a dotted path; the empty path has none."""
     return tuple(path.split(".")) if path else ()
 
 
 def at(node: Node, path: Sequence[str]) -> Node | None:
-    """The node at a path below `node`; None when nothing was written there."""
+    """Return the node at a path below `node`; None when nothing was written there."""
     for part in path:
         found = children(node).get(part)
         if found is None:
@@ -78,14 +78,14 @@ def at(node: Node, path: Sequence[str]) -> Node | None:
 
 
 def dotted(where: str, *parts: str) -> str:
-    """`where` with more parts behind it."""
+    """Return `where` extended by more parts."""
     return ".".join(part for part in (where, *parts) if part)
 
 
 def stated_at(node: Node, where: str, path: Sequence[str]) -> tuple[Node, str]:
-    """The deepest node that was written along a path, and the dotted name of the whole path.
+    """Return the deepest node that was written along a path, and the dotted name of the whole path.
 
-    The name starts anew at a node that was written under another path than it is used under.
+    The name starts over at a node that was written under a different path than it is used under.
     """
     where = node.stated or where
     for index, part in enumerate(path):
@@ -97,29 +97,30 @@ def stated_at(node: Node, where: str, path: Sequence[str]) -> tuple[Node, str]:
 
 
 def problem_at(node: Node, where: str, path: str, what: str) -> Problem:
-    """A problem at a dotted path below `node`, placed at the deepest part of it that was written."""
+    """Return a problem at a dotted path below `node`, placed at the deepest part of it that was written."""
     found, name = stated_at(node, where, split(path))
     return problem(found.origin, name, what)
 
 
 def problem(origin: Origin, where: str, what: str) -> Problem:
-    """A problem at a place, told on one line of bounded length whatever the file holds."""
+    """Return a problem on one line of bounded length, whatever the file contains."""
     return Problem(str(origin.file), origin.line, origin.column, _one_line(where, 200), _one_line(what, 600))
 
 
 def _one_line(text: str, most: int) -> str:
+    # Keys and values come from foreign files: no escape sequence or line break may reach the terminal.
     text = "".join(character if character.isprintable() else " " for character in text)
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def shown_folder(path: Path) -> str:
-    """The folder of a path, as a message names it."""
+    """Return the folder of a path as messages name it."""
     folder = os.path.normpath(path.parent)
     return "this folder" if folder == "." else folder
 
 
 def plain(node: Node) -> Json:
-    """The value alone, as JSON would have it."""
+    """Return the value alone, as JSON."""
     if isinstance(node.value, Mapping):
         return {key: plain(value) for key, value in node.value.items()}
     if isinstance(node.value, tuple):
@@ -128,15 +129,16 @@ def plain(node: Node) -> Json:
 
 
 def incomplete(node: Node) -> Node:
-    """The same tree, with nothing to be told about what it lacks."""
+    """Return the same tree marked so that missing keys are not reported."""
     if not isinstance(node.value, Mapping):
         return node
     value = {key: incomplete(child) for key, child in node.value.items()}
+    # All the way down: a missing key at any depth may come from the file that could not be read.
     return replace(node, value=value, incomplete=True)
 
 
 def leaves(node: Node, path: Parts = ()) -> Iterator[tuple[Parts, Node]]:
-    """Every scalar and every empty mapping or list, with its path."""
+    """Yield every scalar and every empty mapping or list, with its path."""
     parts = children(node)
     if not parts:
         yield path, node
@@ -145,9 +147,9 @@ def leaves(node: Node, path: Parts = ()) -> Iterator[tuple[Parts, Node]]:
 
 
 def origins(node: Node, prefix: str, root: Path) -> dict[str, str]:
-    """Dotted path -> `file:line`, `--set` or `env:NAME` for every value written; files relative to `root`.
+    """Return dotted path -> `file:line`, `--set` or `env:NAME` for every value written.
 
-    Values that no file states (defaults) are not listed.
+    Files are relative to `root`. Values that no file states (defaults) are not listed.
     """
     return {dotted(prefix, *path): _origin_text(leaf.origin, root) for path, leaf in leaves(node)}
 

@@ -1,7 +1,7 @@
-"""The base of every spec class and the field types that mean something to the engine.
+"""The base of every spec class, and the field types with a meaning to the engine.
 
-A spec class is strict, frozen and refuses unknown keys. The docstring under a field is what the user
-reads in the JSON Schema. Markers give a plain field a meaning:
+A spec class is strict, frozen and rejects unknown keys. The docstring under a field is the user's reference
+and is published in the JSON Schema. Markers give a plain field a meaning:
 
     prompts: InputFile                                      the file's content enters the cache key
     teacher: Annotated[MemberSpec, Member("teachers")]      validated by the member that `kind` names
@@ -21,25 +21,28 @@ T = TypeVar("T")
 
 
 class Spec(BaseModel):
-    """Something a user writes in YAML: everything in it may change an output, so all of it is hashed."""
+    """Something a user writes in YAML. Everything in it may change an output, so all of it is hashed."""
 
     model_config = ConfigDict(
+        # No coercion: `epochs: "2"` is more likely a mistake than a number. Values without a type of their
+        # own (environment, --set) are handled in validate.
         strict=True,
         extra="forbid",
         frozen=True,
+        # JSON has neither, and what is hashed is JSON.
         allow_inf_nan=False,
     )
 
     shared_keys: ClassVar[tuple[str, ...]] = ()
-    """Keys that are read before this spec sees the rest; suggested when a key is misspelt."""
+    """Keys that are read before this spec sees the others; suggested when a key is misspelled."""
 
     def problems(self) -> list[FieldProblem]:
-        """What is wrong although each field alone is right; empty when nothing is."""
+        """Return problems that no single field shows, such as two fields that contradict each other."""
         return []
 
     @classmethod
     def schema_rules(cls) -> list[JsonObject]:
-        """What an editor should know beyond the fields: JSON Schemas that every value must also fit."""
+        """Return further JSON Schemas that every value must match, for editors."""
         return []
 
 
@@ -47,12 +50,12 @@ class MemberSpec(Spec):
     """The spec of one member of a family, chosen by `kind`."""
 
     kind: str
-    """Which member: the name of its file."""
+    """The member: the name of its file."""
 
 
 @dataclass(frozen=True)
 class FieldProblem:
-    """A problem found by a spec itself; `field` is a dotted path below that spec, `''` for all of it."""
+    """A problem found by a spec itself. `field` is a dotted path below that spec, '' for all of it."""
 
     field: str
     what: str
@@ -67,7 +70,7 @@ class Member:
 
 @dataclass(frozen=True)
 class FileMarker:
-    """Marks a path, relative to the YAML file that states it, whose content is hashed."""
+    """Marks a path, relative to the YAML file that states it. The content of the file is hashed."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,12 @@ class SecretMarker:
 
 @dataclass(frozen=True)
 class Inherited:
-    """Marks a step's field that takes the experiment's top-level value of the same name when not stated."""
+    """Marks a step's field whose default is the experiment's top-level value of the same name."""
 
 
 @dataclass(frozen=True)
 class Adopted:
-    """Marks a step's field that, when not stated, takes what the other steps state under its name."""
+    """Marks a step's field whose default is what the other steps state under its name."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class CatalogueName:
 
     catalogue: str
     is_closed: bool = True
-    """False when names outside the catalogue are accepted too, such as a folder's."""
+    """False if names outside the catalogue are accepted too, such as a folder's."""
 
 
 Items = Annotated[tuple[T, ...], Strict(False)]

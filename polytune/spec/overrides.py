@@ -1,4 +1,4 @@
-"""`--set a.b.c=value` put into a tree."""
+"""Applies `--set a.b.c=value` to a tree."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from polytune.spec.located import COMMAND_LINE, Node, Parts, dotted, problem, sp
 from polytune.spec.reading import parse_value
 from polytune.spec.variants import axis_path
 
+# As deep as a YAML file may be nested (`most_levels` in reading).
 most_parts = 40
 
 
@@ -18,9 +19,9 @@ class _WrongOverride(Exception):
 
 
 def overridden(root: Node, overrides: Sequence[str], problems: list[Problem]) -> Node:
-    """The tree with every `path=value` in place, the last one winning; mappings on the way are made.
+    """Return the tree with every `path=value` applied, the last one winning; missing mappings are created.
 
-    A path that the file's matrix varies is narrowed to the one value.
+    A matrix axis at that path is narrowed to the one value.
     """
     for override in overrides:
         path, equals, text = override.partition("=")
@@ -50,6 +51,7 @@ def _parts(path: str) -> Parts:
     if len(parts) > most_parts:
         raise _WrongOverride(f"has more than {most_parts} parts")
     if parts[0] == "matrix" and len(parts) > 1:
+        # An axis is one key that contains dots: `matrix.steps.train.epochs`.
         return ("matrix", ".".join(parts[1:]))
     return parts
 
@@ -58,6 +60,7 @@ def _narrowed(root: Node, parts: Parts, value: Node) -> Node:
     matrix = root.value.get("matrix") if isinstance(root.value, Mapping) else None
     if matrix is None or not isinstance(matrix.value, Mapping):
         return root
+    # Otherwise the matrix, which is expanded later, would overwrite the value of --set.
     axes = {
         name: Node((value,), COMMAND_LINE) if axis_path(root, name) == parts else values
         for name, values in matrix.value.items()
@@ -67,7 +70,7 @@ def _narrowed(root: Node, parts: Parts, value: Node) -> Node:
 
 
 def _replaced(node: Node, parts: Parts, value: Node, where: str) -> Node:
-    """`node` with `value` at the path `parts` below it."""
+    """Return `node` with `value` at the path `parts` below it."""
     if not parts:
         return value
     key, rest = parts[0], parts[1:]

@@ -1,8 +1,8 @@
-"""YAML text -> located nodes, from libyaml's events.
+"""Reads YAML text into located nodes, from libyaml's events.
 
-Events rather than PyYAML's composed nodes, because its composer crashes the interpreter on deep nesting
-and its YAML 1.1 scalars are not what people mean: here `5e-5` is a number and `2026-11-20`, `12:30` and
-`007` are text.
+Events rather than PyYAML's composed nodes: its composer crashes the interpreter on deep nesting, and its
+YAML 1.1 scalars are not what people mean. Here `5e-5` is a number, and `2026-11-20`, `12:30` and `007` are
+text.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ from polytune.errors import Problem, SpecError
 from polytune.spec.located import COMMAND_LINE, Node, Origin, Scalar, problem
 from polytune.spec.syntax import syntax_problem
 
+# Far above any real experiment; they bound the time and memory that a wrong or hostile file can take. JSON
+# and SQLite integers end at 2**63 - 1.
 most_bytes = 4_000_000
 most_nodes = 50_000
 most_levels = 40
 largest_integer = 2**63 - 1
 
+# YAML 1.1's words for booleans are kept. Its sexagesimal and octal numbers and its dates are not: they
+# silently change what people mean as text.
 null_words = re.compile(r"~|null|Null|NULL|")
 true_words = re.compile(r"true|True|TRUE|yes|Yes|YES|on|On|ON")
 false_words = re.compile(r"false|False|FALSE|no|No|NO|off|Off|OFF")
@@ -36,7 +40,7 @@ tag_prefix = "tag:yaml.org,2002:"
 
 
 class _Refused(Exception):
-    """Reading cannot go on; carries the problem."""
+    """Reading cannot continue; carries the problem."""
 
     def __init__(self, found: Problem) -> None:
         super().__init__(str(found))
@@ -44,7 +48,7 @@ class _Refused(Exception):
 
 
 def read_yaml(path: Path) -> Node:
-    """The file's value. Raises SpecError with everything that is wrong in the text."""
+    """Return the file's value. Raises SpecError with everything that is wrong in the text."""
     problems: list[Problem] = []
     node = read_located(path, problems)
     if node is None or problems:
@@ -53,7 +57,7 @@ def read_yaml(path: Path) -> Node:
 
 
 def read_located(path: Path, problems: list[Problem]) -> Node | None:
-    """The file's value, with every problem of its text appended; None when there is no value."""
+    """Return the file's value and append every problem of its text; None when there is no value."""
     try:
         text = _text_of(path)
         return _parsed(text, Origin(path, 1, 1), problems)
@@ -63,7 +67,7 @@ def read_located(path: Path, problems: list[Problem]) -> Node | None:
 
 
 def parse_value(text: str, where: str, problems: list[Problem]) -> Node | None:
-    """A value from the command line, read as YAML; None, with a problem appended, when it is none."""
+    """Parse a value from the command line as YAML; None, with a problem appended, when it is invalid."""
     if not text.strip():
         return Node(None, COMMAND_LINE, text=text, loose=True)
     found: list[Problem] = []
@@ -77,7 +81,7 @@ def parse_value(text: str, where: str, problems: list[Problem]) -> Node | None:
 
 
 def scalar(text: str) -> Scalar:
-    """What an unquoted YAML scalar means. Raises ValueError when it is a number out of range."""
+    """Return the value of an unquoted YAML scalar. Raises ValueError when a number is out of range."""
     if null_words.fullmatch(text):
         return None
     if true_words.fullmatch(text):
@@ -92,6 +96,7 @@ def scalar(text: str) -> Scalar:
 
 
 def _integer(text: str) -> int:
+    # The length first: Python converts very long digit strings in quadratic time.
     if len(text) > 30 or abs(int(text)) > largest_integer:
         raise ValueError(f"{_short(text)} is too large a number; put it in quotes if it is text")
     return int(text)
@@ -149,7 +154,7 @@ def _parsed(text: str, start: Origin, problems: list[Problem]) -> Node:
 
 
 def _without_places(node: Node) -> Node:
-    """The same values, all said on the command line."""
+    """Return the same values, all with the command line as their origin."""
     value = node.value
     if isinstance(value, tuple):
         value = tuple(map(_without_places, value))
@@ -161,7 +166,7 @@ def _without_places(node: Node) -> Node:
 
 @dataclass
 class _Entries:
-    """A mapping while it is being read."""
+    """A mapping that is being read."""
 
     value: dict[str, Node] = field(default_factory=dict)
     keys: dict[str, Origin] = field(default_factory=dict)
@@ -183,7 +188,7 @@ class _Reader:
         self._level = 0
 
     def document(self) -> Node:
-        """The only document. Raises _Refused when there is none, or another one."""
+        """Return the only document. Raises _Refused when there is none or more than one."""
         self._next()
         if isinstance(self._next(), yaml.StreamEndEvent):
             raise _Refused(problem(self._start, "", "the file is empty"))
@@ -215,6 +220,7 @@ class _Reader:
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
         anchor = event.anchor
         if anchor:
+            # None while the anchored value is being read, so that an alias inside it is detected.
             self._anchors[anchor] = None
         before = self._count
         node = self._fresh(event)
@@ -230,6 +236,7 @@ class _Reader:
         node = self._anchors[name]
         if node is None:
             raise self._refused(event, f"'*{name}' stands inside '&{name}' and would contain itself")
+        # An alias counts as many values as it repeats: nested aliases grow exponentially.
         self._counted(event, self._sizes[id(node)])
         return node
 
@@ -287,6 +294,7 @@ class _Reader:
         value, keys = entries.value, entries.keys
         for source in entries.merged:
             assert isinstance(source.value, dict)
+            # As YAML's merge key demands: the mapping's own keys win, then the earlier source.
             value = {**source.value, **value}
             keys = {**source.keys, **keys}
         return Node(value, self._origin(event), keys, incomplete=entries.lost)

@@ -1,4 +1,4 @@
-"""What a validated spec holds: its canonical JSON, and the files it names."""
+"""The content of a validated spec: its canonical JSON, and the files and secrets it names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from polytune.spec.model import FileMarker, MemberSpec, SecretMarker, Spec
 
 @dataclass(frozen=True)
 class FoundValue:
-    """A value inside a spec, the spec itself included."""
+    """A value inside a spec, or the spec itself."""
 
     path: Parts
     shape: Shape
@@ -25,7 +25,7 @@ class FoundValue:
 
 
 def walk(spec: Spec, *, into_members: bool = True) -> Iterator[FoundValue]:
-    """The spec and everything in it, parents first."""
+    """Yield the spec and everything in it, parents first."""
     for found in _walk(FoundValue((), Shape(type(spec)), spec), into_members=into_members):
         if into_members or found.value is spec or not isinstance(found.value, MemberSpec):
             yield found
@@ -55,9 +55,9 @@ def _parts(found: FoundValue) -> Iterator[FoundValue]:
 
 
 def spec_json(spec: Spec) -> Json:
-    """The whole spec, defaults included: what is hashed, stored and compared.
+    """Return the whole spec, defaults included, as JSON: what is hashed, stored and compared.
 
-    A whole number in a field of floats is a float, so `1` and `1.0` mean the same there.
+    A whole number in a float field becomes a float, so `1` and `1.0` give the same key.
     """
     return _json(FoundValue((), Shape(type(spec)), spec))
 
@@ -70,6 +70,7 @@ def _json(found: FoundValue) -> Json:
         return [_json(part) for part in _parts(found)]
     if isinstance(value, Enum):
         value = value.value
+    # YAML's `1` is an int. Without this, `1` and `1.0` would be two keys.
     if found.shape.annotation is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if value is None or isinstance(value, bool | int | float | str):
@@ -78,7 +79,7 @@ def _json(found: FoundValue) -> Json:
 
 
 def secret_references(spec: Spec) -> dict[str, str]:
-    """Dotted field path -> the `${secret:NAME}` reference in it; these are never part of what is hashed."""
+    """Return dotted field path -> `${secret:NAME}` reference. References are never part of what is hashed."""
     return {
         ".".join(found.path): found.value
         for found in walk(spec)
@@ -87,7 +88,7 @@ def secret_references(spec: Spec) -> dict[str, str]:
 
 
 def named_files(spec: Spec) -> list[str]:
-    """The dotted path of every `InputFile` field that names a file."""
+    """Return the dotted path of every `InputFile` field that names a file."""
     return [
         ".".join(found.path)
         for found in walk(spec)
@@ -96,16 +97,18 @@ def named_files(spec: Spec) -> list[str]:
 
 
 def input_files(spec: Spec, node: Node, where: str, problems: list[Problem]) -> dict[str, Path]:
-    """Dotted field path -> absolute path of every `InputFile` in a spec and its members.
+    """Return dotted field path -> absolute path of every `InputFile` in a spec and its members.
 
-    A path is relative to the folder of the YAML file that states it, and to the current folder when
-    `--set` does. Files that do not exist are reported and left out.
+    A path is relative to the folder of the YAML file that states it, or to the current folder if it comes
+    from `--set`. Files that do not exist are reported and left out.
     """
     files = {}
     for found in walk(spec):
         if found.shape.marker(FileMarker) is None or not isinstance(found.value, str):
             continue
         stated, name = stated_at(node, where, found.path)
+        # Relative to the file that states it, not to the experiment: a parent named by
+        # `extends` may live elsewhere.
         path = Path(os.path.normpath(stated.origin.file.parent / found.value))
         if os.path.isfile(path):
             files[".".join(found.path)] = Path(os.path.abspath(path))

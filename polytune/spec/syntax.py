@@ -1,4 +1,4 @@
-"""libyaml's complaints in plain words, at the place a person has to edit."""
+"""Rewrites libyaml's error messages in plain words, at the place the user has to edit."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from polytune.spec.located import Origin, problem
 
 @dataclass(frozen=True)
 class _Words:
-    """What to say instead of a complaint that contains `complaint`."""
+    """The message to show for an error that contains `complaint`."""
 
     complaint: str
     what: str
     at_opening: bool = False
-    """Whether the place to edit is where the construct began, not where libyaml gave up."""
+    """Whether the place to edit is where the construct began rather than where libyaml gave up."""
 
 
+# The first match counts, so specific texts come before general ones.
 known = (
     _Words("tab character", "a tab cannot indent YAML; use spaces"),
     _Words("unexpected end of stream", "the text that starts here has no closing quote", at_opening=True),
@@ -46,7 +47,7 @@ known = (
 
 
 def syntax_problem(error: yaml.MarkedYAMLError, start: Origin, text: str) -> Problem:
-    """The problem that libyaml found, said in words about what was written."""
+    """Return the problem that libyaml found, worded in terms of what was written."""
     complaint = error.problem or "not valid YAML"
     mark = error.problem_mark or error.context_mark
     if "cannot start any token" in complaint and mark is not None:

@@ -1,4 +1,4 @@
-"""Located nodes -> typed, frozen specs, with every problem in our words at its place."""
+"""Validates located nodes into typed, frozen specs; every problem is reported in our words at its place."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ MemberSpecs = Callable[[str, str], type[Spec]]
 """(family, kind) -> the spec class of that member. Raises PolytuneError when there is none."""
 
 FAILED = object()
-"""Stands where something wrong was already reported. No field accepts it, so no validator sees it."""
+"""Replaces a value that was already reported. No field accepts it, so no validator runs on it."""
 
 
 def validated(cls: type[S], node: Node, where: str, problems: list[Problem], member: MemberSpecs) -> S | None:
-    """The spec that a node holds; None, with its problems appended, when something is wrong in it.
+    """Return the spec that a node holds; None, with its problems appended, when it is invalid.
 
-    `where` is the dotted path of the node. Fields marked with `Member` are validated by the member that
-    `kind` names and hold an instance of that member's own spec class.
+    `where` is the dotted path of the node. A field marked with `Member` is validated by the member that
+    `kind` names and holds an instance of that member's own spec class.
     """
     return cast("S | None", _Validation(problems, member).spec(cls, node, where))
 
 
 class _Validation:
-    """One pass over a tree."""
+    """One validation of a tree."""
 
     def __init__(self, problems: list[Problem], member: MemberSpecs) -> None:
         self._problems = problems
         self._member_spec = member
 
     def spec(self, cls: type[Spec], node: Node, where: str) -> Spec | None:
-        """The spec that a node holds, with all that is nested in it."""
+        """Return the spec that a node holds, including everything nested in it."""
         if node.broken:
             return None
         where = node.stated or where
@@ -58,6 +58,8 @@ class _Validation:
         try:
             value = _checked(cls, data, node)
         except ValidationError as error:
+            # One mistake, one message: what was reported during preparation, or may stand in an unread
+            # file, is skipped.
             for complaint in complaints(Shape(cls), _details(error), node):
                 if not (preparation.has_failed(complaint.path) or _is_only_unread(complaint, node)):
                     self._complain(complaint, node, where)
@@ -66,7 +68,7 @@ class _Validation:
         return value if len(self._problems) == before else None
 
     def member(self, family: str, node: Node, where: str) -> Spec | None:
-        """The spec of the member that the `kind` of a mapping names."""
+        """Return the spec of the member that a mapping's `kind` names."""
         assert isinstance(node.value, Mapping)
         kind = node.value.get("kind")
         if kind is None and node.incomplete:
@@ -87,7 +89,7 @@ class _Validation:
         return self.spec(cls, node, where)
 
     def add(self, node: Node, where: str, what: str) -> None:
-        """Reports what is wrong with a node."""
+        """Report a problem with a node."""
         self._problems.append(problem(node.origin, where, what))
 
     def _complain(self, complaint: Complaint, node: Node, where: str) -> None:
@@ -99,7 +101,8 @@ class _Validation:
         self._problems.append(problem(place, name, complaint.what))
 
     def _ask_specs(self, spec: Spec, node: Node, where: str) -> None:
-        """What the specs themselves find wrong; members below were asked when they were validated."""
+        """Collect the specs' own problems. Members were asked when they were validated."""
+        # With keys missing, rules across fields would report what the unread file may well satisfy.
         if node.incomplete:
             return
         for found in walk(spec, into_members=False):
@@ -111,7 +114,7 @@ class _Validation:
 
 
 class _Preparation:
-    """A node made into what pydantic takes, with members already validated."""
+    """Converts a node into pydantic's input, with members already validated."""
 
     def __init__(self, validation: _Validation, root: Node, where: str) -> None:
         self._validation = validation
@@ -125,11 +128,12 @@ class _Preparation:
         return above or any(failed[: len(path)] == path for failed in self._failed)
 
     def value(self, shape: Shape, node: Node, path: Parts) -> object:
-        """The value of a node for a field of this shape; FAILED when it was reported."""
+        """Return a node's value for a field of this shape; FAILED when a problem was reported."""
         if node.broken:
             return self._failure(path)
         if shape.marker(SecretMarker) is not None and shape.item is None and node.value is not None:
             return self._secret(node, path)
+        # Only secret fields look the reference up; any other would use it as literal text.
         if _is_secret(node.value) and shape.annotation is not Any:
             what = "${secret:...} is not allowed here; only secret fields accept one"
             return self._failure(path, node, what)
@@ -175,12 +179,12 @@ class _Preparation:
 
 
 def _is_only_unread(complaint: Complaint, node: Node) -> bool:
-    """Whether a key is missing where keys could not be read."""
+    """Whether a key is missing from a mapping that could not be read completely."""
     return complaint.is_missing and stated_at(node, "", complaint.path)[0].incomplete
 
 
 def _with_markers_of(shape: Shape, part: Shape | None) -> Shape:
-    """The shape of a part of a list or mapping; what is said of the whole holds for its parts."""
+    """Return the shape of a list's or mapping's part; markers on the whole apply to its parts."""
     if part is None:
         return ANYTHING
     inherited = tuple(marker for marker in shape.markers if isinstance(marker, Member | SecretMarker))
@@ -192,7 +196,7 @@ def _is_secret(value: object) -> bool:
 
 
 def _enum_member(shape: Shape, value: object) -> object:
-    """A member of the field's Enum, which pydantic in strict mode wants instead of its value."""
+    """Return the field's Enum member, which pydantic's strict mode requires instead of its value."""
     if isinstance(shape.annotation, type) and issubclass(shape.annotation, Enum):
         return next((each for each in shape.annotation if each.value == value), value)
     return value
@@ -203,7 +207,8 @@ def _details(error: ValidationError) -> list[ErrorDetails]:
 
 
 def _checked(cls: type[Spec], data: object, node: Node) -> Spec:
-    """The spec; text from outside files is read as a number or a boolean where a field wants one."""
+    """Validate the data; reread untyped text (environment, command line) as a number or boolean if needed."""
+    # As text first: `--set name=007` is text for a text field. Only a mismatch triggers the other reading.
     try:
         return cls.model_validate(data)
     except ValidationError as error:
@@ -213,7 +218,7 @@ def _checked(cls: type[Spec], data: object, node: Node) -> Spec:
 
 
 def _reread(data: object, errors: Sequence[ErrorDetails], node: Node) -> bool:
-    """Whether any value of the wrong type could be taken another way; `data` then holds that."""
+    """Reread untyped values of the wrong type, changing `data` in place; return whether any changed."""
     changed = False
     for path in paths_of_mismatches(errors, node):
         found = at(node, path)
@@ -233,7 +238,7 @@ def _other_reading(node: Node) -> object:
 
 
 def _put(data: object, path: Parts, value: object) -> None:
-    """Replaces what stands at a path of nested dicts and lists."""
+    """Replace the value at a path of nested dicts and lists."""
     for part in path[:-1]:
         data = data[int(part)] if isinstance(data, list) else cast("dict[str, object]", data)[part]
     if isinstance(data, list):

@@ -1,11 +1,11 @@
-"""`matrix:` expanded: one tree per combination of the values of its axes.
+"""Expands `matrix:` into one tree per combination of the values of its axes.
 
     name: sweep
     matrix: {steps.train.epochs: [1, 2], learning_rate: [1e-5, 5e-5]}
 
     ->  sweep@epochs=1,learning_rate=1e-5   sweep@epochs=1,learning_rate=5e-5   sweep@epochs=2,...
 
-An axis is a dotted path, or the last part of one when a single step of the file states it.
+An axis is a dotted path, or its last part when exactly one step of the file states that key.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from polytune.spec.located import Node, Parts, at, children, problem, split
 
 top_level_axes = frozenset({"seed", "platform", "project", "budget", "description", "licence", "tags"})
 fixed_keys = frozenset({"name", "extends", "matrix", "steps"})
+# A thousand variants are a typing error rather than a plan. Names become folder names, which most file
+# systems limit to 255 bytes.
 most_variants = 1000
 longest_name = 200
 unsafe_in_names = re.compile(r"[^A-Za-z0-9._+-]+")
@@ -31,7 +33,7 @@ unsafe_in_names = re.compile(r"[^A-Za-z0-9._+-]+")
 
 @dataclass(frozen=True)
 class _Value:
-    """One value of an axis, and how a variant's name says it."""
+    """One value of an axis, and its form in a variant's name."""
 
     node: Node
     text: str
@@ -50,9 +52,9 @@ class _Axis:
 def expanded(
     root: Node, stem: str, filled: Interpolation, problems: list[Problem]
 ) -> Iterator[tuple[str, Node]]:
-    """The name and the tree of every variant; the file itself when it has no matrix.
+    """Yield the name and the tree of every variant; the file itself when it has no matrix.
 
-    `stem` names a file that states no name; `filled` reads references inside the values of an axis.
+    `stem` names a file that states no name; `filled` resolves references inside the values of an axis.
     """
     assert isinstance(root.value, Mapping)
     stated = root.value.get("name")
@@ -73,7 +75,7 @@ def expanded(
 
 
 def axis_path(root: Node, name: str) -> Parts | None:
-    """The path that an axis varies; None when a short name fits no step's key, or several."""
+    """Return the path that an axis varies; None when a short name matches no step's key, or several."""
     if "." in name:
         return split(name)
     if name in top_level_axes:
@@ -108,10 +110,11 @@ def _axes(root: Node, filled: Interpolation, problems: list[Problem]) -> list[_A
 
 
 def _clashes(axis: _Axis, axes: list[_Axis | None], problems: list[Problem]) -> bool:
-    """Whether an earlier axis varies the same place, which is then reported."""
+    """Whether an earlier axis varies the same place; if so, report it."""
     for other in axes[: axes.index(axis)]:
         if other is None:
             continue
+        # One path inside the other clashes too: the outer value would replace the inner one.
         shorter = min(len(axis.path), len(other.path))
         if axis.path[:shorter] == other.path[:shorter]:
             what = f"varies the same value as the axis '{other.name}' varies"
@@ -154,7 +157,7 @@ def _values(
 
 
 def _said(node: Node) -> str:
-    """A value in a name: '5e-5' as written; '{kind: a, top_k: 3}' as 'a-top_k-3'."""
+    """Return a value's form in a name: '5e-5' as written; '{kind: a, top_k: 3}' as 'a-top_k-3'."""
     if isinstance(node.value, Mapping):
         parts = node.value.items()
         return "-".join(_said(value) if key == "kind" else f"{key}-{_said(value)}" for key, value in parts)
@@ -177,7 +180,7 @@ def _not_an_axis(root: Node, name: str) -> str:
 
 
 def _is_blocked(root: Node, path: Parts) -> bool:
-    """Whether something on the way to the last part can hold no keys."""
+    """Whether something along the path is a list or a single value, which has no keys."""
     node: Node | None = root
     for part in path:
         if node is None or node.value is None:
@@ -198,6 +201,6 @@ def _with(node: Node, path: Parts, value: Node) -> Node:
 
 
 def _labels(axes: list[_Axis]) -> list[str]:
-    """The last part of each axis' path; the whole path of those that share it."""
+    """Return the last part of each axis's path; the whole path where several axes share it."""
     last = Counter(axis.path[-1] for axis in axes)
     return [axis.path[-1] if last[axis.path[-1]] == 1 else ".".join(axis.path) for axis in axes]

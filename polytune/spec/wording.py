@@ -1,4 +1,4 @@
-"""pydantic's errors in our words, each at the path that was written."""
+"""Rewords pydantic's errors, each at the path that was written."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ longest_shown = 60
 
 @dataclass(frozen=True)
 class Complaint:
-    """What is wrong at a path below a spec."""
+    """A problem at a path below a spec."""
 
     path: Parts
     what: str
     at_key: bool = False
-    """Whether the key itself is wrong, not its value."""
+    """Whether the key itself is wrong rather than its value."""
     is_missing: bool = False
-    """Whether nothing was written there at all."""
+    """Whether nothing was written there."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class _PydanticError:
 
 
 def complaints(shape: Shape, errors: Sequence[ErrorDetails], node: Node) -> list[Complaint]:
-    """One complaint per wrong place, where pydantic has one error per alternative of a union."""
+    """Return one complaint per wrong place; pydantic has one error per alternative of a union."""
     located = [_located(error, node) for error in errors]
     by_path: dict[Parts, list[_PydanticError]] = {}
     for error in located:
@@ -73,13 +73,13 @@ def complaints(shape: Shape, errors: Sequence[ErrorDetails], node: Node) -> list
 
 
 def paths_of_mismatches(errors: Sequence[ErrorDetails], node: Node) -> list[Parts]:
-    """Where a value has the wrong type, each place once."""
+    """Return the paths of values with the wrong type, each once."""
     located = [_located(error, node) for error in errors]
     return list(dict.fromkeys(error.path for error in located if error.is_mismatch))
 
 
 def shown(node: Node) -> str:
-    """A value as a message shows it."""
+    """Return a value as messages show it."""
     if isinstance(node.value, Mapping):
         return "a mapping"
     if isinstance(node.value, tuple):
@@ -95,6 +95,8 @@ def _located(error: ErrorDetails, node: Node) -> _PydanticError:
     path: list[str] = []
     skipped = False
     here: Node | None = node
+    # pydantic's location also names alternatives of unions and validators, which exist in no file. Such
+    # parts are dropped.
     for position, part in enumerate(error["loc"]):
         found = children(here).get(str(part)) if here is not None else None
         is_last = position == len(error["loc"]) - 1
@@ -109,14 +111,15 @@ def _located(error: ErrorDetails, node: Node) -> _PydanticError:
 def _is_told_below(
     path: Parts, group: list[_PydanticError], by_path: Mapping[Parts, list[_PydanticError]]
 ) -> bool:
-    """Whether a union's mismatch only says that another alternative, told about below, was meant."""
+    """Whether a union's mismatch is redundant: another alternative was meant and is reported below it."""
     if not all(error.in_union and error.is_mismatch for error in group):
         return False
     return any(other != path and other[: len(path)] == path for other in by_path)
 
 
 def _misspelt(shape: Shape, errors: Sequence[_PydanticError], node: Node) -> set[Parts]:
-    """Missing keys that an unknown key beside them was meant to be."""
+    """Return missing keys for which an unknown key next to them is a likely misspelling."""
+    # `epoch: 2` yields two errors, "unknown epoch" and "missing epochs". The user made one mistake.
     missing = {error.path for error in errors if error.kind == "missing"}
     found = set()
     for error in errors:
@@ -151,6 +154,7 @@ def _unknown_key(shape: Shape, path: Parts, node: Node) -> str:
     known = [key for spec in specs for key in (*fields_of(spec), *spec.shared_keys)]
     stated = at(node, path[:-1])
     used = children(stated) if stated is not None else {}
+    # A key that is already stated is an unlikely target of a misspelling.
     unused = [key for key in known if key not in used]
     if get_close_matches(path[-1], unused, n=1, cutoff=0.6):
         return f"unknown key '{path[-1]}'.{did_you_mean(path[-1], unused)}"
@@ -159,6 +163,7 @@ def _unknown_key(shape: Shape, path: Parts, node: Node) -> str:
 
 def _mismatch(group: list[_PydanticError], value: Node, shape: Shape) -> str:
     expected = list(dict.fromkeys(mismatches[e.kind] for e in group if e.kind in mismatches))
+    # Every whole number is a number; "a number or a whole number" reads odd.
     if "a number" in expected and "a whole number" in expected:
         expected.remove("a whole number")
     words = _allowed_words(shape)
@@ -190,7 +195,7 @@ def _remedy(expected: list[str], words: list[str], value: Node) -> str:
 
 
 def _allowed_words(shape: Shape) -> list[str]:
-    """The values of a Literal or an Enum, alone or in a union, as YAML writes them."""
+    """Return the values of a Literal or an Enum, alone or in a union, as YAML writes them."""
     if get_origin(shape.annotation) is Literal:
         return [str(value) for value in get_args(shape.annotation)]
     if isinstance(shape.annotation, type) and issubclass(shape.annotation, Enum):
@@ -210,7 +215,7 @@ def _worded(error: _PydanticError, value: Node, shape: Shape) -> str:
 
 
 def _outside(context: Mapping[str, object], value: Node, shape: Shape) -> str:
-    """'8 is outside 1-5', or the one bound that there is."""
+    """Return '8 is outside 1-5', or a sentence with the one bound that exists."""
     low = _bound(shape, Ge, "ge", context)
     high = _bound(shape, Le, "le", context)
     above = _bound(shape, Gt, "gt", context)

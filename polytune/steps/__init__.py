@@ -6,4 +6,4 @@ RETIRED = {
         " Use `train` to fine-tune instead"
     )
 }
-"""Kinds that were removed, each with the reason and what to use instead."""
+"""Removed kinds, each with the reason and the replacement."""

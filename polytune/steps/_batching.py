@@ -1,11 +1,11 @@
-"""Many questions at once: rounds of batches, until only a few are left that are asked one by one.
+"""Sends many questions at once, in rounds of batches, until few enough are left to send one by one.
 
-    first    every question that is not remembered
-    next     what follows from the answers: records that failed, redraws, repairs, next turns
-    last     fewer than a batch takes: the client asks them, as it asks everything of other teachers
+    first    every question without a stored answer
+    next     what follows from the answers: failed records, redraws, repairs, next turns
+    last     fewer than a batch takes: the client sends them like those of any other teacher
 
-Answers go into memory as they come; what becomes of each is decided where it always is (`_verifying`), so a
-crash between two rounds changes nothing and costs nothing.
+Answers are stored as they arrive. What happens to each is decided in `_verifying`, as for other teachers, so
+a crash between two rounds changes nothing and costs nothing.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from polytune.teachers.interface import BatchContext, BatchProgress, BatchQuesti
 looked_up_at_once = 256
 
 Asked = Callable[[], Iterator[Job[Attempt]]]
-"""Makes every job of a plan anew; `known` is what memory holds by then."""
+"""Generates every job of a plan; `known` is the answer stored by then."""
 
 
 @dataclass
 class GenerateBatchContext(BatchContext):
-    """What a generate step offers to a teacher that answers many questions at once."""
+    """The generate step, as seen by a teacher that answers many questions at once."""
 
     jobs: Jobs
     folder: Path
@@ -49,17 +49,17 @@ class GenerateBatchContext(BatchContext):
     bought: int = 0
     failures: dict[Ask, Failure] = field(default_factory=dict)
     reserved: dict[Ask, Cost] = field(default_factory=dict)
-    """What is reserved for each question in flight."""
+    """The reservation of each question in flight."""
 
     def reserve(self, ask: Ask, most: Cost) -> bool:
-        """Whether the budget has room for it."""
+        """Reserve the cost; False when the budget has no room for it."""
         if not self.budget.reserve(most):
             return False
         self.reserved[ask] = most
         return True
 
     def release(self, asks: Sequence[Ask]) -> None:
-        """The budget has room again."""
+        """Release the reservations of these questions."""
         for ask in asks:
             self._settle(ask, no_cost)
 
@@ -71,7 +71,8 @@ class GenerateBatchContext(BatchContext):
             self.budget.settle(most, used)
 
     async def landed(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
-        """The answers are in memory and counted; those that were there before are not."""
+        """Store and count the answers, except those that were stored before."""
+        # The results of a batch may be read again after a crash; answers are counted and paid for once.
         known = {stored.ask for stored in self.answers.find(ask for ask, _ in replies)}
         self.release(list(known))
         fresh = [(ask, reply) for ask, reply in replies if ask not in known]
@@ -87,12 +88,12 @@ class GenerateBatchContext(BatchContext):
         self.gauge.answered(reply.price_usd, reply.tokens)
 
     def failed(self, ask: Ask, failure: Failure) -> None:
-        """It is decided later what follows."""
+        """Note the failure; what follows from it is decided later."""
         self._settle(ask, no_cost)
         self.failures[ask] = failure
 
     def report(self, progress: BatchProgress) -> None:
-        """The note, and what the jobs have answered."""
+        """Report the jobs' note and number of answers."""
         gauge = self.gauge
         done = min(gauge.total, gauge.done + progress.answered)
         gauge.report(
@@ -108,20 +109,22 @@ class Rounds:
     context: GenerateBatchContext
     places: SamplePlaces
     at_once: int
-    """Answers that are judged at once."""
+    """Number of answers that are judged at once."""
 
     async def left(self, questions: Questions, plan: Asked) -> Iterator[Job[Attempt]]:
-        """The few jobs that a batch does not take; every other one is settled.
+        """Send batches; return the few jobs too small for one. Every other job is settled.
 
         Raises what `answer_all` and `Places` raise.
         """
         await self.teacher.answer_all(partial(self._unasked, questions), self.context)
         left = await self._settled(plan())
+        # The plan counts every stored answer as reused, including those that this round has just paid for.
         self.places.gauge.reused -= self.context.bought
         while len(left) >= self.teacher.fewest:
             before = self.context.bought
             sent = await self.teacher.answer_all(partial(self._missing, left), self.context)
             if not sent and self.context.bought == before:
+                # No progress: another round would be the same. The client reports why each question fails.
                 break
             left = await self._settled(self._looked_up(left))
         if left:
@@ -140,14 +143,14 @@ class Rounds:
                 yield BatchQuestion(job.ask, job.question.request)
 
     def _looked_up(self, jobs: Iterable[Job[Attempt]]) -> Iterator[Job[Attempt]]:
-        """The jobs, each with its answer if memory has it by now."""
+        """Yield the jobs, each with its stored answer, if any."""
         waiting = iter(jobs)
         while group := list(islice(waiting, looked_up_at_once)):
             known = {stored.ask: stored for stored in self.context.answers.find(job.ask for job in group)}
             yield from (Job(job.ask, job.question, known.get(job.ask)) for job in group)
 
     async def _settled(self, jobs: Iterator[Job[Attempt]]) -> list[Job[Attempt]]:
-        """What is to be asked next, after every answer in memory was received."""
+        """Process every stored answer; return the jobs to send next."""
         left: list[Job[Attempt]] = []
         while group := list(islice(jobs, self.at_once)):
             found = await asyncio.gather(*(self._followed(job) for job in group))
@@ -155,7 +158,7 @@ class Rounds:
         return left
 
     async def _followed(self, job: Job[Attempt]) -> Job[Attempt] | None:
-        """The first job in its place whose answer is still to come; None when the place is settled."""
+        """Follow a place to the first job without an answer; None when the place is settled."""
         current: Job[Attempt] | None = job
         while current is not None:
             if current.known is not None:
@@ -169,7 +172,7 @@ class Rounds:
 
 
 def rounds_of(teacher: BatchTeacher, work: Work, scope: Scope, places: SamplePlaces) -> Rounds:
-    """The batches of a generate step."""
+    """Return the batches of a generate step."""
     label: Facts = {"project": scope.project, "experiment": scope.experiment, "step": "generate"}
     context = GenerateBatchContext(work.jobs, work.folder, label, work.answers, places.gauge, work.budget)
     return Rounds(teacher, context, places, scope.settings.concurrency)

@@ -1,4 +1,4 @@
-"""What train, distill and reinforce share: base models that fit, hyperparameters in words, and the job."""
+"""Shared by train, distill and reinforce: suitable base models, hyperparameters by name, and the job."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Known = Mapping[str, Hyperparameter]
 
 
 def stated(spec: Spec, words: tuple[str, ...]) -> dict[str, Number | str]:
-    """The hyperparameters that a spec states, by their words."""
+    """Return the hyperparameters that a spec states, by name."""
     values = {word: getattr(spec, word) for word in words}
     return {word: value for word, value in values.items() if value is not None}
 
@@ -43,9 +43,10 @@ def stated(spec: Spec, words: tuple[str, ...]) -> dict[str, Number | str]:
 def fitting_problems(
     entry: BaseModelEntry, kind: Customization, platform: str, values: Mapping[str, Number | str]
 ) -> list[FieldProblem]:
-    """A base model that cannot be customized so, or there; and values outside its ranges."""
+    """Return problems: a base model that does not support this, here or at all; values outside its ranges."""
     misplaced = _platform_problems(entry, platform)
     known = entry.reinforcement if kind == "reinforcement_fine_tuning" else entry.hyperparameters
+    # Ranges are checked last: those of a model that cannot be customized here would only distract.
     if kind not in entry.customizations or (known is None and kind != "distillation"):
         return [*misplaced, FieldProblem("base_model", untunable(entry, kind))]
     offering = entry.platforms.get(platform)
@@ -56,7 +57,7 @@ def fitting_problems(
 
 
 def untunable(entry: BaseModelEntry, kind: Customization) -> str:
-    """Why a base model does not take a customization, and what it takes instead."""
+    """Return why a base model does not support a customization, and what it supports instead."""
     words = {"fine_tuning": "be fine-tuned", "distillation": "be a student in a distillation"}
     cannot = words.get(kind, f"take {kind.replace('_', ' ')}")
     if kind in entry.refused:
@@ -70,6 +71,7 @@ def _range_problems(
     entry: BaseModelEntry, kind: Customization, known: Known, values: Mapping[str, Number | str]
 ) -> list[FieldProblem]:
     source = entry.source_of("reinforcement" if kind == "reinforcement_fine_tuning" else "hyperparameters")
+    # Limits come from vendors and change; the user can check the source and its date.
     cited = f" ({source.where}, {source.date})" if source else ""
     found = []
     for word, value in values.items():
@@ -93,12 +95,14 @@ def _ruled(entry: BaseModelEntry, word: str) -> bool:
 def in_force(
     entry: BaseModelEntry, known: Known, values: Mapping[str, Number | str], rows: int | None
 ) -> dict[str, Number | str]:
-    """Every hyperparameter of a job: as stated, by the vendor's rules for so many rows, or the default.
+    """Return every hyperparameter of a job: as stated, by the vendor's rules for `rows`, or the default.
 
-    `auto` stays a word where the rows are not known, or where the API chooses by itself.
+    `auto` stays as it is when the number of rows is unknown or the API chooses by itself.
     """
     defaults = {word: each.default for word, each in known.items() if each.default is not None}
     chosen = defaults | {word: value for word, value in values.items() if word in known}
+    # Without the number of rows `auto` stays a word. The key holds it so, because the dataset is an input of
+    # the step anyway.
     ruled = entry.automatic.values(rows) if entry.automatic and rows is not None else {}
     for word, value in chosen.items():
         if value == "auto":
@@ -107,7 +111,7 @@ def in_force(
 
 
 def with_end_of_life(estimate: Estimate, *entries: BaseModelEntry) -> Estimate:
-    """The estimate with a word on models that AWS has ended, or is about to."""
+    """Add a note to the estimate about models that AWS has retired or will retire."""
     today = date.today().isoformat()
     notes = [
         f"{entry.title} {'reached' if entry.has_ended(today) else 'reaches'} its end of life on"
@@ -119,23 +123,23 @@ def with_end_of_life(estimate: Estimate, *entries: BaseModelEntry) -> Estimate:
 
 
 def rows_of(dataset: Artifact | None) -> int | None:
-    """Training rows of an uploaded dataset, where it is known."""
+    """Return the number of training rows of an uploaded dataset, if known."""
     rows = dataset.facts.get("rows", {}).get("train") if dataset else None
     return rows if isinstance(rows, int) else None
 
 
 def starting_point(base_model: str, model: Artifact | None) -> str:
-    """The custom model to train further, by its ARN; '' for a base model."""
+    """Return the ARN of the custom model to train further; '' for a base model."""
     return str(model.facts["model_arn"]) if model else custom_model_arn(base_model) or ""
 
 
 def short_name(base_model: str) -> str:
-    """The catalogue's name for a base model that may be named by an ARN."""
+    """Return the catalogue's name of a base model, which may be given as an ARN."""
     return name_of(base_model) if base_model.startswith("arn:") else base_model
 
 
 async def customized(step: PlatformStep, work: Work, ask: platforms.Customization, facts: Facts) -> Outcome:
-    """The custom model of a job that is submitted or found, awaited, and collected."""
+    """Submit the job or find it, wait for it, and collect the custom model."""
     uris = work.inputs["dataset"].facts["uris"] if "dataset" in work.inputs else {}
     job = await step.finished(step.platform.customization(ask, uris), work)
     collected = await asyncio.to_thread(step.platform.collect, job, work.folder)
@@ -148,7 +152,7 @@ async def customized(step: PlatformStep, work: Work, ask: platforms.Customizatio
 
 
 def schema_rules(words: tuple[str, ...], kind: Customization) -> list[JsonObject]:
-    """Each base model's ranges and defaults, for editors, where a file names the base model itself."""
+    """Return each base model's ranges and defaults, for editors, where a file names the model itself."""
     return [_schema_rule(BASE_MODELS.get(name), words, kind) for name in BASE_MODELS.names()]
 
 
@@ -156,6 +160,7 @@ def _schema_rule(entry: BaseModelEntry, words: tuple[str, ...], kind: Customizat
     named = {"properties": {"base_model": {"const": entry.name}}, "required": ["base_model"]}
     known = entry.reinforcement if kind == "reinforcement_fine_tuning" else entry.hyperparameters
     if known is None or kind not in entry.customizations:
+        # `not: {}` accepts nothing, so an editor marks the name and shows the reason.
         refusal = {"not": {}, "description": untunable(entry, kind)}
         return {"if": named, "then": {"properties": {"base_model": refusal}}}
     ranges = {word: _schema_range(entry, known.get(word), word) for word in words}
@@ -187,5 +192,5 @@ def _platform_problems(entry: BaseModelEntry, platform: str) -> list[FieldProble
 
 
 def near(scope: Scope, base_model: str) -> Path:
-    """The folder that a base model's path means."""
+    """Return the folder of a base model given as a path."""
     return (scope.folder / base_model).resolve()

@@ -1,7 +1,7 @@
-"""Asks a platform's model through `asking`, in fixed batches, and remembers every answer.
+"""Sends questions to a platform's model through `asking`, in fixed batches, and stores every answer.
 
-The answers of a batch may depend on its composition. So a batch is asked whole or not at all, its digest is
-the request of all its answers, and the place of a question in the batch is the draw.
+The answers of a batch may depend on its composition. A batch is therefore sent as a whole or not at all. Its
+digest is the request of all its answers, and the position of a question in the batch is the draw.
 """
 
 from __future__ import annotations
@@ -27,26 +27,27 @@ from polytune.fingerprint import Json, fingerprint
 from polytune.platforms.interface import Inference, InvokedAnswer, Invoker, Question
 
 usual_limits = RetryLimits(question_seconds=1800.0, silence_seconds=1800.0)
-"""Some custom models take four requests a minute only, and a new deployment may not be ready at once."""
+"""Some custom models accept only four requests a minute, and a new deployment may not be ready at once."""
 characters_per_token = 4.0
-"""Of English text and code, for what is only expected."""
+"""For English text and code; used only for expected, not for maximum, costs."""
 
 
 @dataclass(frozen=True)
 class InvocationBatch:
-    """Questions that are asked together, and the name under which their answers are remembered."""
+    """Questions that are sent together, and the digest under which their answers are stored."""
 
     questions: tuple[Question, ...]
     request: str
 
     @property
     def asks(self) -> list[Ask]:
-        """The name of each answer."""
+        """The identity of each answer."""
         return [Ask(self.request, place) for place in range(len(self.questions))]
 
     def answers_in(self, memory: AnswerMemory) -> list[InvokedAnswer] | None:
-        """Every answer of the batch from memory; None unless all of them are there."""
+        """Return every answer of the batch from memory; None unless all of them are stored."""
         stored = {found.ask: found.body for found in memory.find(self.asks)}
+        # A partial batch cannot be completed: other answers would come from a batch of another composition.
         if len(stored) < len(self.questions):
             return None
         return [msgspec.json.decode(stored[ask], type=InvokedAnswer) for ask in self.asks]
@@ -55,7 +56,7 @@ class InvocationBatch:
 def batches_of(
     questions: Sequence[Question], size: int, model: Mapping[str, Json]
 ) -> Iterator[InvocationBatch]:
-    """The questions in order, so many together; `model` is everything else that decides their answers."""
+    """Yield the questions in batches of `size`; `model` is everything else that affects their answers."""
     for start in range(0, len(questions), size):
         batch = tuple(questions[start : start + size])
         texts: list[Json] = [[each.system, each.prompt] for each in batch]
@@ -63,19 +64,19 @@ def batches_of(
 
 
 class InvokerRespondent(Respondent[InvocationBatch]):
-    """An invoker, as the client asks it."""
+    """Adapts an invoker to the client."""
 
     def __init__(self, invoker: Invoker, inference: Inference) -> None:
         self.invoker = invoker
         self.inference = inference
 
     async def reply(self, question: InvocationBatch) -> Reply:
-        """The answers of the whole batch."""
+        """Return the answers of the whole batch."""
         answers = await self.invoker.ask(question.questions)
         return Reply.of_batch([_reply(answer) for answer in answers])
 
     def at_most(self, question: InvocationBatch) -> Cost:
-        """Every byte a token, and the longest answer to each question."""
+        """Return the worst case: one token per byte, and the longest answer to each question."""
         read = sum(len(each.system.encode()) + len(each.prompt.encode()) for each in question.questions)
         count = len(question.questions)
         return Cost(
@@ -85,7 +86,7 @@ class InvokerRespondent(Respondent[InvocationBatch]):
         )
 
     def expected_tokens(self, question: InvocationBatch) -> float:
-        """By length; answers are taken to be as long as they may be."""
+        """Estimate by length; answers are assumed to be as long as allowed."""
         characters = sum(len(each.system) + len(each.prompt) for each in question.questions)
         return characters / characters_per_token + len(question.questions) * self.inference.max_tokens
 
@@ -96,13 +97,13 @@ def _reply(answer: InvokedAnswer) -> Reply:
 
 
 class EveryAnswer(Reception[InvocationBatch]):
-    """Counts answers as they come; a question without one ends the step, because a score needs them all."""
+    """Counts answers as they arrive. A question without one ends the step: a score needs all answers."""
 
     def __init__(self, gauge: Gauge) -> None:
         self.gauge = gauge
 
     async def landed(self, job: Job[InvocationBatch], answer: StoredAnswer) -> None:
-        """The answers of a batch are counted; what they say is read from memory later."""
+        """Count the answers of a batch; their content is read from memory later."""
         for _ in job.question.questions:
             self.gauge.settled()
 
@@ -110,6 +111,7 @@ class EveryAnswer(Reception[InvocationBatch]):
         """Raises StepFailed when the question itself is refused, Paused when a later run may get through."""
         if failure.kind is FailureKind.UNFIT:
             raise StepFailed(str(failure)) from failure
+        # Everything answered so far is stored, so a later run continues where this one stopped.
         raise Paused(str(failure)) from failure
 
 
@@ -121,9 +123,9 @@ async def answers_of(
     gauge: Gauge,
     environment: Mapping[str, str],
 ) -> list[InvokedAnswer]:
-    """The answer to every question, in order: from memory, or asked now. The invoker is open only for that.
+    """Return the answer to every question, in order: from memory, or requested now.
 
-    Raises what `Client.ask_all` raises.
+    The invoker is open only for that. Raises what `Client.ask_all` raises.
     """
     missing = [batch for batch in batches if batch.answers_in(work.answers) is None]
     known = sum(len(batch.questions) for batch in batches) - sum(len(each.questions) for each in missing)
@@ -141,6 +143,7 @@ async def answers_of(
             )
             jobs = (Job(batch.asks[0], batch) for batch in missing)
             await client.ask_all(jobs, EveryAnswer(gauge))
+    # Read back from memory, also the new ones: a run with stored answers takes exactly the same path.
     found: list[InvokedAnswer] = []
     for batch in batches:
         answers = batch.answers_in(work.answers)
@@ -150,7 +153,7 @@ async def answers_of(
 
 
 def _endpoint(invoker: Invoker, environment: Mapping[str, str]) -> Endpoint:
-    """The endpoint that others share, or one of its own for a process that only this step asks."""
+    """Return the shared endpoint, or a separate one for a process that only this step uses."""
     at_once = invoker.batches_at_once
     if invoker.endpoint:
         return endpoint_called(invoker.endpoint, at_once, environment)

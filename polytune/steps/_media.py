@@ -1,9 +1,10 @@
-"""Pictures and videos that rows name by a path here: known by content, and later by where they are stored.
+"""Media files on this machine that rows name by path: identified by content, later by storage address.
 
-    file:pictures/a.png  --dataset-->  s3://polytune-media/sha256-<digest>/a.png  --upload-->  s3://<bucket>/...
+    file:pictures/a.png  --dataset-->  s3://polytune-media/sha256-<digest>/a.png
+                         --upload--->  s3://<bucket>/...
 
-The address in the middle stands for the bucket that only `upload` knows, so that a dataset is the same
-whatever account it goes to, and rows are checked in the shape in which they are sent.
+The address in the middle stands for the bucket, which only `upload` knows. A dataset is thus the same for
+every account, and rows are checked in the form in which they are sent.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from polytune.sources.interface import digest_of_files
 folder_name = "media"
 """The folder of a dataset that holds the files, by the end of their address."""
 waiting = "s3://polytune-media/"
-"""What the addresses of files begin with that are not stored yet."""
+"""The prefix of addresses of files that are not stored yet."""
 keys = ("uri", "image-ref")
-"""Under which keys rows name files."""
+"""The keys under which rows name files."""
 foreign = re.compile(r"[^A-Za-z0-9_.-]")
-"""Characters that Bedrock does not take in the address of a media file."""
+"""Characters that Bedrock rejects in the address of a media file."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,11 @@ def names_files(layout: Format) -> bool:
 
 
 def named_files(path: Path, layout: Format) -> Iterator[NamedFile]:
-    """Every file that the rows of a dataset's file name, in order."""
+    """Yield every file that the rows of a dataset's file name, in order."""
     if not names_files(layout):
         return
     for block in blocks(path):
+        # A cheap search in the raw bytes first: most datasets are text only, and parsing every row is slow.
         if b"s3:" not in block.raw:
             continue
         for line, content in enumerate(block.lines, block.first):
@@ -57,17 +59,17 @@ def named_files(path: Path, layout: Format) -> Iterator[NamedFile]:
 
 
 def is_here(uri: str) -> bool:
-    """Whether a row names a file of this machine: `file:a.png`, or a path without a scheme."""
+    """Whether a row names a file on this machine: `file:a.png`, or a path without a scheme."""
     return uri.startswith("file:") or "://" not in uri
 
 
 def place_of(uri: str) -> str:
-    """Where in the dataset a file lies that is not stored yet; '' for any other address."""
+    """Return the path in the dataset of a file that is not stored yet; '' for any other address."""
     return f"{folder_name}/{uri.removeprefix(waiting)}" if uri.startswith(waiting) else ""
 
 
 def readdressed(line: bytes, addresses: Callable[[str], str | None]) -> bytes:
-    """The row with other addresses of files; None keeps one. A row that keeps all keeps its bytes."""
+    """Return the row with new addresses of files; None keeps one. An unchanged row keeps its bytes."""
     before = msgspec.json.decode(line)
     after = _readdressed(before, addresses)
     return line if after == before else msgspec.json.encode(after)
@@ -87,7 +89,7 @@ def _readdressed(value: object, addresses: Callable[[str], str | None]) -> objec
 
 
 def listing(folder: Path) -> str:
-    """A digest of the folder's files by name, size and time of change; '' without a folder."""
+    """Return a digest of the folder's files by name, size and modification time; '' without a folder."""
     if not folder.is_dir():
         return ""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -96,19 +98,19 @@ def listing(folder: Path) -> str:
 
 @dataclass
 class Gathering:
-    """Brings the files that rows name from a folder into a dataset."""
+    """Copies the files that rows name from a folder into a dataset."""
 
     folder: Path
-    """Where the paths in rows begin."""
+    """The folder that paths in rows are relative to."""
     out: Path
     """The dataset's folder."""
     files: int = 0
     size: int = 0
-    """Bytes of them."""
+    """Their total size in bytes."""
     _addresses: dict[str, str] = field(default_factory=dict)
 
     def line(self, line: bytes, layout: Format, place: str) -> bytes:
-        """The row with the addresses of what it names, which is there. Raises DataError at `place`."""
+        """Copy the files that the row names; return it with their addresses. Raises DataError at `place`."""
         here = [each for each in layout.references_of(line) if is_here(each.uri)]
         for each in here:
             if each.uri not in self._addresses:
@@ -117,6 +119,7 @@ class Gathering:
 
     def _gathered(self, reference: MediaReference, place: str) -> str:
         path = (self.folder / reference.uri.removeprefix("file:").removeprefix("//")).resolve()
+        # Rows may come from elsewhere: `file:../../.ssh/id_rsa` must not end up in a training bucket.
         if not path.is_relative_to(self.folder.resolve()) or not path.is_file():
             what = f"{place}: {reference.field}: no file '{reference.uri}' in {self.folder.name}/"
             raise DataError(f"{what}. Name it relative to the media folder")

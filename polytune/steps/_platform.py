@@ -1,4 +1,4 @@
-"""The base of steps that work on a platform: the choice in the spec, the checks before a run, and the job."""
+"""The base of steps that use a platform: the choice in the spec, the checks before a run, and the job."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from polytune.spec.model import Inherited, Member, MemberSpec, Spec
 
 
 class PlatformStepSpec(Spec):
-    """The spec of a step that works on a platform."""
+    """The spec of a step that uses a platform."""
 
     platform: Annotated[MemberSpec, Member("platforms"), Inherited()]
     """The platform that the step uses."""
 
 
 class PlatformStep(Step):
-    """A step that works on the platform that its spec names."""
+    """A step that uses the platform that its spec names."""
 
     spec: PlatformStepSpec
     offer: ClassVar[Offer | None] = None
-    """What the platform must be able to do; None when every platform can."""
+    """What the platform must support; None if every platform does."""
 
     def __init__(self, spec: PlatformStepSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
         self.platform = open_platform(spec.platform, scope.root, scope.settings)
 
     def missing(self) -> str:
-        """What the platform lacks on this machine."""
+        """Return what the platform is missing on this machine."""
         return self.platform.missing() if self.offer is None else self.platform.lacks(self.offer)
 
     def unready(self) -> str:
-        """What the platform lacks outside this machine."""
+        """Return what the platform is missing outside this machine."""
         return self.platform.unready()
 
     def exists(self, uri: str) -> bool:
@@ -44,18 +44,20 @@ class PlatformStep(Step):
         return self.platform.exists(uri)
 
     def requirements(self) -> Sequence[Requirement]:
-        """That the platform can store and read data; a step that asks for more says so instead."""
+        """Return the default: store and read data. A step that needs more overrides this."""
         return [PlatformRequirement(platform=self.platform.name, spec=self.platform.spec)]
 
     def label(self, step: str) -> Label:
-        """What the names and tags of this step's remote resources say."""
+        """Return the label for names and tags of this step's remote resources."""
         return Label(project=self.scope.project, experiment=self.scope.experiment, step=step)
 
     async def finished(self, job: Job, work: Work) -> JobRow:
-        """The job after it completed; it is submitted, or found if it was submitted before."""
+        """Submit the job, or find it if it was submitted before; return it once it has completed."""
         driver, request = job
 
         def report(look: Look) -> None:
             work.report(Progress(done=look.done, total=1.0, note=look.message))
 
+        # `finish` adopts a job that an earlier run submitted under the same key, so a
+        # restart never pays twice.
         return await work.jobs.finish(driver, request, report)

@@ -1,4 +1,4 @@
-"""What a generate step asks: its spec, and the plan rendered, each question with the name it is stored by."""
+"""The questions of a generate step: its spec, and the rendered plan with the identity of each question."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ from polytune.steps._verifying import Attempt
 from polytune.teachers.interface import Request, RequestDigests
 
 questions_at_once = 16
-"""How many are looked up in memory together."""
+"""Number of questions looked up in memory together."""
 
 
 class PlainGenerateSpec(Spec):
-    """A generate step that takes every usable answer."""
+    """A generate step that accepts every usable answer."""
 
     prompts: InputFile
-    """The prompt library: a YAML file with a system prompt, guides, templates and slots."""
+    """Prompt library: a YAML file with a system prompt, guides, templates and slots."""
     teacher: Annotated[MemberSpec, Member("teachers")]
-    """Who answers."""
+    """The teacher that answers."""
     count: Annotated[int, Field(ge=1, le=1_000_000)]
-    """How many samples. A larger number keeps the samples of the smaller one."""
+    """Number of samples. A larger number keeps the samples of a smaller one."""
     matrix: dict[str, Axis] = {}
-    """Axes and their values: every combination is a cell, and every prefix covers the cells evenly. Values
-    with weights, as in `{techno: 3, house: 1}`, come in proportion; `{value: x, when: {axis: y}}` is a
-    value for some cells only."""
+    """Axes and their values. Every combination is a cell, and every prefix covers the cells evenly. Values
+    with weights, as in `{techno: 3, house: 1}`, come in proportion; `{value: x, when: {axis: y}}` restricts a
+    value to some cells."""
     seed: Annotated[int, Inherited()] = 0
-    """Chooses the order of cells, templates and slot values."""
+    """Determines the order of cells, templates and slot values."""
 
     def planned_matrix(self) -> Matrix:
-        """The matrix and what is excluded from it."""
+        """Return the matrix with its exclusions."""
         return Matrix.of(self.matrix)
 
     def problems(self) -> list[FieldProblem]:
-        """What is wrong with the matrix."""
+        """Return the problems of the matrix."""
         return list(self.planned_matrix().problems())
 
 
@@ -54,28 +54,32 @@ class GenerateSpec(PlainGenerateSpec):
     """Asks a teacher for `count` samples spread evenly over the matrix."""
 
     graders: Items[Annotated[MemberSpec, Member("graders")]] = ()
-    """Who judges each answer as it lands; all of them must pass it."""
+    """Graders of each answer as it arrives; it must pass all of them."""
     on_reject: Literal["drop", "redraw", "repair"] = "redraw"
-    """What follows when a grader rejects an answer: the sample is left out, another answer is drawn, or
-    the teacher is sent its answer and the error and asked to repair it."""
+    """What to do when a grader rejects an answer: `drop` leaves the sample out, `redraw` requests another
+    answer, and `repair` sends the answer and the error back to the teacher."""
     max_redraws: Annotated[int, Field(ge=0, le=20)] = 3
-    """How many more answers are drawn for one sample, also for one that came empty or cut off."""
+    """Maximum number of further answers per sample, also after an empty or truncated one."""
     max_repairs: Annotated[int, Field(ge=0, le=20)] = 2
-    """How often the teacher is asked to repair one sample."""
+    """Maximum number of repairs per sample."""
     shortfall: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share of samples that may be missing in the end; with more, the step fails."""
+    """Share of samples that may be missing at the end; if more are, the step fails."""
     exclude: Items[Condition] = ()
-    """Combinations that are no cells: `[{style: jazz, complexity: simple}]`; a list of values is any of
+    """Combinations to leave out: `[{style: jazz, complexity: simple}]`; a list of values matches any of
     them."""
     seeds: SeedsSpec | None = None
-    """A file of rows that samples are made around, each in turn."""
+    """File of rows around which samples are built, each in turn."""
 
     @model_validator(mode="wrap")
     @classmethod
     def _without_verification(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Any:
-        """A spec that states nothing more is a plain one, with the key it always had."""
+        """Turn a spec without verification into a plain one.
+
+        Its key then stays as it was before verification existed, and its remembered results stay valid.
+        """
         spec = handler(data)
         plain = PlainGenerateSpec.model_fields.keys()
+        # By what is stated, not by value: a default that is written out still makes it a full spec.
         if spec.model_fields_set - plain:
             return spec
         return PlainGenerateSpec.model_construct(
@@ -83,11 +87,11 @@ class GenerateSpec(PlainGenerateSpec):
         )
 
     def planned_matrix(self) -> Matrix:
-        """The matrix without what is excluded."""
+        """Return the matrix without the excluded combinations."""
         return Matrix.of(self.matrix, self.exclude)
 
     def problems(self) -> list[FieldProblem]:
-        """What is wrong with the matrix; and nothing is rejected where nobody judges."""
+        """Return the problems of the matrix, and `on_reject` without a grader."""
         found = super().problems()
         if self.on_reject != "redraw" and not self.graders:
             found.append(
@@ -109,27 +113,28 @@ class PlannedQuestion:
     @property
     def id(self) -> str:
         """The sample's id."""
+        # From the request, not the position, so that ids survive when the plan grows.
         return f"{self.ask.request[:16]}-{self.ask.draw}"
 
     @property
     def attempt(self) -> Attempt:
-        """The first attempt at it."""
+        """The first attempt at the question."""
         return Attempt(self.planned.index, self.id, self.request, self.ask.draw, follow_ups=self.follow_ups)
 
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """What is planned: how many samples over which matrix, in the order that the seed chooses."""
+    """What to sample: how many samples over which matrix, in the order that the seed determines."""
 
     matrix: Matrix
     seed: int
     count: int
     seeds: Path | None = None
-    """The rows that samples are made around."""
+    """The rows around which samples are built."""
 
 
 class Questions:
-    """The whole plan in order, made anew at each turn, so that memory stays flat."""
+    """The whole plan in order, generated anew for each pass, so that memory use is constant."""
 
     def __init__(self, wanted: SamplingPlan, prompts: Path, root: Path, digest: RequestDigests) -> None:
         self.wanted = wanted
@@ -139,7 +144,7 @@ class Questions:
         self._read: tuple[list[str], Library] | None = None
 
     def planned(self) -> Iterator[PlannedSample]:
-        """The plan itself."""
+        """Yield the plan."""
         return islice(plan(self.wanted.matrix, self.library(), self.wanted.seed), self.wanted.count)
 
     def __iter__(self) -> Iterator[PlannedQuestion]:
@@ -155,21 +160,22 @@ class Questions:
             yield PlannedQuestion(planned, request, ask, rendered.follow_ups)
 
     def looked_up(self, answers: AnswerMemory) -> Iterator[tuple[PlannedQuestion, StoredAnswer | None]]:
-        """Each question with its first answer, if that is remembered."""
+        """Yield each question with its first answer, if it is stored."""
         questions = iter(self)
         while chunk := list(islice(questions, questions_at_once)):
             known = {stored.ask: stored for stored in answers.find(question.ask for question in chunk)}
             yield from ((question, known.get(question.ask)) for question in chunk)
 
     def ask(self, attempt: Attempt) -> Ask:
-        """The name that an attempt at a question is remembered by."""
+        """Return the identity under which an attempt's answer is stored."""
         return Ask(self.digest(attempt.request), attempt.draw)
 
     def library(self) -> Library:
-        """The prompt library, read anew only when a file of it is another one.
+        """Return the prompt library, read again only when one of its files has changed.
 
-        Raises SpecError when it cannot serve the matrix.
+        Raises SpecError when it does not fit the matrix.
         """
+        # By content: the file may be edited between planning and the run of a later step.
         if self._read is None or self._read[0] != self._digests(self._read[1]):
             rows = self.wanted.seeds
             seeds = None if rows is None else read_seeds(rows, self._shown(rows))

@@ -1,4 +1,4 @@
-"""The teacher of a step: made from its spec, the part of the spec that names its answers, what they cost."""
+"""The teacher of a step: its creation, the part of its spec that identifies its answers, and their cost."""
 
 from __future__ import annotations
 
@@ -15,35 +15,36 @@ from polytune.spec.resolved import secret_references, spec_json
 from polytune.teachers.interface import TEACHERS, BatchTeacher, Teacher, TeacherSpec, characters_per_token
 
 assumed_output_tokens = (150, 600)
-"""Range for estimates before any answer of this teacher is known: the original toolkit assumed 500."""
+"""Range for estimates before any answer of this teacher is known; the original toolkit assumed 500."""
 
 
 def teacher_of(stated: MemberSpec, files: Mapping[str, Path], scope: Scope) -> Teacher:
-    """The teacher that a step's field `teacher` states."""
+    """Return the teacher that a step's field `teacher` states."""
     assert isinstance(stated, TeacherSpec)
     own = {name.removeprefix("teacher."): path for name, path in files.items() if name.startswith("teacher.")}
     return TEACHERS.load(stated.kind)(stated, own, scope.settings)
 
 
 def teacher_requirements(teacher: Teacher) -> list[Requirement]:
-    """What a teacher that answers on a platform asks of it."""
+    """Return what a teacher needs from the platform on which it answers."""
     if not teacher.platform:
         return []
     return [TeacherRequirement(platform=teacher.platform, batches=isinstance(teacher, BatchTeacher))]
 
 
 def identity_of(stated: MemberSpec, files: Mapping[str, Path], not_asked: frozenset[str]) -> Json:
-    """Everything of the teacher's spec that may change an answer; files by content, secrets not at all."""
+    """Return the part of a teacher's spec that may change an answer; files by content, without secrets."""
     found: dict[str, Json] = dict(cast("dict[str, Json]", spec_json(stated)))
     for name, path in files.items():
         if name.startswith("teacher."):
             found[name.removeprefix("teacher.")] = digest_of(path) if path.is_file() else ""
+    # A rotated key, or an option that is never sent, changes no answer and must not discard paid ones.
     left_out = secret_references(stated).keys() | not_asked
     return {name: value for name, value in found.items() if name not in left_out}
 
 
 def usd_for(teacher: Teacher, read: float, written: float, answers: int = 1) -> float | None:
-    """US dollars for so many tokens in so many answers; None when no price is known."""
+    """Return the price of these tokens in US dollars; None when it is unknown."""
     price = teacher.price_for(answers)
     if price.input_usd_per_million_tokens is None or price.output_usd_per_million_tokens is None:
         return None
@@ -52,7 +53,7 @@ def usd_for(teacher: Teacher, read: float, written: float, answers: int = 1) -> 
 
 
 def estimate_of(teacher: Teacher, *, asked: int, reused: int, characters: int) -> Estimate:
-    """What so many answers cost, to requests of so many characters in all."""
+    """Return the estimate for `asked` answers to requests of `characters` in total."""
     read = characters / characters_per_token
     low, high = (asked * tokens for tokens in assumed_output_tokens)
     price = teacher.price_for(asked)

@@ -1,14 +1,14 @@
-"""What becomes of an answer as it lands: taken, asked for anew, sent back to be repaired, or left out.
+"""Decides on each answer as it arrives: accept it, request another, have it repaired, or drop the sample.
 
-    answer --usable?--> --graders--> taken
+    answer --usable?--> --graders--> accepted
               |            |
               |            `--> drop     the sample is left out
               |            `--> redraw   another draw of the same request
-              |            `--> repair   the same request with the rejected answer and the error behind it
+              |            `--> repair   the same request, followed by the rejected answer and the error
               `--> redraw
 
-The chain of a sample's attempts follows from what is remembered, so it is the same after a restart, and
-no attempt in it is paid twice.
+The attempts of a sample follow from stored answers, so they are the same after a restart, and no attempt is
+paid for twice.
 """
 
 from __future__ import annotations
@@ -40,19 +40,20 @@ from polytune.teachers.interface import (
 OnReject = Literal["drop", "redraw", "repair"]
 
 refills = 2
-"""How often a sample whose question was given up is asked for anew in one run."""
+"""How often a sample is retried in one run after its question was given up."""
 fewest_losses, largest_lost_share = 10, 0.01
-"""When more samples than this are lost to failures, the rest are not asked."""
+"""When more samples than this are lost to failures, the step stops sending requests."""
 hopeless_rejects = 25
-"""So many samples rejected for good before the first is taken, and the rest are not asked."""
+"""When this many samples are rejected for good before any is accepted, the step stops."""
+# Weight of one answer in the moving average of lengths: about the last 20 answers count.
 learning_share = 0.05
 unknown_answer = "." * round(expected_output_tokens * characters_per_token)
-"""Stands for an answer whose length must be estimated."""
+"""Placeholder for an answer whose length must be estimated."""
 
 
 @dataclass(frozen=True)
 class RejectRules:
-    """How answers are judged and what follows."""
+    """The rules for rejected answers."""
 
     on_reject: OnReject = "redraw"
     max_redraws: int = 3
@@ -62,21 +63,21 @@ class RejectRules:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One way to fill a sample's place."""
+    """One attempt to fill a sample's place."""
 
     index: int
-    """The sample's place in the plan."""
+    """The sample's position in the plan."""
     id: str
     request: Request
-    """With the repairs asked for so far."""
+    """The request, including repairs so far."""
     planned_draw: int
     redraws: int = 0
     follow_ups: tuple[str, ...] = ()
-    """The user's turns that are still to come in this conversation."""
+    """The user's turns still to come in this conversation."""
     said: tuple[Repair, ...] = ()
-    """The answers taken so far in this conversation, each with the user's next turn."""
+    """The answers accepted so far in this conversation, each with the user's next turn."""
     asks: tuple[Ask, ...] = ()
-    """The names of those answers."""
+    """The identities of those answers."""
 
     @property
     def prompt(self) -> str:
@@ -84,7 +85,7 @@ class Attempt:
         return self.said[-1].error if self.said else self.request.prompt
 
     def after(self, answer: str, ask: Ask) -> Attempt:
-        """The first attempt at the user's next turn, this answer being taken."""
+        """Return the first attempt at the user's next turn, after this answer was accepted."""
         said = (*self.said, Repair(answer=answer, error=self.follow_ups[0]))
         return replace(
             self,
@@ -97,18 +98,18 @@ class Attempt:
 
     @property
     def draw(self) -> int:
-        """Which draw of the request this is."""
+        """The number of the draw of this request."""
         return self.planned_draw + redraws_apart * self.redraws
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """An answer that was not taken."""
+    """An answer that was not accepted."""
 
     attempt: Attempt
     ask: Ask
     by: str
-    """The grader that rejected it; 'teacher' when it was no usable answer."""
+    """The grader that rejected it; 'teacher' if it was not a usable answer."""
     reason: str
 
 
@@ -116,19 +117,19 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     """One line of `rejects.jsonl`."""
 
     sample: str
-    """The id of the sample in whose place the answer was asked for."""
+    """The id of the sample for which the answer was requested."""
     attempt: int
-    """Which answer for that sample, from 0."""
+    """Number of the answer for that sample, from 0."""
     by: str
     reason: str
     variables: dict[str, Value]
     """The matrix cell and the slot values."""
     prompt: str
     request: str
-    """The digest of the request that was answered; one with repairs has its own."""
+    """The digest of the request; a request with repairs has its own."""
     draw: int
     body: str
-    """The answer as it came."""
+    """The answer as received."""
     tokens: int = 0
     price_usd: float | None = 0.0
 
@@ -140,9 +141,9 @@ def turns_known(
     attempt: Attempt,
     stored: StoredAnswer | None,
 ) -> Iterator[tuple[Attempt, StoredAnswer | None]]:
-    """Every turn of a sample, with its answer where that is remembered and those before it are.
+    """Yield every turn of a sample, with its answer if that and all earlier ones are stored.
 
-    For what is only estimated: a turn after an unknown answer is put to an answer of the usual length.
+    For estimates only: after an unknown answer, the next turn assumes one of the usual length.
     """
     while True:
         yield attempt, stored
@@ -158,30 +159,30 @@ def turns_known(
 
 
 class TeacherRespondent(Respondent[Attempt]):
-    """A teacher, as the client asks it."""
+    """Adapts a teacher to the client."""
 
     def __init__(self, teacher: Teacher) -> None:
         self.teacher = teacher
         self._written = expected_output_tokens
 
     async def reply(self, question: Attempt) -> Reply:
-        """The teacher's reply; its length teaches what to expect."""
+        """Return the teacher's reply, and update the expected length from it."""
         reply = await self.teacher.reply(question.request, question.draw)
         self._written += (reply.tokens.written - self._written) * learning_share
         return reply
 
     def at_most(self, question: Attempt) -> Cost:
-        """The teacher's own worst case."""
+        """Return the teacher's own worst case."""
         return self.teacher.at_most(question.request)
 
     def expected_tokens(self, question: Attempt) -> float:
-        """By the length of the question and of the answers so far."""
+        """Estimate from the length of the question and of the answers so far."""
         return question.request.characters / characters_per_token + self._written
 
 
 @dataclass(frozen=True)
 class StepGrader:
-    """A grader and the name it goes by in this step."""
+    """A grader and its name in this step."""
 
     name: str
     grader: Grader
@@ -189,7 +190,7 @@ class StepGrader:
 
 @dataclass
 class SamplePlaces(Reception[Attempt]):
-    """Every sample's place: whether its answer is taken, and what was tried for it."""
+    """The state of every sample's place: its accepted answer, and what was tried for it."""
 
     teacher: Teacher
     judges: Sequence[StepGrader]
@@ -197,23 +198,24 @@ class SamplePlaces(Reception[Attempt]):
     answers: AnswerMemory
     gauge: Gauge
     ask_for: Callable[[Attempt], Ask]
-    """The name under which an attempt is remembered."""
+    """Returns the identity under which an attempt's answer is stored."""
     rejections: dict[int, list[Rejection]] = field(default_factory=dict)
-    """By place; only of samples that had any."""
+    """By place; only for samples with rejections."""
     taken: dict[int, Ask] = field(default_factory=dict)
-    """By place; only of samples that were not taken at once."""
+    """By place; only for samples that were not accepted at the first attempt."""
     lost: dict[int, str] = field(default_factory=dict)
-    """By place: why there will be no answer."""
+    """By place: why there is no answer."""
     conversations: dict[int, Attempt] = field(default_factory=dict)
-    """By place: the last attempt; only of samples with several turns."""
+    """By place: the last attempt; only for samples with several turns."""
     turned_down: set[int] = field(default_factory=set)
-    """Places whose every attempt was rejected."""
+    """Places for which every attempt was rejected."""
     _refilled: dict[int, int] = field(default_factory=dict)
     _taken_count: int = 0
 
     async def landed(self, job: Job[Attempt], answer: StoredAnswer) -> Job[Attempt] | None:
-        """The answer is taken, or the next attempt is returned."""
+        """Accept the answer, or return the next attempt."""
         attempt = job.question
+        # A first attempt starts the chain over: a stored answer may be judged more than once in a run.
         if attempt.redraws == 0 and not attempt.request.repairs:
             self.rejections.pop(attempt.index, None)
         fault = self.unusable(attempt, answer) or await self._judged(attempt, answer)
@@ -233,26 +235,29 @@ class SamplePlaces(Reception[Attempt]):
         return self._job(follow)
 
     def _job(self, follow: Attempt) -> Job[Attempt]:
-        """The next attempt, with its answer if that is remembered."""
+        """Return the next attempt, with its answer if it is stored."""
         ask = self.ask_for(follow)
         known = self.answers.get(ask)
         self.gauge.reused += known is not None
         return Job(ask, follow, known)
 
     async def given_up(self, job: Job[Attempt], failure: Failure) -> Job[Attempt] | None:
-        """The place is refilled by asking once more, a limited number of times."""
+        """Retry the question a limited number of times, then mark the place as lost."""
         index = job.question.index
         self._refilled[index] = self._refilled.get(index, 0) + 1
+        # UNFIT means that the service refuses this question as such; sending it again changes nothing.
         if failure.kind is not FailureKind.UNFIT and self._refilled[index] <= refills:
             return job
         self.lost[index] = str(failure)
         self.gauge.settled()
+        # Many losses have a common cause. Stop before the budget is spent on a step that fails anyway.
         if len(self.lost) > max(fewest_losses, largest_lost_share * self.gauge.total):
             raise StepFailed(self._shortfall(len(self.lost)))
         return None
 
     def take(self, attempt: Attempt, ask: Ask) -> None:
-        """The sample's place is filled."""
+        """Mark the sample's place as filled."""
+        # Only exceptions are kept: the plan itself tells the answer of a place that was accepted at once.
         if attempt.index in self.rejections or attempt.said:
             self.taken[attempt.index] = ask
         if attempt.said:
@@ -261,7 +266,7 @@ class SamplePlaces(Reception[Attempt]):
         self.gauge.settled()
 
     def unusable(self, attempt: Attempt, answer: StoredAnswer) -> tuple[str, str] | None:
-        """Who says that the body holds no usable answer, and why; None when it does."""
+        """Return who rejects the body as unusable, and why; None when it is usable."""
         if not self.teacher.may_fail:
             return None
         reason = self.teacher.flaw(answer.body, attempt.request, self._earlier(attempt))
@@ -279,9 +284,10 @@ class SamplePlaces(Reception[Attempt]):
         return None
 
     def _earlier(self, attempt: Attempt) -> frozenset[str]:
-        """The texts of lower draws of the same request, and of this place's own earlier attempts."""
+        """Return the texts of lower draws of the same request and of this place's own earlier attempts."""
         if not self.teacher.repeats_itself or not attempt.draw:
             return frozenset()
+        # Some teachers give the same answer again for a further draw; a repetition is not a new sample.
         base = replace(attempt, redraws=0)
         asks = [self.ask_for(replace(base, planned_draw=draw)) for draw in range(attempt.planned_draw)]
         asks += [self.ask_for(replace(base, redraws=number)) for number in range(attempt.redraws)]
@@ -289,10 +295,11 @@ class SamplePlaces(Reception[Attempt]):
         return frozenset(self.teacher.parse(each.body, attempt.request).text for each in found)
 
     def _next(self, attempt: Attempt, answer: StoredAnswer, by: str, reason: str) -> Attempt | None:
-        """What is tried in the place of a rejected attempt; None when nothing more is."""
+        """Return the next attempt after a rejected one; None when there is none."""
         rules, request = self.rules, attempt.request
         if by != "teacher" and rules.on_reject == "drop":
             return None
+        # An unusable answer (empty, cut off) has nothing to repair; it is always drawn again.
         if by != "teacher" and rules.on_reject == "repair":
             if len(request.repairs) - len(attempt.said) >= rules.max_repairs:
                 return None
@@ -311,8 +318,9 @@ class SamplePlaces(Reception[Attempt]):
             )
 
     def check_complete(self) -> None:
-        """Raises StepFailed when more samples are missing than the rules allow."""
+        """Raise StepFailed when more samples are missing than the rules allow."""
         total = self.gauge.total
+        # With `drop`, rejected samples are meant to be missing.
         missing = len(self.lost) + (0 if self.rules.on_reject == "drop" else len(self.turned_down))
         nothing = len(self.lost) + len(self.turned_down) >= total
         if missing > self.rules.shortfall * total or nothing:
@@ -332,7 +340,7 @@ class SamplePlaces(Reception[Attempt]):
 
 
 def answers_in(samples: Iterable[bytes]) -> Iterator[StoredAnswer]:
-    """The answers that a samples file holds, to rebuild a lost memory from."""
+    """Yield the answers in a samples file, to rebuild a lost ledger."""
     for line in samples:
         sample = msgspec.json.decode(line, type=LinkedSample)
         yield _stored(sample, sample.answer)
@@ -343,7 +351,7 @@ def answers_in(samples: Iterable[bytes]) -> Iterator[StoredAnswer]:
 
 
 def _stored(paid: Sample | SampledFollowUp | Derivation, text: str) -> StoredAnswer:
-    """An answer that one line of a samples file holds."""
+    """Return an answer from one line of a samples file."""
     answer = {"text": text, "usage": msgspec.to_builtins(paid.usage), "price_usd": paid.price_usd}
     return StoredAnswer(
         ask=Ask(paid.request, paid.draw),
@@ -354,7 +362,7 @@ def _stored(paid: Sample | SampledFollowUp | Derivation, text: str) -> StoredAns
 
 
 def rejects_in(rejects: Iterable[bytes]) -> Iterator[StoredAnswer]:
-    """The answers that a rejects file holds."""
+    """Yield the answers in a rejects file."""
     for line in rejects:
         reject = msgspec.json.decode(line, type=Rejected)
         yield StoredAnswer(

@@ -1,6 +1,6 @@
-"""augment: prompts derived from samples by a teacher: paraphrased, or evolved and answered anew.
+"""augment: derives prompts from samples with a teacher: paraphrased, or evolved and answered anew.
 
-samples --derive--> prompts --answer--> samples and their children, each child behind its parent
+samples --derive--> prompts --answer--> samples and their children, each child after its parent
 """
 
 from __future__ import annotations
@@ -45,29 +45,29 @@ from polytune.teachers.interface import Answer, Request, RequestDigests
 samples_name = "samples.jsonl"
 looked_up_together = 16
 usual_growth = 1.5
-"""How much longer than its parent an evolved prompt is expected to be, for estimates."""
+"""Expected length of an evolved prompt relative to its parent, for estimates."""
 
 
 class AugmentSpec(Spec):
-    """Lets a teacher derive more samples from those there are."""
+    """Lets a teacher derive more samples from the existing ones."""
 
     teacher: Annotated[MemberSpec, Member("teachers")]
-    """Who derives prompts, and answers the evolved ones."""
+    """The teacher that derives prompts and answers the evolved ones."""
     paraphrase: Annotated[int, Field(ge=0, le=20)] = 0
-    """Other wordings of each sample's prompt; its answer stays."""
+    """Number of paraphrases of each sample's prompt; they keep its answer."""
     evolve: Annotated[int, Field(ge=0, le=20)] = 0
-    """Harder versions of each sample's prompt; they are answered anew."""
+    """Number of harder versions of each sample's prompt; they get a new answer."""
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Of the samples that are derived from."""
+    """Share of samples to derive prompts from."""
     instructions: Items[Annotated[str, Field(min_length=1)]] = ()
-    """What the teacher is told to evolve a prompt, one instruction after the other; polytune has its own."""
+    """Instructions to the teacher for evolving a prompt, used in turn; the default is polytune's own."""
     max_redraws: Annotated[int, Field(ge=0, le=20)] = 3
-    """How many more answers are drawn in the place of one that is no new prompt, or that is unusable."""
+    """Maximum number of further answers in place of one that is unusable or not a new prompt."""
     shortfall: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share of derived prompts, and of answers to them, that may be missing; with more, it fails."""
+    """Share of derived prompts, and of answers to them, that may be missing; if more are, the step fails."""
 
     def problems(self) -> list[FieldProblem]:
-        """Nothing to do."""
+        """Report a spec that derives nothing."""
         if self.paraphrase or self.evolve:
             return []
         return [
@@ -78,22 +78,22 @@ class AugmentSpec(Spec):
 
 
 class NewPrompt(Grader):
-    """Judges whether an answer is a prompt, and another one than its parent."""
+    """Passes an answer that is a prompt and differs from its parent."""
 
     @classmethod
     def identity(cls, spec: GraderSpec, folder: Path, settings: Settings) -> Identity:
-        """Nothing outside decides."""
+        """Return a constant identity: nothing outside affects the verdict."""
         return Identity(name="augment")
 
     async def judge(self, case: Case) -> Verdict:
-        """Passed unless something is at fault."""
+        """Fail an answer that is not a derived prompt."""
         reason = fault(case.prompt, case.answer)
         return Verdict(passed=not reason, score=float(not reason), reason=reason)
 
 
 @dataclass(frozen=True)
 class Derivative:
-    """One prompt to derive, and the sample that it stems from."""
+    """One prompt to derive, and its parent sample."""
 
     parent: LinkedSample
     child: DerivedPrompt
@@ -102,7 +102,7 @@ class Derivative:
 
     @property
     def index(self) -> int:
-        """Its place among all of them."""
+        """Its position among all of them."""
         return self.attempt.index
 
     @property
@@ -112,13 +112,14 @@ class Derivative:
 
 
 class Draws:
-    """Numbers the questions that ask the same."""
+    """Numbers identical requests."""
 
     def __init__(self) -> None:
         self._asked: dict[int, int] = {}
 
     def next(self, request: str) -> Ask:
-        """The request's next draw."""
+        """Return the request's next draw."""
+        # 64 bits of the digest, to save memory; a collision would only skip a draw number.
         short = int(request[:16], 16)
         draw = self._asked.get(short, 0)
         self._asked[short] = draw + 1
@@ -126,7 +127,7 @@ class Draws:
 
 
 class Augment(Step):
-    """Samples with their children: the file that came in, each sample followed by what was made of it."""
+    """Samples with their children: the input file, with each sample followed by those derived from it."""
 
     version = 1
     Spec = AugmentSpec
@@ -145,7 +146,7 @@ class Augment(Step):
         return RequestDigests(identity_of(self.spec.teacher, self.files, self.teacher.not_asked))
 
     def missing(self) -> str:
-        """What the teacher lacks on this machine; in a rehearsal, a stand-in for it."""
+        """Return what the teacher is missing on this machine; in a rehearsal, an emulator."""
         if self.scope.settings.rehearsal and not self.teacher.rehearses:
             kind = self.spec.teacher.kind
             return f"a rehearsal calls no paid service, and {kind} has no stand-in; use composer or replay"
@@ -157,7 +158,7 @@ class Augment(Step):
     # what is derived
 
     def derivatives(self, samples: Path) -> Iterator[Derivative]:
-        """Every prompt to derive, in order; made anew at each call, so that memory stays flat."""
+        """Yield every prompt to derive, in order; generated anew each time, so memory use is constant."""
         numbers, draws = count(), Draws()
         for parent in _samples(samples):
             for child in self._children(parent):
@@ -167,11 +168,12 @@ class Augment(Step):
                 yield Derivative(parent, child, attempt, ask)
 
     def _children(self, parent: LinkedSample) -> Iterator[DerivedPrompt]:
-        """A sample of several turns has none."""
+        """Yield the prompts to derive from a sample; none for a conversation."""
+        # A later turn refers to the answers before it, which would not fit a derived prompt.
         return iter(()) if parent.follow_ups else self.ways.children(parent.id)
 
     def _answering(self, derivative: Derivative, text: str, draws: Draws) -> tuple[Attempt, Ask]:
-        """The first attempt at an answer to an evolved prompt."""
+        """Return the first attempt at an answer to an evolved prompt."""
         variables = cast(
             "dict[str, str | int | float]", {**derivative.parent.cell, **derivative.parent.slots}
         )
@@ -180,7 +182,7 @@ class Augment(Step):
         return Attempt(derivative.index, derivative.attempt.id, request, ask.draw), ask
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
-        """Prompts and answers to pay and to reuse, once the samples are there."""
+        """Estimate the prompts and answers to pay for and to reuse, once the samples exist."""
         path = self._known_samples(inputs)
         if path is None:
             return Estimate(note="the samples do not exist yet")
@@ -223,12 +225,14 @@ class Augment(Step):
     # asking
 
     def requirements(self) -> Sequence[Requirement]:
-        """What the teacher needs."""
+        """Return what the teacher needs."""
         return teacher_requirements(self.teacher)
 
     async def run(self, work: Work) -> Outcome:
-        """Derives every prompt, answers the evolved ones, and writes parents and children."""
+        """Derive every prompt, answer the evolved ones, and write parents and children."""
         samples = work.path("samples", samples_name)
+        # Counted in passes of their own, so that the progress bar knows its total and
+        # memory use stays constant.
         derivatives = sum(1 for _ in self.derivatives(samples))
         answered = sum(derivative.answered for derivative in self.derivatives(samples))
         deriving, answering = Gauge(derivatives, work.report), Gauge(answered, work.report)
@@ -287,11 +291,13 @@ class Augment(Step):
                 stored = places.answers.get(ask)
                 places.gauge.reused += stored is not None
                 yield Job(ask, attempt, stored)
+            # A prompt that was never derived has no answer to wait for; the gauge must
+            # still reach its total.
             elif derivative.answered:
                 places.gauge.settled()
 
     def _derived(self, derivative: Derivative, prompts: SamplePlaces) -> str:
-        """What the teacher said, derived prompt and all."""
+        """Return the teacher's whole answer, which contains the derived prompt."""
         stored = prompts.answers.get(prompts.taken.get(derivative.index, derivative.ask))
         assert stored is not None, "every prompt that is neither lost nor turned down was derived"
         return self._text(stored, derivative.attempt)
@@ -307,11 +313,13 @@ class Augment(Step):
         return rows
 
     def _written(self, samples: Path, asked: tuple[SamplePlaces, SamplePlaces]) -> Iterator[LinkedSample]:
-        """Every sample, and behind it its children."""
+        """Yield every sample, followed by its children."""
         derivatives, draws = self.derivatives(samples), Draws()
         unasked, unanswered = map(_gone, asked)
         for parent in _samples(samples):
             children = list(islice(derivatives, sum(1 for _ in self._children(parent))))
+            # `format` keeps samples of one seed in one split: parent and child must not be
+            # in train and test.
             seed = parent.seed or parent.id
             yield msgspec.structs.replace(parent, seed=seed) if children else parent
             for derivative in children:
@@ -323,7 +331,7 @@ class Augment(Step):
     def _child(
         self, derivative: Derivative, seed: str, asked: tuple[SamplePlaces, SamplePlaces], draws: Draws
     ) -> LinkedSample:
-        """The child; still with its parent's answer where its own never came."""
+        """Return the child; with its parent's answer as long as its own is missing."""
         prompts, replies = asked
         said = prompts.answers.get(prompts.taken.get(derivative.index, derivative.ask))
         assert said is not None, "every prompt that is neither lost nor turned down was derived"
@@ -363,7 +371,7 @@ class Augment(Step):
 
     @classmethod
     def remembered(cls, files: Mapping[str, Path]) -> Iterator[StoredAnswer]:
-        """The answers behind each sample and each derived prompt."""
+        """Yield the answers behind each sample and each derived prompt."""
         with files[samples_name].open("rb") as file:
             yield from answers_in(file)
 
@@ -375,7 +383,7 @@ def _samples(path: Path) -> Iterator[LinkedSample]:
 
 
 def _gone(places: SamplePlaces) -> set[int]:
-    """Places that stay empty."""
+    """Return the places that stay empty."""
     return places.lost.keys() | places.turned_down
 
 

@@ -1,4 +1,4 @@
-"""collect: records that exist already become samples, mixed by weight; nothing is asked and nothing paid."""
+"""collect: turns existing records into samples, mixed by weight, without any paid request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ samples_name = "samples.jsonl"
 unusable_name = "unusable.jsonl"
 shown_problems = 8
 told_every = 2000
-"""Samples between two live lines."""
+"""Number of samples between two progress reports."""
 listing_scheme = "listing:"
 
 
@@ -38,16 +38,16 @@ class CollectSpec(Spec):
     """Collects records from files, S3 or logs."""
 
     sources: Annotated[Items[Annotated[MemberSpec, Member("sources")]], Field(min_length=1)]
-    """Where records come from."""
+    """Sources of records."""
     system: str = ""
-    """The system prompt of records that state none."""
+    """System prompt of records that have none."""
     shortfall: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share of records that may be unusable; with more, the step fails."""
+    """Share of records that may be unusable; if more are, the step fails."""
     seed: Annotated[int, Inherited()] = 0
-    """Decides which source is first where several are due."""
+    """Determines which source comes first where several are due."""
 
     def problems(self) -> list[FieldProblem]:
-        """Weights for some sources only, and two sources of one name."""
+        """Report weights for only some sources, and two sources with the same name."""
         specs = _source_specs(self)
         found = []
         if len({each.weight is None for each in specs}) > 1:
@@ -68,7 +68,7 @@ class CollectedFrom(msgspec.Struct, frozen=True, gc=False):
 
 
 class CollectedSample(Sample, frozen=True, kw_only=True):
-    """A sample that says where it was collected: its cell is the source, its template file and line."""
+    """A sample with its origin: its cell is the source, its template the file and line."""
 
     origin: CollectedFrom
     rating: float | None = None
@@ -76,20 +76,20 @@ class CollectedSample(Sample, frozen=True, kw_only=True):
 
 @dataclass
 class Counts:
-    """What came of one source."""
+    """Counts for one source."""
 
     taken: int = 0
     unusable: int = 0
     passed_over: Counter[str] = field(default_factory=Counter)
 
     def facts(self) -> Facts:
-        """As metrics tell it."""
+        """Return the counts for metrics."""
         left_out = {"passed_over": dict(sorted(self.passed_over.items()))} if self.passed_over else {}
         return {"taken": self.taken, "unusable": self.unusable, **left_out}
 
 
 class Collect(Step):
-    """Samples as `generate` writes them, in the order of the mixture; `unusable.jsonl`, what could not be."""
+    """Samples as `generate` writes them, in the order of the mixture; `unusable.jsonl` has the rest."""
 
     version = 1
     Spec = CollectSpec
@@ -104,18 +104,20 @@ class Collect(Step):
         self.sources = [_source(each, number, files, scope) for number, each in enumerate(self.specs)]
 
     def missing(self) -> str:
-        """What the sources lack on this machine."""
+        """Return what the sources are missing on this machine."""
         found = ((name, source.missing()) for name, source in zip(self.names, self.sources, strict=True))
         return "; ".join(f"{name}: {lacking}" for name, lacking in found if lacking)
 
     def exists(self, uri: str) -> bool:
-        """Whether a source holds what it held; True when it cannot be looked at."""
+        """Whether a source is unchanged; also True when it cannot be checked."""
         number, _, digest = uri.removeprefix(listing_scheme).partition(":")
         now = self.sources[int(number)].listing()
+        # '' means that nobody can look now, for example offline. That alone must not
+        # discard a finished result.
         return now in ("", digest)
 
     async def run(self, work: Work) -> Outcome:
-        """Reads every source once, in turn. Raises DataError when too many records are unusable."""
+        """Read every source once, in turn. Raises DataError when too many records are unusable."""
         loop = asyncio.get_running_loop()
 
         def tell(done: int) -> None:
@@ -124,6 +126,8 @@ class Collect(Step):
         return await asyncio.to_thread(self._collected, work, tell)
 
     def _collected(self, work: Work, tell: Callable[[int], None]) -> Outcome:
+        # Listed before reading: a file that arrives meanwhile then differs from the listing, and is
+        # collected next time.
         listings = {number: source.listing() for number, source in enumerate(self.sources)}
         with SampleCollection(self, work.folder, tell) as collection:
             collection.collect()
@@ -152,7 +156,7 @@ class Collect(Step):
         )
 
     def _check(self, collection: SampleCollection, work: Work) -> None:
-        """Raises DataError when too many records are unusable, or none is left."""
+        """Raise DataError when too many records are unusable, or none is left."""
         unusable, samples = sum(each.unusable for each in collection.counts), collection.samples
         if unusable > self.spec.shortfall * (unusable + samples) or not samples:
             raise DataError("\n".join(self._complaint(collection, work, unusable)))
@@ -172,18 +176,19 @@ class Collect(Step):
         if unusable > len(collection.problems):
             yield f"and {unusable - len(collection.problems):,} more"
         kept = work.folder.parent / f"{work.folder.name.strip('.').partition('.')[0]}-{unusable_name}"
+        # Moved out of the work folder, which a failed attempt leaves to be emptied by the next one.
         collection.unusable_path.replace(kept)
         yield f"All of them: {kept.relative_to(work.root)}. Fix them, or set `shortfall:`"
 
 
 class SampleCollection:
-    """One pass over all sources; a context manager around the files that are written."""
+    """One pass over all sources, as a context manager around the files that are written."""
 
     def __init__(self, step: Collect, folder: Path, tell: Callable[[int], None]) -> None:
         self.counts = [Counts() for _ in step.sources]
         self.samples = 0
         self.problems: list[BadRecord] = []
-        """The first few."""
+        """The first few problems."""
         self.teachers: set[str] = set()
         self.unusable_path = folder / unusable_name
         self._step = step
@@ -207,7 +212,7 @@ class SampleCollection:
         self._opened.__exit__(*raised)  # type: ignore[arg-type]
 
     def collect(self) -> None:
-        """Every record of the mixture is written."""
+        """Write every record of the mixture."""
         weights = [each.weight for each in self._step.specs if each.weight is not None]
         mixture = Mixture(weights or None, len(self._readers), self._step.spec.seed)
         while (source := mixture.next(self._has_more)) is not None:
@@ -216,7 +221,7 @@ class SampleCollection:
             self._write(source, record)
 
     def _has_more(self, source: int) -> bool:
-        """Whether the source has another record, which is then read."""
+        """Whether the source has another record; if so, it is read."""
         counts, limit = self.counts[source], self._step.specs[source].limit
         if limit is not None and counts.taken >= limit:
             return False
@@ -270,30 +275,30 @@ class SampleCollection:
 
 
 class Mixture:
-    """Which source gives the next record, in an order that keeps to the weights from the first record on.
+    """Chooses the source of each record, in an order that keeps to the weights from the first record on.
 
     The quota method (Balinski and Young, 1975): among the sources that are not above their exact share, the
-    next is the one whose share the next record would fill first. So every beginning of the mixture holds
-    each source within one record of its share, and a mixture of more records begins with that of fewer.
+    next is the one whose share the next record would fill first. So every prefix of the mixture has each
+    source within one record of its share, and a longer mixture begins with the shorter one.
     """
 
     def __init__(self, weights: Sequence[float] | None, sources: int, seed: int) -> None:
-        """Without weights the sources take turns. The seed decides who is first among equals."""
+        """Without weights the sources take turns. The seed decides the order among equals."""
         self.ends_early = weights is not None
-        """Whether the mixture ends with the first source that has no more."""
+        """Whether the mixture ends with the first source that runs out: its weights hold only until then."""
         exact = [Fraction(str(weight)) for weight in weights or [1.0] * sources]
         scale = lcm(*(weight.denominator for weight in exact))
         self._weights = [int(weight * scale) for weight in exact]
         whole = lcm(*self._weights)
         self._distances = [whole // weight for weight in self._weights]
-        """How far apart two records of a source are, in parts that are the same for all."""
+        """The distance between two records of each source, in units common to all."""
         self._left = list(range(sources))
         self._rank = list(range(sources))
         Random(f"polytune.mixture.v1:{seed}").shuffle(self._rank)
         self._taken = [0] * sources
 
     def next(self, has_more: Callable[[int], bool]) -> int | None:
-        """The source of the next record, which is asked for whether it has one; None when it is over."""
+        """Return the source of the next record, after checking that it has one; None at the end."""
         while self._left:
             source = self._due()
             if has_more(source):
@@ -326,7 +331,7 @@ def _source_specs(spec: CollectSpec) -> Sequence[SourceSpec]:
 
 
 def _names(specs: Sequence[SourceSpec]) -> list[str]:
-    """What each source is called: its name, else its kind, with its number when that is taken."""
+    """Return each source's name: as stated, else its kind, numbered if that is taken."""
     names: list[str] = []
     for number, spec in enumerate(specs, start=1):
         name = spec.name or spec.kind

@@ -1,7 +1,7 @@
-"""dataset: files that are in a training layout already become a dataset to validate, upload and train on.
+"""dataset: turns files in a training layout into a dataset to validate, upload and train on.
 
-Rows are kept as they are, whatever they hold: images, videos, tools, several turns. Only the addresses of
-media files that lie on this machine are replaced.
+Rows are kept as they are, including images, videos, tools and several turns. Only the addresses of media
+files on this machine are replaced.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class DivisionSpec(Spec):
-    """Shares of the prompts; they add up to 1."""
+    """Shares of the prompts; they must add up to 1."""
 
     train: Share = 0.8
-    """What the model is trained on."""
+    """Share that the model is trained on."""
     validation: Share = 0.1
-    """What the loss is measured on while training."""
+    """Share on which the loss is measured during training."""
     test: Share = 0.1
-    """What base and custom model are compared on; it is never uploaded."""
+    """Share on which base and custom model are compared; it is never uploaded."""
 
     def problems(self) -> list[FieldProblem]:
-        """Shares that do not add up, or leave nothing to train on."""
+        """Report shares that do not add up or leave nothing to train on."""
         total = self.train + self.validation + self.test
         if abs(total - 1) > 1e-9:
             return [FieldProblem("", f"the shares must add up to 1, not {total:g}")]
@@ -53,28 +53,28 @@ class DivisionSpec(Spec):
 
 
 class DatasetSpec(Spec):
-    """Takes files that are in a training layout already."""
+    """Uses files that are already in a training layout."""
 
     layout: Annotated[str, CatalogueName("formats"), AfterValidator(FORMATS.checked)] = (
         "bedrock-conversation-2024"
     )
-    """The record layout of all files: a name in `formats/`."""
+    """Record layout of all files: a name in `formats/`."""
     train: InputFile
-    """The rows to train on; with `split`, all rows."""
+    """Rows to train on; with `split`, all rows."""
     validation: InputFile | None = None
-    """Rows on which the loss is measured while training."""
+    """Rows on which the loss is measured during training."""
     test: InputFile | None = None
     """Rows on which base and custom model are compared; they are never uploaded."""
     split: DivisionSpec | None = None
-    """How the rows of one file are divided, each prompt to one side; instead of `validation` and `test`."""
+    """How to divide the rows of one file, each prompt into one split; instead of `validation` and `test`."""
     media: str | None = None
-    """The folder, relative to this file, of pictures and videos that rows name by their path in it
-    (`file:a.png`); they are stored with the dataset."""
+    """Folder, relative to this file, of images and videos that rows name by their path in it (`file:a.png`);
+    they are stored with the dataset."""
     seed: Annotated[int, Inherited()] = 0
-    """Decides which prompts go to which side of a split."""
+    """Determines which prompts go into which split."""
 
     def problems(self) -> list[FieldProblem]:
-        """Two ways to divide, or media for rows that can name none."""
+        """Report two ways to divide the rows, or media for a layout that cannot name files."""
         found = []
         if self.split is not None and (self.validation or self.test):
             found.append(FieldProblem("split", "splits one file; remove `validation` and `test`"))
@@ -84,7 +84,7 @@ class DatasetSpec(Spec):
 
 
 class DatasetStep(Step):
-    """A dataset: a file for each split and `provenance.jsonl`, which says where each row came from."""
+    """A dataset: one file per split and `provenance.jsonl`, which records the origin of each row."""
 
     version = 1
     Spec = DatasetSpec
@@ -97,16 +97,19 @@ class DatasetStep(Step):
         self.media = (scope.folder / spec.media).resolve() if spec.media is not None else None
 
     def missing(self) -> str:
-        """The media folder that is not there."""
+        """Return that the media folder is missing."""
         return "" if self.media is None or self.media.is_dir() else f"no such folder '{self.spec.media}'"
 
     def exists(self, uri: str) -> bool:
-        """Whether the media folder holds what it held; True when it is gone."""
+        """Whether the media folder is unchanged; also True when it is gone."""
         now = media.listing(self.media) if self.media else ""
+        # The files were copied into the dataset, so a folder that is gone later invalidates nothing.
         return now in ("", uri.removeprefix(listing_scheme))
 
     async def run(self, work: Work) -> Outcome:
-        """Streams every file once."""
+        """Stream every file once."""
+        # Listed before copying, so a file that changes meanwhile differs from the listing and
+        # is copied next time.
         held = media.listing(self.media) if self.media else ""
         writing = await asyncio.to_thread(self._written, work.folder)
         rows = {f"{split}.jsonl": count for split, count in writing.rows.items()}
@@ -136,7 +139,7 @@ class DatasetStep(Step):
         yield from (split for split in split_names if split in self.files)
 
     def _rows(self, writing: Writing, splits: list[Split]) -> Iterator[SplitRow]:
-        """Every line of every file with its split."""
+        """Yield every line of every file with its split."""
         if self.spec.split is not None:
             shares = [getattr(self.spec.split, split) for split in splits]
             sides = Sides(writing.layout, Placer(Shares(shares), self.spec.seed))
@@ -154,7 +157,7 @@ class DatasetStep(Step):
 
 @dataclass(frozen=True)
 class SplitRow:
-    """One line and where it goes."""
+    """One line and its split."""
 
     split: Split
     file: str
@@ -163,7 +166,7 @@ class SplitRow:
 
 
 class SplitOrigin(msgspec.Struct, frozen=True):
-    """One line of `provenance.jsonl`, as `format` writes it: the template is the row's old place."""
+    """One line of `provenance.jsonl`, as `format` writes it; `template` is the row's original place."""
 
     split: str
     line: int
@@ -174,7 +177,7 @@ class SplitOrigin(msgspec.Struct, frozen=True):
 
 
 class Writing:
-    """What has been written so far."""
+    """Writes the rows and keeps count."""
 
     def __init__(self, layout: Format, splits: list[Split], gathering: media.Gathering | None) -> None:
         self.layout = layout
@@ -182,15 +185,15 @@ class Writing:
         self.rows: dict[Split, int] = dict.fromkeys(splits, 0)
         self._repeats = Repeats()
         self._systems: set[str] = set()
-        """At most two."""
+        """At most two: more need not be known."""
 
     @property
     def system(self) -> str:
-        """The one system prompt of all rows; '' when there is none or they differ."""
+        """The system prompt of all rows; '' when there is none or they differ."""
         return next(iter(self._systems)) if len(self._systems) == 1 else ""
 
     def write(self, row: SplitRow, files: Mapping[Split, IO[bytes]], provenance: IO[bytes]) -> None:
-        """The row is in its file. Raises DataError for a media file that is not there."""
+        """Write the row to its file. Raises DataError for a missing media file."""
         line = self._readdressed(row)
         self._look(line, row.number)
         self.rows[row.split] += 1
@@ -207,6 +210,7 @@ class Writing:
         provenance.write(msgspec.json.encode(origin) + b"\n")
 
     def _readdressed(self, row: SplitRow) -> bytes:
+        # An unreadable row is kept as it is: `validate` reports it with its place.
         if self.gathering is None or unreadable(row.line, row.number) is not None:
             return row.line
         return self.gathering.line(row.line, self.layout, f"{row.file}:{row.number}")
@@ -218,7 +222,7 @@ class Writing:
 
 
 class Sides:
-    """Which side of a split each row goes to: all rows of one prompt to the same."""
+    """Assigns each row to a side of a split; all rows with the same prompt go to the same side."""
 
     def __init__(self, layout: Format, placer: Placer) -> None:
         self._layout = layout
@@ -227,28 +231,30 @@ class Sides:
         self._table = RowTable()
 
     def of(self, line: bytes, number: int) -> int:
-        """The side of one row, by its place among the shares."""
+        """Return the side of one row, by its position among the shares."""
         prompt = bare(self._prompt(line, number))
         (tag,) = self._table.add(
             [stable_hash(prompt)],
             [stable_hash(line)],
+            # Called for new prompts only. Tags start at 1: 0 marks an empty slot of the table.
             lambda _: self._placer.place(self._cell, crc32(prompt)) + 1,
         )
         return abs(tag) - 1
 
     def _prompt(self, line: bytes, number: int) -> str:
-        """What is asked, media included; of a row that cannot be read all of it."""
+        """Return the prompt, including media; the whole row if it is unreadable."""
         said = self._layout.clean(line)
         if said is not None:
             return _asked(said)
         said = self._layout.check(line, number).conversation
         if said is None:
             return line.decode(errors="replace")
+        # Two rows with the same question about different pictures are different prompts.
         return "\0".join((_asked(said), *(each.uri for each in self._layout.references_of(line))))
 
 
 def _asked(said: Conversation) -> str:
-    """All turns up to the answer."""
+    """Return all turns up to the answer."""
     turns = said.turns[:-1] if said.turns[-1].role == "assistant" else said.turns
     return "\0".join(turn.text for turn in turns)
 

@@ -1,4 +1,4 @@
-"""deploy: makes a custom model answer on platforms where it does not do so by itself."""
+"""deploy: deploys a custom model on platforms where it does not answer by itself."""
 
 from __future__ import annotations
 
@@ -19,28 +19,30 @@ from polytune.spec.model import FieldProblem
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 seconds_per_unit = {"m": 60, "h": 3600, "d": 86_400}
+# 365 days / 12 months x 24 hours.
 hours_per_month = 730
 Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]*[mhd]$")]
 
 
 class DeploySpec(PlatformStepSpec):
-    """Deploys the custom model, for a limited time if `ttl` or `idle_after` says so."""
+    """Deploys the custom model; `ttl` and `idle_after` limit how long."""
 
     kind: Literal["on_demand", "provisioned"] = "on_demand"
-    """Billed by the token, or by the hour."""
+    """`on_demand` is billed by the token, `provisioned` by the hour."""
     name: Annotated[str, Field(pattern=r"^[0-9a-zA-Z]([_-]?[0-9a-zA-Z]){0,62}$")] | None = None
-    """On demand only: a stable name; the model behind it is replaced, and applications notice nothing."""
+    """On demand only: a stable name. The model behind it can be replaced without changes to applications."""
     units: Annotated[int, Field(ge=1)] = 1
-    """Provisioned only: model units."""
+    """Provisioned only: number of model units."""
     commitment: Literal["none", "one_month", "six_months"] = "none"
-    """Provisioned only: a term, which cannot be ended early."""
+    """Provisioned only: commitment term; it cannot be ended early."""
     ttl: Duration | None = None
-    """How long the deployment may live: minutes, hours or days, as in `7d`; `polytune reap` ends it."""
+    """Maximum lifetime of the deployment in minutes, hours or days, such as `7d`; `polytune reap` deletes it
+    afterwards."""
     idle_after: Duration | None = None
-    """How long it may stay unasked before `polytune reap` ends it."""
+    """Maximum idle time before `polytune reap` deletes the deployment."""
 
     def problems(self) -> list[FieldProblem]:
-        """Settings of the other kind."""
+        """Report settings that belong to the other kind."""
         wrong = ("units", "commitment") if self.kind == "on_demand" else ("name",)
         default = {"units": 1, "commitment": "none", "name": None}
         other = "provisioned" if self.kind == "on_demand" else "on_demand"
@@ -61,16 +63,17 @@ class Deploy(PlatformStep):
     produces = "Deployment"
 
     def missing(self) -> str:
-        """Local models answer by themselves."""
+        """Return what is missing; a platform whose models answer by themselves needs no such step."""
         if "deployment" not in self.platform.offers:
             return f"platform {self.platform.name} answers without a deployment; remove the step"
         return super().missing()
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
-        """Nothing while idle on demand; by the hour, from now until it is torn down, when provisioned."""
+        """Estimate the cost: nothing while idle on demand; by the hour until deletion if provisioned."""
         if self.spec.kind == "on_demand":
             until = f"on demand, deleted after {self.spec.ttl}" if self.spec.ttl else "on demand"
             return Estimate(usd_low=0.0, usd_high=0.0, note=until)
+        # Only provisioned throughput costs money while idle, so only here is a fresh price worth a request.
         self.platform.refresh_prices()
         model = inputs.get("model")
         base = model.facts.get("base_model") if model else None
@@ -83,6 +86,7 @@ class Deploy(PlatformStep):
             return None
         month = prices.provisioned_usd_per_hour_one_month
         price = month if self.spec.commitment == "one_month" else prices.provisioned_usd_per_hour
+        # No price of the six-month term has a source; unknown is safer than the wrong one.
         return None if price is None or self.spec.commitment == "six_months" else price * self.spec.units
 
     def _provisioned(self, hourly: float | None) -> Estimate:
@@ -100,7 +104,7 @@ class Deploy(PlatformStep):
         return Estimate(usd_low=usd, usd_high=usd, note=monthly, consent=monthly)
 
     def requirements(self) -> Sequence[Requirement]:
-        """A deployment."""
+        """Return the permission to deploy."""
         return [
             DeploymentRequirement(
                 platform=self.platform.name,
@@ -111,10 +115,11 @@ class Deploy(PlatformStep):
         ]
 
     async def run(self, work: Work) -> Outcome:
-        """Submits the deployment or finds it, and waits until it answers."""
+        """Submit the deployment or find it, and wait until it answers."""
         model, spec = work.inputs["model"], self.spec
         if "invocation_arn" in model.facts:
             raise StepFailed("an imported model answers without a deployment; remove the step")
+        # A clear message before any request, instead of the service's own refusal.
         self._check_route(str(model.facts["base_model"]))
         ask = Deploying(
             kind=spec.kind,
@@ -134,7 +139,7 @@ class Deploy(PlatformStep):
         )
 
     def _check_route(self, base_model: str) -> None:
-        """Raises StepFailed when AWS does not deploy custom models of that base so."""
+        """Raise StepFailed when AWS does not offer this kind of deployment for the base model."""
         entry = BASE_MODELS.get(base_model) if base_model in BASE_MODELS.names() else None
         offering = entry.platforms.get(self.platform.name) if entry else None
         routes = offering.deployments if offering else ()
@@ -145,5 +150,5 @@ class Deploy(PlatformStep):
 
 
 def seconds_of(duration: str | None) -> int:
-    """`7d` in seconds; 0 for none."""
+    """Return a duration such as `7d` in seconds; 0 for None."""
     return int(duration[:-1]) * seconds_per_unit[duration[-1]] if duration else 0

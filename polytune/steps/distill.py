@@ -1,4 +1,4 @@
-"""distill: a larger model on the platform teaches a smaller one, as one managed job."""
+"""distill: trains a smaller model on the answers of a larger one, as one managed job of the platform."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from polytune.steps import _customizing as customizing
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 synthesized_rows = 15_000
-"""Bedrock may make up to so many prompt-response pairs out of the prompts (model-distillation.html)."""
+"""Maximum number of prompt-response pairs that Bedrock makes from the prompts (model-distillation.html)."""
 most_filters = 16
 
 
@@ -33,48 +33,48 @@ class LogsSpec(Spec):
     """Invocation logs that Bedrock wrote to S3, as training data."""
 
     uri: Annotated[str, Field(pattern=r"^s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9](/[-!_*'().a-zA-Z0-9]+)*/?$")]
-    """The prefix that logging was set up with, such as `s3://my-logs/bedrock/AWSLogs`."""
+    """Prefix that logging was configured with, such as `s3://my-logs/bedrock/AWSLogs`."""
     use_responses: bool = False
-    """Take the logged answers too: they must be the teacher's own."""
+    """Also use the logged answers, which must be the teacher's own."""
     match: Annotated[dict[str, str], Field(max_length=most_filters)] = {}
-    """Request metadata that a record must carry, all of it; {} takes every record."""
+    """Request metadata that a record must have, all of it; {} matches every record."""
     exclude: Annotated[dict[str, str], Field(max_length=most_filters)] = {}
-    """Request metadata that a record must not carry."""
+    """Request metadata that a record must not have."""
 
     def filters(self) -> dict[str, Any]:
-        """As the API takes them: one condition alone, or all of several."""
+        """Return the filters in the API's form: a single condition, or all of several."""
         found: list[dict[str, Any]] = [{"equals": {name: value}} for name, value in self.match.items()]
         found += [{"notEquals": {name: value}} for name, value in self.exclude.items()]
         return {} if not found else found[0] if len(found) == 1 else {"andAll": found}
 
     def asked(self) -> Logs:
-        """What the platform is told."""
+        """Return the logs as the platform's interface takes them."""
         return Logs(uri=self.uri, use_responses=self.use_responses, filters=self.filters())
 
     def problems(self) -> list[FieldProblem]:
-        """More conditions than the API takes."""
+        """Report more conditions than the API accepts."""
         many = len(self.match) + len(self.exclude) > most_filters
         what = f"at most {most_filters} conditions together with `exclude`"
         return [FieldProblem("match", what)] if many else []
 
 
 class DistillSpec(PlatformStepSpec):
-    """Lets a teacher model of the platform answer prompts and trains the student on them.
+    """Lets a teacher model of the platform answer prompts and trains the student on the answers.
 
-    The prompts are the dataset's (its answers stay as examples), or come from invocation logs.
+    The prompts come from the dataset, whose answers stay as examples, or from invocation logs.
     """
 
     base_model: Annotated[str, CatalogueName("base_models"), AfterValidator(checked_base_model)]
-    """The student: a name of the catalogue, an AWS id, or the ARN of a custom model to train further."""
+    """Student model: a name from the catalogue, an AWS id, or the ARN of a custom model to train further."""
     teacher_model: Annotated[str, CatalogueName("base_models"), AfterValidator(checked_base_model)]
-    """The teacher; it must be one that the catalogue pairs with the student."""
+    """Teacher model; the catalogue must list it for the student."""
     max_response_tokens: Annotated[int, Field(ge=1, le=8192)] = 1000
-    """Longest answer of the teacher."""
+    """Maximum length of the teacher's answers, in tokens."""
     logs: LogsSpec | None = None
-    """Invocation logs instead of an uploaded dataset."""
+    """Invocation logs to use instead of an uploaded dataset."""
 
     def problems(self) -> list[FieldProblem]:
-        """A pair that the platform does not offer."""
+        """Report a pair of models that the platform does not offer."""
         student = find_base_model(self.base_model, Path())
         found = customizing.fitting_problems(student, "distillation", self.platform.kind, {})
         if self.teacher_model in student.teachers or found:
@@ -98,7 +98,7 @@ class Distill(PlatformStep):
     produces = "CustomModel"
 
     def key_facts(self) -> KeyFacts:
-        """The ids of student and teacher, and what the environment decides."""
+        """Return the ids of student and teacher, and what the environment determines."""
         platform = self.spec.platform.kind
         student = find_base_model(self.spec.base_model, Path()).on(platform)
         teacher = find_base_model(self.spec.teacher_model, Path()).on(platform)
@@ -107,7 +107,7 @@ class Distill(PlatformStep):
         return KeyFacts({**ids, **around.facts}, environment=around.environment)
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
-        """The teacher's answers and the student's training, for the rows given up to all that may be made."""
+        """Estimate the teacher's answers and the student's training, from the given rows to the maximum."""
         self.platform.refresh_prices()
         student = find_base_model(self.spec.base_model, Path())
         teacher = find_base_model(self.spec.teacher_model, Path())
@@ -128,6 +128,7 @@ class Distill(PlatformStep):
             return Estimate(note=f"price unknown: no sourced price for {' and '.join(lacking)}")
         if not rows or tokens is None:
             return Estimate(note="the prompts do not exist yet")
+        # Few answers reach the maximum length: a quarter of it is assumed for the lower bound.
         low = rows * self.spec.max_response_tokens / 4
         high = max(rows, synthesized_rows) * self.spec.max_response_tokens
         return Estimate(
@@ -138,7 +139,7 @@ class Distill(PlatformStep):
         )
 
     def requirements(self) -> Sequence[Requirement]:
-        """A distillation job, which asks the teacher and may read logs."""
+        """Return the permission for a distillation job, which invokes the teacher and may read logs."""
         return [
             CustomizationRequirement(
                 platform=self.platform.name,
@@ -151,8 +152,9 @@ class Distill(PlatformStep):
         ]
 
     async def run(self, work: Work) -> Outcome:
-        """Submits the job or finds the one that is already there, waits for it, and collects."""
+        """Submit the job or find the existing one, wait for it, and collect the model."""
         spec, dataset = self.spec, work.inputs.get("dataset")
+        # Checked here and not in the spec, which does not know what the step's ports are connected to.
         if (dataset is None) == (spec.logs is None):
             raise StepFailed(
                 "no prompts: add `upload: {}` for an uploaded dataset, or set `logs:`"
@@ -170,6 +172,7 @@ class Distill(PlatformStep):
             logs=spec.logs.asked() if spec.logs else None,
         )
         facts = {
+            # Logs have no layout of ours; Bedrock trains on conversations.
             "layout": dataset.facts["layout"] if dataset else "bedrock-conversation-2024",
             "system": dataset.facts["system"] if dataset else "",
             "base_model": name,

@@ -54,20 +54,20 @@ class EvaluateSpec(PlatformStepSpec):
     """Compares the custom model with its base on prompts that neither was trained on."""
 
     graders: Annotated[Items[Annotated[MemberSpec, Member("graders")]], Field(min_length=1)]
-    """Who judges; the first one's verdict is the headline."""
+    """Graders; the verdict of the first one is the headline."""
     max_tokens: Annotated[int, Field(ge=1, le=32_768)] = 512
-    """Longest answer."""
+    """Maximum length of an answer, in tokens."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
-    """0 always takes the most likely token."""
+    """Sampling temperature; 0 always takes the most likely token."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Only the first so many test rows."""
+    """Use only this many test rows, from the first."""
     seed: Annotated[int, Inherited()] = 0
-    """For answers drawn at a temperature above 0."""
+    """Seed for answers at a temperature above 0."""
 
 
 @dataclass(frozen=True)
 class EvaluationGrader:
-    """A grader and the name it goes by in this step."""
+    """A grader and its name in this step."""
 
     name: str
     grader: Grader
@@ -92,14 +92,14 @@ class Evaluate(PlatformStep):
         self.inference = Inference(max_tokens=spec.max_tokens, temperature=spec.temperature, seed=spec.seed)
 
     def key_facts(self) -> KeyFacts:
-        """Who judges, and with which versions."""
+        """Return the graders and their versions."""
         identities = {judge.name: judge.identity for judge in self.judges}
         watched = [path for identity in identities.values() for path in identity.watched]
         facts = {name: {"name": i.name, "facts": i.facts} for name, i in identities.items()}
         return KeyFacts({"judges": facts}, tuple(watched))
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
-        """Two answers to every test prompt."""
+        """Estimate two answers to every test prompt."""
         dataset = inputs.get("dataset")
         rows = dataset.files["test.jsonl"].records if dataset and "test.jsonl" in dataset.files else None
         asked = None if rows is None else len(models) * min(rows, self.spec.limit or rows)
@@ -107,14 +107,17 @@ class Evaluate(PlatformStep):
         return Estimate(requests=asked, usd_low=free, usd_high=free, note="base and custom model")
 
     def requirements(self) -> Sequence[Requirement]:
-        """The models are asked."""
+        """Return the permission to invoke the models."""
         return [InvocationRequirement(platform=self.platform.name, spec=self.platform.spec)]
 
     async def run(self, work: Work) -> Outcome:
-        """Asks what memory does not hold, judges everything, writes both files."""
+        """Request the answers that are not stored, judge all of them, and write both files."""
         dataset = work.inputs["dataset"]
         exchanges = await asyncio.to_thread(self._test_rows, work, dataset)
+        # A rival that copies the answer of the most similar training prompt: a model that does not beat it
+        # is no better than a search in the training data.
         texts = {nearest: await asyncio.to_thread(self._nearest, work, dataset, exchanges)}
+        # Bedrock, for one, does not have the base of an imported model; the trivial rival then remains.
         asked = tuple(m for m in models if m != base or self.platform.has_base(work.inputs["model"]))
         gauge = Gauge(len(asked) * len(exchanges), work.report)
         answers = {model: await self._answers(work, model, exchanges, gauge) for model in asked}
@@ -137,6 +140,7 @@ class Evaluate(PlatformStep):
     def _test_rows(self, work: Work, dataset: Artifact) -> list[Exchange]:
         layout = FORMATS.load(dataset.facts["layout"])()
         with work.path("dataset", "test.jsonl").open("rb") as file:
+            # Sending the text without its image would give a score that means nothing.
             if any(layout.references_of(line) for line in file):
                 raise StepFailed(
                     "test rows contain images, videos or documents, but evaluate sends text only: remove the"
@@ -159,7 +163,7 @@ class Evaluate(PlatformStep):
     async def _answers(
         self, work: Work, model: str, exchanges: Sequence[Exchange], gauge: Gauge
     ) -> list[InvokedAnswer]:
-        """One model's answer to every prompt."""
+        """Return one model's answer to every prompt."""
         gauge.subject = f"asking the {model} model"
         gauge.tell(now=True)
         invoked = Invoked(work.inputs["model"], base=model == base)
@@ -170,7 +174,7 @@ class Evaluate(PlatformStep):
         return await answers_of(invoker, batches, self.inference, work, gauge, environment)
 
     def _identity(self, model: Invoked) -> dict[str, Json]:
-        """Everything but the questions that decides a model's answers."""
+        """Return everything except the questions that affects a model's answers."""
         facts = model.artifact.facts
         # Random weights (`from_scratch`) belong to this artifact alone; any other base model is shared.
         shared = model.base and not facts.get("from_scratch")
@@ -219,7 +223,7 @@ def _judges(specs: Sequence[MemberSpec], scope: Scope) -> list[EvaluationGrader]
 
 
 def _usage(gauge: Gauge, answers: Sequence[InvokedAnswer]) -> Usage:
-    """What asking came to. Tokens are those of every answer, also of the remembered ones."""
+    """Return the usage. Tokens are those of every answer, including stored ones."""
     return Usage(
         requests=gauge.answers,
         reused=gauge.reused,
@@ -236,7 +240,7 @@ class _ProvenanceRow(msgspec.Struct, frozen=True):
 
 
 def _cells(path: Path) -> dict[int, dict[str, Scalar]]:
-    """The matrix cell of each test row, by line."""
+    """Return the matrix cell of each test row, by line."""
     with path.open("rb") as file:
         rows = (msgspec.json.decode(line, type=_ProvenanceRow) for line in file)
         return {row.line: row.cell for row in rows if row.split == "test"}

@@ -1,4 +1,4 @@
-"""export: an application's configuration for the finished model, in the application's own language."""
+"""export: writes an application's configuration for the finished model, in the application's language."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 
 class ExportSpec(PlatformStepSpec):
-    """Writes how an application uses the model."""
+    """Writes the configuration with which an application uses the model."""
 
     to: Annotated[str, CatalogueName("exporters"), AfterValidator(EXPORTERS.checked)] = "json"
-    """The kind of configuration."""
+    """Kind of configuration."""
     options: dict[str, str] = {}
-    """What the kind of configuration lets one choose, as in `{shape: model_definition}` of polychat_ts."""
+    """Options of that kind, such as `{shape: model_definition}` for polychat_ts."""
     path: str | None = None
-    """Where to put it, relative to the workspace; default `exports/<experiment><extension>`."""
+    """Path of the file, relative to the workspace; default `exports/<experiment><extension>`."""
 
     def problems(self) -> list[FieldProblem]:
-        """Options that the exporter does not have, and a path that leads out of the workspace."""
+        """Report unknown options, and a path outside the workspace."""
         found = option_problems(self.to, self.options)
         path = Path(self.path or "exports")
+        # An experiment file may come from elsewhere; it must not write outside the workspace.
         if path.is_absolute() or ".." in path.parts or (self.path is not None and not self.path.strip()):
             found.append(FieldProblem("path", "must be a path inside the workspace"))
         return found
 
     @classmethod
     def schema_rules(cls) -> list[JsonObject]:
-        """Each exporter's own options, for editors."""
+        """Return each exporter's own options, for editors."""
         return [_schema_rule(name) for name in EXPORTERS.names()]
 
 
 class Export(PlatformStep):
-    """A model configuration: one file, in the run and at its place in the workspace."""
+    """A model configuration: one file, in the run and at its path in the workspace."""
 
     version = 1
     Spec = ExportSpec
@@ -56,19 +57,19 @@ class Export(PlatformStep):
         self.exporter: Exporter = EXPORTERS.load(spec.to)(spec.options)
 
     def key_facts(self) -> KeyFacts:
-        """The names of experiment and project are in the file, so they are in the key."""
+        """Return the names of experiment and project: the file contains them, so the key must too."""
         return KeyFacts({"name": self.scope.experiment, "project": self.scope.project})
 
     def unready(self) -> str:
-        """'': the configuration is written from what the model's own step recorded."""
+        """Return '': the configuration is written from what the model's own step recorded."""
         return ""
 
     def exists(self, uri: str) -> bool:
-        """True: whether the model is still there is asked of the step that made it."""
+        """Return True: whether the model still exists is up to the step that made it."""
         return True
 
     async def run(self, work: Work) -> Outcome:
-        """Renders the configuration."""
+        """Render the configuration."""
         model = work.inputs["model"]
         text = self.exporter.render(self._config(model))
         name = f"{self.scope.experiment}{self.exporter.extension}"
@@ -97,7 +98,7 @@ class Export(PlatformStep):
 
 
 def _entry(base_model: str) -> BaseModelEntry | None:
-    """The catalogue's entry; None for a folder, and for a model that does not say what it was made from."""
+    """Return the catalogue's entry; None for a folder and for a model of unknown origin."""
     try:
         return BASE_MODELS.get(name_of(base_model))
     except PolytuneError:

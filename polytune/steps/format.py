@@ -1,4 +1,4 @@
-"""format: samples become training rows, split so that no prompt stands on two sides."""
+"""format: turns samples into training rows, split so that no prompt occurs in two splits."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ class DedupeSpec(Spec):
     """Which samples are dropped because another one says the same."""
 
     kind: Literal["exact", "near"] = "exact"
-    """`exact`: prompt and answer are the same, whitespace aside; `near`: also those that are nearly so."""
+    """`exact` drops a sample with the same prompt and answer, whitespace aside; `near` also similar ones."""
     threshold: Threshold = default_threshold
-    """From which likeness on samples are nearly the same: shared runs of eight bytes over all of both."""
+    """Similarity from which samples are `near`: shared eight-byte sequences divided by all in either."""
 
 
 class SplitSpec(Spec):
-    """Shares of the prompts; they add up to 1."""
+    """Shares of the prompts; they must add up to 1."""
 
     train: Share = 0.8
-    """What the model is trained on."""
+    """Share that the model is trained on."""
     validation: Share = 0.1
-    """What the loss is measured on while training."""
+    """Share on which the loss is measured during training."""
     test: Share = 0.1
-    """What base and custom model are compared on; it is never uploaded."""
+    """Share on which base and custom model are compared; it is never uploaded."""
     cluster: Literal["prompt", "exact", "near"] = "prompt"
-    """What is never divided: the samples of one `prompt`; with `exact` or `near` also samples that are alike,
-    and those that stem from one seed."""
+    """What stays together in one split: the samples of one `prompt`; with `exact` or `near` also similar
+    samples, and those derived from one seed."""
     threshold: Threshold = default_threshold
-    """From which likeness on samples are `near`."""
+    """Similarity from which samples are `near`."""
 
     def problems(self) -> list[FieldProblem]:
-        """Shares that do not add up, or leave nothing to train on."""
+        """Report shares that do not add up or leave nothing to train on."""
         total = self.train + self.validation + self.test
         if abs(total - 1) > 1e-9:
             return [FieldProblem("", f"the shares must add up to 1, not {total:g}")]
@@ -53,25 +53,25 @@ class SplitSpec(Spec):
 
 
 class FormatSpec(Spec):
-    """Turns samples into the records that training reads."""
+    """Turns samples into training records."""
 
     layout: Annotated[str, CatalogueName("formats"), AfterValidator(FORMATS.checked)] = (
         "bedrock-conversation-2024"
     )
-    """The record layout: a name in `formats/`. In `bedrock-rft` a sample's answer is the reference that a
-    grader compares with."""
+    """Record layout: a name in `formats/`. In `bedrock-rft` a sample's answer is the reference with which a
+    grader compares."""
     system: Annotated[str, Field(min_length=1)] = "full"
-    """Which system prompt goes into the rows: `full` (the one the teacher saw), `short` (the prompt
-    library's `short_system`), `none`, or a text of your own."""
+    """System prompt of the rows: `full` (the one the teacher saw), `short` (the prompt library's
+    `short_system`), `none`, or a text of your own."""
     split: SplitSpec = SplitSpec()
-    """How the prompts are divided."""
+    """How the prompts are split."""
     dedupe: DedupeSpec = DedupeSpec()
     """Which samples are dropped because another one says the same."""
     seed: Annotated[int, Inherited()] = 0
-    """Decides which prompts go to which split."""
+    """Determines which prompts go into which split."""
 
     def problems(self) -> list[FieldProblem]:
-        """A layout that has no place for a question and its answer."""
+        """Report a layout that cannot hold a question and its answer."""
         if FORMATS.load(self.layout).takes_samples:
             return []
         fit = [name for name in FORMATS.names() if FORMATS.load(name).takes_samples]
@@ -80,7 +80,7 @@ class FormatSpec(Spec):
 
 
 class FormatStep(Step):
-    """A dataset: a file for each split and `provenance.jsonl`, which says where each row came from."""
+    """A dataset: one file per split and `provenance.jsonl`, which records the origin of each row."""
 
     version = 1
     Spec = FormatSpec
@@ -89,7 +89,7 @@ class FormatStep(Step):
     produces = "Dataset"
 
     async def run(self, work: Work) -> Outcome:
-        """Streams the samples once."""
+        """Stream the samples once."""
         path = work.path("samples", "samples.jsonl")
         options = self._options(work.inputs["samples"], path)
         report = await asyncio.to_thread(format_samples, path, work.folder, options)
@@ -104,7 +104,8 @@ class FormatStep(Step):
     def _options(self, samples: Artifact, path: Path) -> FormatOptions:
         cluster = self.spec.split.cluster
         if cluster == "prompt" and _carries_seeds(path):
-            cluster = "exact"  # children of one seed stay on one side, whatever else is grouped
+            # Children of one seed stay in one split, whatever else is grouped.
+            cluster = "exact"
         return FormatOptions(
             format=self.spec.layout,
             system=self.spec.system,
@@ -121,13 +122,13 @@ class FormatStep(Step):
 
 
 def _carries_seeds(path: Path) -> bool:
-    """Whether samples stem from seeds: the key stands in a row as JSON writes it, never inside a text."""
+    """Whether samples have seeds. Quotes inside a JSON text are escaped, so a byte search is safe."""
     with path.open("rb") as file:
         return any(b'"seed":' in line for line in file)
 
 
 def _system(options: FormatOptions) -> str:
-    """The one system prompt of all rows; '' when there is none or it differs from cell to cell."""
+    """Return the system prompt of all rows; '' when there is none or it differs between cells."""
     if options.system == "short":
         return options.short_system
     return "" if options.system in ("full", "none") else options.system

@@ -1,4 +1,4 @@
-"""generate: prompts from a library over a matrix, answered by a teacher; every answer is remembered."""
+"""generate: lets a teacher answer prompts from a library over a matrix; every answer is stored."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ from polytune.teachers.interface import (
 
 
 class _Incomplete(Exception):
-    """Something must be asked."""
+    """An answer is missing."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What memory holds of a plan, and the most that the rest can cost."""
+    """How much of a plan is stored, and the maximum cost of the rest."""
 
     usable: int = 0
     pays: int = 0
@@ -73,8 +73,8 @@ class Known:
 
 
 class Generate(Step):
-    """Samples from a teacher: `samples.jsonl`, one record a sample, in plan order; `rejects.jsonl`, the
-    answers that were not taken."""
+    """Samples from a teacher: `samples.jsonl`, one record per sample in plan order, and `rejects.jsonl`, the
+    answers that were not accepted."""
 
     version = 1
     Spec = GenerateSpec
@@ -90,15 +90,16 @@ class Generate(Step):
 
     @cached_property
     def questions(self) -> Questions:
-        """The plan, rendered."""
+        """The rendered plan."""
         identity = identity_of(self.spec.teacher, self.files, self.teacher.not_asked)
         seeds = self.files.get("seeds.path")
         wanted = SamplingPlan(self.spec.planned_matrix(), self.spec.seed, self.spec.count, seeds)
         return Questions(wanted, self.files["prompts"], self.scope.root, RequestDigests(identity))
 
     def key_facts(self) -> KeyFacts:
-        """Who judges, with which versions. Raises SpecError when the library cannot serve the matrix."""
+        """Return the graders and their versions. Raises SpecError if the library does not fit the matrix."""
         library = self.questions.library()
+        # Files that the prompt file names are not in the spec, so they enter the key here.
         watched = [self.files["prompts"], *library.files]
         own = {"library": [digest_of(path) for path in library.files]} if library.files else {}
         if "seeds.path" in self.files:
@@ -116,7 +117,7 @@ class Generate(Step):
         return GRADERS.load(spec.kind).identity(spec, self.scope.folder, self.scope.settings)
 
     def missing(self) -> str:
-        """What the teacher lacks on this machine; in a rehearsal, a stand-in for it."""
+        """Return what the teacher is missing on this machine; in a rehearsal, an emulator."""
         if self.scope.settings.rehearsal and not self.teacher.rehearses:
             kind = self.spec.teacher.kind
             return f"a rehearsal calls no paid service, and {kind} has no stand-in; use composer or replay"
@@ -126,7 +127,7 @@ class Generate(Step):
         return self.teacher.missing()
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
-        """Answers to pay and to reuse, and their price range; redraws and repairs come on top."""
+        """Estimate answers to pay for and to reuse, and their price range; redraws and repairs are extra."""
         reused, asked, characters = 0, 0, 0
         for attempt, stored in self._turns(answers):
             reused += stored is not None
@@ -135,7 +136,7 @@ class Generate(Step):
         return estimate_of(self.teacher, asked=asked, reused=reused, characters=characters)
 
     def _turns(self, answers: AnswerMemory) -> Iterator[tuple[Attempt, StoredAnswer | None]]:
-        """Every question of every sample, each with its first answer if that is remembered."""
+        """Yield every question of every sample, each with its first answer if it is stored."""
         for question, stored in self.questions.looked_up(answers):
             if not question.follow_ups:
                 yield question.attempt, stored
@@ -143,16 +144,16 @@ class Generate(Step):
             yield from turns_known(self.teacher, self.questions.ask, answers, question.attempt, stored)
 
     def planned_coverage(self) -> Coverage:
-        """What the plan covers of the matrix."""
+        """Return the coverage of the plan."""
         planned = self.questions.planned()
         return coverage(self.spec.planned_matrix(), (sample.cell for sample in planned))
 
     def requirements(self) -> Sequence[Requirement]:
-        """What the teacher needs."""
+        """Return what the teacher needs."""
         return teacher_requirements(self.teacher)
 
     async def run(self, work: Work) -> Outcome:
-        """Asks what memory does not hold, then writes every sample from memory."""
+        """Request the answers that are not stored, then write every sample from the stored answers."""
         gauge = Gauge(self.spec.count, work.report)
         async with AsyncExitStack() as stack:
             judges = [
@@ -181,7 +182,7 @@ class Generate(Step):
         return GRADERS.load(spec.kind)(spec, self.scope.folder, self.scope.settings)
 
     def _covered(self, places: SamplePlaces) -> dict[str, Any]:
-        """The coverage table, where it says more than that every cell got its share of a plain matrix."""
+        """Return the coverage table, unless the matrix is plain and every cell got its share."""
         matrix = self.spec.planned_matrix()
         missing = places.lost.keys() | places.turned_down
         if not matrix.axes or not (missing or matrix.uneven):
@@ -192,8 +193,9 @@ class Generate(Step):
     # asking
 
     async def _filled(self, work: Work, places: SamplePlaces) -> int:
-        """How many samples are written. Raises StepFailed when too many are missing."""
+        """Fill every place and write the samples; return their number. Raises StepFailed if too many fail."""
         path = work.folder / "samples.jsonl"
+        # The common case of a later run: everything is stored, and no teacher needs to be opened.
         if not self.graders and self.questions.library().most_turns == 1:
             rows = await asyncio.to_thread(self._written_from_memory, work.answers, places, path)
             if rows is not None:
@@ -203,7 +205,7 @@ class Generate(Step):
         return await asyncio.to_thread(self._write, work.answers, places, path)
 
     async def _fill(self, work: Work, places: SamplePlaces) -> None:
-        """Every place is filled, or it is known why not."""
+        """Fill every place, or note why it stays empty."""
         known = await asyncio.to_thread(self._known, work.answers, places)
         places.gauge.say(self._intent(known))
         async with self.teacher:
@@ -222,6 +224,8 @@ class Generate(Step):
                 jobs = await rounds.left(self.questions, lambda: self._jobs(work.answers, places))
             await client.ask_all(jobs, places)
             if self.teacher.repeats_itself:
+                # Answers arrive in any order: a draw may have been accepted before the lower
+                # draw that it repeats.
                 await client.ask_all(self._repeated(work.answers, places), places)
         places.gauge.tell(now=True)
 
@@ -241,10 +245,12 @@ class Generate(Step):
         return f"reuses {known.usable:,}, pays {known.pays:,}, {price}"
 
     def _jobs(self, answers: AnswerMemory, places: SamplePlaces) -> Iterator[Job[Attempt]]:
-        """What must be asked or judged."""
+        """Yield what must be requested or judged; mark places with a good answer as filled."""
         for question, stored in self.questions.looked_up(answers):
             attempt = question.attempt
             places.gauge.reused += stored is not None
+            # Verdicts and later turns are not stored here, so such answers go through
+            # their whole chain again.
             again = self.graders or attempt.follow_ups
             if stored is None or again or places.unusable(attempt, stored) is not None:
                 yield Job(question.ask, attempt, stored)
@@ -252,7 +258,7 @@ class Generate(Step):
                 places.take(attempt, question.ask)
 
     def _repeated(self, answers: AnswerMemory, places: SamplePlaces) -> Iterator[Job[Attempt]]:
-        """First answers that were taken before the lower draw was there that they repeat."""
+        """Yield first answers that were accepted before the lower draw that they repeat had arrived."""
         for question, stored in self.questions.looked_up(answers):
             attempt = question.attempt
             if stored is None or not attempt.draw or attempt.follow_ups or attempt.index in places.rejections:
@@ -264,13 +270,14 @@ class Generate(Step):
     # writing
 
     def _written_from_memory(self, answers: AnswerMemory, places: SamplePlaces, path: Path) -> int | None:
-        """How many samples are written, when memory holds a usable answer to each; else None."""
+        """Write all samples from stored answers; return their number, or None if one is not usable."""
         try:
             with published(path) as file:
                 for question, stored in self.questions.looked_up(answers):
                     if stored is None or (
                         self.teacher.may_fail and places.unusable(question.attempt, stored) is not None
                     ):
+                        # Leaving `published` by an exception discards the unfinished file.
                         raise _Incomplete
                     file.write(encode_sample(self._sample(question, stored)) + b"\n")
         except _Incomplete:
@@ -298,7 +305,7 @@ class Generate(Step):
             yield self._sample(question, stored, self._said(answers, talk) if talk else ())
 
     def _said(self, answers: AnswerMemory, talk: Attempt) -> Iterator[SampledFollowUp]:
-        """What came before the last answer of a conversation."""
+        """Yield the turns before the last answer of a conversation."""
         for repair, ask in zip(talk.said, talk.asks, strict=True):
             stored = answers.get(ask)
             assert stored is not None, "what was taken was stored before"
@@ -363,7 +370,7 @@ class Generate(Step):
 
     @classmethod
     def remembered(cls, files: Mapping[str, Path]) -> Iterator[StoredAnswer]:
-        """The answer behind each sample and each reject, as it was stored when it arrived."""
+        """Yield the answer behind each sample and each reject, as stored when it arrived."""
         with files["samples.jsonl"].open("rb") as file:
             yield from answers_in(file)
         if "rejects.jsonl" in files:
@@ -378,7 +385,7 @@ def _sample_usage(usage: TokenUsage) -> SampleUsage:
 
 
 def _graders(spec: PlainGenerateSpec) -> dict[str, GraderSpec]:
-    """The graders by the name each goes by: its kind, with its number when that is taken."""
+    """Return the graders by name: the kind, numbered if that is taken."""
     named: dict[str, GraderSpec] = {}
     graders: Sequence[MemberSpec] = spec.graders if isinstance(spec, GenerateSpec) else ()
     for number, grader in enumerate(graders, start=1):

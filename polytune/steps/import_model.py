@@ -1,4 +1,4 @@
-"""import_model: a Hugging Face model from this machine becomes one that the platform serves."""
+"""import_model: imports a Hugging Face model from this machine into the platform that serves it."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from polytune.steps import _customizing as customizing
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 taken = (".safetensors", ".json", ".model", ".jinja", ".txt")
-"""Files of a model folder that are uploaded, by their endings."""
+"""Extensions of the files of a model folder that are uploaded."""
 
 
 class ImportModelSpec(PlatformStepSpec):
     """Imports a model folder; without `folder`, the model that `from:` names."""
 
     folder: str | None = None
-    """A Hugging Face folder, relative to the experiment file."""
+    """Hugging Face folder, relative to the experiment file."""
     base_model: str | None = None
-    """The catalogue's name for what the folder was made from, for prices and export; '' is fine."""
+    """Catalogue name of the folder's base model, for prices and export; may be ''."""
     system: str = ""
-    """The system prompt that a model from a folder was trained with."""
+    """System prompt that the model in the folder was trained with."""
     project: Annotated[str, Inherited()] = "default"
-    """The first part of every stored name."""
+    """First part of every stored name."""
 
     def problems(self) -> list[FieldProblem]:
-        """A folder with an empty path."""
+        """Report an empty path."""
         return [FieldProblem("folder", "must be a path")] if self.folder == "" else []
 
 
 class _Config(msgspec.Struct):
-    """The part of `config.json` that decides whether a model can be imported."""
+    """The part of `config.json` that determines whether a model can be imported."""
 
     architectures: tuple[str, ...] = ()
     max_position_embeddings: int = 0
@@ -59,7 +59,7 @@ class ImportModel(PlatformStep):
     produces = "CustomModel"
 
     def key_facts(self) -> KeyFacts:
-        """The folder's files, and what the environment decides. Raises DataError when there is no folder."""
+        """Return the folder's files and what the environment determines. DataError if there is no folder."""
         around = self.platform.key_facts()
         if self.spec.folder is None:
             return around
@@ -68,16 +68,18 @@ class ImportModel(PlatformStep):
         return KeyFacts({**around.facts, "files": digests}, tuple(files.values()), around.environment)
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
-        """AWS bills an imported model by the minute that it serves; no rate has a source."""
+        """Return no price: AWS bills an imported model by the minutes it serves, and no rate has a source."""
         return Estimate(note="price unknown: an imported model is billed by model units while it answers")
 
     def requirements(self) -> Sequence[Requirement]:
-        """An import job."""
+        """Return the permission for an import job."""
         return [ImportRequirement(platform=self.platform.name, spec=self.platform.spec)]
 
     async def run(self, work: Work) -> Outcome:
-        """Checks the files, stores them, submits the job or finds it, and waits for it."""
+        """Check and store the files, submit the job or find it, and wait for it."""
         files = self._folder_files() if self.spec.folder is not None else _model_files(work)
+        # Checked here: Bedrock reports these mistakes only after gigabytes were uploaded and
+        # the job was queued.
         await asyncio.to_thread(_check, files)
         uri = await self.platform.store_folder(self.spec.project, files)
         importing = self.platform.importing(Importing(uri=uri, label=self.label("import")))
@@ -101,7 +103,7 @@ class ImportModel(PlatformStep):
 
 
 def _model_files(work: Work) -> dict[str, Path]:
-    """The files of a model that was trained here."""
+    """Return the files of a model that was trained on this machine."""
     if "model" not in work.inputs:
         raise StepFailed(
             "nothing to import: set `folder:`, or `from: {model: STEP}` for a model trained here"
@@ -113,7 +115,7 @@ def _model_files(work: Work) -> dict[str, Path]:
 
 
 def _check(files: Mapping[str, Path]) -> None:
-    """Raises DataError for a model that Bedrock would refuse."""
+    """Raise DataError for a model that Bedrock would reject."""
     lacking = importable.missing_files(files)
     if lacking:
         raise DataError(

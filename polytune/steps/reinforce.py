@@ -1,4 +1,4 @@
-"""reinforce: reinforcement fine-tuning, where a grader of yours rewards the model's own answers."""
+"""reinforce: reinforcement fine-tuning, in which your grader rewards the model's own answers."""
 
 from __future__ import annotations
 
@@ -37,26 +37,27 @@ words = (
     "reasoning_effort",
     "evaluation_interval",
 )
-"""The fields whose range and default depend on the base model."""
+"""Fields whose range and default depend on the base model."""
 layout = "bedrock-rft"
 lambda_arn = r"^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:.+$"
+# Enough to find a grader that crashes or returns no number, before a paid job does.
 rows_tried = 20
 
 
 class RewardSpec(Spec):
-    """Who rewards: a function that exists, or a Python file that becomes one."""
+    """The reward: an existing function, or a Python file that is deployed as one."""
 
     function_arn: Annotated[str, Field(pattern=lambda_arn)] | None = None
-    """A Lambda function that follows Bedrock's contract for reward functions."""
+    """Lambda function that follows Bedrock's contract for reward functions."""
     file: InputFile | None = None
-    """A Python file with `grade(sample) -> number from 0 to 1`; it is tried here, packaged and deployed."""
+    """Python file with `grade(sample) -> number from 0 to 1`. It is tried here, packaged and deployed."""
     function_role_arn: str = ""
-    """The role that the deployed function runs with; needed with `file`."""
+    """Role that the deployed function runs with; required with `file`."""
     timeout_seconds: Annotated[int, Field(ge=1, le=900)] = 60
-    """How long one call of the deployed function may take."""
+    """Maximum duration of one call of the deployed function."""
 
     def problems(self) -> list[FieldProblem]:
-        """Not exactly one grader, or a file without the role that its function needs."""
+        """Report anything but exactly one grader, and a file without the role that its function needs."""
         if (self.file is None) == (self.function_arn is None):
             return [FieldProblem("", "set either `file:` or `function_arn:`")]
         if self.file is not None and not self.function_role_arn:
@@ -66,38 +67,39 @@ class RewardSpec(Spec):
 
 
 class ReinforceSpec(PlatformStepSpec):
-    """Reinforcement fine-tuning (GRPO) with a reward of your own."""
+    """Reinforcement fine-tuning (GRPO) with your own reward."""
 
     base_model: Annotated[str, CatalogueName("base_models"), AfterValidator(checked_base_model)]
-    """A name of the catalogue such as `nova-2-lite`, an AWS id, or a custom model's ARN to go on from."""
+    """Base model: a catalogue name such as `nova-2-lite`, an AWS id, or the ARN of a custom model to continue
+    from."""
     reward: RewardSpec
-    """Who rewards the answers."""
+    """The reward for the answers."""
     epochs: Annotated[int, Field(ge=1)] | None = None
     """Passes over the training split."""
     batch_size: Annotated[int, Field(ge=1)] | None = None
     """Prompts per step."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """The peak learning rate."""
+    """Peak learning rate."""
     max_prompt_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Longest prompt."""
+    """Maximum length of a prompt, in tokens."""
     samples_per_prompt: Annotated[int, Field(ge=1)] | None = None
-    """Answers drawn for each prompt and compared with each other."""
+    """Answers per prompt, which are compared with each other."""
     max_response_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Longest answer."""
+    """Maximum length of an answer, in tokens."""
     reasoning_effort: Literal["low", "medium", "high"] | None = None
-    """How much the model thinks before it answers."""
+    """Amount of reasoning before the model answers."""
     evaluation_interval: Annotated[int, Field(ge=1)] | None = None
     """Steps between two evaluations on the validation split."""
 
     def problems(self) -> list[FieldProblem]:
-        """A base model that cannot, or values outside its ranges."""
+        """Report a base model without reinforcement fine-tuning, and values outside its ranges."""
         entry = find_base_model(self.base_model, Path())
         values = customizing.stated(self, words)
         return customizing.fitting_problems(entry, "reinforcement_fine_tuning", self.platform.kind, values)
 
     @classmethod
     def schema_rules(cls) -> list[JsonObject]:
-        """Each base model's ranges and defaults."""
+        """Return each base model's ranges and defaults."""
         return customizing.schema_rules(words, "reinforcement_fine_tuning")
 
 
@@ -116,7 +118,7 @@ class Reinforce(PlatformStep):
     produces = "CustomModel"
 
     def key_facts(self) -> KeyFacts:
-        """The hyperparameters in force, the base model's id, and what the environment decides."""
+        """Return the effective hyperparameters, the base model's id, and what the environment determines."""
         around = self.platform.key_facts()
         entry = find_base_model(self.spec.base_model, Path())
         training_id = entry.on(self.spec.platform.kind).training_id
@@ -130,11 +132,11 @@ class Reinforce(PlatformStep):
         )
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
-        """No price of reinforcement fine-tuning has a source."""
+        """Return no price: none for reinforcement fine-tuning has a source."""
         return Estimate(note="price unknown: no sourced price for reinforcement fine-tuning; Lambda is extra")
 
     def requirements(self) -> Sequence[Requirement]:
-        """A reinforcement job, which calls the function that rewards."""
+        """Return the permission for a reinforcement job, which calls the reward function."""
         reward = self.spec.reward
         return [
             CustomizationRequirement(
@@ -148,7 +150,7 @@ class Reinforce(PlatformStep):
         ]
 
     async def run(self, work: Work) -> Outcome:
-        """Tries and deploys the grader if it is a file, then trains."""
+        """Try and deploy the grader if it is a file, then train."""
         spec, dataset = self.spec, work.inputs["dataset"]
         if dataset.facts["layout"] != layout:
             raise StepFailed(
@@ -160,6 +162,7 @@ class Reinforce(PlatformStep):
         if spec.reward.file is not None:
             grader = self.files["reward.file"]
             rollouts = await asyncio.to_thread(_rollouts, work.path("rows", "train.jsonl"))
+            # Tried here first: a grader that fails in a job costs hours and money.
             tried = await asyncio.to_thread(self.platform.try_reward, grader, rollouts)
             role, limit = spec.reward.function_role_arn, spec.reward.timeout_seconds
             function = await asyncio.to_thread(self.platform.publish_reward, grader, role, limit)
@@ -189,14 +192,14 @@ class Reinforce(PlatformStep):
 
 
 class _RewardRow(msgspec.Struct):
-    """A training row of the layout; other fields go to the grader as they are."""
+    """A training row of the layout; other fields are passed to the grader unchanged."""
 
     messages: list[dict[str, Any]]
     reference_answer: Any = None
 
 
 def _rollouts(path: Path) -> list[dict[str, Any]]:
-    """What Bedrock would send for the first rows if the model gave the reference answers."""
+    """Return what Bedrock would send for the first rows if the model gave the reference answers."""
     found = []
     with path.open("rb") as file:
         for number, line in enumerate(islice(file, rows_tried), start=1):

@@ -38,24 +38,24 @@ words = (
     "early_stopping_threshold",
     "early_stopping_patience",
 )
-"""The fields whose range and default depend on the base model."""
+"""Fields whose range and default depend on the base model."""
 price_unknown = "price unknown: no sourced training price for {}; POLYTUNE_PRICES may state one"
 token_error = 0.25
 """Assumed relative error of a token count estimated from characters."""
 
 
 class TrainSpec(PlatformStepSpec):
-    """Fine-tunes a base model; what is left out takes the base model's default."""
+    """Fine-tunes a base model; settings that are left out take the base model's default."""
 
     base_model: Annotated[
         str, CatalogueName("base_models", is_closed=False), AfterValidator(checked_base_model)
     ]
-    """A name of the catalogue such as `nova-lite`, an AWS id, the ARN of a custom model to train further,
-    or the path of a Hugging Face folder."""
+    """Base model: a catalogue name such as `nova-lite`, an AWS id, the ARN of a custom model to train
+    further, or the path of a Hugging Face folder."""
     epochs: customizing.Count = None
-    """Passes over the training split; `auto` follows AWS's published rule for the dataset's size."""
+    """Passes over the training split; `auto` follows AWS's published rule for the size of the dataset."""
     learning_rate: customizing.Rate = None
-    """The peak learning rate, or `auto`."""
+    """Peak learning rate, or `auto`."""
     warmup_steps: customizing.Steps = None
     """Steps over which the learning rate rises to its peak, or `auto`."""
     batch_size: customizing.Count = None
@@ -63,20 +63,20 @@ class TrainSpec(PlatformStepSpec):
     steps: customizing.Count = None
     """Training steps, for models that count steps instead of epochs."""
     learning_rate_multiplier: Annotated[float, Field(gt=0)] | None = None
-    """A factor on the learning rate, for models that choose the rate themselves."""
+    """Factor on the learning rate, for models that choose the rate themselves."""
     early_stopping_threshold: Annotated[float, Field(ge=0)] | None = None
-    """The smallest improvement of the validation loss that counts."""
+    """Smallest improvement of the validation loss that counts."""
     early_stopping_patience: Annotated[int, Field(ge=1)] | None = None
-    """Evaluations without improvement after which training ends."""
+    """Number of evaluations without improvement after which training ends."""
     method: Literal["lora", "full"] | None = None
-    """Local models only: adapters on every linear layer, or all weights."""
+    """Local models only: `lora` trains adapters on every linear layer, `full` all weights."""
     lora_rank: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Local models with `method: lora` only: the adapters' rank."""
+    """Local models with `method: lora` only: rank of the adapters."""
     seed: Annotated[int, Inherited()] = 0
-    """Initial weights and the order of rows."""
+    """Seed of initial weights and of the order of rows."""
 
     def problems(self) -> list[FieldProblem]:
-        """Settings outside the base model's ranges, and a base model of another platform."""
+        """Report settings outside the base model's ranges, and a base model of another platform."""
         if is_folder(self.base_model):
             return []
         entry = find_base_model(self.base_model, Path())
@@ -85,12 +85,12 @@ class TrainSpec(PlatformStepSpec):
 
     @classmethod
     def schema_rules(cls) -> list[JsonObject]:
-        """Each base model's ranges and defaults, where the file names the base model itself."""
+        """Return each base model's ranges and defaults, where the file names the base model itself."""
         return customizing.schema_rules(words, "fine_tuning")
 
 
 class Train(PlatformStep):
-    """A custom model: its files where the platform gives them out, and what it takes to use it."""
+    """A custom model: its files where the platform provides them, and what is needed to use it."""
 
     version = 1
     Spec = TrainSpec
@@ -103,9 +103,10 @@ class Train(PlatformStep):
     produces = "CustomModel"
 
     def key_facts(self) -> KeyFacts:
-        """The hyperparameters in force, the rules behind `auto`, and the base model's identity."""
+        """Return the effective hyperparameters, the rules behind `auto`, and the base model's identity."""
         entry = self._entry()
         facts: Facts = {"training_id": entry.name, "hyperparameters": self._hyperparameters(entry, None)}
+        # A new rule of the vendor gives other values for the same `auto`, so the rule is part of the key.
         if "auto" in facts["hyperparameters"].values():
             facts["automatic"] = msgspec.to_builtins(entry.automatic)
         if not is_folder(self.spec.base_model):
@@ -129,7 +130,7 @@ class Train(PlatformStep):
         return values | ({"lora_rank": self.spec.lora_rank} if self.spec.lora_rank else {})
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
-        """Tokens times epochs, and what the base model's price makes of them."""
+        """Estimate tokens times epochs, and their price."""
         self.platform.refresh_prices()
         entry = self._entry()
         dataset = inputs.get("dataset")
@@ -140,7 +141,7 @@ class Train(PlatformStep):
         return customizing.with_end_of_life(estimate, entry)
 
     def requirements(self) -> Sequence[Requirement]:
-        """A fine-tuning job."""
+        """Return the permission for a fine-tuning job."""
         return [
             CustomizationRequirement(
                 platform=self.platform.name,
@@ -151,7 +152,7 @@ class Train(PlatformStep):
         ]
 
     async def run(self, work: Work) -> Outcome:
-        """Submits the job or finds the one that is already there, waits for it, and collects."""
+        """Submit the job or find the existing one, wait for it, and collect the model."""
         spec, dataset = self.spec, work.inputs["dataset"]
         folder = customizing.near(self.scope, spec.base_model) if is_folder(spec.base_model) else None
         name = str(folder) if folder else customizing.short_name(spec.base_model)
@@ -177,9 +178,9 @@ class Train(PlatformStep):
 def training_estimate(
     entry: BaseModelEntry, tokens: int | None, epochs: float | None, settings: Settings
 ) -> Estimate:
-    """Tokens times epochs times the price; with a note where a part of that is unknown.
+    """Return tokens times epochs times price, with a note where a part of it is unknown.
 
-    Raises UsageError when the user's own file of prices is none.
+    Raises UsageError when the user's own price file is invalid.
     """
     trained = None if tokens is None or epochs is None else round(tokens * epochs)
     prices = prices_of(entry, settings)

@@ -1,4 +1,4 @@
-"""upload: a checked dataset into the platform's storage, under names that follow from its content."""
+"""upload: stores a checked dataset in the platform's storage, under names derived from its content."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from polytune.steps import _media as media
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 splits = ("train", "validation")
-"""What a training job reads; the test split never leaves the workspace."""
+"""The splits that a training job reads; the test split never leaves the workspace."""
 report_name = "validation.json"
 shown_problems = 8
 stored_at_once = 8
@@ -34,12 +34,12 @@ class UploadSpec(PlatformStepSpec):
     """Stores the dataset where the platform's training reads it."""
 
     project: Annotated[str, Inherited()] = "default"
-    """The first part of every stored name."""
+    """First part of every stored name."""
 
 
 @dataclass(frozen=True)
 class MediaPlace:
-    """Where a row names a file."""
+    """The place at which a row names a file."""
 
     split: str
     line: int
@@ -47,7 +47,7 @@ class MediaPlace:
 
 
 class _Report(msgspec.Struct):
-    """The part of `validation.json` that says whose limits hold."""
+    """The part of `validation.json` that names the base model whose limits apply."""
 
     base_model: str = ""
 
@@ -62,13 +62,13 @@ class UploadStep(PlatformStep):
     produces = "RemoteDataset"
 
     def key_facts(self) -> KeyFacts:
-        """Where the environment says to store."""
+        """Return where the environment says to store."""
         return self.platform.key_facts()
 
     async def run(self, work: Work) -> Outcome:
-        """Looks at every file that rows name, then sends what is not there yet.
+        """Check every file that rows name, then upload what is not stored yet.
 
-        Raises DataError when one of them cannot be trained on.
+        Raises DataError when one of them cannot be used for training.
         """
         dataset = work.inputs["dataset"]
         files = {s: work.path("dataset", f"{s}.jsonl") for s in splits if f"{s}.jsonl" in dataset.files}
@@ -94,7 +94,7 @@ class UploadStep(PlatformStep):
         )
 
     async def _check(self, named: Mapping[str, MediaPlace], work: Work) -> None:
-        """Raises DataError, with the first few, when some files cannot be trained on."""
+        """Raise DataError, naming the first few, when some files cannot be used for training."""
         if not named:
             return
         limits = _limits(work)
@@ -112,7 +112,8 @@ class UploadStep(PlatformStep):
         raise DataError("\n".join([first, *told[:shown_problems], *rest]))
 
     async def _stored(self, named: Mapping[str, MediaPlace], work: Work) -> dict[str, str]:
-        """The addresses of the files that come with the dataset, which are stored now, by the old ones."""
+        """Upload the files that come with the dataset; return their new addresses by the old ones."""
+        # Files are sent in parallel, but a dataset of thousands must not open thousands of connections.
         free = asyncio.Semaphore(stored_at_once)
 
         async def store(uri: str) -> tuple[str, str]:
@@ -125,7 +126,7 @@ class UploadStep(PlatformStep):
 
 
 def _named(files: Mapping[str, Path], layout: str) -> dict[str, MediaPlace]:
-    """Every file that rows name, with the first row that does."""
+    """Return every file that rows name, with the first row that does."""
     found: dict[str, MediaPlace] = {}
     for split, path in files.items():
         for each in media.named_files(path, FORMATS.load(layout)("optional")):
@@ -134,7 +135,7 @@ def _named(files: Mapping[str, Path], layout: str) -> dict[str, MediaPlace]:
 
 
 def _limits(work: Work) -> dict[str, Media]:
-    """What the base model that the dataset was checked for takes, by kind of media."""
+    """Return the media limits of the base model that the dataset was checked for, by kind of media."""
     report = msgspec.json.decode(work.path("dataset", report_name).read_bytes(), type=_Report)
     if report.base_model not in BASE_MODELS.names():
         return {}
@@ -156,7 +157,7 @@ def _medium(uri: str, reference: MediaReference, limits: Mapping[str, Media], wo
 
 
 def _readdressed(files: Mapping[str, Path], addresses: Mapping[str, str], folder: Path) -> dict[str, Path]:
-    """Copies of the files whose rows name what they name by its new address."""
+    """Write copies of the files whose rows have the new addresses of media."""
     sent = {}
     for split, path in files.items():
         sent[split] = folder / path.name

@@ -1,4 +1,4 @@
-"""validate: a dataset against its format and the base model's rules, before anything is sent or paid."""
+"""validate: checks a dataset against its format and base model's rules, before anything is sent or paid."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class ValidateSpec(Spec):
         Adopted(),
         AfterValidator(checked_base_model),
     ]
-    """Whose rules apply; taken from the step that trains when not stated."""
+    """Base model whose rules apply; default: that of the training step."""
     customization: Customization | None = None
-    """For which sort of job: `fine_tuning`, `distillation` (rows need no answer), or
-    `reinforcement_fine_tuning`. When not stated, the first that the base model offers for the layout."""
+    """Kind of training job: `fine_tuning`, `distillation` (rows need no answer), or
+    `reinforcement_fine_tuning`. Default: the first that the base model offers for the layout."""
 
     def problems(self) -> list[FieldProblem]:
-        """A sort of job that the base model does not offer."""
+        """Report a kind of job that the base model does not offer."""
         if self.customization is None or is_folder(self.base_model):
             return []
         entry = find_base_model(self.base_model, Path())
@@ -64,8 +64,9 @@ class Validate(Step):
     produces = "CheckedDataset"
 
     def key_facts(self) -> KeyFacts:
-        """The base model's facts that rules are made of."""
+        """Return a digest of the base model's facts from which the rules are derived."""
         entry = self._entry()
+        # Not the polytune version: a release that changes no rule must not invalidate checked datasets.
         limits = f"{entry.limits} {entry.other_limits} {entry.formats} {entry.other_formats}"
         content = f"{entry.reserved} {entry.blocks} {entry.media} {entry.stricter}"
         return KeyFacts({"rules": fingerprint("polytune.rules.v2", f"{limits} {content}")})
@@ -74,11 +75,12 @@ class Validate(Step):
         return find_base_model(self.spec.base_model, self.scope.folder)
 
     async def run(self, work: Work) -> Outcome:
-        """Streams every file once. Raises DataError with at most a screenful when there are errors."""
+        """Stream every file once. Raises DataError, with at most a screenful of findings, on errors."""
         dataset = work.inputs["dataset"]
         report = await asyncio.to_thread(self._check, work, dataset)
         write_whole(work.folder / report_name, to_json(report))
         if not report.passed:
+            # Outside the work folder, which the next attempt empties.
             kept = work.folder.parent / f"{work.folder.name.strip('.').partition('.')[0]}-findings.json"
             write_whole(kept, to_json(report))
             raise DataError("\n".join([*render(report), f"All findings: {kept.relative_to(work.root)}"]))

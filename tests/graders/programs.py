@@ -8,6 +8,7 @@ from pathlib import Path
 
 from polytune.graders.interface import Case, Grader, GraderSpec, Verdict
 from polytune.settings import Settings
+from tests.messages import message
 
 CANARY = 's("bd sd")'
 
