@@ -1,4 +1,4 @@
-"""Batch inference jobs: Create, Get, List, Stop. Reads real records from S3, writes `.jsonl.out` and manifest.
+"""Batch inference jobs: Create, Get, List, Stop. Reads records from S3, writes `.jsonl.out` and a manifest.
 
     Submitted -10 s-> Validating -60 s-> Scheduled -30 s-> InProgress -0.5 s a record-> Completed
                           `-> Failed        `-> Expired        `-> PartiallyCompleted

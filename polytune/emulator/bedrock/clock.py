@@ -1,4 +1,4 @@
-"""The emulator's virtual clock: starts at the real time, and can be moved forward to skip hours of waiting."""
+"""The emulator's virtual clock: starts at the real time and can be moved forward to skip hours of waits."""
 
 from __future__ import annotations
 

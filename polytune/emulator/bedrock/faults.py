@@ -52,7 +52,7 @@ class BedrockFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("every: [k, n] wants 0 <= k <= n and n >= 1")
 
     def hits(self, number: int, hit_before: int) -> bool:
-        """Whether the matching call `number`, counted from 0, is hit; `hit_before` calls were hit before it."""
+        """Whether the matching call `number`, counted from 0, is hit; `hit_before` counts earlier hits."""
         if number < self.after or (self.times is not None and hit_before >= self.times):
             return False
         if self.every is None:

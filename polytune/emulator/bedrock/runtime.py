@@ -29,7 +29,7 @@ class Runtime(Area):
     service = "bedrock-runtime"
 
     def __init__(self, world: World, requests_per_minute: Mapping[str, int] | None = None) -> None:
-        """`requests_per_minute`: limits by `modelId` as callers send it, '*' for all others; virtual minutes."""
+        """`requests_per_minute`: limits by `modelId` as sent, '*' for all others; in virtual minutes."""
         self._state = world.state
         self._faults = world.faults
         self._speaker = Speaker(world.objects)

@@ -1,4 +1,4 @@
-"""The account's state in memory: a table per kind of resource, tags, request tokens, counts; one lock for all."""
+"""The account's state in memory: a table per resource kind, tags, request tokens and counts, under one lock."""
 
 from __future__ import annotations
 
