@@ -18,8 +18,7 @@ bucket = "polytune-rehearsal"
 role = "PolytuneRehearsal"
 polychat_key = "stand-in-without-a-secret"
 """The bucket, role and API key in a rehearsal's environment variables. The names are always the same."""
-# A cache key holds what was decided, bucket and role included: random names would make every rehearsal of
-# an unchanged experiment start from scratch.
+# Fixed names, so that what a rehearsal records about bucket and role is the same the next time.
 
 
 class RehearsalEnvironment:

@@ -324,7 +324,7 @@ def shown(job: BatchJob, now: datetime) -> Members:
         "jobExpirationTime": job.expires,
         "modelInvocationType": job.kind,
     }
-    # Stopped jobs have no endTime.
+    # A recorded answer of a stopped job has no endTime.
     if job.ended is not None and job.outcome != "Stopped":
         told["endTime"] = job.ended
     if request.get("vpcConfig") is not None:

@@ -1,4 +1,4 @@
-"""Customization jobs: Create, Get, List, Stop. Jobs cannot be deleted, so their names are reserved forever."""
+"""Customization jobs: Create, Get, List, Stop. Jobs cannot be deleted; their names are reserved forever."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from polytune.emulator.bedrock.world import World, foundation_arn
 
 
 def effective(known: Iterable[Hyperparameter], given: Mapping[str, str]) -> dict[str, str]:
-    """The given values plus the defaults of the others, as strings. Raises EmulatedError for an invalid one."""
+    """The given values plus defaults for the others, as strings. Raises EmulatedError for an invalid one."""
     by_name = {each.api_name: each for each in known}
     for name in given:
         if name not in by_name:

@@ -1,4 +1,4 @@
-"""The account's state in memory: a table per resource kind, tags, request tokens and counts, under one lock."""
+"""The account's state in memory: a table per resource kind, tags, request tokens, counts, under one lock."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Script:
         for place, fault in enumerate(self.faults):
             if fault.times == 0 or fault.containing.encode() not in body:
                 continue
-            # Count even if an earlier fault could hit later: every fault has its own count of matches.
+            # A request that an earlier fault hits does not get here: `skip` and `every` do not count it.
             self._seen[place] += 1
             if self._seen[place] <= fault.skip or (self._seen[place] - fault.skip) % fault.every:
                 continue

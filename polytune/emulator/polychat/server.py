@@ -29,7 +29,7 @@ from polytune.errors import Busy, UsageError
 __all__ = ["Conduct", "PolychatFault", "PolychatStandIn", "StandInState"]
 
 encoder = msgspec.json.Encoder()
-# Tests open hundreds of connections at once; asyncio's backlog of 100 would refuse or delay some of them.
+# Tests open hundreds of connections at once, more than aiohttp's default backlog of 128 holds.
 waiting_connections = 1024
 
 
