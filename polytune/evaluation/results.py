@@ -89,7 +89,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 def grader_result(
     grader: str, judged_by: str, rows: Sequence[EvaluatedPrompt], answerers: Iterable[str]
 ) -> GraderResult:
-    """One grader's scores of these answerers, with the custom model compared to the others prompt by prompt."""
+    """One grader's scores of these answerers; the custom model is compared to the others prompt by prompt."""
     verdicts = {who: [row.answers[who].verdicts[grader] for row in rows] for who in answerers}
     passed = {who: [verdict.passed for verdict in found] for who, found in verdicts.items()}
     return GraderResult(

@@ -25,8 +25,7 @@ from polytune.graders.interface import Case, Grader, GraderSpec, Identity, Verdi
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem, Items
 
-# A list of what passes, not of what does not: API keys and cloud credentials must not reach the program, nor
-# any variable that could change verdicts without entering the cache key.
+# An allowlist: API keys and cloud credentials must not reach the program unless the user names them.
 always_seen = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "VIRTUAL_ENV")
 remedy = (
     "Run it by hand with one case on stdin; it must print one JSON object a line with 'id' and 'passed' "
@@ -38,7 +37,7 @@ class CommandSpec(GraderSpec):
     """A program that reads cases and prints verdicts."""
 
     command: Items[str]
-    """The program and its arguments, one word each. Words that name files next to the experiment are hashed."""
+    """The program and its arguments, one word each. Words that are files next to the experiment are hashed."""
     timeout_seconds: float = Field(default=10.0, gt=0)
     """Time limit for one verdict, in seconds. When it expires, the program is killed and the answer fails."""
     startup_seconds: float = Field(default=30.0, ge=0)
@@ -64,7 +63,7 @@ class CommandGrader(Grader):
 
     @classmethod
     def identity(cls, spec: GraderSpec, folder: Path, settings: Settings) -> Identity:
-        """The digest of every word of the command that is a file, so that editing a script invalidates verdicts."""
+        """The digests of all words that are files, so that editing a script invalidates its verdicts."""
         assert isinstance(spec, CommandSpec)
         found = {word: folder / word for word in spec.command if _is_beside(word, folder)}
         return Identity(

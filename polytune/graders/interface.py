@@ -59,7 +59,7 @@ class Grader(Openable, ABC):
     @classmethod
     @abstractmethod
     def identity(cls, spec: GraderSpec, folder: Path, settings: Settings) -> Identity:
-        """The identity of the judge with this spec on this machine. Starts no process and imports no engine."""
+        """The identity of the judge with this spec on this machine. Starts no process, imports no engine."""
 
     @classmethod
     def built(cls, cache_folder: Path) -> Path | None:
