@@ -26,8 +26,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Lower end of the 95 % interval (Bonett and Price's adjusted Wald interval, 2012)."""
     high: float
     p: float
-    """p-value of the two-sided exact McNemar test: the probability that the changed prompts split at least this
-    unevenly into better and worse if both models were equally good."""
+    """p-value of the two-sided exact McNemar test: the probability that the changed prompts split at least
+    this unevenly into better and worse if both models were equally good."""
 
 
 def compare(first: Sequence[bool], second: Sequence[bool]) -> Comparison:

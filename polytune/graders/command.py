@@ -37,7 +37,7 @@ class CommandSpec(GraderSpec):
     """A program that reads cases and prints verdicts."""
 
     command: Items[str]
-    """The program and its arguments, one word each. Words that are files next to the experiment are hashed."""
+    """The program and its arguments, one word each. Words that are files of the experiment are hashed."""
     timeout_seconds: float = Field(default=10.0, gt=0)
     """Time limit for one verdict, in seconds. When it expires, the program is killed and the answer fails."""
     startup_seconds: float = Field(default=30.0, ge=0)

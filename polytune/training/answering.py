@@ -18,7 +18,6 @@ from polytune.training.rows import asking
 class Answerer:
     """A model that answers batches of questions. The same batch always gets the same answers."""
 
-
     def __init__(self, folder: Path, device: Device, threads: int, sampling: Sampling) -> None:
         make_deterministic(threads)
         self.device = chosen_device(device)

@@ -36,7 +36,7 @@ def make_portable(folder: Path) -> None:
 
 
 def portable_config(config: JsonObject) -> JsonObject:
-    """A model's config with `rope_theta`, `rope_scaling` and `torch_dtype` in addition to their newer names."""
+    """A model's config that also has `rope_theta`, `rope_scaling` and `torch_dtype`, the older names."""
     dtype = config.get("dtype")
     added: JsonObject = {} if dtype is None else {"torch_dtype": dtype}
     return {**config, **added, **_older_rope(config.get("rope_parameters") or {})}

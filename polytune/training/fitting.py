@@ -127,9 +127,9 @@ def _arguments(request: TrainRequest, places: TrainingPlaces, *, measure: bool) 
         save_strategy="no",  # a job is short or starts anew: checkpoints would only cost disk
         report_to="none",
         disable_tqdm=True,
-        # The collator returns exactly the columns the model takes. peft hides the model's signature, from
-        # which the Trainer would otherwise guess columns and labels.
+        # The collator returns exactly the columns that the model takes.
         remove_unused_columns=False,
+        # The Trainer cannot infer them from a model that peft has wrapped.
         label_names=["labels"],
         dataloader_pin_memory=places.device == "cuda",
     )

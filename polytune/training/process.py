@@ -9,7 +9,6 @@ from polytune.errors import UsageError
 from polytune.extras import install_command
 
 # Offline: models come from local folders only, and a training must not depend on what a hub serves today.
-# TOKENIZERS_PARALLELISM is off because its threads compete with torch's for the same cores.
 _QUIET_AND_OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -35,7 +34,7 @@ def check_folder(folder: Path) -> None:
 
 
 def set_environment(threads: int) -> int:
-    """Libraries imported after this call work offline, print little, and use `threads` threads (0: every core).
+    """Libraries imported after this call work offline, print little and use `threads` threads (0: all cores).
 
     Returns the number of threads.
     """

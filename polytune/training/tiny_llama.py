@@ -50,12 +50,12 @@ def fitted_tokenizer(rows: Sequence[TrainingRow]) -> PreTrainedTokenizerFast:
 
 
 def untrained_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """A Llama of width 128 with 4 layers, 0.92 M parameters with a full vocabulary. The seed decides its weights.
+    """A Llama of width 128 with 4 layers; 0.92 M parameters with a full vocabulary. The seed decides its weights.
 
     This size learned 300 short programs in 76 CPU seconds (measured 2026-11-21).
     """
-    # The best of five sizes tried: smaller ones did not learn to follow the tempo in the prompt, a larger one
-    # took twice as long and wrote fewer valid programs.
+    # The best of five settings tried: narrower or shallower models did not learn to follow the tempo in the
+    # prompt; one of width 256 took twice as long and wrote fewer valid programs.
     set_seed(seed)
     return LlamaForCausalLM(
         LlamaConfig(
