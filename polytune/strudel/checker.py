@@ -138,7 +138,7 @@ class _Checker:
     # -- mini-notation --------------------------------------------------------------------------------
 
     def _is_mini(self, index: int, token: Token) -> bool:
-        """Whether Strudel parses a string as mini-notation: double quotes and backticks, with few exceptions."""
+        """Whether Strudel parses a string as mini-notation: double quotes and backticks, with exceptions."""
         if token.kind == "template":
             return "${" not in token.text and not self._is_tag(index - 1)
         if token.kind != "string" or self._is(index + 1, ":") or self._call(index) in ("samples", "register"):

@@ -131,7 +131,7 @@ def find_mood(text: str) -> str:
 
 
 def find_scale(text: str) -> str:
-    """The key in Strudel's notation, `F#:minor`, from `F# minor` or `F#:minor`; '' if it is not a known key."""
+    """The key in Strudel's notation, `F#:minor`, from `F# minor` or `F#:minor`; '' for an unknown key."""
     match = re.fullmatch(r"\s*([A-Ga-g])([#b]?)[\s:]+([a-z][a-z: ]*?)\s*", text)
     if match is None:
         return ""
@@ -140,7 +140,7 @@ def find_scale(text: str) -> str:
 
 
 def find_tempo(value: str | int | float) -> str:
-    """Beats per minute as a string (`128`, `92.5`), from a number or a text such as `128 bpm`; '' for none."""
+    """Beats per minute as a string (`128`, `92.5`), from a number or text such as `128 bpm`; '' for none."""
     match = re.match(r"\s*(\d{2,3}(?:\.\d+)?)(?![\d.])", str(value))
     return match[1] if match else ""
 
@@ -151,7 +151,7 @@ SoundAndTone = tuple[str, str]
 
 @dataclass(frozen=True)
 class Style:
-    """The building blocks of a style. Drums are sample names; all others are scale degrees in mini-notation."""
+    """The building blocks of a style. Drums are sample names, all others scale degrees in mini-notation."""
 
     tempos: tuple[int, ...]
     keys: tuple[str, ...]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from polytune.emulator.domains.interface import DomainQuestion, EmulatedDomain
 
-# The labels that Polychat's system prompt puts before style and complexity.
+# The labels of style and complexity in Polychat's system prompt.
 marked = re.compile(r"\b(STYLE|COMPLEXITY):\s*(\w+)")
 word = re.compile(r"[a-z]+")
 

@@ -57,7 +57,7 @@ class EngineOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
     passed: bool
     stage: str
-    """The stage in which it ended: parse, evaluate, type, query, sound, silent, logged, tampering, time, memory, done."""
+    """The last stage reached: parse, evaluate, type, query, sound, silent, logged, tampering, time, memory, done."""
     reason: str = ""
     onsets: int = 0
     """Events that start within the evaluated cycles."""
@@ -114,7 +114,6 @@ class Engine:
         call = isolate.eval(f"{self._judge}(strudelPackages, {self._known}, {self._limits.cycles})")
         if not isinstance(call, JSFunction):
             raise EngineBroken(f"the bundle gave {type(call).__name__} instead of a judge")
-        # Only now, so that loading the packages does not count against the program's limit check.
         isolate.set_hard_memory_limit(self._limits.memory_mb << 20)
         outcome = self._limited(call, canary, seconds=starting_seconds)
         if not outcome.passed or outcome.onsets != 2 * self._limits.cycles:
@@ -220,7 +219,7 @@ def _serve(engine: Engine, limits: EngineLimits, replies: IO[bytes]) -> int:
 
 @contextmanager
 def _given_up(replies: IO[bytes], case: int, limits: EngineLimits) -> Iterator[None]:
-    """Fails the case and exits the process if the engine cannot be stopped, as in an endless promise chain."""
+    """Fails the case and exits the process if the engine cannot be stopped: an endless chain of promises."""
 
     def give_up() -> None:
         reason = f"takes longer than {limits.timeout_seconds:g} s"
@@ -254,7 +253,7 @@ def _say(replies: IO[bytes], message: dict[str, object]) -> None:
 
 
 def _own_output() -> IO[bytes]:
-    """The stream for replies. Any other output goes to stderr, so that it cannot be mistaken for a verdict."""
+    """The stream for replies. Any other output goes to stderr, so that it is never taken for a verdict."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return replies

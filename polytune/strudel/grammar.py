@@ -29,7 +29,7 @@ pieces = re.compile(
 
 
 class TokenError(Exception):
-    """The code contains something that is not a JavaScript token. The message has the problem and the line."""
+    """The code contains something that is not a JavaScript token. The message has problem and line."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def check_grammar(tokens: Sequence[Token]) -> None:
         raise GrammarError("there is no code")
     _check_brackets(tokens)
     _check_words(tokens)
-    # After `if (...)` an operand may follow a bracket, so programs with these words are checked less strictly.
+    # After `if (...)` an operand may follow a bracket, so check programs with these words less strictly.
     plain = not any(token.text in ("if", "for") for token in tokens)
     for before, token in pairwise(tokens):
         _check_neighbours(before, token, plain=plain)

@@ -1,4 +1,4 @@
-"""The names that Strudel knows: functions, methods, sounds and banks, read from the word lists in `words/`."""
+"""The names that Strudel knows: functions, methods, sounds and banks, from the word lists in `words/`."""
 
 from __future__ import annotations
 
