@@ -90,6 +90,7 @@ def grader_result(
     grader: str, judged_by: str, rows: Sequence[EvaluatedPrompt], answerers: Iterable[str]
 ) -> GraderResult:
     """One grader's scores of these answerers; the custom model is compared to the others prompt by prompt."""
+    # Every answerer has one verdict per row, in the same order, so the lists can be compared pairwise.
     verdicts = {who: [row.answers[who].verdicts[grader] for row in rows] for who in answerers}
     passed = {who: [verdict.passed for verdict in found] for who, found in verdicts.items()}
     return GraderResult(

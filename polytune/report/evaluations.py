@@ -26,8 +26,8 @@ from polytune.report.shape import CellChange, Direction, EvaluationDifference, P
 
 leading_answerers = (custom, base)
 least_shared = 0.5
-"""Minimum of common prompts, as a fraction of the smaller test split. With fewer, pairing would discard most of
-the evidence."""
+"""Minimum of common prompts, as a fraction of the smaller test split. With fewer, pairing would discard most
+of the evidence."""
 
 
 @dataclass(frozen=True)

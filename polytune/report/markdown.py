@@ -72,6 +72,7 @@ def _file(change: FileChange) -> Iterator[str]:
 def _fenced(lines: Iterable[str], language: str = "diff") -> list[str]:
     """A code block with a fence longer than any sequence of backticks in it."""
     content = list(lines)
+    # Prompts are Markdown themselves: a shorter fence would end inside of the diff.
     fence = "```"
     while any(fence in line for line in content):
         fence += "`"

@@ -59,6 +59,7 @@ class Composer(Teacher):
 
     def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
         super().__init__(spec, files, settings)
+        # The grammar's version is in the spec, so a new grammar also gets new dice.
         self._seed = fingerprint("polytune.composer.v1", spec.model_dump(mode="json"))
 
     async def answer(self, request: Request, draw: int) -> Answer:
@@ -210,6 +211,7 @@ def _sound(role: str, brief: Brief, dice: Dice) -> Sound:
 def _drums(brief: Brief, dice: Dice) -> str:
     style = brief.style
     layers = [dice.pick(style.kicks), dice.pick(style.backbeats), dice.pick(style.hats)]
+    # The kick always stays; a simple pattern drops the backbeat or the hats.
     if brief.complexity == "simple":
         layers.pop(1 + dice.below(2))
     return _hits(", ".join(layers), brief.bank)

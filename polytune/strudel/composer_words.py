@@ -117,6 +117,7 @@ def find_kit(text: str) -> str:
 def find_instruments(text: str) -> list[Sound]:
     """The instruments that the text mentions, at most one per role; a longer name wins over its parts."""
     left, found = text.lower(), dict[str, Sound]()
+    # Longest first, and remove what was found: "808 bass" must not also match a shorter name in it.
     for name in sorted(INSTRUMENTS, key=len, reverse=True):
         if name.lower() in left:
             left = left.replace(name.lower(), " ")
@@ -130,6 +131,7 @@ def find_mood(text: str) -> str:
     return next((MOODS[word] for word in words if word in MOODS), "")
 
 
+# Strict, unlike the others: a scale that Strudel does not know only logs an error and plays nothing.
 def find_scale(text: str) -> str:
     """The key in Strudel's notation, `F#:minor`, from `F# minor` or `F#:minor`; '' for an unknown key."""
     match = re.fullmatch(r"\s*([A-Ga-g])([#b]?)[\s:]+([a-z][a-z: ]*?)\s*", text)

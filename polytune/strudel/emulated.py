@@ -100,6 +100,7 @@ class StrudelDomain(EmulatedDomain):
 
     def answer(self, seed: str, question: DomainQuestion) -> str:
         """A pattern in the style that the fields, the system prompt or the prompt name, in this order."""
+        # Polychat's API passes style and tempo as fields; through Bedrock they are only in the prompts.
         if fields := question.fields:
             style, complexity = str(fields.get("style", "")), str(fields.get("complexity", ""))
             return write_pattern(seed, style, complexity, float(fields.get("tempo", 0)))

@@ -57,7 +57,7 @@ class EngineOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
     passed: bool
     stage: str
-    """The last stage reached: parse, evaluate, type, query, sound, silent, logged, tampering, time, memory, done."""
+    """Where it ended: parse, evaluate, type, query, sound, silent, logged, tampering, time, memory, done."""
     reason: str = ""
     onsets: int = 0
     """Events that start within the evaluated cycles."""

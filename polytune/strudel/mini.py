@@ -115,6 +115,7 @@ class _MiniReader:
         if self.depth > deepest:
             raise self.error("too many brackets inside each other")
         self.at += 1
+        # Words in an operator's argument are not events: collect them in an object that is thrown away.
         outside, self.found = self.found, self.found if named else Mini()
         self.pattern(closers[opener])
         self.found = outside
@@ -129,6 +130,7 @@ class _MiniReader:
         while self.at < len(self.text) and _in_word(self.text[self.at]):
             self.at += 1
         word = self.text[start : self.at]
+        # Both are made of word characters but are operators here; as a word they would be an unknown sound.
         if word in (".", "_"):
             self.at = start
             raise self.error(f"unexpected '{word}'")

@@ -89,6 +89,7 @@ def editor_names() -> tuple[frozenset[str], frozenset[str]]:
 def _sections(file: str) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {}
     current: list[str] = []
+    # Text files, not Python: they are lists that a person compares with Strudel's packages at each upgrade.
     for line in files(__package__).joinpath("words", file).read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
             current = found.setdefault(line.strip("[]"), [])

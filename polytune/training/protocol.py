@@ -21,6 +21,7 @@ PROGRESS_NAME = "progress.jsonl"
 OUTPUT_NAME = "output"
 RESULT_NAME = "result.json"
 TRAINING_METRICS = "training_artifacts/step_wise_training_metrics.csv"
+# Bedrock's layout, so that a local job and a Bedrock job are read by the same code.
 VALIDATION_METRICS = (
     "validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv"  # Bedrock's layout
 )
@@ -55,6 +56,7 @@ class LoraSize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     alpha: Positive = 32
 
 
+# Unknown fields are refused: a misspelled hyperparameter must not silently train with its default.
 class TrainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that one training needs. The same request on the same machine produces the same bytes."""
 

@@ -123,6 +123,7 @@ def _from_conversation(row: _ConversationLine) -> TrainingRow:
 
 
 def _said(answer: str) -> str:
+    # A model trained on empty answers learns to say nothing.
     if not answer.strip():
         raise ValueError("the answer is empty; there is nothing to learn from it")
     return answer

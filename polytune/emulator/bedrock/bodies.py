@@ -108,6 +108,8 @@ def read(raw: bytes) -> Read:
 
 def converse(members: Mapping[str, Any]) -> EmulatedQuestion:
     """The question in a Converse request. Raises EmulatedError if its turns are out of order."""
+    # `messages` is optional in the API model, but without it there is no conversation: an empty list gives the
+    # service's own error for that.
     try:
         return _nova(msgspec.convert({"messages": [], **members}, NovaBody))
     except msgspec.ValidationError as error:
@@ -147,6 +149,7 @@ def chunks(layout: Layout, said: Completion) -> Iterator[Body]:
         case "anthropic":
             yield from _anthropic_chunks(said)
         case "llama":
+            # Llama's stream has the prompt's tokens in its first chunk and the answer's in its last.
             first, *others = said.pieces()
             yield _llama_chunk(first, said.input_tokens, None, None)
             for piece in others:

@@ -71,6 +71,7 @@ def not_found(message: str) -> EmulatedError:
 
 def conflict(message: str) -> EmulatedError:
     """The error for a request that the resource's current state does not allow."""
+    # In Bedrock's model a conflict has status 400, not 409.
     return EmulatedError("ConflictException", message, 400)
 
 

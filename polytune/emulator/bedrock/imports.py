@@ -63,6 +63,7 @@ class Imports(Area):
 
     def settle(self, now: datetime) -> None:
         for job in list(self._jobs.values()):
+            # The end is the time when it was due, not the time of this call.
             moment = job.created + importing_time
             if job.status == "InProgress" and now >= moment:
                 self._finish(job, moment)
@@ -77,6 +78,7 @@ class Imports(Area):
 
     def create_model_import_job(self, call: ApiCall) -> Members:
         """The import job exists. Errors in its files show later, when it ends."""
+        # The rules are those of `data/importable.py`, which also checks a model before it is uploaded.
         if call.region not in regions:
             raise invalid(f"Custom model import is not available in {call.region}.")
         check_role(self.world, call.text("roleArn"))
@@ -127,6 +129,7 @@ class Imports(Area):
             region=job.region,
             created=moment,
             architecture=architecture,
+            # Bedrock has no chat template for these architectures, so Converse refuses them.
             instruct=architecture not in no_converse,
             job_arn=job.arn,
             job_name=job.name,

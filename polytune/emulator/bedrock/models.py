@@ -41,6 +41,7 @@ class ModelsArea(Area):
     def list_foundation_models(self, call: ApiCall) -> Members:
         """The region's foundation models. A customizable variant is listed as a separate model."""
         asked = call.members
+        # No pages: the real ListFoundationModels returns all models at once.
         shown = [
             foundation_details(each, call.region) for each in foundations().values() if each.here(call.region)
         ]
@@ -73,6 +74,7 @@ class ModelsArea(Area):
             name=call.text("modelName"),
             region=call.region,
             created=call.now,
+            # Which model the weights come from is in the bucket, which is not read.
             base=None,
             base_arn="",
             customization_type="IMPORTED",

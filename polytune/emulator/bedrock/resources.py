@@ -12,6 +12,8 @@ from typing import Literal
 from polytune.emulator.bedrock.call import Members
 from polytune.emulator.bedrock.catalogue import Foundation
 
+# The API's spellings. Failed statuses are part of the types because clients must handle them; the emulator
+# itself never fails a deployment or a throughput.
 ModelStatus = Literal["Creating", "Active", "Failed"]
 DeploymentStatus = Literal["Creating", "Active", "Failed"]
 ThroughputStatus = Literal["Creating", "InService", "Updating", "Failed"]
@@ -88,6 +90,7 @@ class Deployment:
 
     def serving(self, now: datetime) -> str:
         """The ARN of the model that answers at `now`."""
+        # The old model answers until the update is complete: there is no interruption.
         if self.next_model_arn is None or self.updating(now):
             return self.model_arn
         return self.next_model_arn

@@ -112,6 +112,7 @@ class ServiceModel:
         body: dict[str, Any] = {}
         for name, member in shape.members.items():
             value = members.get(name)
+            # The service omits members without a value; a JSON null would break some SDKs' parsers.
             if value is None or name == payload:
                 continue
             match member.serialization.get("location"):
@@ -145,6 +146,7 @@ def refused(code: str, message: str, status: int) -> Response:
 
 def plain(shape: Shape, value: Any) -> Any:
     """A value of a shape as JSON values: times as ISO-8601 in UTC, blobs as base64, None members omitted."""
+    # Documents are free-form JSON: the model does not describe what is inside.
     if getattr(shape, "is_document_type", False):
         return value
     match shape.type_name:
@@ -196,6 +198,7 @@ class _ShapeReading:
         if in_body and payload is None:
             body = _json_object(self.request.body)
             for name, member in in_body.items():
+                # An explicit null counts as absent, as in the service's protocol.
                 value = body.get(member.serialization.get("name", name))
                 if value is not None:
                     found[name] = typed(member, value, name)

@@ -49,6 +49,7 @@ class JobStorage:
 
     def check_media(self, uri: str, dataset: str) -> None:
         """Raises JobRefused unless a file that a dataset references exists, in the dataset's own bucket."""
+        # AWS requires media in the bucket of the JSONL file.
         bucket, key = split(uri)
         try:
             if bucket == split(dataset)[0] and self.objects.exists(uri):

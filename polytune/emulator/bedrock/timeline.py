@@ -19,6 +19,7 @@ StageStatus = Literal["NotStarted", "InProgress", "Completed", "Stopping", "Stop
 Stage = Literal["validation", "data_processing", "training"]
 
 
+# Without randomness: a test that advances the clock must know what state a job is in.
 @dataclass(frozen=True)
 class Durations:
     """The duration of each stage of a job, in virtual time."""
@@ -99,6 +100,7 @@ class Timeline:
             )
         if self.distils and self.processed is None:
             return (self.processing or self.validated) + spans.data_processing
+        # The job joins the queue even if nothing else trains; `EmulatedJobs` starts it at once if it can.
         if self.queued is None:
             ready = self.processed or self.validated
             return _later(ready + spans.capacity, self.stuck)

@@ -10,6 +10,7 @@ from polytune.emulator.bedrock.clock import VirtualClock
 from polytune.emulator.bedrock.faults import Faults
 from polytune.emulator.bedrock.state import AccountState
 
+# AWS's own documentation uses this account id in examples; no real account should have it.
 rehearsal_account = "123456789012"
 default_region = "us-east-1"
 

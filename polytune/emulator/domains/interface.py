@@ -49,6 +49,7 @@ class EmulatedDomain(ABC):
         """An answer. Equal arguments give the same text; another seed almost always gives another text."""
 
 
+# A family, so that the emulator needs no knowledge of any domain: `strudel` registers like a third party.
 DOMAINS = Family("emulator.domains", "domain", EmulatedDomain)
 
 
