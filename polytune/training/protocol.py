@@ -21,7 +21,7 @@ PROGRESS_NAME = "progress.jsonl"
 OUTPUT_NAME = "output"
 RESULT_NAME = "result.json"
 TRAINING_METRICS = "training_artifacts/step_wise_training_metrics.csv"
-# Bedrock's layout, so that a local job and a Bedrock job are read by the same code.
+# As in the output of a Bedrock job, so that the same tools can read both.
 VALIDATION_METRICS = (
     "validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv"  # Bedrock's layout
 )

@@ -108,8 +108,8 @@ def read(raw: bytes) -> Read:
 
 def converse(members: Mapping[str, Any]) -> EmulatedQuestion:
     """The question in a Converse request. Raises EmulatedError if its turns are out of order."""
-    # `messages` is optional in the API model, but without it there is no conversation: an empty list gives the
-    # service's own error for that.
+    # `messages` is optional in the API model, but without it there is no conversation: an empty list leads to
+    # the service's own error for that.
     try:
         return _nova(msgspec.convert({"messages": [], **members}, NovaBody))
     except msgspec.ValidationError as error:

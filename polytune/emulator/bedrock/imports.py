@@ -129,7 +129,7 @@ class Imports(Area):
             region=job.region,
             created=moment,
             architecture=architecture,
-            # Bedrock has no chat template for these architectures, so Converse refuses them.
+            # AWS documents that Converse does not support these architectures.
             instruct=architecture not in no_converse,
             job_arn=job.arn,
             job_name=job.name,

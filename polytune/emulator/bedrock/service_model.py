@@ -112,7 +112,7 @@ class ServiceModel:
         body: dict[str, Any] = {}
         for name, member in shape.members.items():
             value = members.get(name)
-            # The service omits members without a value; a JSON null would break some SDKs' parsers.
+            # The service omits members without a value instead of sending null.
             if value is None or name == payload:
                 continue
             match member.serialization.get("location"):

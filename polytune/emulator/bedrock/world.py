@@ -10,7 +10,7 @@ from polytune.emulator.bedrock.clock import VirtualClock
 from polytune.emulator.bedrock.faults import Faults
 from polytune.emulator.bedrock.state import AccountState
 
-# AWS's own documentation uses this account id in examples; no real account should have it.
+# moto's default account, so that S3, IAM and Bedrock agree. AWS's documentation uses it in examples.
 rehearsal_account = "123456789012"
 default_region = "us-east-1"
 
