@@ -118,6 +118,7 @@ def dataset_differences(old: Comparand, new: Comparand, shown: int) -> Iterator[
     for name, step in new.steps.items():
         before, after = old.steps.get(name), step
         made = [each.report.output if each and each.report else None for each in (before, after)]
+        # Equal digests mean equal bytes, so nothing needs to be read.
         if made[0] is None or made[1] is None or made[0].digest == made[1].digest:
             continue
         if made[0].type == made[1].type == dataset_type:

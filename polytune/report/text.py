@@ -99,6 +99,7 @@ def _step_lines(found: Difference) -> list[str]:
 
 
 def _worth_telling(step: StepDifference) -> bool:
+    # A step reused from another run is worth a line: it says where the output was made and paid for.
     return step.relation is not Relation.SAME or bool(step.reused_from)
 
 

@@ -211,6 +211,7 @@ def shared_words(found: EvaluationDifference) -> str:
 
 
 def _signed(value: float) -> str:
+    # Whole points: the intervals of usual test splits are wider than any decimal.
     rounded = round(value)
     return f"{rounded:+d}" if rounded else "0"
 

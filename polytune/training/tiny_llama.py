@@ -50,7 +50,7 @@ def fitted_tokenizer(rows: Sequence[TrainingRow]) -> PreTrainedTokenizerFast:
 
 
 def untrained_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """A Llama of width 128 with 4 layers, 0.92 M parameters at full vocabulary. The seed decides every weight.
+    """Llama of width 128 with 4 layers, 0.92 M parameters at full vocabulary. The seed decides every weight.
 
     This size learned 300 short programs in 76 CPU seconds (measured 2026-11-21).
     """

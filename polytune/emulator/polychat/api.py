@@ -1,4 +1,4 @@
-"""The Polychat API as a pure function from requests to replies; it sends nothing.
+"""The rules of the Polychat API: turns requests into replies, without any networking.
 
 A request is checked in the order of the real server: content type, login or browser, rate limit, route,
 JSON, schema, login, prompt, model.
@@ -97,6 +97,7 @@ class ApiReply:
     """Whether the model behind the API generated an answer for it, which costs money."""
 
 
+# Without a server or sockets, so that the rules can be tested as functions; `server.py` does the rest.
 class PolychatApi:
     """The rules of the API and its state."""
 
