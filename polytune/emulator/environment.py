@@ -1,6 +1,6 @@
-"""The environment of a rehearsal: all stand-ins at once, with the buckets and roles that an experiment names.
+"""The environment of a rehearsal: all stand-ins, with the buckets and roles that an experiment names.
 
-`run --rehearse` starts them in its own process: when the process ends, however it ends, nothing is left.
+`run --rehearse` starts them in its own process, so nothing is left when the process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from polytune.emulator.polychat.server import Conduct, PolychatStandIn
 bucket = "polytune-rehearsal"
 role = "PolytuneRehearsal"
 polychat_key = "stand-in-without-a-secret"
-"""What experiments find under the variables of a bucket and a role: the same names in every rehearsal."""
+"""The bucket, role and API key in a rehearsal's environment variables. The names are always the same."""
+# Fixed names, so that what a rehearsal records about bucket and role is the same the next time.
 
 
 class RehearsalEnvironment:
-    """Running stand-ins."""
+    """The running stand-ins and the environment variables that point to them."""
 
     def __init__(self, account: Rehearsal, polychat: PolychatStandIn) -> None:
         self._account = account
@@ -35,7 +36,8 @@ class RehearsalEnvironment:
         self._provided: set[str] = set()
 
     def provide(self, spec: Mapping[str, Any]) -> None:
-        """Every bucket and role that an experiment names exists."""
+        """Every bucket and role that the experiment names exists."""
+        # With a real account the user has created them; a rehearsal must not fail for lack of them.
         for platform in _platforms(spec):
             region = str(platform.get("region", "us-east-1"))
             for name in (platform.get("bucket") or bucket, platform.get("output_bucket")):
@@ -52,7 +54,7 @@ class RehearsalEnvironment:
 
 
 def _platforms(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every platform and teacher of a resolved experiment that stores in a bucket, named or not."""
+    """Every platform and teacher of a resolved experiment that uses a bucket, with or without a name."""
     for found in _mappings(value):
         if "bucket" in found:
             yield found
@@ -78,7 +80,7 @@ def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
 
 @contextmanager
 def rehearsal_environment() -> Iterator[RehearsalEnvironment]:
-    """AWS and Polychat answer on this machine inside the `with`."""
+    """Stand-ins for AWS and Polychat run on this machine inside the `with`."""
     conduct = Conduct(api_keys=(polychat_key,))
     with Rehearsal().serving() as account, PolychatStandIn(conduct) as polychat:
         yield RehearsalEnvironment(account, polychat)

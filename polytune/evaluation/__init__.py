@@ -1,1 +1,1 @@
-"""Is the tuned model better? Exchanges, rivals and statistics."""
+"""Compares a tuned model with its rivals: exchanges, the trivial rival, and statistics."""

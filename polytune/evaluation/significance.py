@@ -1,4 +1,4 @@
-"""Is the difference real? Paired pass/fail results compared: an interval and an exact test."""
+"""Statistics for paired pass/fail results: a confidence interval and an exact test of the difference."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ z_95 = 1.959964
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Two models on the same prompts."""
+    """The comparison of two models on the same prompts."""
 
     n: int
+    """The number of prompts."""
     better: int
     """Prompts that only the second passed."""
     worse: int
@@ -25,7 +26,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Lower end of the 95 % interval (Bonett and Price's adjusted Wald interval, 2012)."""
     high: float
     p: float
-    """Two-sided exact McNemar test: how often chance alone gives so uneven a split of the changed prompts."""
+    """p-value of the two-sided exact McNemar test: the probability that the changed prompts split at least
+    this unevenly into better and worse if both models were equally good."""
 
 
 def compare(first: Sequence[bool], second: Sequence[bool]) -> Comparison:
@@ -46,12 +48,15 @@ def compare(first: Sequence[bool], second: Sequence[bool]) -> Comparison:
 
 
 def _interval(n: int, better: int, worse: int) -> tuple[float, float]:
+    # The adjustment adds two prompts, one won by each model. Unlike the plain Wald interval this one keeps
+    # its coverage for small n, and has a width even if no prompt changed.
     up, down = (better + 1) / (n + 2), (worse + 1) / (n + 2)
     half = z_95 * sqrt((up + down - (up - down) ** 2) / (n + 2))
     return max(-1.0, up - down - half), min(1.0, up - down + half)
 
 
 def _mcnemar(better: int, worse: int) -> float:
+    # Exact, not the chi-square approximation: test splits are small, and few prompts change.
     changed = better + worse
     tail: int = sum(comb(changed, k) for k in range(min(better, worse) + 1))
     return min(1.0, float(2 * tail / 2**changed))

@@ -1,1 +1,1 @@
-"""Ways to judge one answer."""
+"""Graders: each judges one answer."""

@@ -1,11 +1,11 @@
-"""A judge in a child process: one JSON object a line each way, one case at a time, supervised.
+"""A judge in a supervised child process: one JSON object per line in each direction, one case at a time.
 
     to the child     {"id": 7, "prompt": ..., "answer": ..., "reference": ..., "variables": {...}}
     from the child   {"id": 7, "passed": true, "score": 0.5, "reason": "...", "details": {...}}
 
-`score`, `reason` and `details` may be left out. A child may say `{"ready": true}` once it is able to
-judge, and put `"last": true` into a reply after which it ends. A reply to an earlier case is dropped. A
-child that dies or stays silent too long is killed with everything it started and replaced; the case that
+`score`, `reason` and `details` are optional. A child may print `{"ready": true}` once it is able to judge,
+and include `"last": true` in the last reply before it exits. Replies to earlier cases are ignored. A child
+that dies or exceeds a timeout is killed together with everything it started, and replaced; the case that
 broke it fails.
 """
 
@@ -27,6 +27,7 @@ from polytune.graders.interface import Case, Verdict
 
 # A judge that fails three times in a row is broken itself; one bad answer must not end a run.
 fruitless_limit = 3
+# Bytes. Bounds what a runaway judge can make this process buffer.
 longest_line = 64 << 20
 stderr_kept = 4000
 closing_seconds = 2.0
@@ -44,11 +45,11 @@ class Launch:
     timeout_seconds: float
     startup_seconds: float
     place: str
-    """What messages call the judge: 'grader command `python judge.py`'."""
+    """The judge's name in messages: 'grader command `python judge.py`'."""
     remedy: str
-    """What to do when it cannot work."""
+    """What the user can do if it does not work."""
     announces: bool = False
-    """Whether it prints `ready` once it can judge; no case is sent before that."""
+    """Whether it prints `ready` once it can judge. If so, no case is sent before."""
 
 
 class JudgeReply(msgspec.Struct):
@@ -64,31 +65,32 @@ class JudgeReply(msgspec.Struct):
 
 
 class Broke(Exception):
-    """The child ended or did not answer in time; the message says which."""
+    """The child exited or did not answer in time; the message says which."""
 
     def __init__(self, how: str, said: str, status: int | None = None) -> None:
         super().__init__(how)
         self.said = said
         self.status = status
         self.blameless = status == 0
-        """Whether the cause may lie outside the case that was being judged."""
+        """Whether the case being judged may not be the cause."""
 
 
 class Judge:
-    """Sends cases to a child process, and replaces the process when it fails."""
+    """Sends cases to a child process, and replaces the process if it fails."""
 
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
         self._child: Child | None = None
+        # The protocol has one case in flight: a case that kills the child can then be named.
         self._one_at_a_time = asyncio.Lock()
         self._asked = 0
         self._answers = False
         self._fruitless = 0
 
     async def judge(self, case: Case) -> Verdict:
-        """The child's verdict, or a failing one that says how the case broke the child.
+        """The child's verdict, or a failing verdict that says how the case broke the child.
 
-        Raises StepFailed when no child can be started, when three in a row break without a word, or when
+        Raises StepFailed if no child can be started, if three in a row fail without giving a verdict, or if
         a reply is not a verdict.
         """
         async with self._one_at_a_time:
@@ -109,7 +111,7 @@ class Judge:
                     return verdict
 
     async def close(self) -> None:
-        """The child and every process that it started have ended."""
+        """The child and every process that it started have exited."""
         async with self._one_at_a_time:
             if self._child is not None:
                 await self._child.finish()
@@ -117,6 +119,7 @@ class Judge:
 
     async def _ask(self, case: Case) -> Verdict:
         child = await self._ready()
+        # A new id per attempt, so that a late reply to the first attempt is not taken for the second's.
         self._asked += 1
         line = msgspec.json.encode({"id": self._asked, **msgspec.to_builtins(case)}) + b"\n"
         reply = await child.ask(self._asked, line)
@@ -134,6 +137,7 @@ class Judge:
     async def _announced(self, child: Child) -> None:
         try:
             await child.announced()
+        # No case has been sent yet, so none can be the cause.
         except Broke as broke:
             broke.blameless = True
             raise
@@ -158,7 +162,7 @@ class Judge:
 
 
 class Child:
-    """One running judge under its supervisor."""
+    """One running judge and its supervisor."""
 
     def __init__(self, launch: Launch, process: asyncio.subprocess.Process, pipe: int) -> None:
         assert process.stdin is not None
@@ -173,10 +177,12 @@ class Child:
 
     @classmethod
     async def start(cls, launch: Launch) -> Child:
-        """A child has been started; whether it can judge is known at the first case."""
+        """A child has been started. Whether it can judge shows at the first case."""
+        # The supervisor kills the judge when this pipe closes: also if polytune itself is killed.
         reading, writing = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
+                # Isolated and without site-packages: the supervisor starts fast and imports no foreign code.
                 *(sys.executable, "-I", "-S", supervisor, str(reading), *launch.command),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -197,27 +203,29 @@ class Child:
         return cls(launch, process, writing)
 
     def ended(self) -> bool:
-        """Whether the process is over, has closed its output, or said that it will."""
+        """Whether the process has exited, has closed its output, or has sent its last reply."""
         return self._over or self._process.returncode is not None or self._output.at_eof()
 
     async def announced(self) -> None:
-        """The child has printed `ready`. Raises Broke when it ends or does not print it in time."""
+        """The child has printed `ready`. Raises Broke if it exits or does not print it in time."""
         while not (await self._within(self._launch.startup_seconds, self._reply())).ready:
             continue
 
     async def ask(self, number: int, line: bytes) -> JudgeReply:
-        """The reply to case `number`; replies to earlier ones are dropped. Raises Broke."""
+        """The reply to case `number`; replies to earlier cases are ignored. Raises Broke."""
         seconds = self._launch.timeout_seconds + (self._launch.startup_seconds if self._fresh else 0)
         return await self._within(seconds, self._exchange(number, line))
 
     async def finish(self) -> None:
-        """The child's input is closed, and it had two seconds to end on its own."""
+        """The child's input is closed, and the child had two seconds to exit by itself."""
         self._input.close()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), closing_seconds)
 
     async def kill(self) -> None:
-        """The child and everything it started are dead, and their pipes are closed."""
+        """The child and everything it started have been killed, and their pipes are closed."""
+        # Closing the pipe makes the supervisor kill the whole process group. Kill the supervisor itself only
+        # if it does not react: then its children may survive.
         self._let_go()
         self._input.close()
         with suppress(TimeoutError):
@@ -233,6 +241,7 @@ class Child:
             await self._input.wait_closed()
 
     async def _exchange(self, number: int, line: bytes) -> JudgeReply:
+        # A child that died while it was idle shows as a broken pipe here; reading its output tells how.
         with suppress(ConnectionError):
             self._input.write(line)
             await self._input.drain()
@@ -241,6 +250,7 @@ class Child:
             if reply.id == number:
                 self._fresh, self._over = False, reply.last
                 return reply
+            # A reply to a case not sent yet, or without an id, means that the program breaks the protocol.
             if not reply.ready and (reply.id is None or not 0 < reply.id < number):
                 raise self._nonsense(f"replied to case {reply.id}, which was not sent")
 
@@ -266,6 +276,7 @@ class Child:
             raise Broke(f"gave no verdict within {seconds:g} s", self._tail()) from None
 
     async def _death(self) -> Broke:
+        # Wait for the rest of stderr, which says why. Shielded: `kill` waits for the same task.
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._listener), closing_seconds)
         with suppress(TimeoutError):

@@ -1,7 +1,7 @@
-"""Runs a command and ends it, with all that it started, when a pipe closes: `_supervisor.py FD WORD...`.
+"""Runs a command and kills it, with all that it started, when a pipe closes: `_supervisor.py FD WORD...`.
 
-The grader holds the other end of the pipe. It closes when the grader lets go, and also when polytune
-is killed without a chance to clean up, so no judge outlives the run that started it.
+The grader holds the other end of the pipe. The pipe closes when the grader closes it, and also when
+polytune is killed without a chance to clean up, so no judge outlives the run that started it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ cannot_start = 127
 
 
 def main(words: list[str]) -> int:
-    """The command's exit status, after everything it started is gone; negative ends become 128 + signal."""
+    """The command's exit status, after everything it started has been killed; 128 + signal for a signal."""
     pipe, command = int(words[0]), words[1:]
     # A session of its own makes the command and its children one process group, to be ended as a whole.
     try:

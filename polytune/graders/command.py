@@ -1,11 +1,11 @@
-"""Judges with a program of the user's: any language that reads and prints lines of JSON.
+"""Judges with a program written by the user, in any language that reads and prints lines of JSON.
 
     graders:
       - kind: command
         command: [python, graders/judge.py]
 
-`_child.py` describes the lines. The program runs in the experiment file's folder; `python` is the one
-that runs polytune. It sees PATH, HOME and the locale, and the variables that `environment` names.
+`_child.py` describes the protocol. The program runs in the experiment file's folder; `python` is the
+interpreter that runs polytune. It sees PATH, HOME, the locale, and the variables that `environment` names.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from polytune.graders.interface import Case, Grader, GraderSpec, Identity, Verdi
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem, Items
 
+# An allowlist: API keys and cloud credentials must not reach the program unless the user names them.
 always_seen = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "VIRTUAL_ENV")
 remedy = (
     "Run it by hand with one case on stdin; it must print one JSON object a line with 'id' and 'passed' "
@@ -36,23 +37,23 @@ class CommandSpec(GraderSpec):
     """A program that reads cases and prints verdicts."""
 
     command: Items[str]
-    """The program and its arguments, one word each. Words that are files beside the experiment are hashed."""
+    """The program and its arguments, one word each. Words that are files of the experiment are hashed."""
     timeout_seconds: float = Field(default=10.0, gt=0)
-    """The longest one verdict may take; after it the program is killed and the answer fails."""
+    """Time limit for one verdict, in seconds. When it expires, the program is killed and the answer fails."""
     startup_seconds: float = Field(default=30.0, ge=0)
-    """Added to the first verdict of a freshly started program."""
+    """Extra time, in seconds, for the first verdict of a newly started program."""
     environment: Items[str] = ()
-    """Names of environment variables that the program may see."""
+    """Names of environment variables to pass to the program."""
 
     def problems(self) -> list[FieldProblem]:
-        """A command of no words, or of empty ones."""
+        """The problem of an empty command, or one with empty words."""
         if self.command and all(self.command):
             return []
         return [FieldProblem("command", "needs at least one word, and no empty one")]
 
 
 class CommandGrader(Grader):
-    """Asks a long-lived child process for each verdict."""
+    """Gets each verdict from a long-running child process."""
 
     Spec = CommandSpec
 
@@ -62,7 +63,7 @@ class CommandGrader(Grader):
 
     @classmethod
     def identity(cls, spec: GraderSpec, folder: Path, settings: Settings) -> Identity:
-        """The digest of every word of the command that is a file, so that an edited script judges anew."""
+        """The digests of all words that are files, so that editing a script invalidates its verdicts."""
         assert isinstance(spec, CommandSpec)
         found = {word: folder / word for word in spec.command if _is_beside(word, folder)}
         return Identity(
@@ -85,7 +86,8 @@ class CommandGrader(Grader):
 
 
 def _is_beside(word: str, folder: Path) -> bool:
-    """Whether a word names a file of the experiment's, and not a program of the machine's."""
+    """Whether a word names a file of the experiment, not a program of the machine."""
+    # Programs of the machine are not hashed: a system update would invalidate every verdict.
     try:
         return not Path(word).is_absolute() and (folder / word).is_file()
     except (OSError, ValueError):
@@ -112,12 +114,13 @@ def _environment(spec: CommandSpec, settings: Settings, place: str) -> dict[str,
     if missing:
         raise StepFailed(f"{place}: {', '.join(missing)} is not set. Set it in the environment or in `.env`.")
     seen = {name: given[name] for name in (*always_seen, *spec.environment) if name in given}
-    # First of all the folder of polytune's own interpreter, so that `python` means that one.
+    # The folder of polytune's own interpreter comes first, so that `python` means that one.
     path = os.pathsep.join((str(Path(sys.executable).parent), given.get("PATH", os.defpath)))
     return {"PATH": path, "PYTHONUNBUFFERED": "1", **seen}
 
 
 def _program(word: str, folder: Path, path: str, place: str) -> str:
+    # As in a shell, a word with a slash is a path, here relative to the experiment; others are looked up.
     beside = str(folder / word) if os.sep in word else word
     found = shutil.which(beside, path=path)
     if found is None:

@@ -1,6 +1,6 @@
-"""What a grader is: something that judges one answer.
+"""The interface of graders, which judge one answer at a time.
 
-Add one by writing one file here with one subclass of `Grader`; its name in YAML is the file's name.
+To add a grader, write one file here with one subclass of `Grader`. Its name in YAML is the file's name.
 """
 
 from __future__ import annotations
@@ -19,66 +19,66 @@ from polytune.spec.model import MemberSpec
 
 
 class GraderSpec(MemberSpec):
-    """How one answer is judged."""
+    """Settings of a grader."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer to judge, with what was asked and what a good answer looked like."""
+    """One answer to judge, with its prompt and the expected answer."""
 
     prompt: str
     answer: str
     reference: str | None = None
-    """The answer in the dataset; None when there is none."""
+    """The answer in the dataset; None if there is none."""
     variables: dict[str, str | int | float] = {}
-    """The matrix cell and slot values behind the prompt."""
+    """The matrix cell and slot values from which the prompt was made."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """What decides verdicts besides the spec: it enters the cache key."""
+    """Everything besides the spec that decides verdicts. It is part of the cache key."""
 
     name: str
-    """Who judges, as every table says it: 'strudel engine 1.2.6', 'python checker (no engine)'."""
+    """The judge's name, shown in every table: 'strudel engine 1.2.6', 'python checker (no engine)'."""
     facts: Json = None
-    """Versions and digests that change verdicts."""
+    """Versions and digests that affect verdicts."""
     watched: tuple[Path, ...] = ()
-    """Files whose appearance or change may change this identity."""
+    """Files whose creation or change may change this identity."""
 
 
 class Grader(Openable, ABC):
-    """Judges answers; an async context manager around the process or engine it needs."""
+    """Judges answers. An async context manager that owns the process or engine it needs."""
 
     Spec: ClassVar[type[GraderSpec]]
     needs_building: ClassVar[bool] = False
-    """Whether `polytune grader build` makes something that it can judge with."""
+    """Whether `polytune grader build` builds something for it."""
 
     def __init__(self, spec: GraderSpec, folder: Path, settings: Settings) -> None:
-        """`folder` is the experiment file's folder, against which commands and paths resolve."""
+        """`folder` is the experiment file's folder. Commands and paths are relative to it."""
         self.folder = folder
         self.settings = settings
 
     @classmethod
     @abstractmethod
     def identity(cls, spec: GraderSpec, folder: Path, settings: Settings) -> Identity:
-        """Who will judge with this spec on this machine now; starts nothing, imports no engine."""
+        """The identity of the judge with this spec on this machine. Starts no process, imports no engine."""
 
     @classmethod
     def built(cls, cache_folder: Path) -> Path | None:
-        """What `build` made in the cache folder; None when it is absent, damaged or out of date."""
+        """What `build` produced in the cache folder; None if it is absent, damaged or out of date."""
         return None
 
     @classmethod
     def build(cls, cache_folder: Path) -> Path:
-        """What the grader judges with is in the cache folder, made anew; its path.
+        """A fresh build of what the grader needs is in the cache folder. Returns its path.
 
-        Raises Unavailable when a tool for it is missing, StepFailed when making it fails.
+        Raises Unavailable if a required tool is missing, StepFailed if the build fails.
         """
         raise NotImplementedError
 
     @abstractmethod
     async def judge(self, case: Case) -> Verdict:
-        """The verdict on one answer. An answer that breaks the judge fails with a reason, never raises.
+        """The verdict on one answer. An answer that breaks the judge fails with a reason and never raises.
 
-        Raises StepFailed when the grader itself cannot work (command not found, protocol broken).
+        Raises StepFailed if the grader itself does not work (command not found, protocol violated).
         """
 
 

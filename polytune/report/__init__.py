@@ -1,1 +1,1 @@
-"""Run and diff pages."""
+"""Comparisons of two runs: figures, datasets and evaluations, as text, Markdown or JSON."""

@@ -1,4 +1,4 @@
-"""A whole comparison: what differs by structure, and for two runs also rows, figures and money."""
+"""A complete comparison: the structural difference, and for two runs also rows, metrics and costs."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from polytune.report.shape import (
 )
 
 lower_is_better = ("loss", "perplexity", "errors", "warnings")
-"""Last words of metric names."""
+"""Endings of metric names."""
 loss_rows = {"training_loss": "train", "validation_loss": "validation"}
-"""The split that a loss is measured on, by the end of its name."""
+"""Ending of a metric's name -> the split on which that loss is measured."""
 counted_elsewhere = ("_rows", "samples")
-"""Last words of metric names that repeat what the dataset's comparison says."""
+"""Endings of metric names that repeat what the comparison of datasets shows."""
 
 
 def compare_figures(old: Comparand, new: Comparand, structure: Structure, shown: int) -> Difference:
-    """Everything in which the two sides differ; `shown` rows of each sort are included."""
+    """Everything that differs between the two sides, with up to `shown` rows of each kind."""
     both_run = old.is_run and new.is_run
     return Difference(
         same=structure.first is None,
@@ -55,7 +55,8 @@ def _datasets(
 
 
 def _both(old: Comparand, new: Comparand, step: StepDifference) -> tuple[StepReport, StepReport] | None:
-    """The reports of a step that differs and is complete on both sides."""
+    """The reports of a step that differs and is complete on both sides; None for any other step."""
+    # Metrics of an unfinished step are partial, and comparing them would mislead.
     found = [side.steps[step.id].report if step.id in side.steps else None for side in (old, new)]
     if found[0] is None or found[1] is None or not differs(step):
         return None
@@ -93,6 +94,7 @@ def _metrics(old: Comparand, new: Comparand, structure: Structure) -> Iterator[M
         if reports is None or _told_elsewhere(reports):
             continue
         before, after = (dict(_numbers(report.metrics)) for report in reports)
+        # In the order of the new run; metrics that only the old run has come last.
         for name in dict.fromkeys((*after, *before)):
             if before.get(name) != after.get(name) and not name.endswith(counted_elsewhere):
                 note = _incomparable(name, old, new, structure)
@@ -109,6 +111,7 @@ def _numbers(metrics: Facts, prefix: str = "") -> Iterator[tuple[str, float]]:
         path = f"{prefix}{name}"
         if isinstance(value, dict):
             yield from _numbers(value, f"{path}.")
+        # `bool` is a subclass of `int`, but true and false are no figures.
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield path, value
 
@@ -122,7 +125,7 @@ def _change(step: str, name: str, old: float | None, new: float | None, note: st
 
 
 def _incomparable(name: str, old: Comparand, new: Comparand, structure: Structure) -> str:
-    """Why two figures must not be compared: a loss on other rows is another measure."""
+    """Why two metrics are not comparable, '' if they are: losses on different rows are different measures."""
     split = next((split for ending, split in loss_rows.items() if name.endswith(ending)), None)
     for step in structure.steps if split else ():
         entries = [side.entries(step.id).get(f"{split}.jsonl") for side in (old, new)]
@@ -135,6 +138,7 @@ def _spending(side: Comparand) -> Spending:
     reports = [step.report for step in side.steps.values() if step.report is not None]
     complete = [report for report in reports if report.status.complete]
     priced = [report.cost.actual for report in complete]
+    # One unknown price makes the total unknown: a sum of the others would look like the whole cost.
     known = [amount for amount in priced if amount is not None]
     return Spending(
         usd=round(sum(known), 6) if len(known) == len(priced) else None,

@@ -1,4 +1,4 @@
-"""Evaluations of two runs: pass rates with intervals, paired wherever both answered the same prompts."""
+"""Compares the evaluations of two runs: pass rates with intervals, paired if both used the same prompts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from polytune.report.shape import CellChange, Direction, EvaluationDifference, P
 
 leading_answerers = (custom, base)
 least_shared = 0.5
-"""Of the smaller test split: with fewer prompts in common, pairing would throw away most of the evidence."""
+"""Minimum of common prompts, as a fraction of the smaller test split. With fewer, pairing would discard most
+of the evidence."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Verdicts:
     """One answerer's verdicts under one grader in one run, by test prompt."""
 
     passed: Mapping[tuple[str, int], bool]
-    """The number tells apart rows with the same prompt."""
+    """By prompt and a number, which distinguishes rows with the same prompt."""
     cells: Mapping[tuple[str, int], Mapping[str, Value]]
     tally: PassCount
 
@@ -42,7 +43,7 @@ class Verdicts:
 def evaluation_differences(
     old: Comparand, new: Comparand, step: StepDifference
 ) -> Iterator[EvaluationDifference]:
-    """Every answerer under every grader that both runs have and whose verdicts differ."""
+    """One difference for every grader and answerer that both runs have and whose results differ."""
     if not differs(step):
         return
     before, after = _results(old, step.id), _results(new, step.id)
@@ -70,7 +71,7 @@ def _answerers(before: GraderResult, after: GraderResult) -> list[str]:
 
 
 def _rows(side: Comparand, step: str) -> list[EvaluatedPrompt]:
-    """Every test prompt with its verdicts; none when the file is gone."""
+    """Every test prompt with its verdicts; empty if the file no longer exists."""
     path: Path | None = side.output(step, answers_name)
     if path is None:
         return []
@@ -87,6 +88,7 @@ def _verdicts(rows: Sequence[EvaluatedPrompt], grader: str, answerer: str, score
             name = (row.prompt, seen[row.prompt])
             seen[row.prompt] += 1
             passed[name], cells[name] = verdict.passed, row.cell
+    # The tally comes from the summary, so pass rates can be compared even if the answers are gone.
     return Verdicts(passed, cells, PassCount(passed=score.passed, n=score.n))
 
 
@@ -98,6 +100,8 @@ def _difference(
     paired = bool(shared) and len(shared) >= least_shared * smaller
     everything = len(shared) == old.tally.n == new.tally.n
     before, after = ([of.passed[prompt] for prompt in shared] for of in (old, new))
+    # Pairing removes the variation between prompts and so detects smaller differences. Without enough common
+    # prompts the two rates are compared as independent samples.
     found = compare(before, after)
     interval = (found.low, found.high) if paired else unpaired_interval(old.tally, new.tally)
     difference = found.difference if paired else round(_rate(new.tally) - _rate(old.tally), 6)
@@ -122,6 +126,7 @@ def _difference(
 
 def unpaired_interval(old: PassCount, new: PassCount) -> tuple[float, float]:
     """The 95% interval of the difference of two independent pass rates (Agresti and Caffo, 2000)."""
+    # Adding one success and one failure to each sample keeps the coverage near 95% for small n.
     rates = [(each.passed + 1) / (each.n + 2) for each in (old, new)]
     half = z_95 * sqrt(
         sum(rate * (1 - rate) / (each.n + 2) for rate, each in zip(rates, (old, new), strict=True))
@@ -130,6 +135,7 @@ def unpaired_interval(old: PassCount, new: PassCount) -> tuple[float, float]:
     return round(max(-1.0, middle - half), 6), round(min(1.0, middle + half), 6)
 
 
+# No claim while the interval contains 0, however large the difference: most changes between runs are noise.
 def _direction(low: float, high: float) -> Direction:
     if low > 0:
         return "better"
@@ -145,7 +151,7 @@ def _rate(tally: PassCount) -> float:
 
 
 def _cells(old: Verdicts, new: Verdicts, shared: Sequence[tuple[str, int]] | None) -> Iterator[CellChange]:
-    """Every matrix value on whose prompts the pass rate differs, the largest change first."""
+    """Every matrix value whose prompts have a different pass rate, the largest change first."""
     before = _by_value(old, old.passed if shared is None else shared)
     after = _by_value(new, new.passed if shared is None else shared)
     found = [

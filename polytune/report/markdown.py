@@ -1,4 +1,4 @@
-"""A comparison as Markdown for a pull request; equal runs give equal bytes."""
+"""Prints a comparison as Markdown for a pull request. Equal runs give equal bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Table = Sequence[Sequence[str]]
 
 
 def markdown_lines(found: Difference) -> list[str]:
-    """The whole comparison."""
+    """The lines of a comparison."""
     first = found.structure.first
     if first is None:
         return [f"**No difference** between {_side(found.old)} and {_side(found.new)}."]
@@ -70,8 +70,9 @@ def _file(change: FileChange) -> Iterator[str]:
 
 
 def _fenced(lines: Iterable[str], language: str = "diff") -> list[str]:
-    """A code block whose fence is longer than any run of backticks in it."""
+    """A code block with a fence longer than any sequence of backticks in it."""
     content = list(lines)
+    # Prompts are Markdown themselves: a shorter fence would end inside of the diff.
     fence = "```"
     while any(fence in line for line in content):
         fence += "`"
@@ -104,6 +105,7 @@ def _dataset(dataset: DatasetDifference) -> Iterator[str]:
 
 
 def _rows(dataset: DatasetDifference) -> Iterator[str]:
+    # The marks are those that GitHub colors in a diff block; it knows `!` for changes but has none for moves.
     lines = words.row_lines(dataset, "+-!!")
     if lines:
         yield from ("", "<details><summary>Some of the rows</summary>", "", *_fenced(lines), "", "</details>")
@@ -141,12 +143,13 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _code(text: str) -> str:
-    """Text as inline code, whatever it holds."""
+    """The text as inline code, even if it contains backticks."""
     return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown leaves as it is."""
+    """The text with Markdown's special characters escaped."""
+    # The backslash comes first, or it would escape the backslashes added for the others.
     for mark in ("\\", "`", "*", "_", "<", "["):
         text = text.replace(mark, f"\\{mark}")
     return text

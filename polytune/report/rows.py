@@ -1,4 +1,4 @@
-"""Datasets of two runs, row by row: aligned by provenance, counted by split, with a few rows to read."""
+"""Compares the datasets of two runs row by row: aligned by provenance, counted by split, with sample rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ extension = ".jsonl"
 
 
 class RowProvenance(msgspec.Struct, frozen=True, gc=False):
-    """Where a sample's row is."""
+    """The place of a sample's row in the dataset."""
 
     split: str
     line: int
@@ -29,7 +29,7 @@ class RowProvenance(msgspec.Struct, frozen=True, gc=False):
 
 
 class ShownRowOrigin(msgspec.Struct, frozen=True):
-    """What a row was made of."""
+    """What a row was made from, as recorded in the provenance file."""
 
     sample: str = ""
     cell: dict[str, Value] = {}
@@ -42,20 +42,22 @@ _origin = msgspec.json.Decoder(ShownRowOrigin)
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """One dataset on disk."""
+    """The files of one dataset."""
 
     provenance: Path
     splits: Mapping[str, Path]
     layout: Format
 
     def rows(self) -> Iterator[DatasetRow]:
-        """Every row, in the order of the provenance. Raises DataError when the files do not fit."""
+        """Every row, in the order of the provenance file. Raises DataError if the files do not match."""
+        # An iterator, read again for every pass: a dataset may be larger than memory.
         for where, content in self.lines():
             known = _provenance.decode(where)
             yield DatasetRow(known.sample, known.split, known.line, content)
 
     def lines(self) -> Iterator[tuple[bytes, bytes]]:
-        """Every line of provenance with the row that it is about."""
+        """Every line of the provenance file with the row that it describes."""
+        # Within a split, provenance and rows are in the same order, so reading both in step needs no index.
         readers = {split: _lines(path) for split, path in self.splits.items()}
         for where in _lines(self.provenance):
             split = _provenance.decode(where).split
@@ -65,14 +67,14 @@ class DatasetFiles:
             yield where, content
 
     def prompt(self, row: DatasetRow) -> str:
-        """What the row asks: its turns before the last one; '' when it cannot be read."""
+        """The prompt of the row: its turns before the last one; '' if the row is invalid."""
         try:
             return _prompt(self.layout.decode(row.content))
         except DataError:
             return ""
 
     def shown(self, places: Iterable[RowPlace]) -> dict[RowPlace, ShownRow]:
-        """The rows at those places, whole."""
+        """The complete rows at these places."""
         wanted = set(places)
         found: dict[RowPlace, ShownRow] = {}
         for where, content in self.lines() if wanted else ():
@@ -85,6 +87,7 @@ class DatasetFiles:
         return found
 
     def _shown(self, place: RowPlace, origin: ShownRowOrigin, content: bytes) -> ShownRow:
+        # An old run may hold rows that today's format refuses. Show the row without its text.
         try:
             said = self.layout.decode(content)
         except DataError:
@@ -111,10 +114,11 @@ def _prompt(said: Conversation) -> str:
 
 
 def dataset_differences(old: Comparand, new: Comparand, shown: int) -> Iterator[DatasetDifference]:
-    """The comparison of every dataset that both runs made and that differs."""
+    """The comparison of every dataset that both runs produced and that differs."""
     for name, step in new.steps.items():
         before, after = old.steps.get(name), step
         made = [each.report.output if each and each.report else None for each in (before, after)]
+        # Equal digests mean equal bytes, so nothing needs to be read.
         if made[0] is None or made[1] is None or made[0].digest == made[1].digest:
             continue
         if made[0].type == made[1].type == dataset_type:
@@ -132,7 +136,7 @@ def _compared(step: str, old: Comparand, new: Comparand, shown: int) -> DatasetD
 
 
 def _files(side: Comparand, step: str) -> DatasetFiles | None:
-    """The dataset, if all of it is still there and its rows have provenance."""
+    """The dataset; None if files are missing or its rows have no provenance."""
     report = side.steps[step].report
     assert report is not None
     assert report.output is not None
@@ -141,6 +145,7 @@ def _files(side: Comparand, step: str) -> DatasetFiles | None:
     paths = {name.removesuffix(extension): side.output(step, name) for name in names}
     provenance = side.output(step, provenance_name)
     splits = {split: path for split, path in paths.items() if path is not None}
+    # Garbage collection may have deleted some of the files. Without all of them, rows would look removed.
     if provenance is None or len(splits) < len(paths) or layout is None:
         return None
     return DatasetFiles(provenance, splits, FORMATS.load(layout)())
@@ -175,7 +180,7 @@ def _told(step: str, found: Alignment, old: DatasetFiles, new: DatasetFiles) -> 
 
 
 def _in_file_order(found: Alignment, new: DatasetFiles) -> list[str]:
-    """Split names: train, validation, test, then any others."""
+    """The names of the splits: train, validation, test, then others by name."""
     usual = ["train", "validation", "test"]
     others = sorted(found.groups.keys() - set(usual))
     return [name for name in (*usual, *others) if name in found.groups]

@@ -1,6 +1,6 @@
-"""The shape of a whole comparison, as `polytune diff --json` prints it; `schema` counts its versions.
+"""The structure of a comparison, as printed by `polytune diff --json`. `schema` is its version.
 
-Every list is in running order or in the order of its files, so that equal runs give equal bytes.
+Every list is in execution order or file order, so that equal runs give equal bytes.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ schema_version = 1
 
 Value = str | int | float | bool
 Direction = Literal["better", "worse", "not distinguishable", ""]
-"""What a change is for the user; '' where there is no such thing."""
+"""The meaning of a change for the user; '' if a change is neither good nor bad."""
 
 
 class SideName(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the two things compared."""
+    """One of the two sides of a comparison: a run or an experiment file."""
 
     experiment: str
     run_id: str
@@ -31,7 +31,7 @@ class SideName(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerCount(msgspec.Struct, frozen=True, kw_only=True):
-    """Small paid calls of one step that differs, in each run."""
+    """The number of answers asked and reused by a step that differs, in each run."""
 
     step: str
     old_asked: int
@@ -41,7 +41,7 @@ class AnswerCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a dataset with what is known of where it came from."""
+    """One row of a dataset with its provenance, as far as it is known."""
 
     split: str
     line: int
@@ -54,54 +54,55 @@ class ShownRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowPair(msgspec.Struct, frozen=True, kw_only=True):
-    """One row as it was and as it is."""
+    """One row, before and after."""
 
     old: ShownRow
     new: ShownRow
 
 
 class DatasetDifference(msgspec.Struct, frozen=True, kw_only=True):
-    """Two datasets aligned by provenance: by sample, and what that leaves over by prompt."""
+    """Two datasets aligned by provenance: first by sample, then the remaining rows by prompt."""
 
     step: str
     splits: tuple[GroupCount, ...]
     same: int = 0
     """Rows with the same text in the same split."""
     aligned_by_prompt: int = 0
-    """Rows whose sample is another (another teacher, another system prompt) but whose prompt is the same."""
+    """Rows with the same prompt but another sample (another teacher, another system prompt)."""
     added: tuple[ShownRow, ...] = ()
-    """The first few, as `--rows` allows; so are the next three."""
+    """The first rows, limited by `--rows`, as are the next three lists."""
     removed: tuple[ShownRow, ...] = ()
     changed: tuple[RowPair, ...] = ()
     moved: tuple[RowPair, ...] = ()
-    """To another split, with the same text."""
+    """Rows with the same text in another split."""
     note: str = ""
-    """Why rows were not aligned; the splits then hold only `old` and `new`."""
+    """Why rows were not aligned, '' if they were. If not, the splits have only `old` and `new`."""
 
 
 class MetricChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure that differs; None where a run does not have it."""
+    """One metric that differs between the runs."""
 
     step: str
     name: str
-    """Dotted, as in the manifest."""
+    """The dotted name, as in the manifest."""
     old: float | None
+    """None if the old run does not have the metric."""
     new: float | None
     delta: float | None
     direction: Direction = ""
     note: str = ""
-    """What keeps the two figures from being comparable."""
+    """Why the two values are not comparable; '' if they are."""
 
 
 class PassCount(msgspec.Struct, frozen=True, kw_only=True):
-    """How many of how many passed."""
+    """The number of prompts that passed, out of `n`."""
 
     passed: int
     n: int
 
 
 class CellChange(msgspec.Struct, frozen=True, kw_only=True):
-    """Results among the prompts with one value on one axis of the matrix."""
+    """Results of the prompts with one value on one axis of the matrix."""
 
     axis: str
     value: str
@@ -117,37 +118,37 @@ class EvaluationDifference(msgspec.Struct, frozen=True, kw_only=True):
     answerer: str
     """base, custom, or a trivial rival."""
     judged_by: tuple[str, str]
-    """In each run; figures of different judges do not compare."""
+    """The judge in each run. Results of different judges are not comparable."""
     old: PassCount
     new: PassCount
     pairing: Literal["all", "shared", "none"]
-    """Whether both runs have the same test prompts, enough in common, or too few."""
+    """`all`: both runs have the same test prompts; `shared`: enough in common to pair; `none`: too few."""
     shared_old: PassCount
-    """On the prompts that both runs have."""
+    """Results on the prompts that both runs have; so is `shared_new`."""
     shared_new: PassCount
     difference: float
-    """Pass rate, new minus old, from -1 to 1; on the shared prompts when paired."""
+    """Pass rate, new minus old, from -1 to 1; if paired, on the shared prompts."""
     low: float
     """Lower end of the 95% interval of `difference`."""
     high: float
     p: float | None
-    """Two-sided exact McNemar test; None when unpaired."""
+    """p-value of the two-sided exact McNemar test; None if unpaired."""
     direction: Direction
     cells: tuple[CellChange, ...] = ()
-    """Cells whose pass rate differs: on the shared prompts when paired."""
+    """Cells whose pass rate differs; if paired, on the shared prompts."""
 
 
 class Spending(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run itself paid; what it reused costs nothing."""
+    """What one run paid itself. Reused results cost nothing."""
 
     usd: float | None
-    """None when some price is unknown."""
+    """US dollars; None if any price is unknown."""
     requests: int
     reused: int
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything in which two sides differ."""
+    """Everything that differs between two sides."""
 
     schema: int = schema_version
     same: bool
@@ -159,11 +160,11 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     metrics: tuple[MetricChange, ...] = ()
     evaluations: tuple[EvaluationDifference, ...] = ()
     spending: tuple[Spending, Spending] | None = None
-    """Of the old and the new run; None unless both sides are runs."""
+    """The spending of the old and the new run; None unless both sides are runs."""
 
 
 def name_of(side: Comparand) -> SideName:
-    """The side as the comparison names it."""
+    """The name of a side in the comparison."""
     mark = " (rehearsal)" if side.rehearsal else ""
     return SideName(experiment=side.experiment + mark, run_id=side.run_id, path=side.path)
 

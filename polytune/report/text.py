@@ -1,4 +1,4 @@
-"""A comparison as lines on a terminal: the first difference first, then only what differs.
+"""Prints a comparison as lines on a terminal: first the first difference, then only what differs.
 
 first difference: generate, count 600 -> 1000   strudel-v3.yaml:7
   A          strudel-v2   20261120T...
@@ -18,12 +18,13 @@ from polytune.engine.textdiff import compare_texts
 from polytune.report import words
 from polytune.report.shape import DatasetDifference, Difference, EvaluationDifference
 
+# Longer texts are cut: a comparison should fit a few screens, and `--json` has the rest.
 most_hunk_lines = 40
 label_width = 11
 
 
 def text_lines(found: Difference) -> list[str]:
-    """The whole comparison; a single line when nothing differs."""
+    """The lines of a comparison; a single line if nothing differs."""
     first = found.structure.first
     if first is None:
         return [f"no difference   {_same_words(found)}"]
@@ -44,7 +45,7 @@ def _same_words(found: Difference) -> str:
 
 
 def _labelled(label: str, lines: Iterable[str], *, gap: bool = False) -> Iterator[str]:
-    """The lines behind a label; nothing when there are none."""
+    """The lines with a label before the first one; nothing if there are no lines."""
     for number, line in enumerate(lines):
         if number == 0 and gap:
             yield ""
@@ -70,6 +71,7 @@ def _sections(found: Difference) -> Iterator[tuple[str, list[str]]]:
 
 
 def _value_lines(found: Difference) -> list[str]:
+    # Short values come first, in columns; texts of several lines would break the columns.
     values = found.structure.values
     rows = [
         [value.path, pair_text(value.old, value.new), words.origin_words(value)]
@@ -97,10 +99,12 @@ def _step_lines(found: Difference) -> list[str]:
 
 
 def _worth_telling(step: StepDifference) -> bool:
+    # A step reused from another run is worth a line: it says where the output was made and paid for.
     return step.relation is not Relation.SAME or bool(step.reused_from)
 
 
 def _dataset_lines(dataset: DatasetDifference) -> list[str]:
+    # With a note the rows were not aligned: the counts of added and changed rows are unknown, not zero.
     lines = words.columns([_split_row(split, known=not dataset.note) for split in dataset.splits])
     if dataset.aligned_by_prompt:
         lines.append(f"{dataset.aligned_by_prompt:,} rows aligned by prompt, since their requests differ")

@@ -1,4 +1,4 @@
-"""How a comparison is put into words: the phrases that the text page and the Markdown page share."""
+"""The phrases of a comparison, shared by the text page and the Markdown page."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from polytune.report.shape import (
     Value,
 )
 
+# Limits that keep a comparison readable on a terminal; `--json` has everything.
 shown_cells = 4
 shown_prompt_characters = 72
 most_row_lines = 6
@@ -41,17 +42,17 @@ def first_words(first: First | None) -> str:
 
 
 def side_cells(side: SideName) -> list[str]:
-    """`strudel-v2` and its run id; for a file, its path."""
+    """`strudel-v2` and its run id, or for an experiment file its path."""
     return [side.experiment, side.run_id or side.path]
 
 
 def is_text(change: ValueChange) -> bool:
-    """Whether a value is a text of several lines on both sides, better shown as hunks."""
+    """Whether a value has several lines on both sides, so that it is better shown as hunks."""
     return "\n" in (change.old or "") and "\n" in (change.new or "")
 
 
 def origin_words(change: ValueChange) -> str:
-    """`v2.yaml:8 -> v3.yaml:7`; one place when both are the same, `default` where no file says it."""
+    """`v2.yaml:8 -> v3.yaml:7`; one place if both are the same, `default` for a value that no file sets."""
     places = [
         origin or ("default" if value is not None else "")
         for origin, value in ((change.old_origin, change.old), (change.new_origin, change.new))
@@ -61,7 +62,7 @@ def origin_words(change: ValueChange) -> str:
 
 
 def step_words(step: StepDifference, old: SideName) -> str:
-    """What a step's relation comes to, besides its name."""
+    """Details of a step's relation, to follow the relation's name."""
     match step.relation:
         case Relation.CHANGED:
             tail = ", but the output is the same" if step.same_output else ""
@@ -80,7 +81,7 @@ def step_words(step: StepDifference, old: SideName) -> str:
 
 
 def _change_name(change: ValueChange) -> str:
-    """A value of the spec is told in full elsewhere; anything else only here."""
+    """The name of a spec value, which another section shows in full; for other changes the whole change."""
     group, _, name = change.path.partition(".")
     return name if group == "spec" else change_text(change)
 
@@ -88,6 +89,7 @@ def _change_name(change: ValueChange) -> str:
 def _unequal(step: StepDifference) -> str:
     if step.old_status == step.new_status or not (step.old_status and step.new_status):
         return ""
+    # Both mean that the output exists; which of the two says nothing about the experiment.
     complete = {"done", "cached"}
     both = step.old_status in complete and step.new_status in complete
     return "" if both else f" ({step.old_status} -> {step.new_status})"
@@ -109,7 +111,7 @@ def cell_words(cell: Mapping[str, Value]) -> str:
 
 
 def row_cells(row: ShownRow, before: ShownRow | None = None) -> list[str]:
-    """`train:12`, `jazz, medium`, `jazz/4`, `Write a ...`; with where it was before, if elsewhere."""
+    """`train:12`, `jazz, medium`, `jazz/4`, `Write a ...`; with the previous place if the split changed."""
     prompt = " ".join(row.prompt.split())
     cut = prompt if len(prompt) <= shown_prompt_characters else f"{prompt[: shown_prompt_characters - 3]}..."
     moved = before is not None and before.split != row.split
@@ -118,9 +120,10 @@ def row_cells(row: ShownRow, before: ShownRow | None = None) -> list[str]:
 
 
 def pair_hunks(pair: RowPair) -> Iterator[str]:
-    """The lines of a changed row that are not the same, each with the part that it is in."""
+    """The differing lines of a changed row, each with the name of the part it belongs to."""
     for part in row_parts:
         old, new = str(getattr(pair.old, part)), str(getattr(pair.new, part))
+        # A system prompt is long and the same in all rows: one changed line would be repeated for every row.
         if part == "system" and old != new:
             found = compare_texts(old, new)
             yield f"system +{found.added} -{found.removed} lines"
@@ -131,13 +134,14 @@ def pair_hunks(pair: RowPair) -> Iterator[str]:
 
 
 def row_lines(dataset: DatasetDifference, marks: str) -> list[str]:
-    """The rows to read, in columns, each behind one of four marks: added, removed, changed, moved."""
+    """Sample rows in columns, each after one of the four `marks`: added, removed, changed, moved."""
     rows = [[marks[0], *row_cells(row)] for row in dataset.added]
     rows += [[marks[1], *row_cells(row)] for row in dataset.removed]
     rows += [[marks[2], *row_cells(pair.new, pair.old)] for pair in dataset.changed]
     rows += [[marks[3], *row_cells(pair.new, pair.old)] for pair in dataset.moved]
     lines = columns(rows)
     first = len(dataset.added) + len(dataset.removed)
+    # Backwards, so that inserting hunks does not shift the rows that are still to come.
     for place in reversed(range(len(dataset.changed))):
         hunks = [f"      {line}" for line in cut(list(pair_hunks(dataset.changed[place])), most_row_lines)]
         lines[first + place + 1 : first + place + 1] = hunks
@@ -145,14 +149,14 @@ def row_lines(dataset: DatasetDifference, marks: str) -> list[str]:
 
 
 def cut(lines: Sequence[str], most: int) -> list[str]:
-    """At most so many lines, and how many more there are."""
+    """The first `most` lines, followed by the number of omitted lines, if any."""
     if len(lines) <= most:
         return list(lines)
     return [*lines[:most], f"... {len(lines) - most} more lines: --json has them"]
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows with their cells under each other."""
+    """The rows as lines, with cells aligned in columns."""
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))] if rows else []
     return [
         "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -199,7 +203,7 @@ def _unpaired(found: EvaluationDifference) -> str:
 
 
 def shared_words(found: EvaluationDifference) -> str:
-    """`on the 60 prompts in common 40/60 -> 52/60: `; '' when all are, or too few."""
+    """`on the 60 prompts in common 40/60 -> 52/60, `; '' if all prompts are common, or too few."""
     if found.pairing != "shared":
         return ""
     pair = f"{tally_words(found.shared_old)} -> {tally_words(found.shared_new)}"
@@ -207,18 +211,19 @@ def shared_words(found: EvaluationDifference) -> str:
 
 
 def _signed(value: float) -> str:
+    # Whole points: the intervals of usual test splits are wider than any decimal.
     rounded = round(value)
     return f"{rounded:+d}" if rounded else "0"
 
 
 def judge_words(found: EvaluationDifference) -> str:
-    """Who judged; a warning when that is not the same."""
+    """Who judged, with a warning if the two runs had different judges."""
     old, new = found.judged_by
     return f"judged by {new}" if old == new else f"judged by {old} -> {new}: these figures are not comparable"
 
 
 def cells_words(found: EvaluationDifference) -> str:
-    """`better in jazz +5/16, drums +4/16; worse in ambient -1/17`; '' when no cell differs."""
+    """`better in jazz +5/16, drums +4/16; worse in ambient -1/17`; '' if no cell differs."""
     better = [cell for cell in found.cells if _gain(cell) > 0]
     worse = [cell for cell in found.cells if _gain(cell) < 0]
     parts = [f"better in {_cell_list(better, found)}"] if better else []
@@ -237,13 +242,14 @@ def _cell_list(cells: list[CellChange], found: EvaluationDifference) -> str:
 
 
 def _cell_change(cell: CellChange, found: EvaluationDifference) -> str:
+    # Unpaired, the two sides have different numbers of prompts, so a difference of counts means nothing.
     if found.pairing == "none":
         return f"{cell.value} {tally_words(cell.old)} -> {tally_words(cell.new)}"
     return f"{cell.value} {cell.new.passed - cell.old.passed:+d}/{cell.new.n}"
 
 
 def money_words(spending: tuple[Spending, Spending]) -> str:
-    """`$11.90 -> $9.35`; `free` when neither run paid."""
+    """`$11.90 -> $9.35`; `free` if neither run cost anything. An unknown cost is never shown as 0."""
     if not any(each.usd is None or each.usd for each in spending):
         return "free"
     return " -> ".join("unknown" if each.usd is None else f"${each.usd:,.2f}" for each in spending)

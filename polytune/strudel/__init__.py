@@ -1,1 +1,1 @@
-"""Everything about Strudel: its engine in a child process, and a checker beside it."""
+"""The Strudel domain: grader, composer, and the build of Strudel's engine. Registered by entry points."""

@@ -1,8 +1,8 @@
-"""Strudel's engine as one file on the user's machine, built there from npm.
+"""Builds Strudel's engine as one file on the user's machine, from npm packages.
 
-The @strudel packages are AGPL-3.0-or-later, so polytune ships none of their code: `javascript/` holds the
-list of what to fetch (exact versions, each with its digest) and an entry that names them. A bundle is
-two files in the cache folder; the description is written last, and its presence means "complete":
+The @strudel packages are AGPL-3.0-or-later, so polytune does not ship their code. `javascript/` contains the
+list of packages to download (exact versions, each with its digest) and an entry file that names them. A
+bundle is two files in the cache folder. The description is written last: its presence means "complete".
 
     strudel/strudel-1.2.6.js      the packages, joined by esbuild
     strudel/strudel-1.2.6.json    their versions, the bundle's SHA-256 and the recipe's
@@ -28,6 +28,8 @@ from polytune.files import copy_whole, digest_of, write_whole
 engine_version = "1.2.6"
 recipe_files = ("entry.mjs", "kabelsalat.mjs", "package.json", "package-lock.json")
 npm_seconds = 600
+# `iife`: the isolate that runs the bundle has no module loader. The alias replaces a package that only works
+# in browsers and fails on import elsewhere. `legal-comments` keeps the license texts in the bundle.
 esbuild_options = (
     "--bundle",
     "--format=iife",
@@ -43,19 +45,19 @@ esbuild_options = (
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
-    """What lies beside a bundle."""
+    """The description file of a bundle."""
 
     versions: dict[str, str]
     """The packages in it and their versions."""
     sha256: str
     recipe: str
-    """The digest of polytune's part; a bundle of another recipe is no bundle."""
+    """The digest of polytune's own build files. A bundle built from other ones is out of date."""
     license: str = "AGPL-3.0-or-later (the @strudel packages); built on this machine, not for redistribution"
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A complete bundle that this polytune can use."""
+    """A complete bundle that this version of polytune can use."""
 
     path: Path
     digest: str
@@ -63,17 +65,17 @@ class Bundle:
 
 
 def bundle_path(cache_folder: Path) -> Path:
-    """Where the bundle is, or will be."""
+    """The path of the bundle, whether or not it exists."""
     return cache_folder / "strudel" / f"strudel-{engine_version}.js"
 
 
 def description_path(cache_folder: Path) -> Path:
-    """Where the bundle's description is, or will be."""
+    """The path of the bundle's description, whether or not it exists."""
     return bundle_path(cache_folder).with_suffix(".json")
 
 
 def bundle_in(cache_folder: Path) -> Bundle | None:
-    """The bundle in a cache folder; None when there is none, or one of another recipe, or a damaged one."""
+    """The bundle in a cache folder; None if it is missing, out of date or damaged."""
     path = bundle_path(cache_folder)
     try:
         described = msgspec.json.decode(description_path(cache_folder).read_bytes(), type=Description)
@@ -84,15 +86,17 @@ def bundle_in(cache_folder: Path) -> Bundle | None:
 
 
 def build_bundle(cache_folder: Path) -> Path:
-    """A fresh bundle is in the cache folder; its path.
+    """A new bundle is in the cache folder. Returns its path.
 
-    Takes about 10 seconds and 40 MB of npm packages, which are removed again. Raises Unavailable when
-    npm is not installed and StepFailed, with its last words, when it fails.
+    Takes about 10 seconds and 40 MB of npm packages, which are deleted afterwards. Raises Unavailable if npm
+    is not installed, and StepFailed, with the end of its output, if it fails.
     """
     npm = _program("npm")
     with tempfile.TemporaryDirectory(prefix="polytune-strudel-") as name:
         folder = Path(name)
         _lay_out(folder)
+        # `ci` installs exactly what the lock file lists and verifies every digest. No package gets to run its
+        # install scripts.
         _run((npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"), folder)
         # Newer npm releases skip install scripts; this one puts esbuild's binary for this machine in place.
         _run((_program("node"), "node_modules/esbuild/install.js"), folder)
@@ -103,7 +107,7 @@ def build_bundle(cache_folder: Path) -> Path:
 
 
 def recipe_digest() -> str:
-    """The digest of everything of polytune's own that goes into a bundle."""
+    """The digest of polytune's own build files and options for a bundle."""
     running = hashlib.sha256("\0".join(esbuild_options).encode())
     for name in recipe_files:
         running.update(_recipe(name))

@@ -1,7 +1,7 @@
-"""A checker for Strudel code that runs nothing and needs nothing: what a careful reader would catch.
+"""A static checker for Strudel code. It runs no code and has no dependencies.
 
-It refuses what is surely wrong (brackets, strings, mini-notation, unknown functions, sounds, banks and
-notes, no sound at all) and accepts the rest, so it may pass code on which the engine would stumble.
+It rejects what is certainly wrong (brackets, strings, mini-notation, unknown functions, sounds, banks and
+notes, no sound at all) and accepts everything else, so it may pass code that the engine would fail.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from polytune.strudel.grammar import (
 from polytune.strudel.mini import Mini, MiniError, read_mini
 from polytune.strudel.vocabulary import Sounds, functions, javascript
 
+# Increase it when a change to the checker or the word lists changes verdicts: it is part of the cache key.
 checker_version = 1
+# Characters. Real patterns have a few hundred; this bounds the time spent on a runaway answer.
 longest = 100_000
 note = re.compile(r"[a-gA-G][#bsf]*-?\d*|-?\d+(\.\d+)?")
 scale_step = re.compile(r"-?\d+(\.\d+)?[#bs]*|" + note.pattern)
@@ -31,11 +33,12 @@ sounding = sources | {"midi", "as", "wt", "voicings", "piano"}
 
 @dataclass(frozen=True)
 class Checked:
-    """What the checker found: nothing, or the first thing that is wrong."""
+    """The checker's result: no problem, or the first one."""
 
     reason: str = ""
+    """The problem; '' for none."""
     stage: str = "done"
-    """Where it was found: parse, mini, names, sound, silent."""
+    """The stage that found it: parse, mini, names, sound, silent."""
 
 
 class _CheckFailed(Exception):
@@ -45,7 +48,7 @@ class _CheckFailed(Exception):
 
 
 def check(code: str, known: Sounds) -> Checked:
-    """The first thing wrong with a program, if any."""
+    """The first problem of a program, if it has one."""
     if len(code) > longest:
         return Checked(f"{len(code):,} characters are too long for a pattern", "parse")
     try:
@@ -60,13 +63,14 @@ def check(code: str, known: Sounds) -> Checked:
 
 
 class _Checker:
-    """One program under examination."""
+    """Checks the tokens of one program."""
 
     def __init__(self, tokens: Sequence[Token], known: Sounds) -> None:
         self.tokens = tokens
         self.known = known
         self.declared = declared_names(tokens)
         self.registered = self._registered()
+        # `samples(...)` loads sounds whose names only its server knows, so any name may be right.
         self.loads_samples = any(token.text == "samples" for token in tokens)
         self.events = 0
         self.rests = 0
@@ -103,7 +107,7 @@ class _Checker:
             )
 
     def _is_free(self, index: int, token: Token) -> bool:
-        """Whether a name that stands alone means something."""
+        """Whether a name that is not a member is defined, or is the key of an object."""
         name = token.text
         known = javascript().calls(name) or name in self.declared or functions().calls(name)
         return known or self._is(index + 1, ":")
@@ -112,16 +116,19 @@ class _Checker:
         name = token.text
         if functions().chains(name) or javascript().chains(name) or name in self.registered:
             return
+        # Methods of JavaScript's own objects, or of the program's variables, are not Strudel's to know.
         owner = self._at(index - 2)
         if owner is not None and (javascript().calls(owner.text) or owner.text in self.declared):
             return
         raise _CheckFailed("names", f"unknown method .{name} on line {token.line}")
 
     def _registered(self) -> frozenset[str]:
-        """Methods that the program itself defines: `register('x', ...)`, `Pattern.prototype.x = ...`."""
+        """Methods that the program defines: `register('x', ...)`, `Pattern.prototype.x = ...`."""
         found = set()
         for index, token in enumerate(self.tokens):
             if token.text == "register" and self._is(index + 1, "("):
+                # `register` also takes a list of names. Ten tokens are enough for the lists people write, and
+                # taking a string too many only makes the checker more lenient.
                 names = self.tokens[index + 2 : index + 12]
                 found |= {name.content for name in names if name.kind == "string"}
             if token.text == "prototype" and self._is(index + 1, "."):
@@ -131,7 +138,7 @@ class _Checker:
     # -- mini-notation --------------------------------------------------------------------------------
 
     def _is_mini(self, index: int, token: Token) -> bool:
-        """Whether Strudel reads a string as mini-notation: double quotes and backticks always."""
+        """Whether Strudel parses a string as mini-notation: double quotes and backticks, with exceptions."""
         if token.kind == "template":
             return "${" not in token.text and not self._is_tag(index - 1)
         if token.kind != "string" or self._is(index + 1, ":") or self._call(index) in ("samples", "register"):
@@ -143,7 +150,7 @@ class _Checker:
         return before is not None and before.kind == "name" and not javascript().calls(before.text)
 
     def _call(self, index: int) -> str:
-        """The function in whose brackets a token stands first."""
+        """The function whose first argument starts with this token; '' for none."""
         name = self._at(index - 2)
         return name.text if self._is(index - 1, "(") and name is not None and name.kind == "name" else ""
 
@@ -156,6 +163,7 @@ class _Checker:
         except MiniError as error:
             raise _CheckFailed("mini", f"mini-notation '{_short(token.content)}': {error}") from None
         call = self._sole_argument(index)
+        # Only a string that is the sole argument is certain to hold sounds or notes.
         judge = self._judge_of(call)
         if judge is not None and not self._is_followed_by_structure(index):
             self._words(mini, judge)
@@ -164,14 +172,14 @@ class _Checker:
             self.rests += mini.rests
 
     def _plain(self, index: int, token: Token) -> None:
-        """Single quotes hold one value, spaces and all."""
+        """A single-quoted string is one value, spaces included, not mini-notation."""
         judge = self._judge_of(self._sole_argument(index))
         if judge is not None and (problem := judge(token.content.partition(":")[0])):
             raise _CheckFailed("sound", problem)
         self.events += 1
 
     def _is_followed_by_structure(self, index: int) -> bool:
-        """Whether the words are only keys: `"<a b>".pick({a: ..., b: ...})`."""
+        """Whether the words are keys, not sounds: `"<a b>".pick({a: ..., b: ...})`."""
         following = self._at(index + 3)
         return (
             self._is(index + 2, ".")

@@ -1,10 +1,11 @@
-"""A teacher that composes Strudel pieces from a grammar, offline: no language model is involved.
+"""A teacher that composes Strudel pieces offline from a grammar, without a language model.
 
-It is for rehearsals, tests and the quickstart. The answer depends on the request and the draw alone. The
+It is meant for rehearsals, tests and the quickstart. The answer depends only on the request and the draw. The
 composer follows the variables `style`, `complexity`, `tempo`, `key`, `kit`, `instruments` and `mood` (also
-as `bpm`, `scale`, `instrument`), and chooses where one is missing or unknown. It reads no prompt.
+as `bpm`, `scale`, `instrument`), and chooses a value if one is missing or unknown. It does not read the
+prompt.
 
-A piece is one expression, one voice per line, tempo last:
+A piece is one expression, with one voice per line and the tempo last:
 
     stack(
       s("bd*4, ~ cp ~ cp, [~ hh]*4").bank("RolandTR909"),
@@ -42,26 +43,27 @@ complexities = ("simple", "medium", "complex")
 
 
 class ComposerSpec(TeacherSpec):
-    """Composes answers offline from a grammar; no language model, no cost."""
+    """Composes answers offline from a grammar, without a language model and at no cost."""
 
     dialect: Literal["strudel"] = "strudel"
     """The language it composes in."""
     grammar: Literal[1] = 1
-    """The version of its grammar: the same request keeps the same answer as long as this stays."""
+    """The version of the grammar. The same request gets the same answer as long as it does not change."""
 
 
 class Composer(Teacher):
-    """Answers at once, from a grammar."""
+    """Answers immediately, from a grammar."""
 
     Spec: ClassVar[type[TeacherSpec]] = ComposerSpec
     label: ClassVar[str] = "composed offline from a grammar, no language model"
 
     def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
         super().__init__(spec, files, settings)
+        # The grammar's version is in the spec, so a new grammar also gets new dice.
         self._seed = fingerprint("polytune.composer.v1", spec.model_dump(mode="json"))
 
     async def answer(self, request: Request, draw: int) -> Answer:
-        """A piece that fits the request's variables; another one for each draw."""
+        """A piece that fits the request's variables. Each draw gives another one."""
         question = {"seed": self._seed, "request": msgspec.to_builtins(request), "draw": draw}
         dice = Dice(fingerprint("polytune.composer.v1", question))
         text = compose(_brief(request.variables, dice), dice)
@@ -90,7 +92,7 @@ def _brief(variables: Mapping[str, str | int | float], dice: Dice) -> Brief:
 
 
 def _known(word: str, known: tuple[str, ...], dice: Dice) -> str:
-    """The word if it is one of the known ones, else one of them by chance."""
+    """The word if it is known, otherwise a random known one."""
     plain = word.lower().replace("-", "").replace(" ", "")
     return plain if plain in known else dice.pick(known)
 
@@ -108,12 +110,12 @@ evolutions = {
     "chords": (".jux(rev)", '.mask("<1 1 1 0>")'),
     "lead": (".off(1/8, x => x.trans(12))", ".every(4, x => x.rev())"),
 }
-"""How a voice changes over the cycles of a complex piece."""
+"""Changes over the cycles of a complex piece, by voice."""
 
 
 @dataclass(frozen=True)
 class Brief:
-    """What a piece must be."""
+    """The requirements of a piece."""
 
     style: Style
     complexity: str
@@ -122,18 +124,19 @@ class Brief:
     bank: str
     """The drum machine; '' for the default drums."""
     mood: str
-    """The effect that stands for the mood; '' for none."""
+    """The effect for the mood; '' for none."""
     instruments: tuple[Sound, ...]
     drummed: bool
-    """Whether the request names a drum machine, so that drums must be heard."""
+    """Whether the request names a drum machine, so the piece must have drums."""
     keyed: bool
-    """Whether the request names a key, so that something must be heard in it."""
+    """Whether the request names a key, so the piece must have a melodic voice."""
 
 
 def compose(brief: Brief, dice: Dice) -> str:
     """The code of a piece that fits the brief."""
     form = _form(brief, dice)
     changing = _changing(form, brief, dice)
+    # The mood's effect goes on the last melodic voice only: on all of them it would blur the piece.
     tinted = max((place for place, role in enumerate(form) if role in melodic), default=-1)
     lines = [
         _voice(role, brief, dice, tint=brief.mood if place == tinted else "")
@@ -145,7 +148,7 @@ def compose(brief: Brief, dice: Dice) -> str:
 
 
 def _form(brief: Brief, dice: Dice) -> Form:
-    """The voices: a form of the style that has what the brief asks for, or the nearest, adapted."""
+    """The voices of the piece: the style's form that fits the brief best, adapted if necessary."""
     style = brief.style
     forms = {"simple": style.simple, "medium": style.medium, "complex": style.complex}[brief.complexity]
     wanted = {"percussion" if sound.role == "perc" else sound.role for sound in brief.instruments}
@@ -154,13 +157,14 @@ def _form(brief: Brief, dice: Dice) -> Form:
     fits = [form for form in forms if not brief.keyed or any(role in melodic for role in form)] or list(forms)
     best = max(len(wanted & set(form)) for form in fits)
     form = list(dice.pick([form for form in fits if len(wanted & set(form)) == best]))
+    # Sorted, because the order of a set differs between processes and the answer must not.
     for role in sorted(wanted - set(form)):
         _make_room(form, role, wanted)
     return tuple(form)
 
 
 def _make_room(form: list[str], role: str, wanted: set[str]) -> None:
-    """`role` is in the form, in place of the last voice that nobody asked for when there is one."""
+    """`role` is in the form. It replaces the last voice that was not requested, if there is one."""
     spare = [place for place, voice in enumerate(form) if voice not in wanted and voice != "drums"]
     if spare and len(form) > 1:
         form[spare[-1]] = role
@@ -169,13 +173,13 @@ def _make_room(form: list[str], role: str, wanted: set[str]) -> None:
 
 
 def _changing(form: Form, brief: Brief, dice: Dice) -> list[int]:
-    """Which voices evolve: two in a complex piece, none in the others."""
+    """The indexes of the voices that evolve: two in a complex piece, none in others."""
     able = [place for place, role in enumerate(form) if role in evolutions]
     return dice.some(able, 2) if brief.complexity == "complex" else []
 
 
 def _voice(role: str, brief: Brief, dice: Dice, *, tint: str) -> str:
-    """One line; `tint` replaces the effects that its sound would bring along."""
+    """The code of one voice. `tint` replaces the default effects of its sound."""
     makers: dict[str, Callable[[Brief, Dice], str]] = {
         "drums": _drums,
         "percussion": _percussion,
@@ -207,6 +211,7 @@ def _sound(role: str, brief: Brief, dice: Dice) -> Sound:
 def _drums(brief: Brief, dice: Dice) -> str:
     style = brief.style
     layers = [dice.pick(style.kicks), dice.pick(style.backbeats), dice.pick(style.hats)]
+    # The kick always stays; a simple pattern drops the backbeat or the hats.
     if brief.complexity == "simple":
         layers.pop(1 + dice.below(2))
     return _hits(", ".join(layers), brief.bank)
@@ -246,7 +251,10 @@ T = TypeVar("T")
 
 
 class Dice:
-    """An endless sequence of choices; two dice with one seed choose alike."""
+    """An endless sequence of pseudo-random choices. Equal seeds give equal choices."""
+
+    # Not `random.Random`: Python guarantees only its raw numbers across versions, not what `choice` and
+    # `sample` make of them, and an answer must stay the same.
 
     def __init__(self, seed: str) -> None:
         self._numbers = _numbers(seed.encode())
@@ -260,7 +268,7 @@ class Dice:
         return options[self.below(len(options))]
 
     def some(self, options: Sequence[T], amount: int) -> list[T]:
-        """Up to `amount` different options, in their own order."""
+        """Up to `amount` different options, in their original order."""
         left = list(range(len(options)))
         while len(left) > amount:
             left.pop(self.below(len(left)))
@@ -268,7 +276,7 @@ class Dice:
 
 
 def _numbers(seed: bytes) -> Iterator[int]:
-    """32-bit numbers from SHA-256 of the seed and a counter."""
+    """An endless sequence of 32-bit numbers: the SHA-256 digests of the seed and a counter."""
     block = 0
     while True:
         digest = hashlib.sha256(seed + block.to_bytes(4, "big")).digest()

@@ -1,11 +1,11 @@
-"""The composer's vocabulary: what words in a request mean in Strudel, and eight styles as tables.
+"""The composer's vocabulary: the meaning of words of a request in Strudel, and eight styles as tables.
 
-Sound names are those that strudel.cc loads by itself (its tidal-drum-machines, VCSL and General MIDI
-listings, read 2026-11-21). Only drums that every listed kit has are played with a bank.
+Sound names are those that strudel.cc loads by default (its tidal-drum-machines, VCSL and General MIDI
+listings, read 2026-11-21). With a bank, only drums that every listed kit has are played.
 
-A style has few phrases, and shares many of them with others: variety comes from how they are combined, so
-that a small student model sees each phrase often enough to learn it. A form names the voices of a piece,
-lowest first.
+A style has few phrases and shares many of them with others. Variety comes from combining them, so that a
+small student model sees each phrase often enough to learn it. A form lists the voices of a piece, lowest
+first.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ KITS = {
     "mpc": "AkaiMPC60",
     "sp-12": "EmuSP12",
 }
-"""A part of what a drum machine is called -> its bank."""
+"""Part of the name of a drum machine -> its bank."""
 
 
 @dataclass(frozen=True)
 class Sound:
-    """An instrument and the voice of a piece that it naturally plays."""
+    """An instrument and the voice that it typically plays."""
 
     role: str
     """`bass`, `chords`, `pad`, `lead` or `perc`."""
     code: str
     """Its name in Strudel."""
     tone: str = ""
-    """Methods that make it sound like itself."""
+    """Methods that give it its typical sound."""
 
 
 INSTRUMENTS = {
@@ -74,7 +74,7 @@ INSTRUMENTS = {
     "claves": Sound("perc", "clave"),
     "tambourine": Sound("perc", "tambourine"),
 }
-"""What an instrument is called in a request -> how it is played."""
+"""The name of an instrument in a request -> its sound."""
 
 MOODS = {
     "dark": ".lpf(500)",
@@ -94,7 +94,7 @@ MOODS = {
     "calm": ".attack(0.2)",
     "uneasy": ".vib(5)",
 }
-"""A mood -> the effect that stands for it."""
+"""A mood -> the effect that expresses it."""
 
 scale_names = (
     "major",
@@ -117,6 +117,7 @@ def find_kit(text: str) -> str:
 def find_instruments(text: str) -> list[Sound]:
     """The instruments that the text mentions, at most one per role; a longer name wins over its parts."""
     left, found = text.lower(), dict[str, Sound]()
+    # Longest first, and remove what was found: "808 bass" must not also match a shorter name in it.
     for name in sorted(INSTRUMENTS, key=len, reverse=True):
         if name.lower() in left:
             left = left.replace(name.lower(), " ")
@@ -130,8 +131,9 @@ def find_mood(text: str) -> str:
     return next((MOODS[word] for word in words if word in MOODS), "")
 
 
+# Strict, unlike the others: a scale that Strudel does not know only logs an error and plays nothing.
 def find_scale(text: str) -> str:
-    """`F# minor` or `F#:minor` as Strudel writes it, `F#:minor`; '' when it is no known key."""
+    """The key in Strudel's notation, `F#:minor`, from `F# minor` or `F#:minor`; '' for an unknown key."""
     match = re.fullmatch(r"\s*([A-Ga-g])([#b]?)[\s:]+([a-z][a-z: ]*?)\s*", text)
     if match is None:
         return ""
@@ -140,7 +142,7 @@ def find_scale(text: str) -> str:
 
 
 def find_tempo(value: str | int | float) -> str:
-    """Beats per minute as written (`128`, `92.5`), from a number or a text such as `128 bpm`; '' for none."""
+    """Beats per minute as a string (`128`, `92.5`), from a number or text such as `128 bpm`; '' for none."""
     match = re.match(r"\s*(\d{2,3}(?:\.\d+)?)(?![\d.])", str(value))
     return match[1] if match else ""
 
@@ -151,7 +153,7 @@ SoundAndTone = tuple[str, str]
 
 @dataclass(frozen=True)
 class Style:
-    """What a piece may be made of. Drums are sample names, all else scale degrees in mini-notation."""
+    """The building blocks of a style. Drums are sample names, all others scale degrees in mini-notation."""
 
     tempos: tuple[int, ...]
     keys: tuple[str, ...]
@@ -168,7 +170,7 @@ class Style:
     bass_sounds: tuple[SoundAndTone, ...] = (("triangle", ".lpf(400)"),)
     chords: tuple[str, ...] = ("<[0,2,4,6] [3,5,7,9]>", "<[0,2,4,6] [5,7,9,11]>", "<[1,3,5,7] [4,6,8,10]>")
     chord_rhythms: tuple[str, ...] = ("",)
-    """When the chords are struck; '' holds each for a cycle."""
+    """The rhythm of the chords; '' holds each for a cycle."""
     chord_sounds: tuple[SoundAndTone, ...] = (("piano", ".room(0.2)"), ("gm_epiano1", ".room(0.2)"))
     lead: tuple[str, ...] = ("0 ~ 4 2", "4 2 ~ 0", "7 ~ 4 ~", "0 [2 4] ~ 7")
     lead_sounds: tuple[SoundAndTone, ...] = (("gm_vibraphone", ".room(0.4)"), ("gm_flute", ".delay(0.3)"))
@@ -294,4 +296,4 @@ STYLES = {
         chord_rhythms=("", "x ~ [~ x] ~"),
     ),
 }
-"""By the name a request uses."""
+"""Styles by their name in a request."""

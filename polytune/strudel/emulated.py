@@ -1,4 +1,4 @@
-"""Strudel patterns for emulated models to answer with: small, valid, and the same for the same seed.
+"""Strudel patterns as answers of emulated models: small, valid, and deterministic for a given seed.
 
 stack(
   s("bd*4, ~ cp ~ cp, hh*8").bank("RolandTR909"),
@@ -14,13 +14,14 @@ from dataclasses import dataclass
 
 from polytune.emulator.domains.interface import DomainQuestion, EmulatedDomain
 
+# The labels of style and complexity in Polychat's system prompt.
 marked = re.compile(r"\b(STYLE|COMPLEXITY):\s*(\w+)")
 word = re.compile(r"[a-z]+")
 
 
 @dataclass(frozen=True)
 class Palette:
-    """What a style sounds like."""
+    """The building blocks of a style."""
 
     drums: tuple[str, ...]
     bank: str
@@ -28,7 +29,7 @@ class Palette:
     scales: tuple[str, ...]
     synths: tuple[str, ...]
     tempos: tuple[int, int]
-    """The slowest and fastest usual tempo, in beats a minute."""
+    """The usual range of tempos, in beats per minute."""
 
 
 palettes = {
@@ -76,7 +77,7 @@ palettes = {
     ),
 }
 plain = palettes["house"]
-"""The palette when the request names no style."""
+"""The palette for a request without a known style."""
 roots = ("C", "D", "E", "F", "G", "A")
 lines = ("0 ~ 3 [5 7]", "0 2 4 <5 6>", "<0 3 4 2>(3,8)", "[0 7] ~ [3 5] ~", "0 <2 4> 7 ~", "0(5,8) 3 5 2")
 effects = (".room(0.5)", ".delay(0.25)", ".gain(0.7)", ".pan(sine.slow(4))", ".lpf(900)", ".hpf(200)")
@@ -87,7 +88,7 @@ evolutions = (
     ".off(1/8, x => x.gain(0.4))",
 )
 voices = {"simple": 1, "medium": 2, "complex": 4}
-"""How many melodic voices stand beside the drums."""
+"""The number of melodic voices, in addition to the drums, by complexity."""
 
 
 class StrudelDomain(EmulatedDomain):
@@ -98,7 +99,8 @@ class StrudelDomain(EmulatedDomain):
         return "strudel" in text.lower()
 
     def answer(self, seed: str, question: DomainQuestion) -> str:
-        """A pattern in the style of the fields; without any, of the system prompt or the first one named."""
+        """A pattern in the style that the fields, the system prompt or the prompt name, in this order."""
+        # Polychat's API passes style and tempo as fields; through Bedrock they are only in the prompts.
         if fields := question.fields:
             style, complexity = str(fields.get("style", "")), str(fields.get("complexity", ""))
             return write_pattern(seed, style, complexity, float(fields.get("tempo", 0)))
@@ -110,9 +112,9 @@ class StrudelDomain(EmulatedDomain):
 
 
 def write_pattern(seed: str, style: str = "", complexity: str = "medium", tempo: float = 0) -> str:
-    """One Strudel expression; equal arguments give equal code, other seeds almost always other code.
+    """One Strudel expression. Equal arguments give equal code; another seed almost always gives other code.
 
-    An unknown style is taken for house; without a `tempo` the style chooses one, in beats a minute.
+    An unknown style is treated as house. `tempo` is in beats per minute; 0 chooses one that suits the style.
     """
     palette = palettes.get(style, plain)
     dice = _SeededChoice(seed)
@@ -131,7 +133,9 @@ def write_pattern(seed: str, style: str = "", complexity: str = "medium", tempo:
 
 
 class _SeededChoice:
-    """Numbers from a seed, the same on every machine."""
+    """Choices that depend on a seed only, the same on every machine."""
+
+    # One 512-bit number, consumed digit by digit: enough for the few dozen choices of a pattern.
 
     def __init__(self, seed: str) -> None:
         self._number = int.from_bytes(hashlib.sha512(seed.encode()).digest(), "big")

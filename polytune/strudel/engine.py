@@ -1,14 +1,13 @@
-"""Strudel's own engine inside a bare V8 isolate, and the child process that judges with it.
+"""Strudel's own engine in a bare V8 isolate, and the child process that judges with it.
 
     python -m polytune.strudel.engine BUNDLE [--cycles 4] [--timeout 2] [--memory 256] [--sound NAME ...]
 
-Cases in, verdicts out, one JSON object a line. The process prints `{"ready": true}` once the engine has
-judged a canary correctly, ends when its input ends, and ends itself when a program holds the engine past
-every limit.
+It reads cases and prints verdicts, one JSON object per line. It prints `{"ready": true}` once the engine has
+judged a canary program correctly. It exits at the end of its input, or when a program cannot be stopped after
+all limits have expired.
 
-The isolate has no host functions: no files, no network, no timers. What a program may still do to it
-(loop, eat memory, change built-ins) ends with a fresh isolate, and no isolate judges before it has
-judged a canary correctly.
+The isolate has no host functions: no files, no network, no timers. After a program that loops, exhausts the
+memory or changes built-ins, the isolate is replaced. Every new isolate must judge the canary correctly first.
 """
 
 from __future__ import annotations
@@ -32,21 +31,21 @@ from py_mini_racer import JSEvalException, JSFunction, JSOOMException, JSTimeout
 
 from polytune.strudel.vocabulary import Sounds, editor_names, sounds
 
-# Programs can leave something behind in an isolate, so it is replaced now and then.
+# Programs may leave traces in an isolate that no check finds, so it is replaced regularly.
 runs_per_isolate = 1000
 starting_seconds = 30.0
-# The packages read the clock when they load, which a bare isolate does not have.
+# Strudel's packages read this clock when they load; a bare isolate has none.
 prelude = "globalThis.performance = {now: () => 0};"
 canary = 's("bd sd")'
 
 
 class EngineBroken(Exception):
-    """A fresh isolate does not judge a known program correctly."""
+    """A new isolate does not judge the canary correctly."""
 
 
 @dataclass(frozen=True)
 class EngineLimits:
-    """What one program may use."""
+    """Limits for one program."""
 
     cycles: int = 4
     timeout_seconds: float = 2.0
@@ -54,22 +53,22 @@ class EngineLimits:
 
 
 class EngineOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one program."""
+    """The result of one program."""
 
     passed: bool
     stage: str
     """Where it ended: parse, evaluate, type, query, sound, silent, logged, tampering, time, memory, done."""
     reason: str = ""
     onsets: int = 0
-    """Events that begin within the cycles."""
+    """Events that start within the evaluated cycles."""
     sounds: int = 0
-    """Different sounds among them."""
+    """Distinct sounds among them."""
     dirty: bool = False
-    """The isolate cannot be put back as it was."""
+    """Whether the isolate cannot be restored and must be replaced."""
 
 
 class Engine:
-    """Judges programs one after another, in an isolate that is replaced when one spoils it."""
+    """Judges programs one at a time, in an isolate that is replaced when a program has damaged it."""
 
     def __init__(self, bundle: Path, limits: EngineLimits, known: Sounds) -> None:
         self._limits = limits
@@ -81,7 +80,7 @@ class Engine:
         self._runs = 0
 
     def judge(self, code: str) -> EngineOutcome:
-        """What the engine makes of one program."""
+        """The engine's result for one program."""
         call = self._ready()
         self._runs += 1
         outcome = self._limited(call, code)
@@ -90,11 +89,11 @@ class Engine:
         return outcome
 
     def start(self) -> None:
-        """An isolate is loaded and has judged the canary rightly. Raises EngineBroken when it does not."""
+        """An isolate is loaded and has judged the canary correctly. Raises EngineBroken otherwise."""
         self._ready()
 
     def close(self) -> None:
-        """The isolate and its memory are gone."""
+        """The isolate is closed and its memory freed."""
         if self._isolate is not None:
             self._isolate.close()
         self._isolate = self._call = None
@@ -125,6 +124,7 @@ class Engine:
         allowed = seconds or self._limits.timeout_seconds
         deadline = monotonic() + allowed
         try:
+            # Two calls, so that promises of the program can settle in between; they share one deadline.
             call("begin", code, timeout_sec=allowed)
             answer = call("finish", timeout_sec=max(0.01, deadline - monotonic()))
             return msgspec.json.decode(str(answer), type=EngineOutcome)
@@ -133,13 +133,15 @@ class Engine:
         except JSOOMException:
             return _spoilt("memory", f"needs more than {self._limits.memory_mb} MB")
         except (JSEvalException, msgspec.DecodeError) as error:
+            # A program may catch the out-of-memory error, and then fail in another way.
             if self._isolate is not None and self._isolate.was_hard_memory_limit_reached():
                 return _spoilt("memory", f"needs more than {self._limits.memory_mb} MB")
             return _spoilt("evaluate", _first_line(str(error)))
 
 
 def limit_process(memory_mb: int) -> None:
-    """This process may hold the isolate's memory, what lies outside it (buffers), and little else."""
+    """Limits this process to the isolate's memory, buffers outside of it, and little else. No core dumps."""
+    # V8's limit covers its own heap only: array buffers are allocated outside of it.
     held = (memory_mb * 3 + 1024) << 20
     _lower(resource.RLIMIT_DATA, held)
     _lower(resource.RLIMIT_CORE, 0)
@@ -172,6 +174,7 @@ def _as_json(known: Sounds) -> str:
     )
 
 
+# V8 stops a program at its next check, and replies take time: wait this long beyond the limit.
 grace_seconds = 1.5
 exit_broken = 3
 
@@ -184,16 +187,16 @@ class CaseLine(msgspec.Struct):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Judges every line of the input, then ends the process."""
+    """Judges every line of the input, then exits the process."""
     options = _parsed(arguments)
     limits = EngineLimits(options.cycles, options.timeout, options.memory)
     replies = _own_output()
-    # What mini-racer's callbacks say about an isolate that was just discarded is no news to anybody.
+    # Callbacks of mini-racer for a closed isolate raise errors that nothing can handle; do not print them.
     sys.unraisablehook = lambda _: None
     limit_process(limits.memory_mb)
     engine = Engine(options.bundle, limits, sounds().and_also(options.sound))
     code = _serve(engine, limits, replies)
-    # An isolate that still runs something would keep a normal exit waiting for it.
+    # A normal exit would wait for an isolate that is still running something.
     os._exit(code)
 
 
@@ -203,6 +206,7 @@ def _serve(engine: Engine, limits: EngineLimits, replies: IO[bytes]) -> int:
         _say(replies, {"ready": True})
         for text in sys.stdin.buffer:
             line = msgspec.json.decode(text, type=CaseLine)
+            # Replace a discarded isolate before the clock of this case starts.
             engine.start()
             with _given_up(replies, line.id, limits):
                 outcome = engine.judge(line.answer)
@@ -215,7 +219,7 @@ def _serve(engine: Engine, limits: EngineLimits, replies: IO[bytes]) -> int:
 
 @contextmanager
 def _given_up(replies: IO[bytes], case: int, limits: EngineLimits) -> Iterator[None]:
-    """Fails the case and ends the process when the engine cannot be stopped: promises that loop."""
+    """Fails the case and exits the process if the engine cannot be stopped: an endless chain of promises."""
 
     def give_up() -> None:
         reason = f"takes longer than {limits.timeout_seconds:g} s"
@@ -249,7 +253,7 @@ def _say(replies: IO[bytes], message: dict[str, object]) -> None:
 
 
 def _own_output() -> IO[bytes]:
-    """The replies' stream; whatever else prints goes to stderr, so that it cannot pose as a verdict."""
+    """The stream for replies. Any other output goes to stderr, so that it is never taken for a verdict."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return replies

@@ -1,8 +1,8 @@
-"""Judges Strudel code: it must parse, run, make sound for some cycles, and name only sounds that exist.
+"""Judges Strudel code: it must parse, run, produce sound within some cycles, and use only existing sounds.
 
-On a machine with the engine's bundle (`polytune grader build strudel`) Strudel itself judges, in a
-child process limited in time and memory. Elsewhere a checker in Python judges what can be judged
-without running anything; every table says which of the two it was.
+If the engine's bundle is built (`polytune grader build strudel`), Strudel itself judges, in a child process
+with limits on time and memory. Otherwise a checker written in Python finds what can be found without running
+the code. Every table says which of the two judged.
 """
 
 from __future__ import annotations
@@ -29,33 +29,35 @@ from polytune.strudel.checker import Checked, check, checker_version
 from polytune.strudel.vocabulary import sounds
 
 judge_version = 1
-"""Rises when javascript/judge.js or the word lists change what the engine's side decides."""
+"""Increase it when javascript/judge.js or the word lists change verdicts: it is part of the cache key."""
 
+# Loading takes under a second on an idle machine. This is for busy ones.
 startup_seconds = 60.0
+# The engine enforces its own time limit. This much later the process itself counts as stuck and is killed.
 beyond_seconds = 10.0
 build_command = "polytune grader build strudel"
 fenced = re.compile(r"\s*```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL)
 
 
 class StrudelSpec(GraderSpec):
-    """Whether an answer is a Strudel pattern that sounds."""
+    """Passes an answer if it is a Strudel pattern that produces sound."""
 
     cycles: int = Field(default=4, ge=1, le=64)
-    """How many cycles are listened to; a pattern silent in all of them fails."""
+    """The number of cycles to evaluate. A pattern that is silent in all of them fails."""
     timeout_seconds: float = Field(default=2.0, gt=0, le=600)
-    """The longest the engine may work on one answer."""
+    """The engine's time limit for one answer, in seconds."""
     memory_mb: int = Field(default=256, ge=64, le=16384)
-    """The most memory the engine may use for one answer."""
+    """The engine's memory limit for one answer, in MiB."""
     sounds: Items[str] = ()
-    """Names of sounds that exist besides those Strudel loads by itself."""
+    """Names of sounds that exist in addition to those that Strudel loads by default."""
     engine: Literal["auto", "engine", "checker"] = "auto"
-    """`engine` and `checker` insist; `auto` takes the engine when it is built, else the checker."""
+    """Which one judges: `auto` uses the engine if it is built, otherwise the checker."""
     unfence: bool = False
-    """Judge what stands inside one Markdown fence around the whole answer, instead of failing the answer."""
+    """Remove a Markdown fence around the whole answer before judging, instead of failing the answer."""
 
 
 class StrudelGrader(Grader):
-    """Asks Strudel's engine, or the Python checker where there is none."""
+    """Judges with Strudel's engine, or with the Python checker."""
 
     Spec = StrudelSpec
     needs_building = True
@@ -71,9 +73,10 @@ class StrudelGrader(Grader):
     def identity(cls, spec: GraderSpec, folder: Path, settings: Settings) -> Identity:
         """The engine with its bundle's digest, or the checker with its version.
 
-        Raises Unavailable when the spec insists on an engine that is not built.
+        Raises Unavailable if the spec requires an engine that is not built.
         """
         assert isinstance(spec, StrudelSpec)
+        # Watched even if absent: building the engine changes who judges, and so invalidates a cached plan.
         bundle = _engine(spec, settings)
         paths = (bundle_path(settings.cache_folder), description_path(settings.cache_folder))
         watched = () if spec.engine == "checker" else paths
@@ -88,22 +91,24 @@ class StrudelGrader(Grader):
 
     @classmethod
     def built(cls, cache_folder: Path) -> Path | None:
-        """The engine's bundle, when it is complete."""
+        """The engine's bundle; None if it is missing or incomplete."""
         bundle = bundle_in(cache_folder)
         return bundle.path if bundle else None
 
     @classmethod
     def build(cls, cache_folder: Path) -> Path:
-        """A fresh bundle of the engine; takes about ten seconds."""
+        """Builds the engine's bundle. Takes about ten seconds."""
         return build_bundle(cache_folder)
 
     async def judge(self, case: Case) -> Verdict:
-        """Whether the answer is a pattern that sounds; the reason says where it stopped being one."""
+        """Whether the answer is a pattern that produces sound. The reason says at which stage it failed."""
         code = _unfenced(case.answer) if self._spec.unfence else case.answer
+        # JavaScript reads ``` as two template strings, so the engine's own error would be hard to understand.
         if code.lstrip().startswith("```"):
             return _refused("a Markdown fence is around the code", "parse")
         if self._judge is None:
             return _verdict(check(code, self._known))
+        # Strudel's verdict depends on the code alone, so the child does not get the prompt.
         return await self._judge.judge(Case(prompt="", answer=code))
 
     async def __aexit__(
@@ -117,9 +122,10 @@ class StrudelGrader(Grader):
 
 
 def _engine(spec: StrudelSpec, settings: Settings) -> Bundle | None:
-    """The bundle that judges; None when the checker does."""
+    """The bundle to judge with; None if the checker judges."""
     if spec.engine == "checker":
         return None
+    # `find_spec` does not import: mini-racer loads 80 MB of V8.
     runs = find_spec("py_mini_racer") is not None
     bundle = bundle_in(settings.cache_folder) if runs else None
     if bundle is None and spec.engine == "engine":
@@ -139,6 +145,7 @@ def _launch(spec: StrudelSpec, bundle: Bundle, folder: Path) -> Launch:
     return Launch(
         command=tuple(map(str, words)),
         folder=folder,
+        # Generated code runs in there: it gets no secrets to find.
         environment={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": _search_path()},
         timeout_seconds=spec.timeout_seconds + beyond_seconds,
         startup_seconds=startup_seconds,
@@ -149,7 +156,7 @@ def _launch(spec: StrudelSpec, bundle: Bundle, folder: Path) -> Launch:
 
 
 def _search_path() -> str:
-    """Where the child finds this polytune, installed or not."""
+    """The folder from which the child imports this polytune, whether it is installed or not."""
     return str(Path(polytune.__path__[0]).parent)
 
 

@@ -1,4 +1,4 @@
-"""Strudel programs as JavaScript: their tokens, and whether these have the shape of a program."""
+"""Tokenizes Strudel programs as JavaScript, and checks that the tokens have the structure of a program."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from polytune.strudel.vocabulary import javascript_words
 
 Kind = Literal["name", "number", "string", "template", "sign"]
 
+# No regular expression literals: without a full parser `/` is ambiguous, and patterns do not use them.
 pieces = re.compile(
     r"""
       (?P<space>[\s\ufeff]+)
@@ -28,31 +29,31 @@ pieces = re.compile(
 
 
 class TokenError(Exception):
-    """The code holds something that is no word of JavaScript; says what and on which line."""
+    """The code contains something that is not a JavaScript token. The message has problem and line."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """One word of code."""
+    """One token of code."""
 
     kind: Kind
     text: str
     line: int
     after_break: bool
-    """Whether a line break stands before it."""
+    """Whether a line break precedes it."""
 
     @property
     def content(self) -> str:
-        """What stands between a string's quotes."""
+        """The text between the quotes of a string."""
         return self.text[1:-1]
 
     def is_sign(self, *signs: str) -> bool:
-        """Whether it is one of these signs."""
+        """Whether the token is one of these signs."""
         return self.kind == "sign" and self.text in signs
 
 
 def read_tokens(code: str) -> list[Token]:
-    """The tokens of a program, comments left out. Raises TokenError at the first thing that is none."""
+    """The tokens of a program, without comments. Raises TokenError at the first invalid one."""
     return list(_tokens(code))
 
 
@@ -93,16 +94,16 @@ deepest = 200
 
 
 class GrammarError(Exception):
-    """The program has not the shape of one; says what and on which line."""
+    """The tokens do not form a program. The message has the problem and the line."""
 
 
 def check_grammar(tokens: Sequence[Token]) -> None:
-    """The tokens have the shape of a program that ends in an expression. Raises GrammarError."""
+    """Raises GrammarError unless the tokens form a program that ends in an expression."""
     if not tokens:
         raise GrammarError("there is no code")
     _check_brackets(tokens)
     _check_words(tokens)
-    # Behind `if (...)` an operand may follow a bracket; programs with such words are looked at less closely.
+    # After `if (...)` an operand may follow a bracket, so check programs with these words less strictly.
     plain = not any(token.text in ("if", "for") for token in tokens)
     for before, token in pairwise(tokens):
         _check_neighbours(before, token, plain=plain)
@@ -110,7 +111,7 @@ def check_grammar(tokens: Sequence[Token]) -> None:
 
 
 def declared_names(tokens: Sequence[Token]) -> frozenset[str]:
-    """Names the program itself gives a meaning: variables, functions, parameters."""
+    """The names that the program declares: variables, functions, parameters."""
     return frozenset(_declared(tokens))
 
 
@@ -125,10 +126,11 @@ def _declared(tokens: Sequence[Token]) -> Iterator[str]:
 
 
 def _until_value(tokens: Sequence[Token], start: int) -> Iterator[str]:
-    """The names a declaration introduces, those after its commas included."""
+    """The names in a declaration, including those after commas."""
     depth, naming = 0, True
     for token in tokens[start:]:
         depth += token.is_sign(*pairs) - token.is_sign(*pairs.values())
+        # A closing bracket ends the declaration in `for (let i = 0; ...)` and in a block without semicolons.
         if depth < 0 or token.is_sign(";"):
             return
         if token.is_sign("=") and depth == 0:
@@ -185,6 +187,7 @@ def _check_words(tokens: Sequence[Token]) -> None:
 
 
 def _check_neighbours(before: Token, token: Token, *, plain: bool) -> None:
+    # A line break between two operands may be the end of a statement: JavaScript inserts the semicolon.
     two_operands = plain and _ends_operand(before) and _starts_operand(token) and not token.after_break
     no_member = before.is_sign(".") and token.kind != "name"
     if two_operands or no_member or _is_gap(before, token):
@@ -215,7 +218,7 @@ def _starts_operand(token: Token) -> bool:
 
 
 def _wants_operand(token: Token) -> bool:
-    """Whether something must follow: an operator with nothing behind it is an error."""
+    """Whether an operand must follow the token. An operator without one is an error."""
     return _is_two_sided(token) or token.is_sign("+", "-", "!", "~", "...")
 
 
@@ -233,6 +236,7 @@ def _check_ends(tokens: Sequence[Token]) -> None:
         raise GrammarError(f"the last statement, '{start.text}' on line {start.line}, is not a pattern")
 
 
+# The last statement must be a pattern: Strudel plays the value of the last expression.
 def _last_statement(tokens: Sequence[Token]) -> Token:
     start, depth = tokens[0], 0
     for before, token in pairwise(tokens):

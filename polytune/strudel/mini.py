@@ -1,4 +1,4 @@
-"""Strudel's mini-notation, read without running it: whether a string is one, and the words in it.
+"""A parser for Strudel's mini-notation: checks whether a string is valid, and collects its words.
 
 pattern   sequence ("," sequence)+ | sequence ("|" sequence)+ | sequence ("." sequence)+ | sequence
 sequence  element+                   element   slice operator*
@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+# Both limits keep answers from exhausting stack or time: the parser is recursive, and "bd*1000000" makes the
+# engine create as many events.
 deepest = 60
 most_repeats = 10_000
 spaces = " \t\r\n\u00a0"
@@ -20,20 +22,20 @@ closers = {"[": "]", "<": ">", "{": "}"}
 
 
 class MiniError(Exception):
-    """The string is not mini-notation; says why and at which character (from 1)."""
+    """The string is not valid mini-notation. The message has the reason and the character, counted from 1."""
 
 
 @dataclass
 class Mini:
-    """What a mini-notation string names."""
+    """The content of a mini-notation string."""
 
     words: list[str] = field(default_factory=list)
-    """The words that become events, in order, without rests and operators' arguments."""
+    """The words that become events, in order, without rests and arguments of operators."""
     rests: int = 0
 
 
 def read_mini(text: str) -> Mini:
-    """The words of a mini-notation string. Raises MiniError when it is none."""
+    """Parses a mini-notation string. Raises MiniError if it is invalid."""
     reader = _MiniReader(text)
     reader.skip()
     reader.pattern("")
@@ -67,7 +69,7 @@ class _MiniReader:
         return False
 
     def pattern(self, closer: str) -> None:
-        """A sequence, or several joined by one kind of sign; layers know only the comma."""
+        """One sequence, or several joined by one kind of separator. In layers only the comma is allowed."""
         self.sequence()
         joint = ""
         while (sign := self.peek()) and sign in (",|." if closer in ("", "]") else ","):
@@ -86,7 +88,7 @@ class _MiniReader:
             self.element()
 
     def is_foot(self) -> bool:
-        """Whether a lone full stop is next, which separates groups."""
+        """Whether a single full stop follows, which separates groups."""
         following = self.text[self.at + 1 : self.at + 2]
         return self.peek() == "." and not _in_word(following)
 
@@ -96,7 +98,7 @@ class _MiniReader:
             self.skip()
 
     def slice(self, *, named: bool) -> None:
-        """One slice; its words count when `named`, not when it is an operator's argument."""
+        """Parses one slice. Its words are collected if `named`, but not in the argument of an operator."""
         self.skip()
         opener = self.peek()
         if opener in closers:
@@ -113,6 +115,7 @@ class _MiniReader:
         if self.depth > deepest:
             raise self.error("too many brackets inside each other")
         self.at += 1
+        # Words in an operator's argument are not events: collect them in an object that is thrown away.
         outside, self.found = self.found, self.found if named else Mini()
         self.pattern(closers[opener])
         self.found = outside
@@ -127,6 +130,7 @@ class _MiniReader:
         while self.at < len(self.text) and _in_word(self.text[self.at]):
             self.at += 1
         word = self.text[start : self.at]
+        # Both are made of word characters but are operators here; as a word they would be an unknown sound.
         if word in (".", "_"):
             self.at = start
             raise self.error(f"unexpected '{word}'")
@@ -136,7 +140,7 @@ class _MiniReader:
             self.found.words.append(word)
 
     def operator(self) -> bool:
-        """Whether an operator was next; it has been read."""
+        """Parses an operator if one follows, and tells whether it did."""
         if self.accept(".."):
             self.slice(named=False)
         elif self.peek() in ("*", "/", ":") and self.peek():

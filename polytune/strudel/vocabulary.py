@@ -1,4 +1,4 @@
-"""The names Strudel knows: functions, methods, sounds and banks, read from the word lists in `words/`."""
+"""The names that Strudel knows: functions, methods, sounds and banks, from the word lists in `words/`."""
 
 from __future__ import annotations
 
@@ -8,41 +8,42 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+# Strudel generates these names (fm2, fmh31, ...), so they are a pattern instead of a list.
 numbered_fm = re.compile(r"fm[a-z]*[0-8]{1,2}")
 
 
 @dataclass(frozen=True)
 class Sounds:
-    """Every sound and bank that plays without being loaded first, in lower case."""
+    """All sounds and banks that can be played without loading them, in lower case."""
 
     names: frozenset[str]
     drums: frozenset[str]
     banks: frozenset[str]
 
     def has(self, sound: str) -> bool:
-        """Whether `s(sound)` plays something without a bank; wavetables (`wt_...`) always do."""
+        """Whether `s(sound)` plays something without a bank. Wavetables (`wt_...`) always do."""
         name = sound.lower()
         bank, _, drum = name.rpartition("_")
         return name in self.names or name.startswith("wt_") or (bank in self.banks and drum in self.drums)
 
     def and_also(self, more: Iterable[str]) -> Sounds:
-        """These sounds and the given ones."""
+        """These sounds plus the given ones."""
         return Sounds(self.names | {name.lower() for name in more}, self.drums, self.banks)
 
 
 @dataclass(frozen=True)
 class Functions:
-    """What code may call by name, and what it may call behind a dot."""
+    """Names that code may use as functions, and names that it may use as methods."""
 
     functions: frozenset[str]
     methods: frozenset[str]
 
     def calls(self, name: str) -> bool:
-        """Whether `name(...)` means something."""
+        """Whether `name(...)` is defined."""
         return name in self.functions or bool(numbered_fm.fullmatch(name))
 
     def chains(self, name: str) -> bool:
-        """Whether `.name(...)` means something."""
+        """Whether `.name(...)` is defined."""
         return name in self.methods or bool(numbered_fm.fullmatch(name))
 
 
@@ -69,18 +70,18 @@ def functions() -> Functions:
 
 @cache
 def javascript() -> Functions:
-    """The globals and keywords, then the methods, of JavaScript itself."""
+    """JavaScript's own names: globals and keywords as functions, and methods."""
     return Functions(javascript_words("globals") | javascript_words("keywords"), javascript_words("methods"))
 
 
 @cache
 def javascript_words(section: str) -> frozenset[str]:
-    """One section of the word list of JavaScript."""
+    """One section of the JavaScript word list."""
     return frozenset(_sections("javascript.txt")[section])
 
 
 def editor_names() -> tuple[frozenset[str], frozenset[str]]:
-    """The functions, then the methods, that the editor adds to Strudel's packages."""
+    """The functions and the methods that the editor adds to Strudel's packages."""
     lists = _sections("functions.txt")
     return frozenset(lists["editor functions"]), frozenset(lists["editor methods"])
 
@@ -88,6 +89,7 @@ def editor_names() -> tuple[frozenset[str], frozenset[str]]:
 def _sections(file: str) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {}
     current: list[str] = []
+    # Text files, not Python: they are lists that a person compares with Strudel's packages at each upgrade.
     for line in files(__package__).joinpath("words", file).read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
             current = found.setdefault(line.strip("[]"), [])

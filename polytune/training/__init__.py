@@ -1,8 +1,8 @@
-"""The local training machine: child programs that train and answer with Hugging Face models.
+"""Local training: child programs that train Hugging Face models and answer with them.
 
     train.py   reads JOB/request.json, writes JOB/output/ and, last, JOB/result.json
     answer.py  reads batches of questions line by line, writes their answers line by line
 
-What other code may import is light: `protocol`, `rows`, `prompting` and `compat`. The rest needs
-torch and runs in the two programs only.
+Other code may import only the modules that do not need torch: `protocol`, `rows`, `prompting` and `compat`.
+The rest runs in the two programs only.
 """

@@ -4,8 +4,8 @@
     -> {"id": 1, "requests": [{"system": "...", "prompt": "..."}]}
     <- {"id": 1, "answers": [{"text": "...", "input_tokens": 9, "output_tokens": 40, "finish": "stop"}]}
 
-One JSON text a line. A batch that cannot be answered gets an `error`; the next one is still welcome.
-Whatever libraries print goes to stderr.
+One JSON text per line. A batch that cannot be answered gets an `error`, and the program goes on with the
+next one. Output of libraries goes to stderr.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Answering = Callable[[list[ModelQuestion]], list[ModelAnswer]]
 
 
 def main(arguments: list[str]) -> int:
-    """0 after the input ended, 1 when the model could not be loaded."""
+    """Exit status: 0 at the end of the input, 1 if the model could not be loaded."""
     options = _parser().parse_args(arguments)
     out = _own_stdout()
     try:
@@ -69,7 +69,7 @@ def _model_folder(model: str, cache_folder: Path | None) -> Path:
 
 
 def reply(line: bytes, answering: Answering) -> AnswerBatch:
-    """The answers to one line, or why there are none."""
+    """The answers to one line of input, or the reason why there are none."""
     number = None
     try:
         batch = decode(line, QuestionBatch, "question batch")
@@ -82,6 +82,7 @@ def reply(line: bytes, answering: Answering) -> AnswerBatch:
 def _why(error: Exception) -> str:
     if isinstance(error, PolytuneError):
         return " ".join(str(error).split())
+    # An unexpected error may be a defect: the full traceback goes to stderr, one line to the caller.
     traceback.print_exc()
     return explained("answering", error)
 
@@ -92,7 +93,9 @@ def _say(out: BinaryIO, value: msgspec.Struct) -> None:
 
 
 def _own_stdout() -> BinaryIO:
-    """The real standard output; from now on file descriptor 1 is standard error."""
+    """The original standard output; file descriptor 1 now writes to standard error."""
+    # Redirect the descriptor, not only sys.stdout: native libraries print to it directly, and a stray line
+    # would break the protocol.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return out

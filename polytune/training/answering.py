@@ -1,4 +1,4 @@
-"""Answers from a loaded model, a whole batch at a time; needs torch."""
+"""Answers questions with a loaded model, a batch at a time. Needs torch."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ class Answerer:
         self._sampling = sampling
         self._stops = _stop_tokens(loaded.model.generation_config, loaded.tokenizer.eos_token_id)
         self._padding = loaded.tokenizer.pad_token_id or 0
+        # A model that does not state its context length is taken to have no limit (1 Mi tokens).
         self._room = int(getattr(loaded.model.config, "max_position_embeddings", 0) or 1 << 20)
         self.parameters = int(loaded.model.num_parameters())
 
     def answers(self, questions: Sequence[ModelQuestion]) -> list[ModelAnswer]:
         """One answer per question, in order.
 
-        Raises DataError when a prompt with its longest answer exceeds what the model can hold.
+        Raises DataError if the longest prompt and the longest allowed answer exceed the model's context.
         """
         if not questions:
             return []
@@ -52,6 +53,7 @@ class Answerer:
         # Left padding, so that every prompt ends where generation starts.
         padded = [[self._padding] * (longest - len(p)) + p for p in prompts]
         mask = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]
+        # Seed before every batch: its answers must not depend on the batches before it.
         set_seed(self._sampling.seed)
         with torch.inference_mode():
             output = self._model.generate(
@@ -63,6 +65,8 @@ class Answerer:
         return rows
 
     def _generation(self) -> GenerationConfig:
+        # Built from scratch: a model's own generation_config may set top-p, top-k or penalties, which would
+        # make models hard to compare.
         drawn = self._sampling.temperature > 0
         how = {"temperature": self._sampling.temperature, "top_p": 1.0, "top_k": 0} if drawn else {}
         return GenerationConfig(
@@ -85,6 +89,7 @@ class Answerer:
 
 
 def _stop_tokens(generation: GenerationConfig | None, end: int | None) -> list[int]:
+    # Chat models often end an answer with another token than the tokenizer's eos: stop at any of them.
     stated = None if generation is None else generation.eos_token_id
     several = stated if isinstance(stated, list) else [stated]
     return sorted({token for token in [*several, end] if token is not None})

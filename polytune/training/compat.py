@@ -1,8 +1,8 @@
-"""Model folders that transformers 4 reads as correctly as transformers 5; needs no torch.
+"""Makes model folders that transformers 4 reads as correctly as transformers 5. Needs no torch.
 
-What transformers 5 writes, 4.51.3 misreads (seen by loading, 2026-11-21): it takes rope_theta for
-10000, the weights for fp32, finds no chat template, and refuses the tokenizer's class. Each fact is
-therefore stated in the older words too; version 5 reads either.
+transformers 4.51.3 misreads what version 5 writes (tested by loading, 2026-11-21): it assumes a rope_theta of
+10000 and fp32 weights, finds no chat template, and rejects the tokenizer class. So each of these facts is
+also written in the older format; version 5 reads either.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from polytune.files import write_whole
 from polytune.spec.model import JsonObject
 
 _SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+# State of the process that saved the tokenizer, not properties of the tokenizer. It would also make the bytes
+# depend on how the model was loaded.
 _ONLY_OF_THE_SAVER = ("backend", "is_local", "local_files_only")
 JsonChange = Callable[[JsonObject], JsonObject]
 _ROPE_ON_TOP = ("rope_theta", "partial_rotary_factor")
@@ -22,7 +24,8 @@ _FULL, _SLIDING = "full_attention", "sliding_attention"
 
 
 def make_portable(folder: Path) -> None:
-    """The model and tokenizer saved in `folder` by transformers 5 also load in transformers 4.51."""
+    """The model and tokenizer that transformers 5 saved in `folder` also load in transformers 4.51."""
+    # Bedrock's Custom Model Import, for one, documents transformers 4.51.3.
     _rewrite(folder / "config.json", portable_config)
     template = folder / "chat_template.jinja"
     if template.is_file():
@@ -33,14 +36,14 @@ def make_portable(folder: Path) -> None:
 
 
 def portable_config(config: JsonObject) -> JsonObject:
-    """A model's config with `rope_theta`, `rope_scaling` and `torch_dtype` beside their newer names."""
+    """A model's config that also has `rope_theta`, `rope_scaling` and `torch_dtype`, the older names."""
     dtype = config.get("dtype")
     added: JsonObject = {} if dtype is None else {"torch_dtype": dtype}
     return {**config, **added, **_older_rope(config.get("rope_parameters") or {})}
 
 
 def portable_tokenizer_config(config: JsonObject) -> JsonObject:
-    """A tokenizer's config with the class and the extra tokens under the names transformers 4 knows."""
+    """A tokenizer's config with the class and the extra tokens under the names that transformers 4 knows."""
     fixed = dict(config)
     if fixed.get("tokenizer_class") == "TokenizersBackend":
         fixed["tokenizer_class"] = "PreTrainedTokenizerFast"

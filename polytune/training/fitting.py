@@ -1,4 +1,4 @@
-"""The optimisation itself: encoded rows through transformers' Trainer, every step recorded; needs torch."""
+"""The optimization: trains on encoded rows with transformers' Trainer and records every step. Needs torch."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from polytune.errors import StepFailed
 from polytune.training.prompting import Encoded
 from polytune.training.protocol import TrainProgress, TrainRequest, encode
 
+# PyTorch's cross entropy skips labels with this value.
 _IGNORED = -100
 
 Item = dict[str, list[int]]
@@ -32,7 +33,7 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss at a step; steps and epochs count from 0."""
+    """The loss at a step. Steps and epochs count from 0, as in Bedrock's metrics files."""
 
     step: int
     epoch: int
@@ -49,7 +50,7 @@ class History:
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """The tokens of both files; without validation rows nothing is measured."""
+    """The tokens of both files. Without validation rows, no validation loss is measured."""
 
     training: list[Encoded]
     validation: list[Encoded]
@@ -57,7 +58,7 @@ class EncodedRows:
 
 @dataclass(frozen=True)
 class TrainingPlaces:
-    """Where a training works: its device, scratch folder, progress file and output folder."""
+    """The device, scratch folder, progress file and output folder of a training."""
 
     device: str
     scratch: Path
@@ -66,9 +67,9 @@ class TrainingPlaces:
 
 
 def fit(model: PreTrainedModel, rows: EncodedRows, request: TrainRequest, places: TrainingPlaces) -> History:
-    """The model's trainable weights have learnt the rows.
+    """The model's trainable weights have been trained on the rows.
 
-    Raises StepFailed when the loss stops being a number.
+    Raises StepFailed if the loss becomes infinite or not a number.
     """
     recorder = Recorder(places.progress, len(rows.training), request)
     trainer = Trainer(
@@ -79,13 +80,14 @@ def fit(model: PreTrainedModel, rows: EncodedRows, request: TrainRequest, places
         data_collator=padded,
         callbacks=[recorder],
     )
+    # It prints every log entry; progress goes to the progress file instead.
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     return recorder.history
 
 
 def padded(items: Sequence[Item]) -> Tensors:
-    """A batch, filled up on the right; no mask is needed, since no token looks to its right."""
+    """A batch, padded on the right. It needs no mask: in a causal model no token attends to its right."""
     tokens = [torch.tensor(item["input_ids"]) for item in items]
     labels = [torch.tensor(item["labels"]) for item in items]
     return {
@@ -109,10 +111,12 @@ def _arguments(request: TrainRequest, places: TrainingPlaces, *, measure: bool) 
         warmup_steps=request.warmup_steps,
         per_device_train_batch_size=request.batch_size,
         per_device_eval_batch_size=request.batch_size,
+        # Rows of similar length share a batch, so little time is spent on padding.
         train_sampling_strategy="group_by_length",
         seed=request.seed,
         data_seed=request.seed,
         use_cpu=places.device == "cpu",
+        # Mixed precision for full training on a GPU. LoRA gets its number type when the model is loaded.
         bf16=places.device == "cuda" and request.method == "full" and torch.cuda.is_bf16_supported(),
         eval_strategy="epoch" if measure else "no",
         prediction_loss_only=True,
@@ -123,14 +127,16 @@ def _arguments(request: TrainRequest, places: TrainingPlaces, *, measure: bool) 
         save_strategy="no",  # a job is short or starts anew: checkpoints would only cost disk
         report_to="none",
         disable_tqdm=True,
+        # The collator returns exactly the columns that the model takes.
         remove_unused_columns=False,
+        # The Trainer cannot infer them from a model that peft has wrapped.
         label_names=["labels"],
         dataloader_pin_memory=places.device == "cuda",
     )
 
 
 class Recorder(TrainerCallback):  # type: ignore[misc]  # transformers has no types here
-    """Keeps every loss and appends one progress line per step."""
+    """Records every loss and appends one progress line per step."""
 
     def __init__(self, progress: Path, rows: int, request: TrainRequest) -> None:
         self.history = History()
@@ -146,7 +152,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]  # transformers has no ty
         logs: dict[str, Any] | None = None,
         **more: object,
     ) -> None:
-        """Called by the Trainer after each step and each measurement."""
+        """Records a loss. The Trainer calls this after each step and each evaluation."""
         found = logs or {}
         if "loss" in found:
             self._stepped(state, float(found["loss"]))
@@ -154,6 +160,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]  # transformers has no ty
             self.history.validation.append(self._loss(state.global_step, float(found["eval_loss"])))
 
     def _stepped(self, state: TrainerState, loss: float) -> None:
+        # Stop at once: a loss that is not a number never recovers.
         if loss != loss or loss == float("inf"):
             raise StepFailed(
                 f"training: the loss is {loss} at step {state.global_step}; lower learning_rate or raise "

@@ -1,4 +1,4 @@
-"""One training from request to artifacts: adapters, metrics, and what is left in `output/`; needs torch."""
+"""One training from request to artifacts: adapters, metrics and the files in `output/`. Needs torch."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from polytune.training.protocol import (
 from polytune.training.rows import JobRows
 
 TOLERATED_LEFT_OUT = 0.1
-"""The part of a file's rows that may be longer than `max_length` before training refuses."""
+"""The fraction of a file's rows that may exceed `max_length`. If more do, training fails."""
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """A trained model without adapters, and how it got there."""
+    """A trained model, with adapters merged, and the history of its training."""
 
     model: PreTrainedModel
     history: History
@@ -52,9 +52,9 @@ class Learnt:
 
 
 def learn(job_folder: Path, request: TrainRequest, rows: JobRows, threads: int) -> Completed:
-    """The job's `output/` is whole; what was measured is returned.
+    """The job's `output/` is complete. Returns the measurements.
 
-    Raises PolytuneError for what the user can correct.
+    Raises PolytuneError for problems that the user can fix.
     """
     make_deterministic(threads)
     places = TrainingPlaces(
@@ -64,6 +64,8 @@ def learn(job_folder: Path, request: TrainRequest, rows: JobRows, threads: int) 
         job_folder / OUTPUT_NAME,
     )
     start = starting_model(request, rows.training, places.device)
+    # A model with random weights exists nowhere else, and evaluation needs it as the base. Save it before
+    # training changes the weights in place.
     if start.folder is None:
         save_model(start.loaded, places.output / "base", start.dtype)
     encoded = encode_rows(start.loaded.tokenizer, rows, request.max_length)
@@ -79,9 +81,9 @@ def learn(job_folder: Path, request: TrainRequest, rows: JobRows, threads: int) 
 
 
 def encode_rows(tokenizer: Tokenizer, rows: JobRows, max_length: int) -> EncodedRows:
-    """The rows in tokens, without those longer than `max_length`.
+    """The rows as tokens, without those longer than `max_length`.
 
-    Raises DataError when more than one row in ten is longer.
+    Raises DataError if more than one row in ten is longer.
     """
     closing = closing_tokens(tokenizer)
     training, validation = (
@@ -92,6 +94,7 @@ def encode_rows(tokenizer: Tokenizer, rows: JobRows, max_length: int) -> Encoded
 
 
 def _fitting(encoded: Sequence[Encoded], name: str, max_length: int) -> list[Encoded]:
+    # Leave long rows out instead of truncating them: the model would learn answers without an end.
     kept = [row for row in encoded if len(row.tokens) <= max_length]
     left_out = len(encoded) - len(kept)
     if left_out > TOLERATED_LEFT_OUT * len(encoded):
@@ -105,6 +108,7 @@ def _fitting(encoded: Sequence[Encoded], name: str, max_length: int) -> list[Enc
 
 def _learnt(start: Start, encoded: EncodedRows, request: TrainRequest, places: TrainingPlaces) -> Learnt:
     model = start.loaded.model
+    # Count before adapters are added: they wrap the model in place.
     parameters = parameters_of(model)
     if request.method == "full":
         return Learnt(model, fit(model, encoded, request, places), parameters, parameters)
@@ -136,7 +140,7 @@ def _metrics(learnt: Learnt, encoded: EncodedRows, rows: JobRows, epochs: int) -
 
 
 def with_adapters(model: PreTrainedModel, request: TrainRequest) -> PeftModel:
-    """The model with fresh adapters on every linear layer; only these are trained."""
+    """The model with new adapters on every linear layer. Only the adapters are trainable."""
     set_seed(request.seed)
     size = request.lora
     config = LoraConfig(
@@ -146,8 +150,9 @@ def with_adapters(model: PreTrainedModel, request: TrainRequest) -> PeftModel:
 
 
 def save_adapters(model: PeftModel, folder: Path, base_name: str) -> None:
-    """The folder holds the adapters, and nothing in it depends on this machine."""
+    """The folder contains the adapters, and nothing in it depends on this machine."""
     model.save_pretrained(folder)
+    # peft's model card is a template with nothing filled in, and names the base by its local path.
     (folder / "README.md").unlink(missing_ok=True)
     path = folder / "adapter_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
@@ -158,13 +163,14 @@ def save_adapters(model: PeftModel, folder: Path, base_name: str) -> None:
 
 
 def merged(model: PeftModel) -> PreTrainedModel:
-    """The plain model with the adapters' changes in its weights."""
+    """The plain model with the adapters merged into its weights."""
     return model.merge_and_unload()
 
 
 def save_model(loaded: Loaded, folder: Path, dtype: torch.dtype) -> None:
-    """The folder holds model and tokenizer, readable by transformers 4.51 and later."""
+    """The folder contains model and tokenizer, readable by transformers 4.51 and later."""
     loaded.model.to(dtype)
+    # The Trainer turns the cache off; a saved model without it would generate slowly.
     loaded.model.config.use_cache = True
     loaded.model.save_pretrained(folder)
     loaded.tokenizer.save_pretrained(folder)
@@ -172,7 +178,7 @@ def save_model(loaded: Loaded, folder: Path, dtype: torch.dtype) -> None:
 
 
 def save_losses(history: History, output: Path) -> None:
-    """Both CSV files are written; the validation one only if something was measured."""
+    """The CSV files have been written; the validation file only if a validation loss was measured."""
     write_whole(output / TRAINING_METRICS, csv_of("training_loss", history.training))
     if history.validation:
         write_whole(output / VALIDATION_METRICS, csv_of("validation_loss", history.validation))
@@ -186,5 +192,5 @@ def csv_of(column: str, losses: Sequence[Loss]) -> bytes:
 
 
 def perplexity(loss: float) -> float:
-    """e to the loss; infinite where that is more than a float holds."""
+    """exp(loss); infinity where that exceeds the range of a float."""
     return math.exp(loss) if loss < 709 else math.inf

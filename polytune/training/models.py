@@ -1,4 +1,4 @@
-"""Models and tokenizers from folders, the one that a training starts from, and their device; needs torch."""
+"""Loads models and tokenizers, prepares the base model of a training, chooses the device. Needs torch."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from polytune.training.rows import TrainingRow
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model with the tokenizer it was made for."""
+    """A model and its tokenizer."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
 
 
 def make_deterministic(threads: int) -> None:
-    """From now on computations repeat exactly, on `threads` threads, and libraries print nothing."""
+    """Computations are reproducible, use `threads` threads, and libraries print nothing."""
+    # The number of threads is part of it: it decides the order in which sums are added.
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -36,7 +37,7 @@ def make_deterministic(threads: int) -> None:
 
 
 def chosen_device(wanted: Device) -> str:
-    """`cpu` or `cuda`. Raises UsageError when the GPU is asked for and torch can use none."""
+    """`cpu` or `cuda`. Raises UsageError if `cuda` is requested and torch cannot use a GPU."""
     usable = torch.cuda.is_available()
     if wanted == "cuda" and not usable:
         raise UsageError(
@@ -47,10 +48,10 @@ def chosen_device(wanted: Device) -> str:
 
 
 def computing_dtype(stored: torch.dtype, device: str) -> torch.dtype:
-    """The number type in which frozen weights of type `stored` are computed with on a device.
+    """The number type for computing with frozen weights of type `stored` on a device.
 
-    Half precision only where the hardware has bfloat16: without it one LoRA step of SmolLM2 took
-    190 s on a CPU with AVX2 alone, against 5 s in float32 (2026-11-21).
+    Half precision only where the hardware supports bfloat16: one LoRA step of SmolLM2 took 190 s on a CPU
+    with AVX2 only, against 5 s in float32 (measured 2026-11-21).
     """
     if stored not in (torch.float16, torch.bfloat16):
         return torch.float32
@@ -60,7 +61,7 @@ def computing_dtype(stored: torch.dtype, device: str) -> torch.dtype:
 
 
 def load(folder: Path) -> Loaded:
-    """The causal language model saved in `folder`, in its own number type."""
+    """The causal language model saved in `folder`, in the number type it was saved in."""
     check_folder(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     # Batches are padded; the padding is masked, so any token will do.
@@ -72,21 +73,21 @@ def load(folder: Path) -> Loaded:
 
 @dataclass(frozen=True)
 class Start:
-    """What a training starts from."""
+    """The base model of a training."""
 
     loaded: Loaded
     name: str
-    """How artifacts call the base model, on any machine."""
+    """The base model's name in artifacts, independent of the machine."""
     folder: Path | None
-    """Where the base model lies; None when it has just been made from random weights."""
+    """The base model's folder; None for a new model with random weights."""
     dtype: torch.dtype
-    """The number type of the base model's weights, in which the trained ones are saved."""
+    """The number type of the base model's weights. The trained weights are saved in it, too."""
 
 
 def starting_model(request: TrainRequest, rows: Sequence[TrainingRow], device: str) -> Start:
     """The base model of a request, ready to train.
 
-    Raises UsageError for a base model that does not exist or cannot be trained by this method.
+    Raises UsageError if it does not exist or cannot be trained with the requested method.
     """
     base = request.base
     match base:
@@ -107,6 +108,7 @@ def starting_model(request: TrainRequest, rows: Sequence[TrainingRow], device: s
 
 
 def _from_scratch(request: TrainRequest, rows: Sequence[TrainingRow]) -> Start:
+    # LoRA assumes useful weights to adapt; on frozen random ones it learns next to nothing.
     if request.method == "lora":
         raise UsageError("base model tiny-llama starts from random weights; train it with method full")
     tokenizer = tiny_llama.fitted_tokenizer(rows)
@@ -115,5 +117,5 @@ def _from_scratch(request: TrainRequest, rows: Sequence[TrainingRow]) -> Start:
 
 
 def parameters_of(model: PreTrainedModel, *, trainable: bool = False) -> int:
-    """The number of weights, or of those that training changes; shared ones count once."""
+    """The number of weights, or of trainable weights. Shared weights count once."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable)

@@ -1,4 +1,4 @@
-"""What both child programs do before they import torch: check the model's folder, set the environment."""
+"""What both child programs do before importing torch: check the model's folder, set the environment."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from polytune.errors import UsageError
 from polytune.extras import install_command
 
+# Offline: models come from local folders only, and a training must not depend on what a hub serves today.
 _QUIET_AND_OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -33,7 +34,7 @@ def check_folder(folder: Path) -> None:
 
 
 def set_environment(threads: int) -> int:
-    """Libraries imported from now on stay offline and quiet, on `threads` threads (0: every core).
+    """Libraries imported after this call work offline, print little and use `threads` threads (0: all cores).
 
     Returns the number of threads.
     """
@@ -46,6 +47,7 @@ def set_environment(threads: int) -> int:
 
 def explained(where: str, error: Exception) -> str:
     """Cause and remedy of an unexpected failure, in one line."""
+    # torch raises RuntimeError for memory on the CPU and its own type on the GPU, so the texts are compared.
     text = str(error)
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         remedy = "lower batch_size or max_length, train by lora, or take a machine with more memory"
@@ -57,6 +59,7 @@ def explained(where: str, error: Exception) -> str:
 
 
 def _usable_cores() -> int:
+    # In a container or under taskset fewer cores may be usable than the machine has.
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,6 +1,6 @@
-"""How a conversation becomes tokens: one rule, shared by training and answering; needs no torch.
+"""Encodes a conversation as tokens, the same way for training and answering. Needs no torch.
 
-A tokenizer's own chat template decides. Without one the layout is
+The tokenizer's own chat template is used. Without one the layout is
 
     system
 
@@ -8,7 +8,7 @@ A tokenizer's own chat template decides. Without one the layout is
 
     Assistant: ...
 
-The loss is taken over the answer and the tokens that end it, never over what was asked.
+The loss is computed over the answer and the tokens that end it, never over the prompt.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PROBE = "probe"
 
 
 class Tokenizer(Protocol):
-    """What is used of a Hugging Face tokenizer."""
+    """The part of a Hugging Face tokenizer that is used here."""
 
     chat_template: Any
     bos_token_id: int | None
@@ -37,22 +37,23 @@ class Tokenizer(Protocol):
     def apply_chat_template(
         self, conversation: list[Message], *, tokenize: bool, add_generation_prompt: bool
     ) -> Any:
-        """The conversation in the template's words."""
+        """The conversation, rendered by the template."""
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        """The text's tokens; the words of special tokens become those tokens."""
+        """The text's tokens. Names of special tokens in the text become those tokens."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A row in tokens: the first `asked` of them are not learnt."""
+    """A row as tokens. The first `asked` tokens are the prompt and do not count in the loss."""
 
     tokens: list[int]
     asked: int
 
 
 def encode_prompt(tokenizer: Tokenizer, asked: TrainingPrompt) -> list[int]:
-    """The tokens after which the model's answer begins."""
+    """The tokens of the prompt, up to where the model's answer begins."""
+    # A template writes its own special tokens; adding them again would double the begin-of-sequence token.
     if tokenizer.chat_template:
         return tokenizer.encode(_rendered(tokenizer, asked, answering=True), add_special_tokens=False)
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
@@ -60,16 +61,18 @@ def encode_prompt(tokenizer: Tokenizer, asked: TrainingPrompt) -> list[int]:
 
 
 def encode_row(tokenizer: Tokenizer, row: TrainingRow, closing: list[int]) -> Encoded:
-    """The row's tokens, ended by `closing`: see `closing_tokens`."""
+    """The row's tokens, followed by `closing` (see `closing_tokens`)."""
+    # Encode prompt and answer separately: encoded together, a token could span their border, and the model
+    # would be trained on a prompt that it never sees when it answers.
     prompt = encode_prompt(tokenizer, row.asked)
     answer = tokenizer.encode(row.answer, add_special_tokens=False)
     return Encoded(tokens=[*prompt, *answer, *closing], asked=len(prompt))
 
 
 def closing_tokens(tokenizer: Tokenizer) -> list[int]:
-    """The tokens that end an answer: what the template puts there, up to the end-of-sequence token.
+    """The tokens that end an answer: the template's, up to and including the end-of-sequence token.
 
-    Raises DataError when the tokenizer has no end-of-sequence token.
+    Raises DataError if the tokenizer has no end-of-sequence token.
     """
     end = tokenizer.eos_token_id
     if end is None:
@@ -86,6 +89,7 @@ def plain_prompt(asked: TrainingPrompt) -> str:
 
 
 def _template_closing(tokenizer: Tokenizer) -> list[int]:
+    # Templates are programs that cannot be inspected, so render a known answer and see what follows it.
     turns = (TrainingTurn(role="user", text=_PROBE), TrainingTurn(role="assistant", text=_PROBE))
     text = _rendered(tokenizer, TrainingPrompt(system="", turns=turns), answering=False)
     _, _, after = text.rpartition(_PROBE)

@@ -1,9 +1,9 @@
-"""What the engine and its training and answering children say to each other; needs no torch.
+"""The protocol between the engine and its training and answering child processes. Needs no torch.
 
 JOB/request.json    TrainRequest       written by the engine before the start
 JOB/progress.jsonl  TrainProgress per line  appended while training
-JOB/output/         the artifacts      nothing in it depends on time or on this machine's folders
-JOB/result.json     TrainResult        written last: its presence means the job is over
+JOB/output/         the artifacts      independent of the time and of this machine's folders
+JOB/result.json     TrainResult        written last: its presence means that the job has ended
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ PROGRESS_NAME = "progress.jsonl"
 OUTPUT_NAME = "output"
 RESULT_NAME = "result.json"
 TRAINING_METRICS = "training_artifacts/step_wise_training_metrics.csv"
+# As in the output of a Bedrock job, so that the same tools can read both.
 VALIDATION_METRICS = (
     "validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv"  # Bedrock's layout
 )
@@ -32,7 +33,7 @@ Method = Literal["lora", "full"]
 
 
 class TinyLlama(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="tiny-llama"):
-    """A Llama of 0.92 M parameters with random weights; its tokenizer is fitted to the training file."""
+    """A Llama with 0.92 M randomly initialized parameters and a tokenizer trained on the training file."""
 
 
 class SmolLM2(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="smollm2-135m"):
@@ -40,7 +41,7 @@ class SmolLM2(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
 
 
 class Directory(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="directory"):
-    """A Hugging Face causal language model and its tokenizer in a folder of this machine."""
+    """A Hugging Face causal language model with its tokenizer, in a local folder."""
 
     path: str
 
@@ -49,84 +50,86 @@ Base = TinyLlama | SmolLM2 | Directory
 
 
 class LoraSize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The size of the low-rank adapters, which are put on every linear layer."""
+    """The size of the low-rank adapters. They are added to every linear layer."""
 
     rank: Positive = 16
     alpha: Positive = 32
 
 
+# Unknown fields are refused: a misspelled hyperparameter must not silently train with its default.
 class TrainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything one training needs. The same request on the same machine makes the same bytes."""
+    """Everything that one training needs. The same request on the same machine produces the same bytes."""
 
     base: Base
     method: Method
-    """`full` changes every weight; `lora` trains adapters and merges them into the weights."""
+    """`full` trains every weight; `lora` trains adapters and merges them into the weights."""
     train_file: str
-    """JSONL of conversations or prompt-completion pairs; relative paths start at the job folder."""
+    """JSONL of conversations or prompt-completion pairs. A relative path starts at the job folder."""
     validation_file: str | None = None
-    """Rows on which the loss is measured after each epoch; None measures nothing."""
+    """Rows for measuring the validation loss after each epoch; None for no measurement."""
     epochs: Positive = 2
     learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 5e-5
-    """The peak, reached after the warm-up; a cosine takes it down to zero from there."""
+    """The peak learning rate, reached after the warm-up; then it decays to zero along a cosine."""
     warmup_steps: NotNegative = 0
     batch_size: Positive = 8
     max_length: Annotated[int, msgspec.Meta(ge=16)] = 512
-    """Tokens of a row, prompt and completion together; longer rows are left out and counted."""
+    """Limit in tokens for prompt and completion together. Longer rows are left out and counted."""
     lora: LoraSize = LoraSize()
     seed: NotNegative = 0
     threads: NotNegative = 0
-    """Compute threads; 0 means the cores this process may use."""
+    """Compute threads; 0 for all cores available to the process."""
     device: Device = "auto"
-    """`auto` takes the GPU when torch can use one."""
+    """`auto` uses a GPU if torch can."""
     cache_folder: str
-    """Where downloaded and converted base models are kept between jobs."""
+    """The folder for downloaded and converted base models, shared between jobs."""
 
 
 class TrainProgress(msgspec.Struct, frozen=True, kw_only=True):
     """One finished optimizer step."""
 
     step: int
-    """Counts from 1."""
+    """Counted from 1."""
     of: int
+    """The number of steps in the training."""
     epoch: float
     loss: float
     seconds: float
-    """Since training began."""
+    """Time since training began."""
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
-    """What a training measured; equal for equal requests."""
+    """The measurements of a training, equal for equal requests."""
 
     training_loss: float
     """Mean over the steps of the last epoch."""
     validation_loss: float | None
-    """Mean over the batches of the validation file, after the last epoch; None without one."""
+    """Mean over the batches of the validation file after the last epoch; None without such a file."""
     steps: int
     epochs: int
     train_rows: int
     validation_rows: int
     rows_left_out: int
-    """Rows of both files that are longer than `max_length`."""
+    """Rows of both files that were left out because they exceed `max_length`."""
     train_tokens: int
     """Prompt and completion tokens of the training rows, counted once."""
     completion_tokens: int
-    """The part of `train_tokens` that the loss is taken over."""
+    """The part of `train_tokens` over which the loss is computed."""
     parameters: int
     trainable_parameters: int
 
 
 class Completed(msgspec.Struct, frozen=True, kw_only=True, tag_field="status", tag="completed"):
-    """The training ended and `output/` is whole."""
+    """The training succeeded and `output/` is complete."""
 
     metrics: Metrics
     base_path: str
     """The untrained model's folder: absolute, or relative to the job folder."""
     device: str
-    """Where it was trained: `cpu` or `cuda`."""
+    """The device it was trained on: `cpu` or `cuda`."""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag_field="status", tag="failed"):
-    """The training could not be done."""
+    """The training failed."""
 
     message: str
     """Cause and remedy, in one line."""
@@ -136,61 +139,61 @@ TrainResult = Completed | Failed
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
-    """How answers are drawn: from the whole distribution, with neither top-p nor top-k."""
+    """How answers are sampled: from the full distribution, without top-p or top-k."""
 
     max_tokens: Positive = 512
     temperature: float = 0.0
-    """0 always takes the likeliest token."""
+    """0 for greedy decoding: always the most likely token."""
     seed: NotNegative = 0
-    """Set anew before each batch, so that a batch's answers do not depend on those before it."""
+    """Set again before each batch, so that a batch's answers do not depend on earlier batches."""
 
 
 class ModelQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """One prompt to answer; an empty system prompt is none."""
+    """One prompt to answer. An empty `system` means no system prompt."""
 
     system: str = ""
     prompt: str
 
 
 class QuestionBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """Questions that are answered together. The same batch gets the same answers."""
+    """Questions to answer together. The same batch gets the same answers."""
 
     id: int
     requests: list[ModelQuestion]
 
 
 class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model said to one question."""
+    """The model's answer to one question."""
 
     text: str
     input_tokens: int
     output_tokens: int
-    """Includes the token that ends an answer."""
+    """Includes the token that ends the answer."""
     finish: Literal["stop", "length"]
-    """`length` when the answer was cut at the greatest number of tokens."""
+    """`length` if the answer was cut off at `max_tokens`."""
 
 
 class AnswerBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """The answers to a batch, in its order; `error` instead when it could not be answered."""
+    """The answers to a batch, in the batch's order, or an `error`."""
 
     id: int | None
-    """None when the line was no batch at all."""
+    """None if the line was not a valid batch."""
     answers: list[ModelAnswer] = []
     error: str | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line of the answering program."""
+    """The first line that the answering program prints."""
 
     ready: bool
     parameters: int = 0
     device: str = ""
     error: str | None = None
-    """Why it cannot answer, when `ready` is false."""
+    """Why it cannot answer, if `ready` is false."""
 
 
 def write_request(job_folder: Path, request: TrainRequest) -> Path:
-    """The job folder exists and holds the request, whole."""
+    """The job folder exists and contains the complete request."""
     path = job_folder / REQUEST_NAME
     write_whole(path, encode(request))
     return path
@@ -199,7 +202,7 @@ def write_request(job_folder: Path, request: TrainRequest) -> Path:
 def read_request(job_folder: Path) -> TrainRequest:
     """The job's request.
 
-    Raises UsageError when there is none, DataError when it says something impossible.
+    Raises UsageError if there is none, DataError if it is invalid.
     """
     path = job_folder / REQUEST_NAME
     if not path.is_file():
@@ -208,7 +211,7 @@ def read_request(job_folder: Path) -> TrainRequest:
 
 
 def read_result(job_folder: Path) -> TrainResult | None:
-    """How the job ended; None while it has not."""
+    """The result of the job; None while it has not ended."""
     path = job_folder / RESULT_NAME
     if not path.is_file():
         return None
@@ -217,19 +220,20 @@ def read_result(job_folder: Path) -> TrainResult | None:
 
 
 def read_progress(job_folder: Path, from_byte: int = 0) -> tuple[list[TrainProgress], int]:
-    """The whole progress lines from a byte onwards, and the byte at which the next read starts."""
+    """The complete progress lines from a byte offset on, and the offset for the next read."""
     path = job_folder / PROGRESS_NAME
     if not path.is_file():
         return [], from_byte
     with path.open("rb") as file:
         file.seek(from_byte)
+        # The trainer appends while this reads: leave a last line without its newline for the next read.
         whole, newline, _ = file.read().rpartition(b"\n")
     lines = [msgspec.json.decode(line, type=TrainProgress) for line in whole.splitlines()]
     return lines, from_byte + len(whole) + len(newline)
 
 
 def encode(value: msgspec.Struct) -> bytes:
-    """The value as one line of JSON with a newline."""
+    """The value as one line of JSON, with a final newline."""
     return msgspec.json.encode(value) + b"\n"
 
 
@@ -237,7 +241,7 @@ T = TypeVar("T")
 
 
 def decode(content: bytes, kind: type[T], name: str) -> T:
-    """The value in a JSON text. Raises DataError, naming `name` and the place, when it is not a `kind`."""
+    """The value in a JSON text. Raises DataError, with `name` and the position, if it is not a `kind`."""
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.DecodeError as error:

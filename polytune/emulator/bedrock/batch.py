@@ -1,13 +1,13 @@
-"""Batch inference jobs: Create, Get, List, Stop; real records from S3, real `.jsonl.out` and manifest back.
+"""Batch inference jobs: Create, Get, List, Stop. Reads records from S3, writes `.jsonl.out` and a manifest.
 
     Submitted -10 s-> Validating -60 s-> Scheduled -30 s-> InProgress -0.5 s a record-> Completed
                           `-> Failed        `-> Expired        `-> PartiallyCompleted
-    any of these before the end: Stopping -45 s-> Stopped, with what was processed until then
+    any state before the end: Stopping -45 s-> Stopped, with the records processed until then
 
-Faults of jobs, matched by the operation CreateModelInvocationJob: `failed_validation` and `internal_error`
-end a job as Failed, `stuck_not_started` leaves it Scheduled, `failed_training` ends it half way, as
-PartiallyCompleted. Matched by BatchRecord, `failed_validation` gives a record the error 400 and the others
-the error 500: {"kind": "internal_error", "operation": "BatchRecord", "every": [1, 10]}.
+Job faults for the operation CreateModelInvocationJob: `failed_validation` and `internal_error` end a job as
+Failed, `stuck_not_started` leaves it Scheduled, `failed_training` ends it halfway as PartiallyCompleted.
+For the operation BatchRecord, `failed_validation` gives a record the error 400, other kinds the error 500:
+{"kind": "internal_error", "operation": "BatchRecord", "every": [1, 10]}.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from polytune.emulator.bedrock.world import World, foundation_arn
 
 accepted = timedelta(seconds=10)
 validation = timedelta(seconds=60)
-"""Recorded jobs that failed validation did so 36 to 90 s after they were submitted."""
+"""Recorded jobs failed validation 36 to 90 s after submission."""
 queueing = timedelta(seconds=30)
-"""Chosen; no observation was found."""
+"""Assumed; no observation was found."""
 seconds_per_record = 0.5
-"""Chosen; no observation was found."""
+"""Assumed; no observation was found."""
 stopping_span = timedelta(seconds=45)
-"""Recorded jobs were Stopped 39 to 62 s after they were submitted and stopped at once."""
+"""Recorded jobs that were stopped right after submission were Stopped 39 to 62 s after it."""
 fewest_records = 100
-"""The quota of most models in 2026."""
+"""The minimum number of records: the quota of most models in 2026 (1,000 in 2024)."""
 usual_hours = 24
 record_operation = "BatchRecord"
 internal_error = "Encountered an internal error when processing the request."
@@ -50,7 +50,7 @@ Status = Literal["Submitted", "Validating", "Scheduled", "InProgress", "Stopping
 
 @dataclass
 class BatchJob:
-    """One CreateModelInvocationJob and its course."""
+    """One CreateModelInvocationJob request and the progress of its job."""
 
     arn: str
     name: str
@@ -58,7 +58,7 @@ class BatchJob:
     created: datetime
     request: Members
     model: str
-    """What Get and List call its model."""
+    """The model as Get and List report it."""
     behaviour: ModelBehaviour
     fault: BedrockFault | None = None
     validating: datetime | None = None
@@ -70,33 +70,33 @@ class BatchJob:
     message: str = ""
     """Why it failed."""
     files: list[records.File] = field(default_factory=list)
-    """Once validated."""
+    """Empty until validated."""
     results: list[records.RecordResult] = field(default_factory=list)
-    """Of all records, in the order in which it gets to them; once started."""
+    """The results of all records, in the order of processing; empty until started."""
 
     @property
     def total(self) -> int:
-        """How many records it has; 0 while that is not known."""
+        """The number of its records; 0 until validated, as in the service."""
         return sum(len(file.records) for file in self.files)
 
     @property
     def expires(self) -> datetime:
-        """When it times out."""
+        """When it expires: `timeoutDurationInHours` after its creation."""
         return self.created + timedelta(hours=self.request.get("timeoutDurationInHours", usual_hours))
 
     @property
     def changed(self) -> datetime:
-        """When something last happened."""
+        """When its status last changed."""
         moments = (self.created, self.validating, self.validated, self.started, self.stopping, self.ended)
         return max(moment for moment in moments if moment is not None)
 
     @property
     def kind(self) -> records.InvocationType:
-        """How its records are laid out."""
+        """The layout of its records. InvokeModel is the API's default."""
         return "Converse" if self.request.get("modelInvocationType") == "Converse" else "InvokeModel"
 
     def status(self) -> Status:
-        """What it is doing."""
+        """The job's status."""
         if self.outcome is not None:
             return self.outcome
         if self.stopping is not None:
@@ -108,14 +108,15 @@ class BatchJob:
         return "Submitted" if self.validating is None else "Validating"
 
     def done(self, now: datetime) -> list[records.RecordResult]:
-        """What it has processed by now."""
+        """The results of the records processed by `now`."""
         if self.started is None:
             return []
+        # All answers were computed at the start. How many of them exist at a time follows from the time.
         until = min(moment for moment in (now, self.stopping, self.ended) if moment is not None)
         return self.results[: int((until - self.started).total_seconds() / seconds_per_record)]
 
     def due(self) -> datetime | None:
-        """When something happens next; None when it is over."""
+        """When its next event is due; None if the job has ended."""
         if self.ended is not None:
             return None
         if self.stopping is not None:
@@ -130,7 +131,7 @@ class BatchJob:
         return min(self.started + timedelta(seconds=self.total * seconds_per_record * share), self.expires)
 
     def end(self, moment: datetime, outcome: Outcome) -> None:
-        """It is over."""
+        """The job has ended with this outcome."""
         self.ended, self.outcome = moment, outcome
 
     def _start(self, moment: datetime) -> datetime:
@@ -145,7 +146,7 @@ class BatchArea(Area):
     """The account's batch jobs."""
 
     def __init__(self, world: World, fewest: int = fewest_records) -> None:
-        """`fewest`: how many records a job must have."""
+        """`fewest`: the minimum number of records of a job."""
         self._world = world
         self._fewest = fewest
         self._speaker = Speaker(world.objects)
@@ -160,6 +161,7 @@ class BatchArea(Area):
 
     def settle(self, now: datetime) -> None:
         for job in self._jobs():
+            # Batch jobs do not compete for capacity, so each is settled without regard to the others.
             while (moment := job.due()) is not None and moment <= now:
                 self._happen(job, moment)
 
@@ -168,7 +170,7 @@ class BatchArea(Area):
         return {"batch_jobs": told}
 
     def create_model_invocation_job(self, call: ApiCall) -> Members:
-        """The job is accepted; what is wrong with its records shows later."""
+        """The job exists. Errors in its records show later, in validation or in its output."""
         check_role(self._world, call.text("roleArn"))
         check_new_name(call.text("jobName"), [job.name for job in self._here(call)], "job name")
         wanted = call.text("modelId")
@@ -192,7 +194,7 @@ class BatchArea(Area):
         return {"jobArn": arn}
 
     def get_model_invocation_job(self, call: ApiCall) -> Members:
-        """The job by ARN or id."""
+        """The job with this ARN or id."""
         job = self._find(call)
         told = {"clientRequestToken": job.request.get("clientRequestToken"), "message": job.message or None}
         return shown(job, call.now) | told
@@ -208,7 +210,7 @@ class BatchArea(Area):
         return self._listing.page(call, jobs)
 
     def stop_model_invocation_job(self, call: ApiCall) -> Members:
-        """The job is stopping, unless it is over."""
+        """The job is stopping. Raises EmulatedError if it has ended or is stopping already."""
         job = self._find(call)
         if job.outcome is not None or job.stopping is not None:
             raise conflict(f"The batch inference job is {job.status()} and cannot be stopped.")
@@ -261,6 +263,7 @@ class BatchArea(Area):
         names = [uri for uri in found if uri.endswith(".jsonl")]
         job.files = [records.read_file(uri.rpartition("/")[2], storage.read(uri)) for uri in names]
         if job.total < self._fewest:
+            # Without files the counts of a failed job stay 0, and no output is written.
             few, least = job.total, self._fewest
             job.files = []
             raise JobRefused(
@@ -268,6 +271,7 @@ class BatchArea(Area):
             )
 
     def _begin(self, job: BatchJob, moment: datetime) -> None:
+        # `due` never returns a time after the expiry, so a job that is stuck until then ends here.
         if moment >= job.expires:
             job.end(moment, "Expired")
             return
@@ -286,7 +290,7 @@ class BatchArea(Area):
         return EmulatedError("InternalServerException", fault.message or internal_error, 500)
 
     def _write(self, job: BatchJob, moment: datetime) -> None:
-        """What was processed is in S3, with the manifest."""
+        """The output of the processed records and the manifest are in S3."""
         storage, done = self._storage(job), job.done(moment)
         if storage is None or not job.files:
             return
@@ -304,7 +308,7 @@ class BatchArea(Area):
 
 
 def shown(job: BatchJob, now: datetime) -> Members:
-    """What List tells of a job, and Get besides its token and message."""
+    """The members of a job in List; Get adds its token and message."""
     request = job.request
     told: Members = {
         "jobArn": job.arn,
@@ -320,6 +324,7 @@ def shown(job: BatchJob, now: datetime) -> Members:
         "jobExpirationTime": job.expires,
         "modelInvocationType": job.kind,
     }
+    # A recorded answer of a stopped job has no endTime.
     if job.ended is not None and job.outcome != "Stopped":
         told["endTime"] = job.ended
     if request.get("vpcConfig") is not None:
@@ -337,6 +342,6 @@ def shown(job: BatchJob, now: datetime) -> Members:
 
 
 def _owned(config: Members, job: BatchJob) -> Members:
-    """A data configuration with the bucket's owner filled in, as the service shows it."""
+    """A data configuration with the bucket owner filled in, as the service returns it."""
     owner = job.arn.split(":")[4]
     return {kind: {"s3BucketOwner": owner} | members for kind, members in config.items()}

@@ -1,4 +1,4 @@
-"""The records of a batch job: read from JSON lines, answered one by one, written back in another order.
+"""The records of a batch job: reads JSON lines, answers each record, writes the results in another order.
 
    {"recordId": "r1", "modelInput": {...}}
 -> {"recordId": "r1", "modelInput": {...}, "modelOutput": {...}}
@@ -25,7 +25,7 @@ error_statuses = {"ThrottlingException": 429, "InternalServerException": 500}
 
 
 class EmulatedRecord(msgspec.Struct, frozen=True):
-    """One line of the input."""
+    """One line of an input file."""
 
     modelInput: dict[str, object]
     recordId: str = ""
@@ -42,7 +42,7 @@ class File:
 
 @dataclass(frozen=True)
 class RecordResult:
-    """What became of one record."""
+    """The result of one record: its output line, and its tokens if it was answered."""
 
     file: str
     line: bytes
@@ -53,26 +53,29 @@ class RecordResult:
 
 Ask = Callable[[EmulatedQuestion], Completion]
 Mishap = Callable[[], EmulatedError | None]
-"""What goes wrong with the next record; None for nothing."""
+"""The scripted error of the next record; None for none."""
 
 decoder = msgspec.json.Decoder(EmulatedRecord)
 
 
 def read_file(name: str, content: bytes) -> File:
-    """The records of a file. Raises JobRefused for a line that is no record."""
+    """The records of a file. Raises JobRefused for a line that is not a record."""
     records = []
     for number, line in enumerate(content.splitlines(), 1):
         try:
             record = decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise JobRefused(f"Input file {name} has a malformed record on line {number}: {error}") from error
+        # `recordId` is optional: a record without one gets a made-up id, unique within its file.
         named = record if record.recordId else msgspec.structs.replace(record, recordId=f"CALL{number:07d}")
         records.append(named)
     return File(name, tuple(records))
 
 
 def results(files: Sequence[File], kind: InvocationType, ask: Ask, mishap: Mishap) -> Iterator[RecordResult]:
-    """What becomes of every record, in the order in which the job gets to them: not that of the input."""
+    """The result of every record, in the order of processing, which differs from that of the input."""
+    # Bedrock does not preserve the order of records. Shuffle them the same way every time, so that a reader
+    # that relies on the order fails in tests.
     placed = [(_place(file.name, record), file.name, record) for file in files for record in file.records]
     for _, name, record in sorted(placed, key=lambda item: item[0]):
         try:

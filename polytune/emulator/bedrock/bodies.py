@@ -1,4 +1,4 @@
-"""The bodies of InvokeModel, which every vendor lays out in its own way: read, and answered.
+"""The bodies of InvokeModel, in each vendor's own layout: parses requests and writes answers.
 
 nova        {"messages": [{"role", "content": [{"text"}]}], "system": [{"text"}], "inferenceConfig": {...}}
 anthropic   {"anthropic_version", "messages": [{"role", "content"}], "system", "max_tokens", ...}
@@ -27,6 +27,7 @@ alternate_roles = (
     "A conversation must alternate between user and assistant roles. "
     "Make sure the conversation alternates between user and assistant roles and try again."
 )
+# Llama requests carry their chat template in the prompt. Strip it: the emulated model answers the text.
 llama_markup = re.compile(r"<\|[^|]*\|>(?:(?:system|user|assistant)<\|end_header_id\|>)?")
 
 Layout = Literal["nova", "anthropic", "llama"]
@@ -35,20 +36,20 @@ Positive: TypeAlias = Annotated[int, msgspec.Meta(gt=0)]
 
 
 class TextBlock(msgspec.Struct, frozen=True):
-    """One piece of content; other kinds than text are passed over."""
+    """One content block. Blocks other than text are ignored."""
 
     text: str | None = None
 
 
 class BodyMessage(msgspec.Struct, frozen=True):
-    """One turn; Anthropic's may be a plain string."""
+    """One turn. In Anthropic's layout the content may be a plain string."""
 
     role: str
     content: list[TextBlock] | str
 
 
 class InferenceConfig(msgspec.Struct, frozen=True):
-    """Nova's limits; it takes both spellings of the first."""
+    """Nova's inference limits. Nova accepts both spellings of the token limit."""
 
     maxTokens: Positive | None = None
     max_new_tokens: Positive | None = None
@@ -56,7 +57,7 @@ class InferenceConfig(msgspec.Struct, frozen=True):
 
 
 class NovaBody(msgspec.Struct, frozen=True):
-    """A request to Amazon Nova, and what matters of a Converse request."""
+    """A request to Amazon Nova, and the relevant part of a Converse request."""
 
     messages: list[BodyMessage]
     system: list[TextBlock] = []
@@ -82,14 +83,16 @@ class LlamaBody(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Read:
-    """A request and the layout that its answer takes."""
+    """A parsed request, and the layout of its answer."""
 
     layout: Layout
     question: EmulatedQuestion
 
 
 def read(raw: bytes) -> Read:
-    """What a body asks. Raises EmulatedError when it is in none of the layouts."""
+    """The question in a request body. Raises EmulatedError if it matches none of the layouts."""
+    # The layout is told by its distinctive member, not by the model: custom and imported models have ARNs
+    # that do not name their vendor.
     try:
         body = msgspec.json.decode(raw)
         if not isinstance(body, dict):
@@ -104,7 +107,9 @@ def read(raw: bytes) -> Read:
 
 
 def converse(members: Mapping[str, Any]) -> EmulatedQuestion:
-    """What the members of a Converse request ask. Raises EmulatedError for turns in a wrong order."""
+    """The question in a Converse request. Raises EmulatedError if its turns are out of order."""
+    # `messages` is optional in the API model, but without it there is no conversation: an empty list leads to
+    # the service's own error for that.
     try:
         return _nova(msgspec.convert({"messages": [], **members}, NovaBody))
     except msgspec.ValidationError as error:
@@ -112,7 +117,7 @@ def converse(members: Mapping[str, Any]) -> EmulatedQuestion:
 
 
 def written(layout: Layout, said: Completion) -> Body:
-    """The whole answer."""
+    """The complete answer body in a layout."""
     match layout:
         case "nova":
             message = {"role": "assistant", "content": [{"text": said.text}]}
@@ -137,13 +142,14 @@ def written(layout: Layout, said: Completion) -> Body:
 
 
 def chunks(layout: Layout, said: Completion) -> Iterator[Body]:
-    """The answer piece by piece, as the vendor's stream has it."""
+    """The answer in the chunks of the vendor's streaming format."""
     match layout:
         case "nova":
             yield from ({name: members} for name, members in events(said))
         case "anthropic":
             yield from _anthropic_chunks(said)
         case "llama":
+            # Llama's stream has the prompt's tokens in its first chunk and the answer's in its last.
             first, *others = said.pieces()
             yield _llama_chunk(first, said.input_tokens, None, None)
             for piece in others:
@@ -152,7 +158,7 @@ def chunks(layout: Layout, said: Completion) -> Iterator[Body]:
 
 
 def events(said: Completion) -> Iterator[tuple[str, Body]]:
-    """The events of a Converse stream, up to the one that ends the message."""
+    """The events of a Converse stream, up to and including messageStop."""
     yield "messageStart", {"role": "assistant"}
     for piece in said.pieces():
         yield "contentBlockDelta", {"delta": {"text": piece}, "contentBlockIndex": 0}
@@ -161,7 +167,7 @@ def events(said: Completion) -> Iterator[tuple[str, Body]]:
 
 
 def usage(said: Completion) -> Body:
-    """Token counts as Converse and Nova name them."""
+    """Token counts with the member names of Converse and Nova."""
     return {
         "inputTokens": said.input_tokens,
         "outputTokens": said.output_tokens,
@@ -170,7 +176,7 @@ def usage(said: Completion) -> Body:
 
 
 def encoded(body: Body) -> bytes:
-    """A body as it is sent."""
+    """A body as JSON bytes."""
     return json.dumps(body, ensure_ascii=False).encode()
 
 
@@ -198,7 +204,7 @@ def _llama(body: LlamaBody) -> EmulatedQuestion:
 
 
 def _conversation(messages: list[BodyMessage]) -> str:
-    """The text of all turns. Raises EmulatedError for turns in a wrong order, and for blank ones."""
+    """The text of all turns. Raises EmulatedError for turns out of order and for blank text."""
     if not messages or messages[0].role != "user":
         raise invalid(start_message)
     for place, message in enumerate(messages):
@@ -236,6 +242,7 @@ def _llama_chunk(text: str, asked: int | None, given: int | None, ending: str | 
 
 
 def _anthropic_chunks(said: Completion) -> Iterator[Body]:
+    # Anthropic's message_start already counts one output token; message_delta has the final number.
     begun = {"input_tokens": said.input_tokens, "output_tokens": 1}
     message = {
         "id": "msg_bdrk_emulated",

@@ -1,4 +1,4 @@
-"""What one request is once it has been read by the service model, and what answers it.
+"""A request after the service model has parsed it, and the base class of what answers it.
 
 HTTP --model--> Call --Area.<operation>--> members, EventStream or EmulatedError --model--> HTTP
 """
@@ -29,18 +29,18 @@ class ApiCall:
     region: str
     """From the request's credential scope."""
     now: datetime
-    """The virtual time at which the request arrived."""
+    """The virtual time of the request."""
     token: str = ""
-    """Its clientRequestToken; '' when it has none."""
+    """Its clientRequestToken; '' if it has none."""
 
     def text(self, member: str) -> str:
-        """A string member; '' when it is absent."""
+        """A string member; '' if it is absent."""
         return str(self.members.get(member, ""))
 
 
 @dataclass(frozen=True)
 class EventStream:
-    """What a streaming operation answers: events by name, sent one by one as they come."""
+    """The response of a streaming operation: events by name, each sent as soon as it is produced."""
 
     events: Iterable[tuple[str, Members]]
 
@@ -49,10 +49,10 @@ Answer: TypeAlias = Members | EventStream
 
 
 class EmulatedError(Exception):
-    """The service refuses a call; the model turns the code into the HTTP status."""
+    """The service refuses a call. The service model maps the code to the HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
-        """`status` counts only for a code that the operation's model does not list."""
+        """`status` is used only for a code that the operation's model does not list."""
         super().__init__(message)
         self.code = code
         self.message = message
@@ -60,42 +60,44 @@ class EmulatedError(Exception):
 
 
 def invalid(message: str) -> EmulatedError:
-    """The refusal of a request that is wrong in itself."""
+    """The error for a request that is invalid by itself."""
     return EmulatedError("ValidationException", message, 400)
 
 
 def not_found(message: str) -> EmulatedError:
-    """The refusal of a request that names something that does not exist."""
+    """The error for a request that names a resource that does not exist."""
     return EmulatedError("ResourceNotFoundException", message, 404)
 
 
 def conflict(message: str) -> EmulatedError:
-    """The refusal of a request that the resource's state does not allow now."""
+    """The error for a request that the resource's current state does not allow."""
+    # In Bedrock's model a conflict has status 400, not 409.
     return EmulatedError("ConflictException", message, 400)
 
 
 def over_quota(message: str) -> EmulatedError:
-    """The refusal of a request that would exceed a quota of the account."""
+    """The error for a request that would exceed a quota of the account."""
     return EmulatedError("ServiceQuotaExceededException", message, 400)
 
 
 class Area:
-    """A group of operations: one method each, named as botocore's clients name them.
+    """A group of operations: one method per operation, with botocore's client method names.
 
-    A method takes a `Call` and returns the members of the output shape. Methods run one at a time,
-    under the state's lock; events of an `EventStream` are drawn without it.
+    A method takes an `ApiCall` and returns the members of the output shape. Methods run one at a time,
+    under the state's lock. The events of an `EventStream` are read without the lock.
     """
 
     service = "bedrock"
 
     def settle(self, now: datetime) -> None:
-        """Everything due by `now` has happened; called before every call, under the lock."""
+        """Everything due by `now` has happened. Runs before every call, under the lock."""
 
     def snapshot(self, now: datetime) -> dict[str, Any]:
-        """What `/_control/state` shows of the area: JSON values by a name of its own."""
+        """The area's part of `/_control/state`: JSON values, under names that no other area uses."""
         return {}
 
     def operation(self, name: str) -> Callable[[ApiCall], Answer] | None:
-        """The method for an operation of the model; None when the area does not implement it."""
+        """The method for an operation of the model; None if the area does not implement it."""
+        # Looked up on the class, so that an attribute of an instance is never taken for an operation.
         method: Callable[[ApiCall], Answer] | None = getattr(type(self), xform_name(name), None)
         return None if method is None else method.__get__(self)

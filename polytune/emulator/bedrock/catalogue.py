@@ -1,8 +1,8 @@
-"""The emulator's only view of polytune's base-model catalogue: Bedrock's ids, regions and ranges.
+"""The emulator's view of polytune's base-model catalogue, and its only access to it: ids, regions, ranges.
 
-training id    amazon.nova-lite-v1:0:300k    customizable, provisionable, never invoked
+training id    amazon.nova-lite-v1:0:300k    can be customized and provisioned, cannot be invoked
 foundation id  amazon.nova-lite-v1:0         invoked on demand or through a profile
-profile id     us.amazon.nova-lite-v1:0      a foundation id behind a geography
+profile id     us.amazon.nova-lite-v1:0      a foundation id with a geography prefix
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from polytune.base_models.interface import (
 )
 
 platform_name = "bedrock"
-"""The platform that is emulated, by its name in YAML."""
+"""The name, in YAML, of the emulated platform."""
 customization_words: Mapping[str, Customization] = {
     "FINE_TUNING": "fine_tuning",
     "DISTILLATION": "distillation",
@@ -50,33 +50,34 @@ class Foundation:
     model_id: str
     entry: BaseModelEntry
     trainable: bool
-    """Whether it is the customizable variant; the other one is for inference."""
+    """Whether it is the customizable variant, not the one for inference."""
 
     @property
     def offering(self) -> Offering:
-        """What Bedrock offers of it."""
+        """The catalogue's facts about the model on Bedrock."""
         return self.entry.on(platform_name)
 
     @property
     def provider(self) -> str:
-        """`Amazon`, `Meta`: who made it."""
+        """The model's vendor: `Amazon`, `Meta`."""
         prefix = self.model_id.partition(".")[0]
         return providers.get(prefix, prefix.title())
 
     @property
     def title(self) -> str:
-        """`Nova 2 Lite`: its name without its maker's."""
+        """The model's name without the vendor: `Nova 2 Lite`."""
         return self.entry.title.removeprefix(f"{self.provider} ")
 
     @property
     def customizations(self) -> tuple[str, ...]:
-        """What a job may do with it, in the API's words."""
+        """The customization types that it supports, with the API's names."""
         words = self.entry.customizations if self.trainable else ()
         return tuple(api for api, word in customization_words.items() if word in words)
 
     @property
     def input_modalities(self) -> tuple[str, ...]:
-        """What it reads."""
+        """Its input modalities, with the API's names."""
+        # A model that is trained on images also takes one as input, whether or not its capabilities say so.
         words = {"image_input": "IMAGE", "video_input": "VIDEO"}
         drawing = ("image_input",) if image_layout in self.entry.formats else ()
         can = {*self.entry.capabilities, *drawing}
@@ -85,14 +86,14 @@ class Foundation:
 
     @property
     def output_modalities(self) -> tuple[str, ...]:
-        """What it writes: `EMBEDDING` for embedding models, `IMAGE` for image models."""
+        """Its output modalities: `EMBEDDING` for embedding models, `IMAGE` for image models, else `TEXT`."""
         if "embed" in self.model_id:
             return ("EMBEDDING",)
         return ("IMAGE",) if image_layout in self.entry.formats else ("TEXT",)
 
     @property
     def inference_types(self) -> tuple[str, ...]:
-        """How it is invoked: a customizable variant only through provisioned throughput."""
+        """How it can be invoked. A customizable variant needs provisioned throughput."""
         offering = self.offering
         found = ["PROVISIONED"] if self.trainable else []
         if profile_prefix.sub("", offering.inference_id) == self.model_id:
@@ -104,24 +105,24 @@ class Foundation:
 
     @property
     def hyperparameters(self) -> tuple[Hyperparameter, ...]:
-        """What `hyperParameters` of a job on it may hold."""
+        """The hyperparameters that `hyperParameters` of a job accepts."""
         return tuple((self.entry.hyperparameters or {}).values())
 
     @property
     def reinforcement(self) -> tuple[Hyperparameter, ...]:
-        """What `rftConfig.hyperParameters` may hold."""
+        """The hyperparameters that `rftConfig.hyperParameters` accepts."""
         return tuple((self.entry.reinforcement or {}).values())
 
     def limits(self, customization: str) -> Limits | None:
-        """How much data a job of the API's type takes; None where nothing is known."""
+        """The data limits of a job of this customizationType; None if they are unknown."""
         return self.entry.limits_of(customization_words[customization])
 
     def taught_by(self, teacher: Foundation) -> bool:
-        """Whether the other model may be its teacher in a distillation job."""
+        """Whether the other model can be its teacher in a distillation job."""
         return teacher.entry.name in self.entry.teachers
 
     def here(self, region: str) -> bool:
-        """Whether it is listed in a region; inference ids are listed everywhere."""
+        """Whether it is listed in a region. Inference ids are listed in every region."""
         return not self.trainable or region in self.offering.regions
 
 
@@ -134,13 +135,14 @@ def foundations() -> Mapping[str, Foundation]:
         if offering.training_id is not None and not offering.untrained_because:
             found[offering.training_id] = Foundation(offering.training_id, entry, trainable=True)
         plain = profile_prefix.sub("", offering.inference_id)
+        # Some models have one id for both uses; then the customizable variant stays.
         found.setdefault(plain, Foundation(plain, entry, trainable=False))
     return found
 
 
 @cache
 def profiles() -> Mapping[str, Foundation]:
-    """The inference model behind every system inference profile of the catalogue, by the profile's id."""
+    """The inference model of every system inference profile in the catalogue, by profile id."""
     found: dict[str, Foundation] = {}
     for entry in bedrock_entries():
         offering = entry.on(platform_name)
@@ -152,13 +154,13 @@ def profiles() -> Mapping[str, Foundation]:
 
 @cache
 def bedrock_entries() -> tuple[BaseModelEntry, ...]:
-    """The entries of models that Bedrock's own API serves."""
+    """The entries of models that are available on Bedrock."""
     entries = map(BASE_MODELS.get, BASE_MODELS.names())
     return tuple(entry for entry in entries if platform_name in entry.platforms)
 
 
 def find_foundation(identifier: str, region: str) -> Foundation | None:
-    """The foundation model behind an id or ARN in a region; None when there is none."""
+    """The foundation model with this id or ARN in a region; None if there is none."""
     arn = foundation_model_arn.fullmatch(identifier)
     if arn is not None and arn["region"] != region:
         return None
@@ -167,13 +169,14 @@ def find_foundation(identifier: str, region: str) -> Foundation | None:
 
 
 def find_profile(identifier: str) -> Foundation | None:
-    """The inference model behind an inference profile's id or ARN; None when there is none."""
+    """The inference model of the inference profile with this id or ARN; None if there is none."""
     arn = profile_arn.fullmatch(identifier)
     return profiles().get(arn["id"] if arn else identifier)
 
 
 def find_teacher(identifier: str, region: str) -> Foundation | None:
-    """The model that a distillation job names as its teacher, called as it may be; None for none."""
+    """The model that a distillation job names as its teacher, if it may be invoked that way; else None."""
+    # Some teachers can be invoked only through a profile, some only on demand: each name must fit its model.
     profile, plain = find_profile(identifier), find_foundation(identifier, region)
     if profile is not None:
         return profile if "profile" in profile.offering.teacher_invocation else None

@@ -1,11 +1,11 @@
-"""What an emulated model says: synthetic, but the same for the same question, and shaped like the real thing.
+"""Answers of emulated models: synthetic, deterministic for a given question, and in realistic formats.
 
     custom model   the answer of the training row whose prompt is nearest to the question
-    teacher        the answer of a domain that covers the question: a pattern for one about Strudel
+    teacher        an answer from a domain that covers the question, such as a Strudel pattern
     other models   a short neutral text
 
-Tokens are estimated at four characters each, the figure the catalogue uses for Amazon Nova; no tokenizer
-is involved.
+Token counts are estimates at four characters per token, the catalogue's figure for Amazon Nova. No
+tokenizer is used.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ Ending = Literal["end_turn", "max_tokens", "stop_sequence"]
 
 @dataclass(frozen=True)
 class EmulatedQuestion:
-    """What a model is asked, whatever the layout of the request."""
+    """A question to a model, independent of the request's layout."""
 
     prompt: str
-    """The text of every message, oldest first, a blank line between two."""
+    """The text of every message, oldest first, separated by blank lines."""
     system: str = ""
     max_tokens: int | None = None
     stops: tuple[str, ...] = ()
-    """Texts before which an answer ends."""
+    """Stop sequences: the answer ends before the first one."""
 
     @property
     def tokens(self) -> int:
-        """An estimate of how long it is."""
+        """The estimated number of input tokens."""
         return tokens_in(self.system) + tokens_in(self.prompt)
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model answers."""
+    """A model's answer."""
 
     text: str
     ending: Ending
@@ -53,24 +53,25 @@ class Completion:
     output_tokens: int
 
     def pieces(self, characters: int = 20) -> list[str]:
-        """The text as a stream sends it; joined, they are the text."""
+        """The text in pieces, as a stream sends them. Joined, they are the text."""
+        # A stream sends at least one delta, even for an empty answer.
         return [self.text[at : at + characters] for at in range(0, len(self.text), characters)] or [""]
 
 
 @dataclass(frozen=True)
 class ModelBehaviour:
-    """What stands behind the name of a model."""
+    """How the model with a given id answers."""
 
     model: str
-    """Foundation id or ARN; another model answers otherwise."""
+    """Foundation model id or ARN. It is part of the seed: different models give different answers."""
     training: str = ""
-    """The S3 URI of the rows it was trained on; '' for a model that saw none."""
+    """The S3 URI of its training rows; '' if it was not trained on any."""
     teaches: bool = False
-    """Whether it is large enough to know domains, such as Strudel, without having been trained on them."""
+    """Whether it knows domains, such as Strudel, without training on them: true for large models."""
 
 
 class Speaker:
-    """Answers for every model of an account; reads the training rows of each once."""
+    """Answers for every model of an account. Reads each model's training rows once."""
 
     def __init__(self, objects: ObjectStore | None) -> None:
         self._objects = objects
@@ -78,11 +79,13 @@ class Speaker:
         self._domains: list[EmulatedDomain] | None = None
 
     def answer(self, behaviour: ModelBehaviour, question: EmulatedQuestion) -> Completion:
-        """What that model says to that question."""
+        """The model's answer to the question."""
         text, ending = _ended(self._text(behaviour, question), question)
         return Completion(text, ending, question.tokens, tokens_in(text))
 
     def _text(self, behaviour: ModelBehaviour, question: EmulatedQuestion) -> str:
+        # A nearest-neighbour answer makes a trained model visibly better than its base in a rehearsed
+        # evaluation, without training anything.
         learnt = self._nearest(behaviour) if behaviour.training else None
         if learnt is not None:
             return learnt.answer(question.prompt)
@@ -108,6 +111,7 @@ class Speaker:
     def _pairs(self, uri: str) -> Iterator[tuple[str, str]]:
         if self._objects is None:
             return
+        # The user may have deleted the training data: AWS keeps a model that has lost its bucket.
         try:
             lines = self._objects.read(uri).splitlines()
         except PolytuneError:
@@ -116,7 +120,7 @@ class Speaker:
 
 
 def pairs_in(lines: list[bytes]) -> Iterator[tuple[str, str]]:
-    """Prompt and answer of each training row that has both, in whichever layout the first row is."""
+    """Prompt and answer of each training row that has both. The first row decides the layout of the file."""
     layouts = [FORMATS.load(name)() for name in FORMATS.names()]
     layout = next((one for one in layouts if lines and _row(one, lines[0]) is not None), None)
     if layout is None:
@@ -128,19 +132,19 @@ def pairs_in(lines: list[bytes]) -> Iterator[tuple[str, str]]:
 
 
 def tokens_in(text: str) -> int:
-    """An estimate; 0 for no text."""
+    """The estimated number of tokens, rounded up; 0 for an empty text."""
     return math.ceil(len(text) / chars_per_token)
 
 
 def _row(layout: Format, line: bytes) -> Conversation | None:
-    """The row, when the layout has no fault to find with it."""
+    """The row if it is valid in this layout, else None."""
     reading = layout.check(line, 1)
     wrong = any(finding.severity == "error" for finding in reading.findings)
     return None if wrong or reading.conversation is None else reading.conversation
 
 
 def _ended(text: str, question: EmulatedQuestion) -> tuple[str, Ending]:
-    """The text up to where the caller wants it to end, and why it ends there."""
+    """The text cut at the first stop sequence and the token limit, and the reason why it ends."""
     ending: Ending = "end_turn"
     found = [place for stop in question.stops if stop and (place := text.find(stop)) >= 0]
     if found:

@@ -1,4 +1,4 @@
-"""What the service model says a value may be: required members, lengths, ranges, patterns, enums, unions."""
+"""Checks a value against the service model: required members, lengths, ranges, patterns, enums, unions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from botocore.model import Shape
 
 from polytune.emulator.bedrock.call import EmulatedError, invalid
 
+# A malformed list can break a constraint once per item: keep the message readable.
 most_named = 10
 shown_characters = 200
 
 
 def refusal(shape: Shape, value: Any) -> EmulatedError | None:
-    """Every reason why the service would refuse a value of this shape, in one message; None for none."""
+    """One error that lists the violations of the shape, up to `most_named`; None for a valid value."""
+    # botocore's client checks only types, required members, minimums and unions. Patterns, enums and maximums
+    # are first checked here, as by the real service.
     found = list(violations(shape, value, ""))
     if not found:
         return None
@@ -25,7 +28,7 @@ def refusal(shape: Shape, value: Any) -> EmulatedError | None:
 
 
 def violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    """Everything about a value that its shape does not allow, in the service's words."""
+    """Every violation of the shape, worded like the service's messages."""
     if getattr(shape, "is_document_type", False):
         return
     match shape.type_name:
@@ -86,7 +89,7 @@ def _range(shape: Shape, value: float, path: str) -> Iterator[str]:
 
 
 def failed(value: Any, path: str, constraint: str) -> str:
-    """The service's sentence about a member that breaks a constraint."""
+    """The service's message for a member that violates a constraint."""
     shown = str(value)
     shown = shown if len(shown) <= shown_characters else shown[:shown_characters] + "..."
     return f"Value '{shown}' at '{path}' failed to satisfy constraint: {constraint}"
@@ -96,6 +99,7 @@ def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
+# `re` caches at most 512 patterns and then evicts; the service model alone has hundreds.
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)

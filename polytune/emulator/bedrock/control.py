@@ -1,4 +1,4 @@
-"""`/_control`: the clock, the faults and the state, for tests and for polytune's own polling.
+"""`/_control`: access to the clock, the faults and the state, for tests and for polytune's own polling.
 
 POST /_control/advance {"seconds": 3600}     -> {"now": ...}
 GET  /_control/now                           -> {"now": ...}
@@ -37,7 +37,7 @@ class Control:
         self.areas = areas
 
     def respond(self, request: WireRequest) -> Response:
-        """What the control request comes to; 400 with the reason for a wrong one."""
+        """The response to a control request; 400 with the reason if it is invalid."""
         what = request.path.removeprefix(control_prefix).strip("/")
         try:
             match request.method, what:
@@ -64,7 +64,8 @@ class Control:
         return _json({"message": f"no control at {request.method} {request.path}"}, 404)
 
     def state(self) -> dict[str, Any]:
-        """Everything that the account holds now, as JSON values."""
+        """The current state of the account, as JSON values."""
+        # Settle all areas before the first snapshot: an event in one area may change what another shows.
         with self.world.state.lock:
             now = self.world.clock.now()
             shown: dict[str, Any] = {"now": iso(now), "calls": dict(self.world.state.calls)}
@@ -78,6 +79,7 @@ class Control:
 
     def _advance(self, seconds: float) -> Response:
         now = self.world.clock.advance(seconds)
+        # Settle now, so that everything due, such as files in S3, exists when the request returns.
         with self.world.state.lock:
             for area in self.areas:
                 area.settle(now)

@@ -1,4 +1,4 @@
-"""Copies of custom models between regions; called in the region that receives the copy."""
+"""Copies of custom models between regions. CreateModelCopyJob is called in the target region."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from polytune.emulator.bedrock.state import new_id
 from polytune.emulator.bedrock.world import World
 
 copying_time = timedelta(minutes=10)
-"""Chosen, no observation was found."""
+"""Assumed; no observation was found."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class CopyJob:
     done: bool = False
 
     def status(self) -> CopyStatus:
-        """In progress until the copy is there."""
+        """InProgress until the copy exists."""
         return "Completed" if self.done else "InProgress"
 
 
@@ -43,6 +43,7 @@ class Copies(Area):
 
     def settle(self, now: datetime) -> None:
         for job in self._jobs.values():
+            # The target exists as an object from the start; only now does the account own it.
             if not job.done and now >= job.created + copying_time:
                 job.done = True
                 self.world.state.add(job.target.arn, job.target, job.tags)
@@ -55,7 +56,7 @@ class Copies(Area):
         return self.world.state.table(CopyJob)
 
     def create_model_copy_job(self, call: ApiCall) -> Members:
-        """The model is being copied into the region of the call."""
+        """The model is being copied to the region of the call."""
         models = self.world.state.table(CustomModel)
         source = models.get(call.text("sourceModelArn"))
         if source is None or source.status(call.now) != "Active":
@@ -70,6 +71,7 @@ class Copies(Area):
             region=call.region,
             created=call.now + copying_time,
             base=source.base,
+            # A copy names the base model of its own region.
             base_arn=source.base_arn.replace(f":{source.region}:", f":{call.region}:", 1),
             customization_type=source.customization_type,
             details={"modelKmsKeyArn": key, "hyperParameters": source.details.get("hyperParameters")},
@@ -80,7 +82,7 @@ class Copies(Area):
         return {"jobArn": arn}
 
     def get_model_copy_job(self, call: ApiCall) -> Members:
-        """The job by ARN."""
+        """The job with this ARN. Unlike customization jobs, it cannot be found by name."""
         job = self._jobs.get(call.text("jobArn"))
         if job is None or job.region != call.region:
             raise not_found("The provided model copy job was not found.")

@@ -1,4 +1,4 @@
-"""Customization jobs: Create, Get, List, Stop. They cannot be deleted; their names are used up for ever."""
+"""Customization jobs: Create, Get, List, Stop. Jobs cannot be deleted; their names are reserved forever."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from polytune.emulator.bedrock.world import World, foundation_arn
 
 
 def effective(known: Iterable[Hyperparameter], given: Mapping[str, str]) -> dict[str, str]:
-    """The given values and the defaults of the others, as texts. Raises EmulatedError for a wrong one."""
+    """The given values plus defaults for the others, as strings. Raises EmulatedError for an invalid one."""
     by_name = {each.api_name: each for each in known}
     for name in given:
         if name not in by_name:
@@ -40,13 +40,15 @@ def effective(known: Iterable[Hyperparameter], given: Mapping[str, str]) -> dict
 
 
 def effective_numbers(known: Iterable[Hyperparameter], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The given values and the defaults of the others, as native values; ranges are the API model's."""
+    """The given values plus the defaults of the others, as native values."""
+    # No range checks here: unlike the string map of FINE_TUNING, the API model states these ranges itself.
     defaults = {each.api_name: each.default for each in known if each.default is not None}
     return defaults | dict(given)
 
 
 def java_double(value: float) -> str:
-    """A number as Java writes a double, which is how the service echoes it: `1.0E-4`, `0.005`, `20.0`."""
+    """A number in Java's notation for doubles, as the service echoes it: `1.0E-4`, `0.005`, `20.0`."""
+    # The bounds are those of Java's Double.toString, which uses an exponent outside 10^-3 to 10^7.
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         return repr(float(value))
     digits, exponent = f"{Decimal(repr(value)):E}".split("E")
@@ -54,6 +56,7 @@ def java_double(value: float) -> str:
 
 
 def _checked(known: Hyperparameter, text: str) -> str:
+    # Some hyperparameters accept words such as `auto`: try the text itself before its numeric value.
     if known.holds(text):
         return text
     try:
@@ -75,7 +78,7 @@ def _text(value: float | str, *, whole: bool) -> str:
 
 
 most_scheduled = 10
-"""Jobs that may wait to be trained: the quota that two projects saw."""
+"""Jobs that may be scheduled at once: the quota observed by two projects."""
 config_of = {"DISTILLATION": "distillationConfig", "REINFORCEMENT_FINE_TUNING": "rftConfig"}
 """customizationType -> the member of customizationConfig that it needs."""
 stage_members = {
@@ -108,13 +111,14 @@ class CustomizationArea(Area):
         return {"jobs": [{"name": job.name, "arn": job.arn} | _shown(job) for job in jobs]}
 
     def create_model_customization_job(self, call: ApiCall) -> Members:
-        """The job is accepted; what is wrong with its data shows later."""
+        """The job exists. Errors in its data show later, in validation."""
         kind = str(call.members.get("customizationType", "FINE_TUNING"))
         base, base_arn = self._base(call, kind)
         config = self._config(call, kind, base)
         reinforced = kind == "REINFORCEMENT_FINE_TUNING"
         given = call.members.get("hyperParameters", {})
         hyperparameters = {} if reinforced else effective(base.hyperparameters, given)
+        # Match the fault last: a request that is refused must not use up a scripted fault.
         self._check_room(call)
         fault = self.world.faults.of_job(call.operation)
         timeline = Timeline(call.now, Durations(), distils=kind == "DISTILLATION")
@@ -137,7 +141,7 @@ class CustomizationArea(Area):
         return {"jobArn": job.arn}
 
     def get_model_customization_job(self, call: ApiCall) -> Members:
-        """The job by name or ARN."""
+        """The job with this name or ARN."""
         return details(self._find(call))
 
     def list_model_customization_jobs(self, call: ApiCall) -> Members:
@@ -146,7 +150,7 @@ class CustomizationArea(Area):
         return self.listing.page(call, jobs)
 
     def stop_model_customization_job(self, call: ApiCall) -> Members:
-        """The job is stopping, if it was in progress."""
+        """The job is stopping. Raises EmulatedError unless it was InProgress."""
         job = self._find(call)
         if job.timeline.status() != "InProgress":
             raise conflict(f"The job is {job.timeline.status()}; only a job in progress can be stopped.")
@@ -161,7 +165,7 @@ class CustomizationArea(Area):
         raise not_found("The provided job identifier was not found.")
 
     def _check_room(self, call: ApiCall) -> None:
-        """Role, names and quota allow another job. Raises EmulatedError."""
+        """Raises EmulatedError unless role, names and quota allow another job."""
         check_role(self.world, call.text("roleArn"))
         check_new_name(call.text("jobName"), self._names(call.region), "job name")
         check_new_name(call.text("customModelName"), self._model_names(call.region), "custom model name")
@@ -174,6 +178,7 @@ class CustomizationArea(Area):
     def _model_names(self, region: str) -> set[str]:
         models = self.world.state.table(CustomModel).values()
         jobs = self.jobs.all().values()
+        # A model appears only when its job completes, but its name is taken from the start.
         coming = {
             job.request["customModelName"]
             for job in jobs
@@ -182,13 +187,14 @@ class CustomizationArea(Area):
         return coming | {model.name for model in models if model.region == region}
 
     def _base(self, call: ApiCall, kind: str) -> tuple[Foundation, str]:
-        """The foundation model that is trained, and the ARN that the job names or means."""
+        """The foundation model to train, and the ARN of the model that the job refers to."""
         wanted = call.text("baseModelIdentifier")
         model = self.world.state.table(CustomModel).get(wanted)
         if model is not None and model.base is not None and model.region == call.region:
             base, arn = model.base, model.arn
         else:
             found = find_foundation(wanted, call.region)
+            # The emulator cannot train further what has no known base, such as an unknown custom model.
             if found is None or ":custom-model/" in wanted:
                 raise invalid("The provided model identifier is invalid.")
             base, arn = found, foundation_arn(call.region, found.model_id)
@@ -199,9 +205,10 @@ class CustomizationArea(Area):
         return base, arn
 
     def _config(self, call: ApiCall, kind: str, base: Foundation) -> Members | None:
-        """The `customizationConfig` of the job, defaults merged in. Raises EmulatedError."""
+        """The job's `customizationConfig` with defaults filled in. Raises EmulatedError."""
         config: Members | None = call.members.get("customizationConfig")
         logs = "invocationLogsConfig" in call.members["trainingDataConfig"]
+        # Exactly one source of training data. The API model cannot say so: both members are optional.
         if logs == ("s3Uri" in call.members["trainingDataConfig"]) or (logs and kind not in config_of):
             raise invalid(
                 "trainingDataConfig must have s3Uri, or invocationLogsConfig for distillation and "
@@ -219,6 +226,7 @@ class CustomizationArea(Area):
             return config
         if "graderConfig" not in config[needed]:
             raise invalid("customizationConfig.rftConfig.graderConfig is required.")
+        # Reinforcement fine-tuning has typed hyperparameters of its own; the string map does not apply.
         if call.members.get("hyperParameters"):
             raise invalid("hyperParameters belong in customizationConfig.rftConfig.hyperParameters.")
         given = config[needed].get("hyperParameters", {})
@@ -232,7 +240,8 @@ class CustomizationArea(Area):
 
 
 def details(job: CustomizationJob) -> Members:
-    """What GetModelCustomizationJob answers."""
+    """The members of the GetModelCustomizationJob response."""
+    # Members that are None are left out, as the service does for a job that has not got that far.
     request, line = job.request, job.timeline
     return {
         "jobArn": job.arn,
@@ -260,7 +269,7 @@ def details(job: CustomizationJob) -> Members:
 
 
 def summary(job: CustomizationJob) -> Members:
-    """What ListModelCustomizationJobs tells of a job."""
+    """The members of a job in ListModelCustomizationJobs."""
     line = job.timeline
     return {
         "jobArn": job.arn,
@@ -278,7 +287,7 @@ def summary(job: CustomizationJob) -> Members:
 
 
 def status_details(line: Timeline) -> Members:
-    """The sub-stages."""
+    """The `statusDetails` member: status and times of each stage."""
     return {
         stage_members[stage]: {"status": status, "creationTime": started, "lastModifiedTime": changed}
         for stage, (status, started, changed) in line.stages().items()

@@ -1,6 +1,6 @@
-"""The data validation of a customization job: the dataset is really read and judged, by polytune's formats.
+"""The data validation of a customization job: reads the dataset and checks it with polytune's formats.
 
-A dataset that is not right fails the job, not the call; the words are the service's where they are known.
+An invalid dataset fails the job, not the call. Failure messages are the service's own where they are known.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from polytune.emulator.bedrock.storage import JobRefused, JobStorage, name_of, s
 from polytune.formats.interface import FORMATS, Conversation, Finding, Format, Reading
 
 unparsable = ("not-json", "blank-line", "not-utf8", "nul-byte", "not-an-object", "byte-order-mark")
-"""Rules whose breach makes a file no JSONL."""
+"""Rules that make a file invalid JSONL when a line breaks them."""
 shape_examples = {"prompt-completion": '\'{"prompt": "<input text>", "completion": "<output text>"}\''}
-"""Layout -> what the service says that its records must follow."""
+"""Layout -> the format that the service's failure message names for its records."""
 reinforcement_layout = "bedrock-rft"
 distillation_schema = "bedrock-conversation-2024"
 
@@ -49,13 +49,13 @@ class Dataset:
 
     @property
     def files(self) -> tuple[DataFile, ...]:
-        """All of them, the training file first."""
+        """All files, the training file first."""
         return (self.train, *self.validation)
 
 
 @dataclass(frozen=True)
 class Examination:
-    """Judges the dataset of one job."""
+    """Validates the dataset of one job."""
 
     storage: JobStorage
     base: Foundation
@@ -65,7 +65,7 @@ class Examination:
     """The teacher of a distillation job, as the job names it."""
 
     def dataset(self, training: Members, validation: Members) -> Dataset:
-        """The job's data; the arguments are its data configurations. Raises JobRefused."""
+        """The job's validated data; the arguments are its data configurations. Raises JobRefused."""
         logs = training.get("invocationLogsConfig")
         train = self._logs(logs) if logs else self._file(training["s3Uri"])
         found = Dataset(train, tuple(self._file(each["s3Uri"]) for each in validation.get("validators", ())))
@@ -75,21 +75,24 @@ class Examination:
     def _file(self, uri: str) -> DataFile:
         content = self.storage.read(uri)
         lines = content.split(b"\n")
+        # A final newline ends the last record. Any other empty line is a blank line, which fails the job.
         if not lines[-1]:
             lines.pop()
         if not lines:
             raise JobRefused(f"Unable to parse Amazon S3 file: {name_of(uri)}. {must_be_jsonl}")
+        # The service drops invalid prompts of a distillation job; the job fails only if too few remain.
         if self.customization == "DISTILLATION":
             rejected = sum(not is_prompt(line) for line in lines)
             return DataFile(uri, content, len(lines) - rejected, rejected)
         rows = Rows(self.base, self.customization, uri)
         media = [each for number, line in enumerate(lines, 1) for each in rows.judge(line, number)]
+        # Many rows may reference one file: look up each URI once, in the order of first use.
         for each in dict.fromkeys(media):
             self.storage.check_media(each, uri)
         return DataFile(uri, content, len(lines))
 
     def _logs(self, logs: Members) -> DataFile:
-        """The records of the invocation logs that pass the filters."""
+        """The records of the invocation logs that match the filters."""
         prefix = logs["invocationLogSource"]["s3Uri"]
         found, others = [], 0
         for uri in self.storage.below(prefix):
@@ -104,14 +107,18 @@ class Examination:
         both = bool(record.get("input")) and bool(record.get("output"))
         if not both or not passes(logs.get("requestMetadataFilters"), record.get("requestMetadata") or {}):
             return False
+        # Logged answers count as the teacher's only if the teacher gave them: the service ignores other logs.
+        # A substring test, because the job may name the teacher by profile or ARN and the log by plain id.
         return not logs.get("usePromptResponse") or str(record.get("modelId")) in self.teacher_id
 
     def _numbers(self, dataset: Dataset) -> None:
-        """The numbers of rows are within the limits."""
+        """Raises JobRefused if the number of rows is outside the limits."""
         limits = self.base.limits(self.customization)
         if limits is None:
             return
         rows = sum(file.rows for file in dataset.files)
+        # The minimum applies to the training file alone, the maximum to training and validation together,
+        # as in AWS's reference validators.
         if dataset.train.rows < limits.min_train_rows:
             raise out_of_bounds(dataset.train.rows, limits)
         if limits.max_rows is not None and rows > limits.max_rows:
@@ -119,7 +126,7 @@ class Examination:
 
 
 class Rows:
-    """Judges the rows of one file, one by one."""
+    """Validates the rows of one file, one at a time."""
 
     def __init__(self, base: Foundation, customization: str, uri: str) -> None:
         self.entry = base.entry
@@ -130,7 +137,9 @@ class Rows:
         self.limits = base.limits(customization)
 
     def judge(self, line: bytes, number: int) -> list[str]:
-        """The row is right; the URIs of the files that it points to. Raises JobRefused when it is not."""
+        """The URIs of the files that a valid row references. Raises JobRefused for an invalid row."""
+        # `clean` is the fast path: it returns a conversation only for a plain text row without findings. Only
+        # the other rows, and those of image datasets, need the full check and can reference files.
         conversation = self.format.clean(line)
         pointing = conversation is None or self.layout == image_layout
         if conversation is None:
@@ -138,6 +147,7 @@ class Rows:
             self._explain(reading, number)
             conversation = reading.conversation
         if self.scanner.may_hold(line):
+            # The scanner also reports warnings, such as spellings that only some validators refuse.
             for finding in self.scanner.findings(self.format.passages_of(line), number):
                 if finding.severity == "error":
                     raise self._wrong(finding)
@@ -179,12 +189,12 @@ must_be_jsonl = "Data files must conform to JSONL format."
 
 
 def layout_of(base: Foundation, customization: str) -> str:
-    """The layout of a job's rows."""
+    """The layout of the rows of a job of this customizationType."""
     return reinforcement_layout if customization == "REINFORCEMENT_FINE_TUNING" else base.entry.formats[0]
 
 
 def out_of_bounds(rows: int, limits: Limits) -> JobRefused:
-    """The refusal of a dataset of the wrong size; the service's own words are not published."""
+    """The error for a dataset of the wrong size. The service's own message is not published."""
     most = f" and at most {limits.max_rows}" if limits.max_rows is not None else ""
     return JobRefused(
         f"Number of samples {rows} out of bounds: at least {limits.min_train_rows}{most} are needed"
@@ -192,7 +202,7 @@ def out_of_bounds(rows: int, limits: Limits) -> JobRefused:
 
 
 class PromptText(msgspec.Struct):
-    """The content of a prompt for a teacher."""
+    """One text block of a prompt for a teacher."""
 
     text: str
 
@@ -205,7 +215,7 @@ class PromptTurn(msgspec.Struct):
 
 
 class PromptRecord(msgspec.Struct):
-    """A record for distillation: a prompt, and perhaps the answer wanted."""
+    """A record for distillation: a prompt, optionally with the expected answer."""
 
     schemaVersion: str
     messages: list[PromptTurn]
@@ -215,7 +225,7 @@ prompt_decoder = msgspec.json.Decoder(PromptRecord)
 
 
 def is_prompt(line: bytes) -> bool:
-    """Whether a record can be put to a teacher; those that cannot are dropped."""
+    """Whether a record is a valid prompt for a teacher. The service drops records that are not."""
     try:
         record = prompt_decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -244,6 +254,7 @@ def passes(filters: Members | None, metadata: dict[str, str]) -> bool:
 
 
 def _log_records(content: bytes) -> Iterator[dict[str, Any]]:
+    # A log folder may also hold other gzip files and records. Skip them: too few records fail the job anyway.
     try:
         lines = gzip.decompress(content).splitlines()
     except (OSError, EOFError, zlib.error):

@@ -13,13 +13,13 @@ from polytune.emulator.bedrock.state import new_id
 from polytune.emulator.bedrock.world import World
 
 creating_time = timedelta(minutes=8)
-"""From Creating to Active; observed on real deployments."""
+"""From Creating to Active, as observed on real deployments."""
 updating_time = timedelta(minutes=8)
-"""Chosen like it, no observation was found."""
+"""Assumed equal to `creating_time`; no observation was found."""
 most_creating = 2
-"""Quota L-C02E1E99, seen live in an account."""
+"""Quota L-C02E1E99, as seen in a real account; adjustable."""
 most_deployments = 10
-"""Seen live in an account."""
+"""As seen in a real account; adjustable."""
 mutating = "Custom model deployment is in a mutating state"
 
 
@@ -42,7 +42,7 @@ class Deployments(Area):
         }
 
     def create_custom_model_deployment(self, call: ApiCall) -> Members:
-        """The deployment is being created."""
+        """The deployment exists in status Creating."""
         here = [one for one in self._table.values() if one.region == call.region]
         model = self._deployable(call)
         check_new_name(call.text("modelDeploymentName"), {one.name for one in here}, "deployment name")
@@ -64,8 +64,9 @@ class Deployments(Area):
         return {"customModelDeploymentArn": arn}
 
     def get_custom_model_deployment(self, call: ApiCall) -> Members:
-        """The deployment by name or ARN."""
+        """The deployment with this name or ARN."""
         found = self._find(call)
+        # Get sends updateDetails only after an update: a new deployment has none.
         update = None
         if found.next_model_arn is not None:
             status = "Updating" if found.updating(call.now) else "UpdateCompleted"
@@ -82,23 +83,24 @@ class Deployments(Area):
         }
 
     def update_custom_model_deployment(self, call: ApiCall) -> Members:
-        """Another model is being put behind the deployment, which goes on answering."""
+        """The deployment is switching to another model and keeps answering with the old one meanwhile."""
         found, model = self._find(call), self._deployable(call)
         self._check_settled(found, call.now)
+        # Keep the model that answers now before the fields of the previous update are overwritten.
         found.model_arn = found.serving(call.now)
         found.updated, found.update_after = call.now, updating_time
         found.next_model_arn = model.arn
         return {"customModelDeploymentArn": found.arn}
 
     def delete_custom_model_deployment(self, call: ApiCall) -> Members:
-        """The deployment is gone; its model stays."""
+        """The deployment no longer exists; its model does."""
         found = self._find(call)
         self._check_settled(found, call.now)
         self.world.state.remove(found.arn, Deployment)
         return {}
 
     def list_custom_model_deployments(self, call: ApiCall) -> Members:
-        """The region's deployments; they call the name otherwise than Get does."""
+        """The region's deployments. List returns `customModelDeploymentName`, Get `modelDeploymentName`."""
         listing = Listing[Deployment](
             member="modelDeploymentSummaries",
             name=lambda one: one.name,
@@ -129,6 +131,7 @@ class Deployments(Area):
             raise not_found("The provided model was not found.")
         if model.status(call.now) != "Active":
             raise invalid("The provided model is not in an active state.")
+        # A model made by CreateCustomModel has no known base, so its deployment cannot be checked.
         if model.base is not None and "on_demand" not in model.base.offering.deployments:
             raise invalid(f"On-demand deployment is not supported for models based on {model.base.model_id}.")
         return model

@@ -1,10 +1,10 @@
-"""Frames of an AWS event stream: what a streaming operation sends, one event after another.
+"""Encodes AWS event streams: the frames that a streaming operation sends, one per event.
 
     total length | headers length | CRC32 of these 8 bytes | headers | payload | CRC32 of all before
          4 bytes           4 bytes                  4 bytes                               4 bytes
 
-botocore reads such frames and cannot write them. An event's payload is its members as JSON, blobs in
-Base64, which is how every event of bedrock-runtime is laid out.
+botocore can only read such frames. The payload of an event is its members as JSON with blobs in Base64,
+which is the layout of every event of bedrock-runtime.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ framing_bytes = prelude.size + checksum.size
 
 
 def encode(stream: Shape, name: str, members: Mapping[str, object]) -> bytes:
-    """One frame: the event called `name` of an event-stream shape, with these members.
+    """One frame for the event `name` of an event-stream shape, with these members.
 
-    A member that the model marks as an exception becomes an exception frame, which ends the stream
-    for the caller. Raises ValueError when the shape has no such event, or the event not such members.
+    An event that the model marks as an exception becomes an exception frame, which ends the stream for
+    the caller. Raises ValueError if the shape has no such event, or the event does not have these members.
     """
     event = _event(stream, name)
     _check(event, members)
@@ -52,6 +52,7 @@ def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
     head = b"".join(_header(name, value) for name, value in headers.items())
     sizes = struct.pack("!II", framing_bytes + len(head) + len(payload), len(head))
     begun = sizes + checksum.pack(binascii.crc32(sizes)) + head + payload
+    # The last checksum also covers the first one.
     return begun + checksum.pack(binascii.crc32(begun))
 
 
@@ -68,6 +69,7 @@ def _event(stream: Shape, name: str) -> StructureShape:
     return event
 
 
+# Nothing else would notice a wrong member: botocore's parser ignores unknown ones.
 def _check(event: StructureShape, members: Mapping[str, object]) -> None:
     unknown = [name for name in members if name not in event.members]
     missing = [name for name in event.required_members if name not in members]

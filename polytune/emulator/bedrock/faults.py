@@ -1,7 +1,7 @@
 """Scripted faults: which calls fail, how, and how often. Nothing here is random.
 
-A fault counts the calls that it matches. It skips the first `after`; of the others it hits `times`
-(all when None), or with `every: [k, n]` k of each n, evenly spread.
+A fault counts the calls that match it. It skips the first `after` of them and hits the next `times`
+(all if None), or with `every: [k, n]` k of each n, evenly spread.
 """
 
 from __future__ import annotations
@@ -25,41 +25,45 @@ class BedrockFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     kind: CallFault | JobFault
     operation: str = any_operation
-    """The operation it matches; `*` for all. A job's fault matches the operation that creates the job."""
+    """The operation it matches; `*` matches all. For a job fault, the operation that creates the job."""
     code: str = "InternalServerException"
     """For `error`: the error's code."""
     status: int = 500
     """For `error`: the HTTP status."""
     message: str = ""
-    """For `error` and the failed jobs: the message; '' for the usual one."""
+    """For `error` and failed jobs: the message; '' for the default one."""
     bytes: int = 20
-    """For `cut_body`: how many bytes of the body are sent."""
+    """For `cut_body`: the number of body bytes that are sent."""
     framed: bool = False
-    """For `cut_body`: whether Content-Length states the cut length, so that HTTP sees nothing wrong."""
+    """For `cut_body`: whether Content-Length is the cut length, so that the response is valid HTTP."""
     seconds: float = 1.0
-    """For `slow`: real seconds before the answer."""
+    """For `slow`: real seconds of delay before the call is handled."""
     stuck_seconds: float | None = None
     """For `stuck_not_started`: virtual seconds until training starts after all; None for never."""
     times: int | None = None
+    """How many matching calls are hit; None for all."""
     every: tuple[int, int] | None = None
+    """`[k, n]`: k of each n matching calls are hit, evenly spread; None for every call."""
     after: int = 0
+    """How many matching calls pass before the first hit."""
 
     def __post_init__(self) -> None:
         if self.every is not None and not 0 <= self.every[0] <= self.every[1] != 0:
             raise ValueError("every: [k, n] wants 0 <= k <= n and n >= 1")
 
     def hits(self, number: int, hit_before: int) -> bool:
-        """Whether the matching call with this number, counted from 0, is hit."""
+        """Whether the matching call `number`, counted from 0, is hit; `hit_before` counts earlier hits."""
         if number < self.after or (self.times is not None and hit_before >= self.times):
             return False
         if self.every is None:
             return True
+        # Even spacing, as in Bresenham's algorithm: true for exactly `share` of any `of` consecutive numbers.
         share, of = self.every
         return (number - self.after) * share % of < share
 
 
 class Scripted:
-    """A fault and how often it has matched and hit."""
+    """A fault and how many calls it has matched and hit."""
 
     def __init__(self, fault: BedrockFault) -> None:
         self.fault = fault
@@ -67,7 +71,7 @@ class Scripted:
         self.hit = 0
 
     def struck(self) -> bool:
-        """Whether the call that has just matched is hit."""
+        """Counts a matching call and tells whether it is hit."""
         hits = self.fault.hits(self.matched, self.hit)
         self.matched += 1
         self.hit += hits
@@ -75,28 +79,29 @@ class Scripted:
 
 
 class Faults:
-    """The script: the first fault that hits a call decides."""
+    """All scripted faults. The first one that hits a call decides."""
 
     def __init__(self) -> None:
         self._script: list[Scripted] = []
+        # A lock of its own, because the faults of calls are looked up without holding the state's lock.
         self._lock = Lock()
 
     def add(self, faults: Sequence[BedrockFault]) -> None:
-        """The faults stand at the end of the script."""
+        """The faults have been appended to the script."""
         with self._lock:
             self._script.extend(map(Scripted, faults))
 
     def clear(self) -> None:
-        """No fault is scripted."""
+        """The script is empty."""
         with self._lock:
             self._script.clear()
 
     def of_call(self, operation: str) -> BedrockFault | None:
-        """The fault of a call that has arrived."""
+        """The call fault that hits this call; None for none."""
         return self._first(operation, jobs=False)
 
     def of_job(self, operation: str) -> BedrockFault | None:
-        """The fault of a job that is being created by the operation."""
+        """The job fault that hits the job being created by the operation; None for none."""
         return self._first(operation, jobs=True)
 
     def listed(self) -> list[dict[str, object]]:

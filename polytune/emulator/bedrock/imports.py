@@ -1,4 +1,4 @@
-"""Custom model import: a Hugging Face directory in S3 becomes a model, if Bedrock takes such files."""
+"""Custom model import: a Hugging Face folder in S3 becomes a model, if Bedrock supports its architecture."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from polytune.emulator.bedrock.storage import JobRefused, JobStorage, name_of
 from polytune.emulator.bedrock.world import World
 
 importing_time = timedelta(minutes=12)
-"""Chosen, no observation was found."""
+"""Assumed; no observation was found."""
 unread_architecture = "LlamaForCausalLM"
-"""What is pretended when there is no S3 to read from."""
+"""The assumed architecture when there is no S3 to read from."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class ImportJob:
 
     @property
     def changed(self) -> datetime:
-        """When something last happened."""
+        """When the job last changed."""
         return self.ended or self.created
 
 
@@ -63,6 +63,7 @@ class Imports(Area):
 
     def settle(self, now: datetime) -> None:
         for job in list(self._jobs.values()):
+            # The end is the time when it was due, not the time of this call.
             moment = job.created + importing_time
             if job.status == "InProgress" and now >= moment:
                 self._finish(job, moment)
@@ -76,7 +77,8 @@ class Imports(Area):
         }
 
     def create_model_import_job(self, call: ApiCall) -> Members:
-        """The import is under way; what is wrong with the files shows later."""
+        """The import job exists. Errors in its files show later, when it ends."""
+        # The rules are those of `data/importable.py`, which also checks a model before it is uploaded.
         if call.region not in regions:
             raise invalid(f"Custom model import is not available in {call.region}.")
         check_role(self.world, call.text("roleArn"))
@@ -84,6 +86,7 @@ class Imports(Area):
         check_new_name(call.text("jobName"), {job.name for job in here}, "job name")
         models = self.world.state.table(ImportedModel).values()
         taken = {model.name for model in models if model.region == call.region}
+        # The model appears only when its job completes; until then the job reserves its name.
         taken |= {job.request["importedModelName"] for job in here if job.status == "InProgress"}
         check_new_name(call.text("importedModelName"), taken, "imported model name")
         arn = self.world.arn(call.region, f"model-import-job/{new_id()}")
@@ -93,7 +96,7 @@ class Imports(Area):
         return {"jobArn": arn}
 
     def get_model_import_job(self, call: ApiCall) -> Members:
-        """The job by name or ARN."""
+        """The job with this name or ARN."""
         wanted = call.text("jobIdentifier")
         for job in self._jobs.values():
             if job.region == call.region and wanted in (job.arn, job.name):
@@ -111,7 +114,7 @@ class Imports(Area):
         return self.listing.page(call, [job for job in self._jobs.values() if job.region == call.region])
 
     def _finish(self, job: ImportJob, moment: datetime) -> None:
-        """The model is there, or the job has failed."""
+        """The job has ended: the model exists, or the job has failed."""
         job.ended = moment
         try:
             architecture = self._architecture(job)
@@ -126,6 +129,7 @@ class Imports(Area):
             region=job.region,
             created=moment,
             architecture=architecture,
+            # AWS documents that Converse does not support these architectures.
             instruct=architecture not in no_converse,
             job_arn=job.arn,
             job_name=job.name,
@@ -135,7 +139,7 @@ class Imports(Area):
         self.world.state.add(model.arn, model, job.request.get("importedModelTags"))
 
     def _architecture(self, job: ImportJob) -> str:
-        """What the directory's config.json names, once all files are there. Raises JobRefused."""
+        """The architecture in the folder's config.json. Raises JobRefused, also if files are missing."""
         if self.world.objects is None:
             return unread_architecture
         storage = JobStorage(self.world.objects, job.region)
@@ -148,7 +152,7 @@ class Imports(Area):
 
 
 def named_architecture(config: bytes, region: str) -> str:
-    """The architecture that a config.json names. Raises JobRefused for one that is not taken."""
+    """The architecture in a config.json. Raises JobRefused if the region does not support it."""
     try:
         found = json.loads(config)
         architecture = str(found["architectures"][0])
@@ -160,7 +164,7 @@ def named_architecture(config: bytes, region: str) -> str:
 
 
 def summary(job: ImportJob) -> Members:
-    """What ListModelImportJobs tells of a job."""
+    """The members of a job in ListModelImportJobs."""
     return {
         "jobArn": job.arn,
         "jobName": job.name,

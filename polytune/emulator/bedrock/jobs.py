@@ -1,8 +1,8 @@
-"""Customization jobs and what happens to them: two train at once, the others wait for their turn.
+"""Customization jobs and their progress: two train at once, the others wait in a queue.
 
-    Jobs.settle(now):  the earliest moment due, of any job  ->  what happens then  ->  the next ...  <= now
+    Jobs.settle(now):  earliest due event of any job  ->  apply it  ->  next earliest  ...  until `now`
 
-However often it is called, the same things happen at the same moments.
+The result does not depend on how often `settle` is called: every event has its own time.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from polytune.emulator.bedrock.timeline import Timeline
 from polytune.emulator.bedrock.world import World
 
 concurrent_training = 2
-"""Jobs that train at once in an account: seen in 2024, not adjustable (terraform-provider-aws PR 37990)."""
+"""Jobs that train at once in an account; seen in 2024, not adjustable (terraform-provider-aws PR 37990)."""
 unread_rows = 200
-"""Rows that a job pretends to have when there is no S3 to read them from."""
+"""The assumed number of rows when there is no S3 to read them from."""
 internal_error = "Encountered an internal error when processing the request."
 unexpected_error = "Encountered an unexpected error when processing the request, please try again"
 
 
 @dataclass
 class CustomizationJob:
-    """One CreateModelCustomizationJob and its course."""
+    """One CreateModelCustomizationJob request and the progress of its job."""
 
     arn: str
     name: str
@@ -42,19 +42,19 @@ class CustomizationJob:
     customization_type: str
     base: Foundation
     base_arn: str
-    """Of the foundation model, or of the custom model that is trained further."""
+    """The ARN of the model to train: a foundation model, or a custom model that is trained further."""
     hyperparameters: dict[str, str]
     config: Members | None
-    """The `customizationConfig`, with the defaults of reinforcement fine-tuning."""
+    """The `customizationConfig`, with the defaults of reinforcement fine-tuning filled in."""
     kms_key_arn: str | None
     timeline: Timeline
     fault: BedrockFault | None = None
     failure: str = ""
     dataset_rows: int = unread_rows
     curve: LossCurve | None = None
-    """Once training is complete."""
+    """None until training is complete."""
     model_arn: str | None = None
-    """Once training is complete."""
+    """None until training is complete."""
 
     @property
     def id(self) -> str:
@@ -63,13 +63,13 @@ class CustomizationJob:
 
     @property
     def validators(self) -> list[Members]:
-        """Its validation data, one member a file."""
+        """Its validation data, one entry per file."""
         found: list[Members] = self.request.get("validationDataConfig", {}).get("validators", [])
         return found
 
     @property
     def epochs(self) -> int:
-        """How often it goes through the data."""
+        """The number of passes over the data."""
         rft = (self.config or {}).get("rftConfig", {}).get("hyperParameters", {})
         return int(rft.get("epochCount") or self.hyperparameters.get("epochCount") or 1)
 
@@ -85,7 +85,9 @@ class EmulatedJobs:
         return self.world.state.table(CustomizationJob)
 
     def settle(self, now: datetime) -> None:
-        """Everything due by now has happened, in order."""
+        """Every event due by `now` has been applied, in order of time."""
+        # Look for the earliest event again after each one: an event can start a waiting job, whose own next
+        # event may come before those found first.
         while True:
             due = [(moment, job) for moment, job in self._due() if moment <= now]
             if not due:
@@ -97,14 +99,15 @@ class EmulatedJobs:
     def stop(self, job: CustomizationJob, now: datetime) -> None:
         """The job is stopping."""
         job.timeline.stopping = now
+        # A stopping job keeps its training slot until it is Stopped.
         self._start_waiting(job.region, now)
 
     def training(self, region: str) -> list[CustomizationJob]:
-        """The jobs that train now."""
+        """The jobs that are training."""
         return [job for job in self._open(region) if job.timeline.training is not None]
 
     def scheduled(self, region: str) -> list[CustomizationJob]:
-        """The jobs that are under way and do not train yet."""
+        """The jobs that are in progress and not training yet."""
         return [job for job in self._open(region) if job.timeline.training is None]
 
     def _open(self, region: str) -> Iterator[CustomizationJob]:
@@ -119,7 +122,7 @@ class EmulatedJobs:
                 yield moment, job
 
     def _start_waiting(self, region: str, moment: datetime) -> None:
-        """Jobs that were ready first train as soon as there is room."""
+        """Free training slots are taken by the jobs that have waited longest."""
         waiting = [
             job
             for job in self.scheduled(region)
@@ -130,6 +133,7 @@ class EmulatedJobs:
             job.timeline.training = moment
 
     def _happen(self, job: CustomizationJob, moment: datetime) -> None:
+        # The order of the branches mirrors `Timeline.due`, which decides what the next event is.
         line = job.timeline
         try:
             if line.stopping is not None:
@@ -149,6 +153,8 @@ class EmulatedJobs:
             line.end(moment, "Failed")
 
     def _begin(self, job: CustomizationJob, moment: datetime) -> None:
+        # Real jobs write the test object before anything else: it is all that a job leaves behind if it fails
+        # before its data has been validated.
         job.timeline.validating = moment
         storage = self._storage(job)
         if storage is not None:
@@ -159,6 +165,7 @@ class EmulatedJobs:
             raise JobRefused(job.fault.message or internal_error)
         storage = self._storage(job)
         if storage is not None:
+            # Read the data now, not at the call: in the service, too, wrong data fails the job in validation.
             dataset = self._examined(job, storage)
             job.dataset_rows = dataset.train.rows
             write_accepted(storage, self._folder(job), dataset)
@@ -183,6 +190,7 @@ class EmulatedJobs:
             write_metrics(
                 storage, self._folder(job), job.curve, validated=bool(job.validators), rewarded=rewarded
             )
+        # Last, because writing to S3 may fail the job: a model exists only if its job is complete.
         job.timeline.end(moment, "Completed")
         job.model_arn = self._make_model(job, job.curve, moment)
 
@@ -221,7 +229,8 @@ class EmulatedJobs:
 
 
 def metrics(job: CustomizationJob, curve: LossCurve | None) -> Members:
-    """`trainingMetrics` and `validationMetrics`; before the end only an empty list of the latter."""
+    """`trainingMetrics` and `validationMetrics`; before training is complete, only the latter, empty."""
+    # As in recorded responses: a running job has `validationMetrics: []` and no `trainingMetrics`.
     if curve is None:
         return {"validationMetrics": []}
     return {
@@ -231,10 +240,11 @@ def metrics(job: CustomizationJob, curve: LossCurve | None) -> Members:
 
 
 def scripted(timeline: Timeline, fault: BedrockFault | None) -> None:
-    """The timeline follows the fault's script."""
+    """The scripted fault has been applied to the timeline."""
     match fault:
         case BedrockFault(kind="stuck_not_started"):
             never = fault.stuck_seconds is None
+            # `timedelta.max` means never: `Timeline.due` then returns None instead of adding it to a date.
             timeline.stuck = timedelta.max if never else timedelta(seconds=fault.stuck_seconds or 0)
         case BedrockFault(kind="internal_error" | "failed_validation"):
             timeline.breaks_at = "validation"

@@ -1,4 +1,4 @@
-"""Models: those of the catalogue, those that jobs made or that were brought along, and imported ones."""
+"""Foundation models of the catalogue, custom models, and imported models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polytune.emulator.bedrock.state import new_id
 from polytune.emulator.bedrock.world import World, foundation_arn
 
 creating_time = timedelta(minutes=10)
-"""For a model that is brought along; chosen, no observation was found."""
+"""From Creating to Active for a model made by CreateCustomModel. Assumed; no observation was found."""
 
 
 class ModelsArea(Area):
@@ -39,8 +39,9 @@ class ModelsArea(Area):
         return {"models": custom, "imported_models": imported}
 
     def list_foundation_models(self, call: ApiCall) -> Members:
-        """The catalogue's models of the region; customizable variants are models of their own."""
+        """The region's foundation models. A customizable variant is listed as a separate model."""
         asked = call.members
+        # No pages: the real ListFoundationModels returns all models at once.
         shown = [
             foundation_details(each, call.region) for each in foundations().values() if each.here(call.region)
         ]
@@ -56,14 +57,14 @@ class ModelsArea(Area):
         return {"modelSummaries": shown}
 
     def get_foundation_model(self, call: ApiCall) -> Members:
-        """The model by id or ARN."""
+        """The model with this id or ARN."""
         found = find_foundation(call.text("modelIdentifier"), call.region)
         if found is None:
             raise not_found("The provided model identifier was not found.")
         return {"modelDetails": foundation_details(found, call.region)}
 
     def create_custom_model(self, call: ApiCall) -> Members:
-        """A model trained elsewhere is being taken in; what is in the bucket is not looked at."""
+        """A model trained elsewhere exists in status Creating. The content of its bucket is not checked."""
         if "roleArn" in call.members:
             check_role(self.world, call.text("roleArn"))
         check_new_name(call.text("modelName"), self._names(call.region), "custom model name")
@@ -73,6 +74,7 @@ class ModelsArea(Area):
             name=call.text("modelName"),
             region=call.region,
             created=call.now,
+            # Which model the weights come from is in the bucket, which is not read.
             base=None,
             base_arn="",
             customization_type="IMPORTED",
@@ -97,6 +99,7 @@ class ModelsArea(Area):
 
     def list_custom_models(self, call: ApiCall) -> Members:
         """The region's custom models."""
+        # Models shared by other accounts do not exist here, so a request for those not owned finds none.
         asked = call.members
         models = [model for model in self._custom.values() if model.region == call.region]
         if asked.get("isOwned") is False:
@@ -117,9 +120,10 @@ class ModelsArea(Area):
         return listing.page(call, models)
 
     def delete_custom_model(self, call: ApiCall) -> Members:
-        """The model is gone; one that is in use stays."""
+        """The model no longer exists. Raises EmulatedError if it is in use."""
         model = self._find_custom(call)
         for deployment in self.world.state.table(Deployment).values():
+            # The target of an unfinished update counts as in use, too.
             if model.arn in (deployment.serving(call.now), deployment.next_model_arn):
                 raise conflict(f"The model is used by the deployment {deployment.arn}.")
         for throughput in self.world.state.table(ProvisionedThroughput).values():
@@ -150,7 +154,7 @@ class ModelsArea(Area):
         return imported_listing.page(call, [model for model in models if model.region == call.region])
 
     def delete_imported_model(self, call: ApiCall) -> Members:
-        """The model is gone."""
+        """The model no longer exists."""
         self.world.state.remove(self._find_imported(call).arn, ImportedModel)
         return {}
 
@@ -189,7 +193,7 @@ imported_listing = Listing[ImportedModel](
 
 
 def custom_summary(model: CustomModel, call: ApiCall) -> Members:
-    """What ListCustomModels tells of a model."""
+    """The members of a model in ListCustomModels."""
     return {
         "modelArn": model.arn,
         "modelName": model.name,
@@ -203,7 +207,7 @@ def custom_summary(model: CustomModel, call: ApiCall) -> Members:
 
 
 def foundation_details(model: Foundation, region: str) -> Members:
-    """What is told of a foundation model."""
+    """The members of a foundation model in Get and List."""
     return {
         "modelArn": foundation_arn(region, model.model_id),
         "modelId": model.model_id,
@@ -219,7 +223,7 @@ def foundation_details(model: Foundation, region: str) -> Members:
 
 
 listed_customizations = ("FINE_TUNING", "DISTILLATION", "CONTINUED_PRE_TRAINING")
-"""Reinforcement fine-tuning cannot be discovered: the API's enum lacks it."""
+"""Reinforcement fine-tuning cannot be discovered, because the API's enum lacks it."""
 brought_along = "amazon.nova"
-"""The base of models that are brought along, in the form that the API wants a model's name in."""
+"""The `baseModelName` of models made by CreateCustomModel, in the format that the API requires."""
 listed_inference_types = ("ON_DEMAND", "PROVISIONED")

@@ -1,4 +1,4 @@
-"""System inference profiles of the catalogue's models."""
+"""The system inference profiles of the catalogue's models."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from polytune.emulator.bedrock.selection import Listing
 from polytune.emulator.bedrock.world import World, foundation_arn
 
 profile_regions = ("us-east-1", "us-east-2", "us-west-2")
-"""Where calls to a `us.` profile may be served."""
+"""The regions to which a `us.` profile may route requests."""
 profiles_since = datetime(2024, 12, 3, tzinfo=UTC)
-"""A plausible day; the real ones differ by profile and are of no consequence."""
+"""A plausible creation date. The real ones differ by profile, and nothing depends on them."""
 
 
 class Profiles(Area):
-    """The inference profiles that everybody has."""
+    """The inference profiles that exist in every account."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -35,7 +35,7 @@ class Profiles(Area):
         return listing.page(call, profiles().items())
 
     def get_inference_profile(self, call: ApiCall) -> Members:
-        """The profile by id or ARN."""
+        """The profile with this id or ARN."""
         wanted = call.text("inferenceProfileIdentifier")
         arn = profile_arn.fullmatch(wanted)
         found = profiles().get(arn["id"] if arn else wanted)
@@ -44,6 +44,7 @@ class Profiles(Area):
         return self._described(call.region, arn["id"] if arn else wanted, found)
 
     def _described(self, region: str, profile_id: str, model: Foundation) -> Members:
+        # The API's pattern for profile names allows letters, digits, spaces and few signs, no dots.
         name = re.sub(r"[^0-9A-Za-z]+", " ", model.title).strip()
         geography = profile_id.partition(".")[0].upper()
         return {

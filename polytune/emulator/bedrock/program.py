@@ -1,4 +1,4 @@
-"""The emulator as one object: all areas of Bedrock on a free port, stopped without leaving a thread."""
+"""The emulator as one object: serves all areas of Bedrock on a local port; stops without leaving threads."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ AREAS: tuple[Callable[[World], Area], ...] = (
     Runtime,
     Tags,
 )
-"""Every area. The order is that in which `/_control/state` lists them and the clock reaches them."""
+"""Every area, in the order in which they are settled and listed by `/_control/state`."""
 
+# How often the server checks whether it has been asked to stop; `stop` takes up to this long.
 poll_seconds = 0.05
 
 
 class Emulator:
-    """Bedrock's control plane and runtime of one account, on 127.0.0.1."""
+    """Bedrock's control plane and runtime for one account, on 127.0.0.1."""
 
     def __init__(
         self,
@@ -49,14 +50,14 @@ class Emulator:
         *,
         signed: bool = True,
     ) -> None:
-        """`signed`: whether requests without any Authorization are refused."""
+        """`signed`: whether requests without an Authorization header are refused."""
         self.world = world or World()
         self.service = EmulatedService(self.world, [area(self.world) for area in areas], signed=signed)
         self._server: LoopbackServer | None = None
         self._thread: Thread | None = None
 
     def start(self, port: int = 0) -> str:
-        """It answers; returns its address. Raises Busy when the port is taken."""
+        """The emulator is running. Returns its address. Raises Busy if the port is taken."""
         try:
             server = LoopbackServer(self.service, port)
         except OSError as error:
@@ -75,13 +76,14 @@ class Emulator:
 
     @property
     def control(self) -> str:
-        """The address below which the clock, the faults and the state are: `<control>/advance`."""
+        """The base address of the clock, the faults and the state: `<control>/advance`."""
         return f"{self.address}{control_prefix}"
 
     def stop(self) -> None:
-        """It answers no more, and every connection has ended."""
+        """The emulator has stopped, and every connection is closed."""
         if self._server is None or self._thread is None:
             return
+        # Stop accepting first: hanging up before would let a client reconnect.
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -90,7 +92,7 @@ class Emulator:
 
     @contextmanager
     def serving(self, port: int = 0) -> Iterator[Emulator]:
-        """It answers inside the `with`."""
+        """The emulator runs inside the `with`."""
         self.start(port)
         try:
             yield self

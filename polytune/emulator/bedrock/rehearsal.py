@@ -1,6 +1,6 @@
-"""Bedrock and what it needs beside it in one process: the emulator, and moto for S3, IAM, STS and Lambda.
+"""A local AWS account in one process: the Bedrock emulator, plus moto for S3, IAM, STS and Lambda.
 
-The only file that imports moto, which the extra `rehearsal` installs.
+This is the only file that imports moto, which the extra `rehearsal` installs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from polytune.extras import install_command
 
 
 class StoredObjects:
-    """An `ObjectStore` on the S3 that an Access reaches."""
+    """An `ObjectStore` backed by the S3 that an Access connects to."""
 
     def __init__(self, access: Access) -> None:
         self._objects = Objects(access)
@@ -34,19 +34,19 @@ class StoredObjects:
         return self._objects.read(uri)
 
     def write(self, uri: str, content: bytes) -> None:
-        """The object has this content. Raises PolytuneError."""
+        """The object exists with this content. Raises PolytuneError."""
         self._objects.write(uri, content)
 
     def exists(self, uri: str) -> bool:
-        """Whether there is such an object. Raises PolytuneError."""
+        """Whether the object exists. Raises PolytuneError."""
         return self._objects.exists(uri)
 
     def list(self, prefix: str) -> builtins.list[str]:
-        """The URIs of all objects below a prefix, sorted. Raises PolytuneError."""
+        """The URIs of all objects under a prefix, sorted. Raises PolytuneError."""
         return sorted(entry.uri for entry in self._objects.keys(prefix))
 
     def bucket_region(self, name: str) -> str | None:
-        """The region of a bucket; None when it does not exist. Raises PolytuneError."""
+        """The region of a bucket; None if it does not exist. Raises PolytuneError."""
         try:
             return self._objects.bucket_region(name)
         except Missing:
@@ -54,13 +54,14 @@ class StoredObjects:
 
 
 class Roles:
-    """The roles of the IAM that an Access reaches; may be called as `World.role_exists`."""
+    """The roles of the IAM that an Access connects to. Callable, for `World.role_exists`."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
 
     def __call__(self, role_arn: str) -> bool:
-        """Whether the role exists. Raises PolytuneError when IAM cannot be asked."""
+        """Whether the role exists. Raises PolytuneError if the IAM request fails."""
+        # GetRole takes a name only. Compare the ARN too: its account or path may be another.
         try:
             found = self._access.service("iam").call("GetRole", {"RoleName": role_arn.rpartition("/")[2]})
         except Missing:
@@ -68,6 +69,8 @@ class Roles:
         return bool(found["Role"]["Arn"] == role_arn)
 
 
+# Obviously fake, so that a request which leaves this machine by mistake cannot authenticate. The last one
+# keeps SDKs from contacting the EC2 metadata service.
 credentials = {
     "AWS_ACCESS_KEY_ID": "AKIAREHEARSAL0000000",
     "AWS_SECRET_ACCESS_KEY": "no-secret-at-all",
@@ -90,9 +93,9 @@ class Rehearsal:
     """An AWS account on this machine: nothing leaves it, nothing is charged, no model is trained."""
 
     def __init__(self, region: str = default_region, speed: float = 1.0) -> None:
-        """`speed`: virtual seconds per real second; 0 leaves it to `/_control/advance`.
+        """`speed`: virtual seconds per real second; with 0, only `/_control/advance` moves the clock.
 
-        Raises Unavailable when moto is not installed.
+        Raises Unavailable if moto is not installed.
         """
         try:
             server = importlib.import_module("moto.server")
@@ -103,8 +106,9 @@ class Rehearsal:
         self._speed = speed
         self._id = new_id()
         self.bucket = f"polytune-rehearsal-{self._id}"
-        """The bucket that was made, in the rehearsal's region; another one every time."""
+        """The bucket created by `start`, in the rehearsal's region. Its name is new every time."""
         self._role_name = f"PolytuneRehearsal-{self._id}"
+        # moto's state is global to the process: names with a random id keep two rehearsals apart.
         self._beside = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._emulator: Emulator | None = None
 
@@ -116,7 +120,8 @@ class Rehearsal:
         return self._emulator
 
     def start(self, port: int = 0) -> None:
-        """Both servers answer; a bucket and a role are there. Raises Busy when the port is taken."""
+        """Both servers run; a bucket and a role exist. Raises Busy if the port is taken."""
+        # moto's web server logs every request at INFO, between polytune's own output.
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._beside.start()
         access = Access(self.region, environment=self._endpoint())
@@ -129,14 +134,14 @@ class Rehearsal:
         self.make_role(self._role_name)
 
     def stop(self) -> None:
-        """Neither server answers any more."""
+        """Both servers have stopped."""
         if self._emulator is not None:
             self._emulator.stop()
         self._beside.stop()
 
     @contextmanager
     def serving(self, port: int = 0) -> Iterator[Rehearsal]:
-        """Both servers answer inside the `with`."""
+        """Both servers run inside the `with`."""
         try:
             self.start(port)
             yield self
@@ -145,11 +150,12 @@ class Rehearsal:
 
     @property
     def role_arn(self) -> str:
-        """The role that was made, which Bedrock may assume."""
+        """The ARN of the role created by `start`, which Bedrock may assume."""
         return f"arn:aws:iam::{rehearsal_account}:role/{self._role_name}"
 
     def environment(self) -> dict[str, str]:
-        """The environment variables under which any AWS SDK, and polytune, works against this account."""
+        """The environment variables that make polytune and any AWS SDK use this account."""
+        # The service-specific endpoints take precedence over AWS_ENDPOINT_URL, which points to moto.
         return self._endpoint() | {
             "AWS_ENDPOINT_URL_BEDROCK": self.emulator.address,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.emulator.address,
@@ -163,7 +169,8 @@ class Rehearsal:
         return credentials | {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_DEFAULT_REGION": self.region}
 
     def make_bucket(self, name: str, region: str) -> None:
-        """The bucket is there, in that region."""
+        """The bucket exists, in that region."""
+        # S3 refuses us-east-1 as a LocationConstraint: it is the default, stated by leaving it out.
         place = {} if region == "us-east-1" else {"LocationConstraint": region}
         with suppress(NameTaken):
             Access(region, environment=self._endpoint()).service("s3").call(
@@ -171,7 +178,7 @@ class Rehearsal:
             )
 
     def make_role(self, name: str) -> None:
-        """The role is there; Bedrock and Lambda may assume it."""
+        """The role exists; Bedrock and Lambda may assume it."""
         with suppress(NameTaken):
             Access(self.region, environment=self._endpoint()).service("iam").call(
                 "CreateRole", {"RoleName": name, "AssumeRolePolicyDocument": json.dumps(trust)}

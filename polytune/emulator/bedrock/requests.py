@@ -13,21 +13,22 @@ key_id = re.compile(r"[a-zA-Z0-9-]{36}")
 
 
 def check_role(world: World, role_arn: str) -> None:
-    """The role can be assumed. Raises EmulatedError when an IAM is there and does not know it."""
+    """Raises EmulatedError if the world has an IAM and the role does not exist in it."""
+    # Only existence is checked: policies and trust are not evaluated (docs/emulator.md).
     if world.role_exists is not None and not world.role_exists(role_arn):
         raise invalid("Could not assume provided IAM role.")
 
 
 def check_new_name(name: str, taken: Iterable[str], what: str) -> None:
-    """The name is free. Raises EmulatedError in the service's words; `what` is `job name`."""
+    """Raises EmulatedError, with the service's message, if the name is taken. `what` is e.g. `job name`."""
     if name in taken:
         raise invalid(f"The provided {what} is currently in use.")
 
 
 def key_arn(call: ApiCall, key: str) -> str | None:
-    """The ARN of a KMS key that is named by ARN, id or alias; None for no key.
+    """The ARN of a KMS key given by ARN, id or alias; None for no key.
 
-    An alias is not looked up: the id in the ARN is made from it, always the same.
+    An alias is not resolved: the key id in its ARN is derived from the alias, so it is always the same.
     """
     if not key or ":key/" in key:
         return key or None

@@ -1,6 +1,6 @@
-"""The models an account can own, and what makes them usable: the kinds that several areas look at.
+"""The resources that several areas share: an account's models, and the capacity that serves them.
 
-What a resource is at a time follows from its fields and that time alone; nothing ticks.
+A resource's status is a function of its fields and the time. No timer or background thread updates it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Literal
 from polytune.emulator.bedrock.call import Members
 from polytune.emulator.bedrock.catalogue import Foundation
 
+# The API's spellings. Failed statuses are part of the types because clients must handle them; the emulator
+# itself never fails a deployment or a throughput.
 ModelStatus = Literal["Creating", "Active", "Failed"]
 DeploymentStatus = Literal["Creating", "Active", "Failed"]
 ThroughputStatus = Literal["Creating", "InService", "Updating", "Failed"]
@@ -20,24 +22,25 @@ CopyStatus = Literal["InProgress", "Completed", "Failed"]
 
 @dataclass
 class CustomModel:
-    """A model that a customization job made, or that was brought along."""
+    """A model made by a customization job, or by CreateCustomModel from weights trained elsewhere."""
 
     arn: str
     name: str
     region: str
     created: datetime
     base: Foundation | None
-    """None for one that was brought along."""
+    """None for a model made by CreateCustomModel."""
     base_arn: str
-    """Of the foundation model, or of the custom model that it was trained further from; '' when unknown."""
+    """The ARN of the model it was trained from, a foundation model or a custom model; '' when unknown."""
     customization_type: str
     active_after: timedelta = timedelta(0)
+    """How long its status is Creating."""
     failure: str = ""
     details: Members = field(default_factory=dict)
-    """What GetCustomModel tells besides: the job, the data, the hyperparameters, the metrics."""
+    """Further members of the GetCustomModel response: job, data, hyperparameters, metrics."""
 
     def status(self, now: datetime) -> ModelStatus:
-        """Creating for a while, if it was brought along."""
+        """Its status at `now`; only a model made by CreateCustomModel is ever Creating."""
         if now < self.created + self.active_after:
             return "Creating"
         return "Failed" if self.failure else "Active"
@@ -72,21 +75,22 @@ class Deployment:
     ready_after: timedelta
     description: str | None = None
     updated: datetime | None = None
-    """When another model was last put behind it."""
+    """When an update last changed its model."""
     update_after: timedelta = timedelta(0)
     next_model_arn: str | None = None
-    """The model that the last update asked for."""
+    """The model requested by the last update."""
 
     def status(self, now: datetime) -> DeploymentStatus:
-        """Creating, then Active; an update does not interrupt it."""
+        """Creating, then Active. It stays Active during an update."""
         return "Active" if now >= self.created + self.ready_after else "Creating"
 
     def updating(self, now: datetime) -> bool:
-        """Whether an update is under way."""
+        """Whether an update is in progress."""
         return self.updated is not None and now < self.updated + self.update_after
 
     def serving(self, now: datetime) -> str:
-        """The ARN of the model that answers now."""
+        """The ARN of the model that answers at `now`."""
+        # The old model answers until the update is complete: there is no interruption.
         if self.next_model_arn is None or self.updating(now):
             return self.model_arn
         return self.next_model_arn
@@ -94,7 +98,7 @@ class Deployment:
 
 @dataclass
 class ProvisionedThroughput:
-    """Bought capacity for one model."""
+    """Purchased capacity for one model."""
 
     arn: str
     name: str
@@ -112,13 +116,13 @@ class ProvisionedThroughput:
     next_model_arn: str | None = None
 
     def status(self, now: datetime) -> ThroughputStatus:
-        """Creating, InService, and Updating while another model is being put in."""
+        """Creating, then InService; Updating while it switches to another model."""
         if now < self.created + self.ready_after:
             return "Creating"
         return "Updating" if self._updating(now) else "InService"
 
     def serving(self, now: datetime) -> str:
-        """The ARN of the model that answers now."""
+        """The ARN of the model that answers at `now`."""
         return self.model_arn if self.next_model_arn is None or self._updating(now) else self.next_model_arn
 
     def changed(self, now: datetime) -> datetime:

@@ -1,8 +1,8 @@
 """bedrock-runtime: Converse, ConverseStream, InvokeModel, InvokeModelWithResponseStream, CountTokens.
 
-The answers are synthetic (see `completions.py`); the conversation's rules, the errors and the limits are
-the service's. A stream breaks half way, with an exception event, when a job's fault is scripted for the
-operation BrokenStream: {"kind": "internal_error", "operation": "BrokenStream", "times": 1}.
+The answers are synthetic (see `completions.py`); the rules for conversations, the errors and the limits are
+the service's. To break a stream halfway with an exception event, script a job fault for the operation
+BrokenStream: {"kind": "internal_error", "operation": "BrokenStream", "times": 1}.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from polytune.emulator.bedrock.completions import Completion, EmulatedQuestion, 
 from polytune.emulator.bedrock.world import World
 
 synthetic_ms_per_token = 10
-"""Latency is reported as if each token of an answer had taken this long."""
+"""Reported latency per output token, in milliseconds. No call really takes this long."""
 minute = timedelta(minutes=1)
 broken_stream = "BrokenStream"
 
 
 class Runtime(Area):
-    """Every model of the account, ready to be asked."""
+    """Inference with every model of the account."""
 
     service = "bedrock-runtime"
 
     def __init__(self, world: World, requests_per_minute: Mapping[str, int] | None = None) -> None:
-        """`requests_per_minute` by `modelId` as callers give it, '*' for all others; in virtual minutes."""
+        """`requests_per_minute`: limits by `modelId` as sent, '*' for all others; in virtual minutes."""
         self._state = world.state
         self._faults = world.faults
         self._speaker = Speaker(world.objects)
@@ -53,20 +53,21 @@ class Runtime(Area):
         return self._streamed(list(_events(self._converse(call), _trace(call))))
 
     def invoke_model(self, call: ApiCall) -> Members:
-        """The whole answer in its vendor's layout."""
+        """The whole answer in the vendor's layout."""
         read = bodies.read(call.members.get("body", b""))
         said = self._said(call, read.question)
         body = bodies.encoded(bodies.written(read.layout, said))
         return {"body": body, "contentType": "application/json"}
 
     def invoke_model_with_response_stream(self, call: ApiCall) -> EventStream:
-        """The answer in pieces of its vendor's layout."""
+        """The answer in pieces, in the vendor's layout."""
         read = bodies.read(call.members.get("body", b""))
         pieces = bodies.chunks(read.layout, self._said(call, read.question))
         return self._streamed([("chunk", {"bytes": bodies.encoded(piece)}) for piece in pieces])
 
     def count_tokens(self, call: ApiCall) -> Members:
-        """An estimate of how long a request is; the model is not asked."""
+        """The estimated number of input tokens of a request; no inference takes place."""
+        # Looked up only for its errors: an unknown model is refused here as well.
         invoked(self._state, call.text("modelId"), call.region, call.now)
         asked = call.members["input"]
         if "invokeModel" in asked:
@@ -74,7 +75,8 @@ class Runtime(Area):
         return {"inputTokens": bodies.converse(asked["converse"]).tokens}
 
     def _streamed(self, events: list[tuple[str, Members]]) -> EventStream:
-        """The events, or half of them and an exception when a fault says so."""
+        """The events; with a BrokenStream fault, half of them and an exception event."""
+        # A job fault, so that it is matched here and not when the call arrives: the stream must start first.
         fault = self._faults.of_job(broken_stream)
         if fault is None:
             return EventStream(events)
@@ -85,12 +87,13 @@ class Runtime(Area):
         return self._said(call, bodies.converse(call.members))
 
     def _said(self, call: ApiCall, question: EmulatedQuestion) -> Completion:
+        # Check the model first: a call that is refused does not count against the rate limit.
         behaviour = invoked(self._state, call.text("modelId"), call.region, call.now)
         self._spend(call)
         return self._speaker.answer(behaviour, question)
 
     def _spend(self, call: ApiCall) -> None:
-        """The call counts against the model's limit. Raises EmulatedError when it is used up."""
+        """Counts the call against the model's rate limit. Raises EmulatedError if the limit is reached."""
         model = call.text("modelId")
         limit = self._limits.get(model, self._limits.get("*"))
         if limit is None:
@@ -114,7 +117,7 @@ def _metrics(said: Completion) -> Members:
 
 
 def _trace(call: ApiCall) -> Members:
-    """What the guardrail found, which is nothing, when the caller wants to see it."""
+    """The guardrail trace, if the caller requested one. It never reports a finding."""
     config = call.members.get("guardrailConfig", {})
     if config.get("trace") not in ("enabled", "enabled_full"):
         return {}

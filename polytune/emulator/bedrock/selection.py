@@ -1,4 +1,4 @@
-"""What every List operation does: filter, sort, and hand out pages."""
+"""Filtering, sorting and pagination, shared by all List operations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polytune.emulator.bedrock.call import ApiCall, Members, invalid
 Resource = TypeVar("Resource")
 
 usual_page = 100
-"""Items on a page when the caller does not say; the service's own number is not published."""
+"""Items per page if the caller sets no maxResults. The service's own default is not published."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,15 @@ class Listing(Generic[Resource]):
     arn: Callable[[Resource], str]
     summary: Callable[[Resource], Members]
     equal: dict[str, str]
-    """Filter member -> the summary's member that it must equal."""
+    """Filter in the request -> the member of the summary that must equal it."""
     name_filter: str = "nameContains"
 
     def page(self, call: ApiCall, resources: Iterable[Resource]) -> Members:
-        """The page that the call asks for. Raises EmulatedError for a token that was not handed out."""
+        """The requested page. Raises EmulatedError for an unknown pagination token."""
         asked = call.members
         found = [(self._place(one), one) for one in resources if self._in_time(one, asked)]
         found = [(place, one) for place, one in found if asked.get(self.name_filter, "") in self.name(one)]
+        # Newest first unless the caller asks otherwise; ties are broken by ARN, so that pages are stable.
         found.sort(key=lambda item: item[0], reverse=asked.get("sortOrder") != "Ascending")
         shown = [(place, self.summary(one)) for place, one in found]
         for filtered, member in self.equal.items():
@@ -57,6 +58,8 @@ class Listing(Generic[Resource]):
         created = self.created(resource)
         return (after is None or created > after) and (before is None or created < before)
 
+    # A token names the last item of the previous page, not an offset: items created between two calls
+    # neither repeat nor hide others.
     def _start(self, places: list[tuple[str, str]], token: str | None) -> int:
         if token is None:
             return 0

@@ -1,4 +1,4 @@
-"""The HTTP server: finds the route, holds the lock while an area answers, and commits the scripted faults.
+"""The HTTP server: matches routes, holds the lock while an area answers, and applies scripted faults.
 
 socket --Exchange--> Service.respond --> control | Dispatch --> Area
 """
@@ -28,15 +28,15 @@ most_body_bytes = 64 << 20
 
 @dataclass(frozen=True)
 class ConnectionDropped:
-    """No answer: the connection ends instead."""
+    """No answer: the connection is closed instead."""
 
     reset: bool
-    """Whether by RST; otherwise by FIN."""
+    """Whether it is closed by RST; otherwise by FIN."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """An answer of which only a part is sent."""
+    """An answer that is only partly sent."""
 
     response: Response
     sent_bytes: int
@@ -57,7 +57,7 @@ class EmulatedService:
     """Answers requests for one world."""
 
     def __init__(self, world: World, areas: Sequence[Area], *, signed: bool = True) -> None:
-        """`signed`: whether a request without any Authorization is refused."""
+        """`signed`: whether a request without an Authorization header is refused."""
         self.world = world
         self.areas = areas
         self.signed = signed
@@ -65,7 +65,8 @@ class EmulatedService:
         self.models = {name: ServiceModel(name) for name in sorted({area.service for area in areas})}
 
     def respond(self, request: WireRequest) -> Reply:
-        """What goes back; scripted faults included."""
+        """The reply to a request, with scripted faults applied."""
+        # One address serves both services, so try the routes of both; they do not overlap.
         if request.path.startswith(f"{control_prefix}/"):
             return self.control.respond(request)
         for model in self.models.values():
@@ -94,7 +95,7 @@ class EmulatedService:
         return _late(reply, fault)
 
     def _early(self, model: ServiceModel, route: Route, fault: BedrockFault | None) -> Reply | None:
-        """The reply to a call whose fault strikes before any work is done."""
+        """The reply of a fault that hits before any work is done; None if the call goes on."""
         match fault:
             case BedrockFault(kind="throttle"):
                 message = fault.message or "Too many requests, please wait before trying again."
@@ -130,10 +131,12 @@ class EmulatedService:
 
     def _answer(self, call: ApiCall) -> Answer:
         with self.world.state.lock:
+            # Take the time again: the call may have waited for the lock, and times must not run backwards.
             call = replace(call, now=self.world.clock.now())
             before = self.world.state.answered(call)
             if before is not None:
                 return before
+            # Settle every area first, not only the one that answers: areas look at each other's resources.
             for area in self.areas:
                 area.settle(call.now)
             for area in self.areas:
@@ -152,7 +155,7 @@ class EmulatedService:
 
 
 def _late(reply: Reply, fault: BedrockFault | None) -> Reply:
-    """The reply to a call whose fault strikes after the work is done."""
+    """The reply after a fault that hits once the work is done."""
     match fault:
         case BedrockFault(kind="drop_answer"):
             return ConnectionDropped(reset=False)
@@ -162,25 +165,26 @@ def _late(reply: Reply, fault: BedrockFault | None) -> Reply:
 
 
 class HttpExchange(BaseHTTPRequestHandler):
-    """One connection: requests in turn, until one side ends it."""
+    """One connection: handles requests until either side closes it."""
 
+    # Keep connections open between requests, as AWS does: clients pool them.
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
     server: LoopbackServer
 
     def setup(self) -> None:
-        """The connection is known to the server, so that it can be ended with it."""
+        """The server knows the connection, so that it can close it when it stops."""
         super().setup()
         self.server.connections.add(self.connection)
 
     def finish(self) -> None:
-        """The connection is no longer known."""
+        """The server no longer knows the connection."""
         self.server.connections.discard(self.connection)
         super().finish()
 
     def handle(self) -> None:
-        """A client that hangs up in the middle is nobody's mistake."""
+        """Handles requests; a client that disconnects midway is not an error."""
         try:
             super().handle()
         except (ConnectionError, BrokenPipeError):
@@ -236,6 +240,7 @@ class HttpExchange(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _drop(self, *, reset: bool) -> None:
+        # With a linger time of 0, closing the socket sends RST instead of FIN.
         if reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
@@ -250,7 +255,7 @@ class HttpExchange(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing is logged; `/_control/state` counts the calls."""
+        """Logs nothing; `/_control/state` counts the calls."""
 
 
 class LoopbackServer(ThreadingHTTPServer):
@@ -265,10 +270,10 @@ class LoopbackServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), HttpExchange)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A broken connection is the client's affair; nothing is printed."""
+        """Prints nothing: a broken connection is the client's business."""
 
     def hang_up(self) -> None:
-        """Every connection is ended, so that no thread waits for another request."""
+        """Every connection is closed, so that no thread waits for another request."""
         for connection in list(self.connections):
             try:
                 connection.shutdown(socket.SHUT_RDWR)

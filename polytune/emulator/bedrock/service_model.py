@@ -1,6 +1,6 @@
-"""botocore's service model, used from the other end: routes, requests read, answers and errors written.
+"""botocore's service model, used on the server side: matches routes, parses requests, writes responses.
 
-One `ServiceModel` is one service; everything it knows comes from the installed botocore, so an upgrade of
+One `ServiceModel` is one service. Everything it knows comes from the installed botocore, so upgrading
 botocore upgrades the emulator.
 """
 
@@ -24,6 +24,7 @@ from botocore.model import OperationModel, Shape
 from polytune.emulator.bedrock.call import EmulatedError, Members, invalid
 from polytune.emulator.bedrock.constraints import failed, refusal
 
+# Errors that any operation may return. Most operations' models do not list them, so their status is here.
 status_of_common = {
     "ExpiredTokenException": 403,
     "MissingAuthenticationTokenException": 403,
@@ -35,7 +36,7 @@ status_of_common = {
 
 @dataclass(frozen=True)
 class WireRequest:
-    """What arrived over HTTP."""
+    """One HTTP request."""
 
     method: str
     path: str
@@ -48,7 +49,7 @@ class WireRequest:
 
 @dataclass(frozen=True)
 class Response:
-    """What goes back over HTTP, when it is not a stream."""
+    """One HTTP response that is not a stream."""
 
     status: int
     body: bytes
@@ -62,12 +63,13 @@ class Route:
     operation: OperationModel
     method: str
     path: re.Pattern[str]
-    """Matches an encoded path; its groups are the labels of the URI, in order."""
+    """Matches a percent-encoded path. Its groups are the URI labels, in order."""
     labels: tuple[str, ...]
-    """The URI's names of those groups."""
+    """The label name of each group."""
 
     def values(self, request: WireRequest) -> dict[str, str] | None:
-        """The labels' values, decoded; None when the request is for another route."""
+        """The decoded label values; None if the request does not match this route."""
+        # Decode after matching: an ARN in the path contains encoded slashes, which are no path separators.
         found = self.path.fullmatch(request.path) if request.method == self.method else None
         return dict(zip(self.labels, map(unquote, found.groups()), strict=True)) if found else None
 
@@ -81,7 +83,7 @@ class ServiceModel:
 
     @cached_property
     def routes(self) -> tuple[Route, ...]:
-        """Every route, those with the most fixed text first."""
+        """Every route, the most specific first: fewest labels, then the longest pattern."""
         found = [_route(self._model.operation_model(name)) for name in self._model.operation_names]
         return tuple(sorted(found, key=lambda route: (len(route.labels), -len(route.path.pattern))))
 
@@ -90,7 +92,7 @@ class ServiceModel:
         return self._model.operation_model(name)
 
     def read(self, route: Route, labels: Mapping[str, str], request: WireRequest) -> Members:
-        """The request's members. Raises EmulatedError when they break the input shape."""
+        """The request's members. Raises EmulatedError if they do not match the input shape."""
         shape = route.operation.input_shape
         if shape is None:
             return {}
@@ -101,7 +103,7 @@ class ServiceModel:
         return members
 
     def write(self, operation: OperationModel, members: Members) -> Response:
-        """The answer over HTTP."""
+        """The HTTP response for an operation's output members."""
         status, shape = operation.http.get("responseCode", 200), operation.output_shape
         if shape is None:
             return Response(status, b"{}", {"Content-Type": "application/json"})
@@ -110,6 +112,7 @@ class ServiceModel:
         body: dict[str, Any] = {}
         for name, member in shape.members.items():
             value = members.get(name)
+            # The service omits members without a value instead of sending null.
             if value is None or name == payload:
                 continue
             match member.serialization.get("location"):
@@ -127,7 +130,7 @@ class ServiceModel:
         return Response(status, json.dumps(plain(shape.members[payload], value or {})).encode(), headers)
 
     def refuse(self, operation: OperationModel | None, error: EmulatedError) -> Response:
-        """The error over HTTP; the status is the model's where the operation lists the code."""
+        """The HTTP response for an error. The status is the model's if the operation lists the code."""
         status = status_of_common.get(error.code, error.status)
         for shape in operation.error_shapes if operation is not None else ():
             if shape.name == error.code:
@@ -136,13 +139,14 @@ class ServiceModel:
 
 
 def refused(code: str, message: str, status: int) -> Response:
-    """An error in the envelope of rest-json."""
+    """An error response in the rest-json format."""
     body = json.dumps({"message": message}).encode()
     return Response(status, body, {"Content-Type": "application/json", "x-amzn-ErrorType": code})
 
 
 def plain(shape: Shape, value: Any) -> Any:
-    """A value of a shape as JSON values: times as ISO-8601 in UTC, blobs as base64, nothing for None."""
+    """A value of a shape as JSON values: times as ISO-8601 in UTC, blobs as base64, None members omitted."""
+    # Documents are free-form JSON: the model does not describe what is inside.
     if getattr(shape, "is_document_type", False):
         return value
     match shape.type_name:
@@ -164,12 +168,12 @@ def plain(shape: Shape, value: Any) -> Any:
 
 
 def iso(moment: datetime) -> str:
-    """A time as the service writes it: `2026-03-03T22:57:41.101Z`."""
+    """A time in the service's notation: `2026-03-03T22:57:41.101Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class _ShapeReading:
-    """One request against one input shape."""
+    """Parses one request according to an input shape."""
 
     def __init__(self, shape: Shape, labels: Mapping[str, str], request: WireRequest) -> None:
         self.shape = shape
@@ -178,7 +182,7 @@ class _ShapeReading:
         self.query = parse_qs(request.query, keep_blank_values=True)
 
     def members(self) -> Members:
-        """The members that the request gives."""
+        """The members present in the request."""
         payload = self.shape.serialization.get("payload")
         in_body: dict[str, Shape] = {}
         found: Members = {}
@@ -194,6 +198,7 @@ class _ShapeReading:
         if in_body and payload is None:
             body = _json_object(self.request.body)
             for name, member in in_body.items():
+                # An explicit null counts as absent, as in the service's protocol.
                 value = body.get(member.serialization.get("name", name))
                 if value is not None:
                     found[name] = typed(member, value, name)
@@ -222,7 +227,7 @@ class _ShapeReading:
 
 
 def typed(shape: Shape, value: Any, path: str) -> Any:
-    """A JSON value as its shape's Python value. Raises EmulatedError when it is of another type."""
+    """A JSON value as the Python value of its shape. Raises EmulatedError if it has the wrong type."""
     if getattr(shape, "is_document_type", False):
         return value
     match shape.type_name:
@@ -258,7 +263,7 @@ def typed(shape: Shape, value: Any, path: str) -> Any:
 
 
 def typed_text(shape: Shape, text: str, path: str) -> Any:
-    """A text of the URI, query or headers as its shape's Python value. Raises EmulatedError."""
+    """A string from the URI, query or headers as the Python value of its shape. Raises EmulatedError."""
     match shape.type_name:
         case "integer" | "long" | "float" | "double":
             try:
@@ -276,6 +281,7 @@ def typed_text(shape: Shape, text: str, path: str) -> Any:
 
 
 def _expect(kind: type, value: Any, path: str) -> Any:
+    # In Python bool is a subclass of int; in JSON `true` is not a number.
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -310,6 +316,8 @@ def _route(operation: OperationModel) -> Route:
         labels.append(label[1].removesuffix("+"))
         return "(.+)" if label[1].endswith("+") else "([^/]+)"
 
+    # A model's requestUri may include a fixed query string, which plays no part in matching the path.
     path = operation.http["requestUri"].partition("?")[0]
+    # `re.escape` has also escaped the braces of the labels, hence the doubled backslashes.
     pattern = re.sub(r"\\{([^}]+?)\\}", lambda m: group(m), re.escape(path))
     return Route(operation, operation.http["method"], re.compile(pattern), tuple(labels))

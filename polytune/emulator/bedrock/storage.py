@@ -1,4 +1,4 @@
-"""S3 as a job sees it: only buckets of its own region, and the service's words when something is amiss."""
+"""S3 as a job sees it: only buckets in its own region; failures carry the service's own messages."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from polytune.emulator.bedrock.world import ObjectStore
 from polytune.errors import PolytuneError
 
 access_check = ".write_access_check_file.temp"
-"""The empty object with which a job tries whether it may write; as found in real buckets."""
+"""The empty object that a job writes to test write access; the name is the one found in real buckets."""
 access_check_named = "output/.write_access_check_file.tmp"
-"""What the documented failure message calls it."""
+"""The name that the documented failure message gives that object."""
 place = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)")
 
 
 class JobRefused(Exception):
-    """A job fails, with this as its failureMessage."""
+    """The job fails with this message as its failureMessage."""
 
 
 @dataclass(frozen=True)
 class JobStorage:
-    """The buckets that a job in one region can reach."""
+    """The buckets that a job can access: those in its own region."""
 
     objects: ObjectStore
     region: str
 
     def read(self, uri: str) -> bytes:
-        """The object's content. Raises JobRefused in the service's words."""
+        """The object's content. Raises JobRefused with the service's message."""
         bucket, key = split(uri)
+        # AWS documents one message for missing permissions and a wrong region. Use it for every failed read.
         try:
             if self.objects.bucket_region(bucket) == self.region:
                 return self.objects.read(uri)
@@ -37,7 +38,7 @@ class JobStorage:
         raise unreadable(bucket, key)
 
     def below(self, prefix: str) -> list[str]:
-        """The URIs of all objects below a prefix. Raises JobRefused when it is out of reach."""
+        """The URIs of all objects under a prefix. Raises JobRefused if the bucket is not accessible."""
         bucket, key = split(prefix)
         try:
             if self.objects.bucket_region(bucket) == self.region:
@@ -47,7 +48,8 @@ class JobStorage:
         raise unreadable(bucket, key)
 
     def check_media(self, uri: str, dataset: str) -> None:
-        """A file that a dataset points to is there, in the dataset's own bucket. Raises JobRefused."""
+        """Raises JobRefused unless a file that a dataset references exists, in the dataset's own bucket."""
+        # AWS requires media in the bucket of the JSONL file.
         bucket, key = split(uri)
         try:
             if bucket == split(dataset)[0] and self.objects.exists(uri):
@@ -57,7 +59,7 @@ class JobStorage:
         raise unreadable(bucket, key)
 
     def try_writing(self, output: str) -> None:
-        """The output can be written to, and holds the empty object that shows it. Raises JobRefused."""
+        """The output location is writable and holds the empty test object. Raises JobRefused."""
         bucket, _ = split(output)
         try:
             if self.objects.bucket_region(bucket) == self.region:
@@ -71,7 +73,7 @@ class JobStorage:
         )
 
     def write(self, uri: str, content: bytes) -> None:
-        """The object has this content. Raises JobRefused when it cannot be written."""
+        """The object exists with this content. Raises JobRefused if it cannot be written."""
         try:
             self.objects.write(uri, content)
         except PolytuneError as error:
@@ -81,14 +83,14 @@ class JobStorage:
 
 
 def unreadable(bucket: str, key: str) -> JobRefused:
-    """The refusal of an object that cannot be read, in the service's words."""
+    """The error for an object that cannot be read, with the service's message."""
     return JobRefused(
         f"Could not validate GetObject permissions to access Amazon S3 bucket: {bucket} at key {key}"
     )
 
 
 def split(uri: str) -> tuple[str, str]:
-    """`s3://bucket/some/key` as bucket and key. Raises JobRefused for what is no such URI."""
+    """Splits `s3://bucket/some/key` into bucket and key. Raises JobRefused if it is not an S3 URI."""
     found = place.fullmatch(uri)
     if found is None:
         raise JobRefused(f"The provided S3 URI {uri} is invalid.")

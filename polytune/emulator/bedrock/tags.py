@@ -1,4 +1,4 @@
-"""Tags of every resource that can carry them: TagResource, UntagResource, ListTagsForResource."""
+"""Tags of all taggable resources: TagResource, UntagResource, ListTagsForResource."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from polytune.emulator.bedrock.call import ApiCall, Area, EmulatedError, Members
 from polytune.emulator.bedrock.world import World
 
 most_tags = 50
-"""Per resource: docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html."""
+"""Tags per resource (docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html)."""
 
 
 class Tags(Area):
-    """The account's tags; a resource is tagged while it exists."""
+    """The account's tags. Deleting a resource deletes its tags."""
 
     def __init__(self, world: World) -> None:
         self._state = world.state
 
     def tag_resource(self, call: ApiCall) -> Members:
-        """The resource has these tags besides its others."""
+        """The resource has these tags in addition to its others."""
         tags = self._of(call)
+        # Check the limit on the merged tags before changing anything: a refused call has no effect.
         wanted = tags | {tag["key"]: tag["value"] for tag in call.members["tags"]}
         if len(wanted) > most_tags:
             raise EmulatedError("TooManyTagsException", f"a resource takes at most {most_tags} tags")

@@ -1,4 +1,4 @@
-"""Provisioned throughput: capacity that is paid by the hour until it is deleted."""
+"""Provisioned throughput: capacity that is billed by the hour until it is deleted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polytune.emulator.bedrock.world import World, foundation_arn
 
 creating_time = timedelta(minutes=15)
 updating_time = timedelta(minutes=15)
-"""Both chosen, no observation was found."""
+"""Both assumed; no observation was found."""
 commitment_days = {"OneMonth": 30, "SixMonths": 180}
 
 
@@ -38,7 +38,7 @@ class Throughput(Area):
         }
 
     def create_provisioned_model_throughput(self, call: ApiCall) -> Members:
-        """The capacity is being provided."""
+        """The throughput exists in status Creating."""
         taken = {one.name for one in self._table.values() if one.region == call.region}
         check_new_name(call.text("provisionedModelName"), taken, "provisioned model name")
         model_arn, base_arn = self._model(call, call.text("modelId"))
@@ -60,17 +60,19 @@ class Throughput(Area):
         return {"provisionedModelArn": arn}
 
     def get_provisioned_model_throughput(self, call: ApiCall) -> Members:
-        """The throughput by name or ARN."""
+        """The throughput with this name or ARN."""
         return described(self._find(call), call.now)
 
     def update_provisioned_model_throughput(self, call: ApiCall) -> Members:
-        """It has another name, or another model is being put in."""
+        """The throughput has another name, or is switching to another model, or both."""
         found = self._find(call)
         if found.status(call.now) != "InService":
             raise invalid(f"The provisioned model is {found.status(call.now)}; it must be InService.")
         renamed, wanted = call.text("desiredProvisionedModelName"), call.text("desiredModelId")
         if wanted:
             model_arn, base_arn = self._model(call, wanted)
+            # AWS allows the base model and its other custom models only, and only if the throughput was
+            # bought for a custom model.
             if ":custom-model/" not in found.serving(call.now) or base_arn != found.foundation_arn:
                 raise invalid("The desired model must be a custom model's base model or a sibling of it.")
             found.model_arn = found.serving(call.now)
@@ -83,7 +85,7 @@ class Throughput(Area):
         return {}
 
     def delete_provisioned_model_throughput(self, call: ApiCall) -> Members:
-        """Nothing is paid for it any more; a commitment cannot be ended early."""
+        """The throughput no longer exists. A commitment cannot be deleted before its end."""
         found = self._find(call)
         if found.expires is not None and call.now < found.expires:
             raise conflict("A provisioned model with a commitment cannot be deleted before its term ends.")
@@ -112,11 +114,12 @@ class Throughput(Area):
         raise not_found("The provided provisioned model was not found.")
 
     def _model(self, call: ApiCall, wanted: str) -> tuple[str, str]:
-        """The ARN of the model that is named, and of the foundation model below it. Raises EmulatedError."""
+        """The ARNs of the named model and of its foundation model. Raises EmulatedError."""
         for model in self.world.state.table(CustomModel).values():
             if model.region == call.region and wanted in (model.arn, model.name):
                 if model.status(call.now) != "Active":
                     raise invalid("The provided model is not in an active state.")
+                # A model made by CreateCustomModel has no known foundation model: use its own ARN for both.
                 if model.base is None:
                     return model.arn, model.arn
                 if "provisioned" not in model.base.offering.deployments:
@@ -132,7 +135,7 @@ class Throughput(Area):
 
 
 def described(found: ProvisionedThroughput, now: datetime) -> Members:
-    """What Get and List tell of a throughput."""
+    """The members of a throughput in Get and List."""
     return {
         "modelUnits": found.units,
         "desiredModelUnits": found.units,

@@ -1,1 +1,1 @@
-"""Subjects that emulated models know by themselves; polytune's own come from its domains, as entry points."""
+"""Domains that emulated models know without training. polytune's own are registered as entry points, too."""

@@ -1,7 +1,7 @@
-"""What an emulated model knows of one domain: answers that look like those of a real model.
+"""The interface of emulated domains: answers on one subject that look like a real model's.
 
-Without a domain the emulator answers with a short neutral text. Other packages add a domain through the
-entry-point group `polytune.emulator.domains`; `polytune/strudel/emulated.py` is one.
+Without a matching domain the emulator answers with a short neutral text. Packages add a domain through the
+entry-point group `polytune.emulator.domains`; `polytune/strudel/emulated.py` is an example.
 """
 
 from __future__ import annotations
@@ -29,38 +29,40 @@ middles = (
 
 @dataclass(frozen=True)
 class DomainQuestion:
-    """What a model is asked, in whichever way an API lets a caller say it."""
+    """A question to a model, independent of the API that it came through."""
 
     system: str = ""
     prompt: str = ""
     fields: Mapping[str, str | float] = field(default_factory=dict)
-    """What a caller states in fields of its own, such as `style` and `tempo`."""
+    """Structured fields of the request, such as `style` and `tempo`."""
 
 
 class EmulatedDomain(ABC):
-    """What an emulated model knows of one domain."""
+    """Answers questions about one subject."""
 
     @abstractmethod
     def covers(self, text: str) -> bool:
-        """Whether a question belongs to the domain; `text` is its system prompt and its prompt."""
+        """Whether a question belongs to the domain. `text` is its system prompt followed by its prompt."""
 
     @abstractmethod
     def answer(self, seed: str, question: DomainQuestion) -> str:
-        """An answer; equal arguments give equal text, other seeds almost always another text."""
+        """An answer. Equal arguments give the same text; another seed almost always gives another text."""
 
 
+# A family, so that the emulator needs no knowledge of any domain: `strudel` registers like a third party.
 DOMAINS = Family("emulator.domains", "domain", EmulatedDomain)
 
 
 def answer_in(name: str, seed: str, question: DomainQuestion) -> str:
-    """The answer of the domain called `name`, or a neutral text where no such domain is installed."""
+    """The answer of the domain called `name`, or a neutral text if it is not installed."""
     if name in DOMAINS.names():
         return DOMAINS.load(name)().answer(seed, question)
     return neutral_text(seed, question.prompt)
 
 
 def neutral_text(seed: str, prompt: str) -> str:
-    """A short text about the prompt that claims to know nothing."""
+    """A short text about the prompt, without any knowledge of its subject."""
+    # Hashed, not random: the same question must get the same answer in every process and release of Python.
     number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
     number, opening = divmod(number, len(openings))
     topic = " ".join(prompt.split()[:shown_words]).rstrip(".,:;!?")

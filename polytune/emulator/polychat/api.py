@@ -1,7 +1,7 @@
-"""The Polychat API as a function: a request comes in, a reply comes out, nothing is sent.
+"""The rules of the Polychat API: turns requests into replies, without any networking.
 
-A request passes, in the order of the real server: content type, login or browser, rate limit, route, JSON,
-schema, login, prompt, model.
+A request is checked in the order of the real server: content type, login or browser, rate limit, route,
+JSON, schema, login, prompt, model.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from polytune.emulator.polychat.request import PatternRequest, judge
 from polytune.emulator.polychat.script import PolychatFault
 
 app = "strudel"
-"""The app of Polychat that makes patterns, and the domain that answers for it here."""
+"""The Polychat app that generates patterns, and the name of the domain that answers for it here."""
 generate_path = f"/apps/{app}/generate"
 feedback_path = f"/apps/{app}/feedback"
 token = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 key_or_jwt = re.compile(r"ak_.+|[^.]+\.[^.]+\.[^.]+")
+# The real server rejects requests with these content types as CSRF, and its error handler turns the 403
+# into a 500. A missing content type counts as one of them.
 csrf_types = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "")
 bot = re.compile(r"bot|crawl|spider|headless|curl|python|node|polytune", re.IGNORECASE)
 
@@ -38,62 +40,66 @@ some_models = (
     "gemini-2-5-pro",
     "nova-pro",
 )
-"""Some of the keys that the real registry has; not a provider's ids."""
+"""Some of the keys of the real model registry. They are not the providers' model ids."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conduct:
-    """How the stand-in behaves when no fault says otherwise."""
+    """How the stand-in behaves in the absence of faults."""
 
     era: Literal["2025", "2026"] = "2026"
-    """2025: answers in {status, data}, no Retry-After header, details in errors, the cache can be switched
-    off by `options.cache_ttl_seconds: 0`. 2026: bare answers, the header, and a cache that cannot."""
+    """The version of the API. 2025: answers in {status, data}, no Retry-After header, details in errors;
+    `options.cache_ttl_seconds: 0` turns the cache off. 2026: bare answers, a Retry-After header, and a cache
+    that cannot be turned off."""
     api_keys: tuple[str, ...] = ()
-    """The tokens that are let in; with none, any `ak_...` and any token of three parts."""
+    """The accepted tokens. If empty, any `ak_...` and any token of three parts (a JWT) is accepted."""
     models: tuple[str, ...] = some_models
+    """The keys that `model` of a request may have."""
     latency_seconds: float = 0.0
-    """How long the model takes; refusals come at once."""
+    """The time the model takes to answer. Errors are returned immediately."""
     requests_per_minute: int | None = None
-    """The rate limit of each token; None for no limit."""
+    """The rate limit per token; None for no limit."""
     window_seconds: float = 60.0
-    """Over which the rate limit is taken: 9,000 a minute over a window of 1 s are 150 in each second."""
+    """The window of the rate limit: 9,000 per minute in a window of 1 s allow 150 in any one second."""
     retry_after_seconds: int = 60
+    """The waiting time that rate-limit errors state. 60 is the real server's."""
     gateway_cache: bool = False
-    """Whether equal requests get the code of the first one."""
+    """Whether equal requests get the code of the first answer, as from the real gateway for 24 hours."""
     longest_prompt: int = 400_000
-    """Characters; more do not fit the model's context."""
+    """The longest prompt in characters; a longer one exceeds the model's context window."""
 
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """One request as it arrived."""
+    """One HTTP request."""
 
     method: str
     path: str
     headers: Mapping[str, str]
-    """By name, in any case."""
+    """Headers by case-insensitive name."""
     raw: bytes
 
     @property
     def content_type(self) -> str:
-        """Without its parameters, in lower case; '' when there is none."""
+        """The media type without parameters, in lower case; '' if there is none."""
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 @dataclass(frozen=True)
 class ApiReply:
-    """What is sent."""
+    """One HTTP reply."""
 
     status: int
     body: object
     retry_after: int | None = None
-    """Seconds, in a header."""
+    """The value of the Retry-After header, in seconds; None for no header."""
     charged: bool = False
-    """Whether the model behind the API worked for it."""
+    """Whether the model behind the API generated an answer for it, which costs money."""
 
 
+# Without a server or sockets, so that the rules can be tested as functions; `server.py` does the rest.
 class PolychatApi:
-    """The rules of the API, and the little that it remembers."""
+    """The rules of the API and its state."""
 
     def __init__(self, conduct: Conduct) -> None:
         self.conduct = conduct
@@ -104,17 +110,19 @@ class PolychatApi:
         self._last_code = ""
 
     def gate(self, asked: ApiRequest) -> ApiReply | None:
-        """What keeps a request out before anybody looks at its route; None lets it pass."""
+        """The refusal of a request before routing; None if the request may pass."""
         if asked.method == "POST" and asked.content_type in csrf_types:
             return self.unexpected()
         agent, login = asked.headers.get("User-Agent", ""), self._login(asked)
+        # The real server's bot filter flags every non-browser agent, so a client needs a login to pass it.
         browser = agent.startswith("Mozilla/") and not bot.search(agent)
         if not agent or not (login or browser):
             return unauthorized()
         return None if self._within_rate(login) else self._rate_limited("")
 
     def wanted(self, asked: ApiRequest) -> PatternRequest | ApiReply:
-        """The pattern that a body asks for, or why it gets none."""
+        """The validated request in a body, or the refusal."""
+        # Another content type leaves the body unparsed, so the schema finds an empty one, as in the real API.
         body: object = {}
         if "json" in asked.content_type:
             try:
@@ -124,6 +132,7 @@ class PolychatApi:
         judged = judge(body)
         if judged.request is None:
             return ApiReply(400, {"data": body, "error": judged.issues, "success": False})
+        # After the schema: an anonymous caller with an invalid body gets 400, not 401.
         if not self._login(asked):
             return unauthorized()
         wanted = judged.request
@@ -136,7 +145,7 @@ class PolychatApi:
         return wanted
 
     def pattern(self, wanted: PatternRequest, fault: PolychatFault | None) -> ApiReply:
-        """An answer; the same request gets another one each time, unless the gateway remembers the first."""
+        """A generated answer. Repeating a request gives another one, unless the gateway cached the first."""
         key = msgspec.json.encode(wanted, order="deterministic").decode()
         remembers = self._remembers(wanted)
         charged = not (remembers and key in self._cached)
@@ -146,6 +155,7 @@ class PolychatApi:
         self._drawn[key] += 1
         self._last_code = code
         generation = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{key}#{self._drawn[key]}"))
+        # The feedback route accepts only ids that were handed out.
         self._generations.add(generation)
         tempo = f" at {wanted.tempo:g} BPM" if wanted.tempo else ""
         explanation = f"A {wanted.style or 'musical'} pattern{tempo} for Strudel."
@@ -153,7 +163,7 @@ class PolychatApi:
         return ApiReply(200, self._enveloped(answer), charged=charged)
 
     def other(self, asked: ApiRequest) -> ApiReply:
-        """The reply of every route but the one that makes patterns."""
+        """The reply of every route except the one that generates patterns."""
         match asked.method, asked.path:
             case "GET", "/status":
                 now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -168,10 +178,11 @@ class PolychatApi:
                 return ApiReply(404, {"status": "not found"})
 
     def refusal(self, fault: PolychatFault) -> ApiReply | None:
-        """What a scripted refusal says; None for a fault of another kind."""
+        """The reply of a scripted refusal; None for a fault of another kind."""
         match fault.kind:
             case "rate_limit":
                 return self._rate_limited(fault.text)
+            # Also a 429, but without retryAfter: the plan is used up, and retrying does not help.
             case "usage_limit":
                 return ApiReply(429, {"error": fault.text or "You have reached the usage limit of your plan"})
             case "unavailable":
@@ -192,11 +203,11 @@ class PolychatApi:
                 return None
 
     def unexpected(self) -> ApiReply:
-        """The 500 that stands for every failure nobody named."""
+        """The 500 with which the real server reports every unforeseen failure."""
         return ApiReply(500, self._wrong("An unexpected error occurred"))
 
     def _login(self, asked: ApiRequest) -> str:
-        """The token or session of a signed-in user; '' for an anonymous one."""
+        """The token or session of a signed-in user; '' for an anonymous user."""
         found = token.fullmatch(asked.headers.get("Authorization", ""))
         given = found[1] if found else ""
         if self.conduct.api_keys:
@@ -208,6 +219,7 @@ class PolychatApi:
     def _within_rate(self, login: str) -> bool:
         if self.conduct.requests_per_minute is None:
             return True
+        # A sliding window: exact at any time, where fixed windows would allow twice the rate at their border.
         window = self.conduct.window_seconds
         now = time.monotonic()
         arrivals = self._arrivals.setdefault(login, deque())
@@ -221,6 +233,7 @@ class PolychatApi:
     def _rate_limited(self, message: str) -> ApiReply:
         seconds = self.conduct.retry_after_seconds
         limit = self.conduct.requests_per_minute or 100
+        # 100 is the number in the real server's message for signed-in users.
         said = message or f"Rate limit exceeded: {limit} requests per minute"
         in_header = seconds if self.conduct.era == "2026" else None
         return ApiReply(429, {"error": said, "retryAfter": seconds}, retry_after=in_header)
@@ -230,6 +243,7 @@ class PolychatApi:
             return fault.text
         if fault is not None and fault.kind == "repeat":
             return self._last_code
+        # The count is part of the seed, so that repeating a request draws another answer.
         question = DomainQuestion(prompt=wanted.prompt, fields=wanted.fields)
         code = answer_in(app, f"{key}#{self._drawn[key]}", question)
         kind = fault.kind if fault is not None else "plain"
@@ -260,5 +274,5 @@ class PolychatApi:
 
 
 def unauthorized() -> ApiReply:
-    """The 401 that masks every reason."""
+    """The 401 of the real server, which gives the same message for every reason."""
     return ApiReply(401, {"error": "Authentication failed. Please check your credentials."})

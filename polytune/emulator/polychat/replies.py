@@ -1,8 +1,8 @@
-"""What the model behind the Polychat API may say, and what the API makes of it.
+"""Replies of the model behind the Polychat API, and the code that the API extracts from them.
 
-The API cuts code out of a reply with two patterns that work line by line, so some replies come through
-damaged: words of a fence stay, prose stays, blocks are glued together. Such replies are written here as
-the model gives them, and cut as the API cuts them.
+The API extracts code with two patterns that work line by line, so some replies come out damaged: words of a
+fence and prose remain, several blocks are joined. This module writes such replies as a model would, and
+extracts the code as the API does.
 """
 
 from __future__ import annotations
@@ -24,19 +24,21 @@ Reply = Literal[
     "json_blob",
 ]
 reply_kinds: tuple[Reply, ...] = get_args(Reply)
+# The real server's patterns, bugs included: `typescript` leaves the word as code, `jsx` leaves an "x".
 opening_fence = re.compile(r"^```(?:javascript|js|strudel)?\n?", re.MULTILINE)
 closing_fence = re.compile(r"```$", re.MULTILINE)
 
 
 def code_of(kind: Reply, pattern: str) -> str:
-    """The `code` of an answer, when the model wraps a pattern in that way."""
+    """The `code` of an answer if the model wraps the pattern in this way."""
+    # Without any text content the real API skips the extraction.
     if kind == "json_blob":
         return _without_text(pattern)
     return extract(_said(kind, pattern))
 
 
 def extract(reply: str) -> str:
-    """The code that the API finds in a model's reply."""
+    """The code that the API extracts from a model's reply."""
     return closing_fence.sub("", opening_fence.sub("", reply)).strip()
 
 
@@ -55,6 +57,7 @@ def _said(kind: Reply, pattern: str) -> str:
         case "two_blocks":
             return f'```js\ns("bd*4")\n```\n```js\n{pattern}\n```'
         case "invalid":
+            # Unbalanced brackets, which no Strudel parser accepts.
             return pattern[:-1].replace(")", "", 1)
         case "empty":
             return " \n"
@@ -63,7 +66,7 @@ def _said(kind: Reply, pattern: str) -> str:
 
 
 def _without_text(pattern: str) -> str:
-    """A reply of thinking and no text comes through whole, as JSON, with HTTP 200."""
+    """A reply with thinking and no text; the API passes it on whole, as JSON, with HTTP 200."""
     reply = {
         "id": "msg_stand_in",
         "role": "assistant",

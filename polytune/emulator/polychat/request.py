@@ -1,6 +1,6 @@
-"""What the Polychat API accepts as a request for a pattern, and how it words what it does not.
+"""Validation of requests for a pattern, with the error messages of the real Polychat API.
 
-The issues are those of zod 4, the library behind the real endpoint: same keys, codes and messages.
+The issues have the keys, codes and messages of zod 4, the validation library of the real endpoint.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Issue = dict[str, object]
 
 
 class PatternRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that the schema accepts; keys that it does not know are dropped, not refused."""
+    """A valid request. Unknown keys are dropped without an error, as by the real API."""
 
     prompt: str
     style: str | None = None
@@ -29,7 +29,7 @@ class PatternRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fields(self) -> dict[str, str | float]:
-        """What it says besides the prompt about the pattern it asks for."""
+        """Its members other than the prompt that describe the pattern."""
         fields: dict[str, str | float] = {"complexity": self.complexity}
         if self.style is not None:
             fields["style"] = self.style
@@ -40,14 +40,14 @@ class PatternRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class JudgedRequest:
-    """A request, or what is wrong with it."""
+    """A valid request, or the issues of an invalid one."""
 
     request: PatternRequest | None
     issues: tuple[Issue, ...] = ()
 
 
 def judge(body: object) -> JudgedRequest:
-    """What the schema makes of a decoded JSON body."""
+    """The request in a decoded JSON body, or every issue that the schema finds."""
     if not isinstance(body, dict):
         return JudgedRequest(None, (_wrong_type("object", body, []),))
     issues = tuple(
@@ -62,6 +62,7 @@ def judge(body: object) -> JudgedRequest:
     )
 
 
+# zod reports a missing member as "undefined" and a JSON null as "null", so None cannot mean both.
 _absent = object()
 
 
@@ -113,6 +114,7 @@ def _wrong_type(expected: str, value: object, path: list[str]) -> Issue:
 
 
 def _kind(value: object) -> str:
+    # `bool` must come before `int`, of which it is a subclass in Python.
     match value:
         case None:
             return "null"
@@ -130,6 +132,7 @@ def _kind(value: object) -> str:
             return "undefined"
 
 
+# zod reports issues in the order of the schema's members.
 _problems: dict[str, Callable[[object, list[str]], Issue | None]] = {
     "prompt": _prompt,
     "style": _one_of(styles),

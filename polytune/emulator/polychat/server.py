@@ -3,11 +3,11 @@
     with PolychatStandIn(Conduct(latency_seconds=0.2)) as polychat:
         ...  # ask polychat.address as one would https://api.polychat.app
 
-What it answers is synthetic, decided by the request and by how often that request was answered before. Every
-request is counted under its body, so a test can prove that nothing was bought twice.
+Answers are synthetic: they depend on the request and on how often it was answered before. Requests are
+counted by body, so that a test can prove that no answer was paid for twice.
 
-    POST /_control/faults   a list of faults to come (see `_polychat_script`)      DELETE forgets them
-    GET  /_control/state    what was asked and answered                             DELETE starts anew
+    POST /_control/faults   adds a list of faults (see `script.py`)      DELETE clears them
+    GET  /_control/state    counts of requests and answers               DELETE resets the state
 """
 
 from __future__ import annotations
@@ -29,31 +29,33 @@ from polytune.errors import Busy, UsageError
 __all__ = ["Conduct", "PolychatFault", "PolychatStandIn", "StandInState"]
 
 encoder = msgspec.json.Encoder()
+# Tests open hundreds of connections at once, more than aiohttp's default backlog of 128 holds.
 waiting_connections = 1024
 
 
 class StandInState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the stand-in has seen since it was made or last told to start anew."""
+    """What the stand-in has seen since it was created or last reset."""
 
     requests: int
-    """Requests to the generate route, whatever became of them."""
+    """Requests to the generate route, with any outcome."""
     answers: int
-    """Answers that the model behind the API would have charged for."""
+    """Answers that would have been charged for."""
     statuses: dict[str, int]
-    """How many requests ended in each HTTP status; 'closed' for a connection broken off."""
+    """The number of requests by HTTP status; 'closed' for a connection closed by a fault."""
     most_in_flight: int
+    """The largest number of requests that were being handled at once."""
     asked: dict[str, int]
-    """Requests by body: its JSON with sorted keys."""
+    """Requests by body, as JSON with sorted keys."""
     answered: dict[str, int]
-    """Charged answers by body."""
+    """Charged answers by body, as JSON with sorted keys."""
 
 
 class PolychatStandIn:
-    """The server, in a thread of its own."""
+    """The server. It runs in its own thread."""
 
     def __init__(self, conduct: Conduct | None = None) -> None:
         self.address = ""
-        """http://127.0.0.1:<port>, once started."""
+        """http://127.0.0.1:<port>; '' before `start`."""
         self._conduct = conduct or Conduct()
         self._script = Script()
         self._lock = threading.Lock()
@@ -73,7 +75,7 @@ class PolychatStandIn:
         self.stop()
 
     def start(self, port: int = 0) -> str:
-        """The address that it now serves; 0 takes a free port. Raises Busy when the port is taken."""
+        """The server is running. Returns its address. Port 0 takes a free one; raises Busy if it is taken."""
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, name="polychat-stand-in", daemon=True)
         thread.start()
@@ -87,7 +89,7 @@ class PolychatStandIn:
         return self.address
 
     def stop(self) -> None:
-        """Nothing listens any more; started again, it still knows what it was asked."""
+        """The server has stopped. Its state survives, also over a restart."""
         if self._loop is None or self._thread is None:
             return
         if self._runner is not None:
@@ -98,11 +100,11 @@ class PolychatStandIn:
         self._loop = self._thread = self._runner = None
 
     def fail(self, faults: Sequence[PolychatFault]) -> None:
-        """These faults come next, behind those already scripted."""
+        """The faults have been appended to the script."""
         self._script.extend(faults)
 
     def state(self) -> StandInState:
-        """What it has seen so far."""
+        """What the stand-in has seen so far."""
         with self._lock:
             return StandInState(
                 requests=self._asked.total(),
@@ -123,6 +125,7 @@ class PolychatStandIn:
 
     async def _listen(self, port: int) -> int:
         server = web.Server(self._serve, access_log=None)
+        # A slow answer, or an idle connection, must not hold up `stop`.
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port, backlog=waiting_connections).start()
@@ -148,6 +151,7 @@ class PolychatStandIn:
         finally:
             with self._lock:
                 self._in_flight -= 1
+        # An answer whose connection breaks is charged all the same: that is the case to test.
         broken = fault is not None and fault.kind in ("reset", "dropped", "cut")
         with self._lock:
             if reply.charged:
@@ -191,7 +195,7 @@ class PolychatStandIn:
 
 
 def _canonical(raw: bytes) -> str:
-    """Equal for bodies that say the same; the text itself when it is no JSON."""
+    """The body as JSON with sorted keys, equal for equivalent bodies; its text if it is not JSON."""
     try:
         return msgspec.json.encode(msgspec.json.decode(raw), order="deterministic").decode()
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -205,12 +209,13 @@ def _whole(reply: ApiReply) -> web.Response:
 
 
 async def _broken(request: web.BaseRequest, reply: ApiReply, *, cut: bool) -> web.StreamResponse:
-    """The connection is broken off, after half of the answer when `cut`."""
+    """The connection is closed without an answer; with `cut`, after half of it."""
     content = encoder.encode(reply.body)
     half = web.StreamResponse(headers={"Content-Length": str(len(content))})
     if cut:
         await half.prepare(request)
         await half.write(content[: len(content) // 2])
+    # `close` still sends what was written; `abort` discards it.
     if request.transport is not None:
         request.transport.close() if cut else request.transport.abort()
     return half
