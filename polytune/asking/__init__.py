@@ -1,1 +1,1 @@
-"""Sends questions to an endpoint: rate limits, retries, circuit breaker, concurrency and budget in one client."""
+"""Sends questions to endpoints: rate limits, retries, circuit breaker, concurrency, budget in one client."""

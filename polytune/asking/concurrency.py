@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from polytune.asking.limits import Clock
 
 gate = 0.05
-"""A share of refusals up to this changes nothing. Measured at 2 % refusals: a cut for each halves the rate."""
+"""Refusals up to this share change nothing. Measured at 2 % refusals: a cut for each one halves the rate."""
 window_answers = 100
 """The share of refusals is taken over this many recent attempts."""
 fewest_answers = 40

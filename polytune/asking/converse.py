@@ -57,7 +57,7 @@ class ConverseConnection:
 
 
 def kept_body(answer: Mapping[str, Any]) -> bytes:
-    """The stored part of a response, as JSON: without request ids, so that equal answers have equal bodies."""
+    """The stored part of a response, as JSON without request ids, so that equal answers have equal bodies."""
     return _encoder.encode({name: answer[name] for name in kept_members if name in answer})
 
 

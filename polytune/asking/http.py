@@ -83,7 +83,7 @@ class HttpConnection:
                 received = await response.read()
                 if response.status == 200:
                     return Received(received, response.headers)
-        # The order matters: a connector error is also an OSError, and only there was nothing sent.
+        # The order matters: a connector error is also an OSError, but here nothing was sent or billed.
         except aiohttp.ClientConnectorError as error:
             raise Failure(FailureKind.UNREACHABLE, f"{self.url}: no connection ({_reason(error)})") from error
         except TimeoutError as error:

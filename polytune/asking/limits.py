@@ -116,7 +116,7 @@ class Limiter:
         self._tokens = self._changed(self._tokens, self.stated.tokens, told.tokens)
 
     def _changed(self, bucket: Bucket | None, stated: float | None, told: float | None) -> Bucket | None:
-        # Some gateways send 0 or -1 for "no limit"; a rate of 0 would wait forever.
+        # Headers are not trusted: at a rate of 0 the questions would wait forever.
         if told is None or not math.isfinite(told) or told <= 0:
             return bucket
         per_minute = min(told, stated or told)
