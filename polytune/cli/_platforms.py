@@ -1,4 +1,4 @@
-"""Which platforms a command queries: the one named by `--platform`, the one that owns an identifier, or all."""
+"""Which platforms a command queries: the one given by `--platform`, the owner of an identifier, or all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`polytune deploy MODEL`: a custom model answers, for a limited time if one is given."""
+"""`polytune deploy MODEL`: deploys a custom model, optionally for a limited time."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def command(
 ) -> None:
     """Deploy a custom model.
 
-    A deployment of that name is used again: it is given the model if it serves another one. Provisioned
-    throughput is billed until it is deleted: its price is shown and must be agreed to.
+    An existing deployment of that name is reused, and updated if it serves another model. Provisioned
+    throughput is billed until it is deleted: its price is shown and must be confirmed.
     """
     asked = choice.owners(model)
     request = DeploymentRequest(
@@ -102,7 +102,7 @@ def command(
 
 
 async def _awaited(home: Management, job: ManagedJob, watching: Watching[Management]) -> ManagedJob:
-    """The deployment when it answers, or has failed."""
+    """Wait until the deployment answers or has failed, and return it. Raises UsageError if it disappears."""
     shown = ""
     async for observation in watching.observations(home, job):
         text = observation.trouble or observation.job.status

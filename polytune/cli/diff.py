@@ -1,4 +1,4 @@
-"""`polytune diff A B`: the first difference of two runs or files and its cause; then only what differs."""
+"""`polytune diff A B`: shows the first difference of two runs or files, its cause, and then all others."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ file_endings = (".yaml", ".yml")
 @options.as_json
 @click.pass_context
 def command(ctx: click.Context, /, a: str, b: str, rows: int, workspace: Path | None, **flags: bool) -> None:
-    """Compare A with B: what differs first, why, and what came of it.
+    """Compare A with B: the first difference, its cause, and its effects.
 
-    Each is a run id (or its beginning), an experiment (its latest run), a run's folder or manifest, or
-    an experiment file; FILE@VARIANT is one variant of a matrix. Exits with 0 when they are the same,
-    with 1 when they differ.
+    Each is a run id (or its beginning), an experiment (its latest run), a run's folder or manifest, or an
+    experiment file; FILE@VARIANT is one variant of a matrix. Exits with 0 when they are the same, and with 1
+    when they differ.
     """
     workspaces = _Workspaces(workspace, flags["rehearsal"])
     old, new = workspaces.side(a), workspaces.side(b)
@@ -65,7 +65,7 @@ def _figures(old: Comparand, new: Comparand, structure: Structure, rows: int) ->
 
 
 class _Workspaces:
-    """The workspaces that the two sides lie in, each opened once."""
+    """The workspaces of the two sides, each opened once."""
 
     def __init__(self, override: Path | None, rehearsal: bool) -> None:
         self.override = override

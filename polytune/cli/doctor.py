@@ -35,10 +35,11 @@ from polytune.wiring import OpenWorkspace
 def command(
     ctx: click.Context, /, file: Path | None, choice: PlatformChoice, as_json: bool, **given: Any
 ) -> None:
-    """Check for problems that would stop a run of FILE, or any run: credentials, region, bucket, permissions, models.
+    """Check for problems that would stop a run of FILE, or any run.
 
-    Changes nothing, neither in an account nor here. Each line is ok, a problem with its fix, or unknown if it
-    cannot be checked. Exits with 1 when there is a problem.
+    Checks credentials, region, bucket, permissions and models. Changes nothing, neither in an account nor
+    here. Each line is ok, a problem with its fix, or unknown if it cannot be checked. Exits with 1 when there
+    is a problem.
     """
     if file is not None and (given["bucket"] or given["role_arn"] or choice.region):
         raise UsageError("FILE says bucket, role and region; change them with --set platform.bucket=...")

@@ -1,4 +1,4 @@
-"""`polytune gc`: what no kept run needs is listed, and removed on `--yes`."""
+"""`polytune gc`: lists data that no kept run needs, and deletes it with `--yes`."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _as_json(
 
 
 def size(count: int) -> str:
-    """`12.4 MB`, with units of a thousand."""
+    """The size as `12.4 MB`, with decimal units (1 kB is 1,000 bytes)."""
     amount, unit = float(count), 0
     while amount >= 1000 and unit < len(units) - 1:
         amount, unit = amount / 1000, unit + 1

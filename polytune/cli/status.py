@@ -1,4 +1,4 @@
-"""`polytune status [RUN]`: how a run stands now, who works on it, and what each step is doing."""
+"""`polytune status [RUN]`: shows a run's status, the process that runs it, and the status of each step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from polytune.wiring import OpenWorkspace
 @options.rehearsal
 @options.as_json
 def command(run: str | None, workspace: Path | None, rehearsal: bool, as_json: bool) -> None:
-    """Show how a RUN (an id, an experiment, or the latest) stands."""
+    """Show the status of a RUN: an id, an experiment, or the latest run."""
     opened = OpenWorkspace.open(None, workspace, rehearsal=rehearsal)
     row = opened.run(run) if run is not None else opened.latest_run()
     manifest = opened.manifest(row)

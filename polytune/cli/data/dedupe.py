@@ -1,4 +1,4 @@
-"""`polytune data dedupe FILE`: rows that repeat others, and the file without them."""
+"""`polytune data dedupe FILE`: finds rows that repeat others, and writes the file without them."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ def command(
 ) -> None:
     """Find rows of FILE that repeat others; nothing is written without --out.
 
-    Of rows that are alike, the one with the highest score stays, the first among equals. Near-duplicates
-    are candidates of MinHash whose true likeness, shared windows of eight bytes, reaches the threshold.
+    Of similar rows, the one with the highest score is kept, or the first one if scores are equal. MinHash
+    finds candidates for near-duplicates; their actual similarity, the share of common eight-byte windows,
+    must reach the threshold.
     """
     if kind == "semantic":
         _semantic(file, 0.95 if threshold is None else threshold, asked)
