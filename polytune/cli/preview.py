@@ -237,7 +237,7 @@ def _lines(path: Path | None) -> list[Any]:
 
 def _report(made: TrialResult) -> CheckReport | None:
     """The validation report, for rows that passed and for rows that did not; None without validation."""
-    # A failed validation publishes no artifact and leaves its findings in the step's folder.
+    # A failed validation publishes no artifact; it leaves its findings in the trial's folder.
     found = made.file("CheckedDataset", "validation.json") or next(made.folder.glob("*-findings.json"), None)
     return None if found is None else msgspec.json.decode(found.read_bytes(), type=CheckReport)
 

@@ -1,4 +1,4 @@
-"""`polytune model info`: the catalogue's facts about one base model, each with its source."""
+"""`polytune model info`: shows the catalogue's facts about one base model, with their sources."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def command(
     choice: PlatformChoice,
     as_json: bool,
 ) -> None:
-    """Show what is known of the base model NAME: a short name, an AWS id, an ARN, or a folder.
+    """Show what is known about the base model NAME: a short name, an AWS id, an ARN, or a folder.
 
-    Every fact is dated and says where it was read; a fact that nobody states is unknown.
+    Every fact has a date and a source; a fact without a source is shown as unknown.
     """
     opened = choice.opened()
     entry = find_base_model(name, Path.cwd())
