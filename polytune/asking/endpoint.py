@@ -19,6 +19,7 @@ from polytune.asking.concurrency import Concurrency
 from polytune.asking.limits import Clock, Limiter, RateLimits
 from polytune.settings import number_above_zero
 
+# Large enough that a few broken answers among many questions in flight do not stop all of them.
 failures_to_open = 8
 """Consecutive failures before the circuit opens."""
 first_pause_seconds, longest_pause_seconds = 1.0, 30.0

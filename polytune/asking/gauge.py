@@ -115,6 +115,7 @@ class Gauge:
 
     def _rate(self, now: float) -> float:
         """Recent answers per second; 0.0 until a second has passed, since a shorter time gives wild rates."""
+        # A window keeps the rate current: an average since the start would hide that an endpoint slowed down.
         self._landed.append((now, self.answers))
         while now - self._landed[0][0] > rate_window_seconds:
             self._landed.popleft()

@@ -19,6 +19,7 @@ from polytune.errors import UsageError
 from polytune.platforms.management import DeploymentRequest, ManagedJob, Management, Watching, find_among
 
 look_every_seconds = 10.0
+"""The polling interval while waiting for a deployment."""
 duration = re.compile(r"[1-9][0-9]*[mhd]")
 seconds_per_unit = {"m": 60, "h": 3600, "d": 86_400}
 
@@ -86,8 +87,10 @@ def command(
     home, plan = find_among(asked, lambda each: each.plan_deployment(request))
     if plan.notice:
         click.echo(plan.notice, err=True)
+    # Planning changes nothing in the account, so the price can be confirmed before anything is created.
     if plan.question:
         platforms.agreed(plan.question, flags["yes"])
+    # Leases count from now, on the emulator's clock in a rehearsal.
     clock = clock_at(home.settings.clock_url)
     job = home.deploy(plan, datetime.fromtimestamp(asyncio.run(clock.now()), UTC))
     if not no_wait:

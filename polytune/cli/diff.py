@@ -75,6 +75,7 @@ class _Workspaces:
     def side(self, name: str) -> Comparand:
         """The side of that name. Raises UsageError when there is none."""
         path = Path(name)
+        # Files first: no run id or experiment name ends in .yaml, so such a name always means a file.
         file, _, variant = name.rpartition("@")
         if name.endswith(file_endings):
             return self._file(path, "")
@@ -89,6 +90,7 @@ class _Workspaces:
 
     def _near(self, path: Path | None) -> OpenWorkspace:
         opened = OpenWorkspace.open(path, self.override, rehearsal=self.rehearsal)
+        # Two sides in the same workspace share its store.
         return self._open.setdefault(opened.workspace.root, opened)
 
     def _manifest(self, path: Path) -> Comparand:

@@ -72,6 +72,7 @@ def _experiment(
         used = platforms.uses(opened, compiled)
         for each in asked:
             use = used.get(each.name)
+            # Variants often use a platform in the same way: the checks are calls to AWS, so make them once.
             if use is not None and use not in examined:
                 examined.append(use)
                 yield from each.checks(use, {})

@@ -54,6 +54,7 @@ def scaffold(folder: Path, name: str) -> list[str]:
     taken = [place for place in places.values() if (folder / place).exists()]
     if taken:
         raise UsageError(f"{folder}: {', '.join(taken)} already exists; choose another --name")
+    # All checks come before the first write: a refused `init` must leave the folder unchanged.
     Workspace(folder).create()
     for source, place in places.items():
         write_whole(folder / place, _text(source, name).encode())
@@ -81,6 +82,7 @@ def _added(folder: Path, place: str, text: str) -> list[str]:
 def _appended(path: Path, text: str) -> list[str]:
     """Append the text unless the file contains it; returns the file's name if it was changed."""
     before = path.read_text("utf-8") if path.exists() else ""
+    # A second experiment in the same folder must not repeat what the first one added.
     if not text or text in before:
         return []
     gap = "" if before.endswith("\n") or not before else "\n"

@@ -37,6 +37,7 @@ def init(workspace: Path | None) -> None:
 @options.workspace
 def path(workspace: Path | None) -> None:
     """Print the path of the ledger, whether or not it exists."""
+    # The path only, so that it can be used in scripts: `sqlite3 $(polytune ledger path)`.
     click.echo(find_workspace(None, workspace).ledger)
 
 
@@ -97,6 +98,7 @@ def rebuild(force: bool, workspace: Path | None, as_json: bool) -> None:
 
 
 def _existing(place: Workspace) -> Ledger:
+    # Opening would create an empty ledger, which verifies as sound.
     if not place.ledger.exists():
         raise UsageError(
             f"{place.ledger}: no ledger here. Create one with `polytune ledger rebuild` or"

@@ -44,6 +44,7 @@ def rehearsal_mark(manifest: Manifest) -> str:
 
 def program() -> str:
     """The command that calls this program: its name if it is on the PATH, else its path."""
+    # The printed commands are meant to be copied, so they must work in this shell.
     called = Path(sys.argv[0])
     if called.name != "polytune" or shutil.which("polytune"):
         return "polytune"
@@ -83,6 +84,7 @@ def evaluation_lines(metrics: Facts) -> Iterator[str]:
 
 
 def _remark(who: str, metrics: Facts) -> str:
+    # Without these remarks, a custom model that beats them would look better than it is.
     if who == base and metrics["base_is_untrained"]:
         return "   untrained weights: it fails by construction"
     return "   the trivial rival: no model at all" if who == nearest else ""

@@ -115,6 +115,7 @@ def _table(rows: list[list[str]]) -> list[str]:
 def _money(plan: Plan, estimates: Mapping[str, Any], spent: float) -> list[str]:
     if plan.idle:
         return ["  nothing to do"]
+    # An unknown price is named, never added as 0.
     known = [e for e in estimates.values() if e.usd_high is not None]
     low, high = sum(e.usd_low for e in known), sum(e.usd_high for e in known)
     lines = [f"  this run {price_text(low, high)}{_unpriced(estimates)}"]

@@ -71,6 +71,7 @@ def run_variant(opened: OpenWorkspace, compiled: Compiled, flags: dict[str, Any]
     planner = opened.planner(compiled, options.selected(compiled, options.flags_of(flags)))
     plan = planner.plan(compiled)
     latest = opened.latest(compiled)
+    # An idle plan that differs from the latest run still makes a run, whose outputs come from the cache.
     if latest is not None and up_to_date(plan, latest):
         click.echo(f"{compiled.name}: everything is up to date; nothing was run.", err=True)
         return show(latest, as_json=flags["as_json"])
@@ -127,6 +128,7 @@ def consent(
             f"{plan.compiled.name}: this run would cost at least ${low:.2f}, and ${allowed:.2f} is allowed."
             " Raise budget.usd in the file, or pass a higher --max-usd"
         )
+    # A rehearsal costs nothing, and the prices in its estimates are synthetic.
     if flags["rehearse"]:
         return allowed
     agree(plan, estimates, allowed, flags)

@@ -27,6 +27,7 @@ def command(run: str | None, workspace: Path | None, rehearsal: bool, as_json: b
     row = opened.run(run) if run is not None else opened.latest_run()
     manifest = opened.manifest(row)
     steps = {name: str(manifest.steps[name].status) for name in manifest.order}
+    # The job book is shared by all runs; a job's step begins with its experiment and run.
     jobs = [
         job
         for job in JobBook(opened.ledger).open_jobs()

@@ -63,6 +63,7 @@ def split_files(files: Sequence[Path]) -> dict[str, Path]:
     for path in files:
         if not path.is_file():
             raise UsageError(f"{path}: {_absence(path)}")
+    # With several files, guessing which is the training data could check the wrong rules.
     if len(files) == 1 and files[0].stem not in splits:
         return {"train": files[0]}
     found: dict[str, Path] = {}

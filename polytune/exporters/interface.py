@@ -79,6 +79,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 def catalogued(config: ModelConfig, entry: BaseModelEntry) -> ModelConfig:
     """The configuration completed with facts from its base model's catalogue entry."""
+    # The catalogue lists modalities among the capabilities, as `image_input`; text is never listed.
     given = tuple(c.removesuffix("_input") for c in entry.capabilities if c.endswith("_input"))
     answered = tuple(c.removesuffix("_output") for c in entry.capabilities if c.endswith("_output"))
     offering = entry.platforms.get(config.platform, entry.offering)
@@ -95,6 +96,7 @@ def catalogued(config: ModelConfig, entry: BaseModelEntry) -> ModelConfig:
     )
     if entry.prices is None:
         return known
+    # Provisioned throughput is billed by the hour: token prices beside it would be counted twice.
     if config.deployment_kind == "provisioned":
         return msgspec.structs.replace(known, usd_per_hour=entry.prices.provisioned_usd_per_hour)
     return msgspec.structs.replace(

@@ -28,6 +28,7 @@ class OpenAICompatibleExporter(Exporter):
 
     def render(self, config: ModelConfig) -> str:
         """Render the object, indented by two."""
+        # The file is written even without an endpoint: `about` and `request` are useful for other clients.
         note = _obstacle(config)
         messages = [{"role": "system", "content": config.system}] if config.system else []
         return json_file(

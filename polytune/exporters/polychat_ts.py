@@ -78,6 +78,7 @@ class PolychatExporter(Exporter):
 
 
 def _heading(config: ModelConfig) -> str:
+    # The system prompt is long and has a constant of its own.
     facts = {name: value for name, value in msgspec.to_builtins(config).items() if name != "system"}
     known = "".join(f"//   {name}: {literal(value)}\n" for name, value in facts.items())
     return (

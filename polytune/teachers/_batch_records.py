@@ -111,6 +111,7 @@ class ChunkWriter:
                 file.write(line)
                 running.update(line)
                 size += len(line)
+                # Writing a whole file without a break would hold up the other steps' answers.
                 if not len(chunk.asks) % written_at_once:
                     await asyncio.sleep(0)
         chunk.digest = running.hexdigest()
@@ -214,6 +215,7 @@ def results_in(path: Path) -> Iterator[BatchRecord]:
 
 
 def _failure(found: BatchOutputLine) -> Failure | None:
+    # `msgspec.Raw` keeps the answer's bytes as written, so that they are stored without another encoding.
     if bytes(found.modelOutput) not in (b"", b"null"):
         return None
     error = found.error or BatchRecordError(errorMessage="the record has neither an answer nor an error")

@@ -135,6 +135,7 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
     async def __aenter__(self) -> Self:
         environment = self.settings.environment
         attempt = number_above_zero(environment, "POLYTUNE_ATTEMPT_SECONDS")
+        # Slow local servers need longer than the default; the variable is not part of any cache key.
         timeouts = Timeouts() if attempt is None else Timeouts(attempt=attempt)
         self._connection = HttpConnection(self.url, self.headers(), environment, timeouts)
         await self._connection.__aenter__()
@@ -168,6 +169,7 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
         except Failure as failure:
             raise self._with_remedy(self.known(failure)) from failure
         found = self.read(received.body)
+        # A body that is neither an answer nor a known error was billed all the same: keep it for later.
         if found is None:
             self.refuse(received.body)
         usage = self.usage_of(request, found)

@@ -133,6 +133,7 @@ class ReplyTeacher(Teacher):
         """The reported usage, else an estimate by length."""
         if found is not None and found.usage is not None:
             return found.usage
+        # An estimate, marked as such: 0 would make an answer without a report look free.
         text = found.text if found is not None else ""
         return TokenUsage(input_tokens=self.estimated_input(request), output_tokens=tokens_in(len(text)))
 
@@ -145,6 +146,7 @@ class ReplyTeacher(Teacher):
         if self._usd_per_million is None:
             return None
         usd_read, usd_written = self._usd_per_million
+        # Nine digits are a billionth of a dollar: enough for one token, without float noise in the records.
         return round(share * (read * usd_read + written * usd_written) / tokens_per_million, 9)
 
     @cached_property

@@ -100,6 +100,7 @@ class Anthropic(ChatTeacher[AnthropicSpec]):
             "refusal": "the model refused",
         }
         usage = found.usage
+        # Cached tokens are priced as ordinary input: an upper bound for reads, a little low for cache writes.
         cached = (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
         counted = TokenUsage(
             input_tokens=usage.input_tokens + cached, output_tokens=usage.output_tokens, estimated=False

@@ -77,6 +77,7 @@ class BedrockBatchSpec(ConverseSpec):
                 "use the model's own name"
             )
             found.append(FieldProblem("model", what))
+        # Silently unguarded answers would be worse than an error.
         if self.guardrail is not None:
             what = "batch jobs are not documented to apply guardrails: use `kind: bedrock`"
             found.append(FieldProblem("guardrail", what))
@@ -163,6 +164,7 @@ class BedrockBatch(ConverseTeacher, BatchTeacher):
             replied = partial(self.replied, share=batch_share)
             batches = Batches(self.terms, self.settings, context, Path(folder), replied)
             await batches.finish_open(questions)
+            # `questions()` again, and only now: the answers of the jobs that were open are stored.
             writer = self._writer(questions(), context, Path(folder))
             sent = 0
             while chunks := await writer.chunks(jobs_at_once):

@@ -267,6 +267,7 @@ class PlainAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def plain_answer(body: bytes) -> Answer | None:
     """The answer in a body that is an encoded `Answer`; None for any other body."""
+    # `PlainAnswer` forbids unknown fields, so that a server's reply with a `text` is not mistaken for one.
     try:
         plain = msgspec.json.decode(body, type=PlainAnswer)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -285,7 +286,7 @@ def request_digest(teacher: Json, request: Request) -> str:
 class RequestDigests:
     """A fast `request_digest` for one teacher: system prompts, which are long and few, are encoded once.
 
-    It builds the same canonical JSON by hand: the order of its keys must follow the fields of `Request`.
+    It builds the same canonical JSON by hand, with sorted keys: a new field of `Request` must be added here.
     """
 
     def __init__(self, teacher: Json) -> None:
@@ -295,6 +296,7 @@ class RequestDigests:
 
     def __call__(self, request: Request) -> str:
         """The same as `request_digest`."""
+        # Repairs are rare, so only the common form has the fast path.
         if request.repairs:
             return request_digest(self.teacher, request)
         running = hashlib.sha256(request_tag.encode() + type_tag_separator + b'{"request":{"prompt":')

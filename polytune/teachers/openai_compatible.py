@@ -162,6 +162,7 @@ class OpenaiCompatible(ChatTeacher[OpenaiCompatibleSpec]):
         """The failure with its kind corrected: no quota left, or no such model."""
         if failure.status == 429 and any(word in failure.body for word in quota_words):
             return failure.as_kind(FailureKind.QUOTA)
+        # Some servers report an unknown model with status 400, which would drop one question after the other.
         if failure.status == 404 or b"model_not_found" in failure.body:
             hint = f"{self.server}/models lists the available models"
             return failure.as_kind(FailureKind.MISTAKEN, hint)
@@ -175,6 +176,7 @@ def _text(message: ChatMessage) -> str:
 
 
 def _usage(usage: ChatUsage | None) -> TokenUsage | None:
+    # Some local servers report one of the two counts or none: then both are estimated.
     if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
     return TokenUsage(

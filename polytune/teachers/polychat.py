@@ -100,6 +100,8 @@ class Polychat(HttpTeacher[PolychatSpec]):
 
     def body(self, request: Request, draw: int) -> bytes:
         """The prompt, the fields that the schema accepts, and a request to bypass the gateway's cache."""
+        # The server has nested this option where its gateway no longer reads it since 2026-06-29, so cached
+        # answers still occur: see `repeats_itself`. It costs nothing and works on older servers.
         fields: dict[str, object] = {
             "prompt": _prompt(request, draw),
             "model": self.spec.model,
@@ -121,6 +123,7 @@ class Polychat(HttpTeacher[PolychatSpec]):
         code = _code(body)
         if code is None:
             return None
+        # The server returns its provider's whole reply as JSON text when it finds no text in it.
         if _is_json(code):
             told = _text_in(code)
             if not told:
@@ -208,6 +211,7 @@ def _text_in(blob: str) -> str:
 def _unwrapped(code: str) -> str:
     """The code inside the longest fence; without any, the code minus half fences and surrounding prose."""
     blocks = fenced.findall(code)
+    # The longest block: shorter ones are usually fragments that the prose explains.
     if blocks:
         return str(max(blocks, key=len)).strip()
     lines = tag_remains.sub("", half_fence.sub("", code).strip()).splitlines()

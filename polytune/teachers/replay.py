@@ -125,6 +125,7 @@ def _read_index(path: Path) -> _Index:
                 offset += len(line)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
+    # All bad lines at once: fixing a recording one error per run would be tedious.
     if problems:
         hidden = len(problems) - shown_problems
         more = [f"... and {hidden} more such lines"] if hidden > 0 else []

@@ -49,6 +49,7 @@ def entry_of(name: str | None) -> BaseModelEntry | None:
     """The entry of a base model; None for None. Raises UnknownMember for an unknown name."""
     if name is None:
         return None
+    # A catalogue name wins over a folder of that name, so that adding a folder changes no command.
     known = models.BASE_MODELS.names()
     return models.find_base_model(
         f"./{name}" if name not in known and Path(name).is_dir() else name, Path.cwd()

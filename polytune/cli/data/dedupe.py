@@ -83,6 +83,7 @@ def _lines(report: DedupeReport, out: Path | None) -> Iterator[str]:
 
 
 def _semantic(file: Path, threshold: float, asked: dict[str, Any]) -> None:
+    # A wrong threshold would delete good rows: lexical similarity has a fixed meaning, embeddings do not.
     if asked["out"]:
         raise UsageError(
             "--kind semantic reports only: what is near in meaning differs from corpus to corpus"

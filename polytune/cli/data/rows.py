@@ -68,5 +68,6 @@ def _cut(text: str, *, whole: bool) -> list[str]:
     lines = text.splitlines()
     if whole or (len(lines) <= shown_lines and len(text) <= shown_characters):
         return lines
+    # Both limits are needed: minified texts have one long line, others many short ones.
     kept = text[:shown_characters].splitlines()[:shown_lines]
     return [*kept, f"… {len(text) - sum(len(line) + 1 for line in kept):,} more characters: --whole"]

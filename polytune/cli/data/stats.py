@@ -66,12 +66,14 @@ def _counter_for(entry: BaseModelEntry | None, file: Path, *, offline: bool) -> 
             if (exact := platform.token_counter(entry)) is not None:
                 return tokens.CalibratedTokens(exact, _texts(file))
         except PolytuneError as error:
+            # Exact counts are a bonus: statistics must not fail because credentials have expired.
             click.echo(f"tokens are estimated: {error}", err=True)
     return here
 
 
 def _texts(file: Path) -> list[str]:
     """The prompts and answers of rows spread evenly over the beginning of the file."""
+    # Spread, because files are often sorted; only the beginning, because reading a whole file takes long.
     read = islice(read_rows(file), looked_at_rows)
     rows = [row for row in read if isinstance(row, Row)]
     step = max(1, len(rows) // counted_rows)

@@ -94,6 +94,7 @@ class _NoRows(Exception):
 
 def _write(found: Iterator[bytes | RefusedRow], output: Path, report: _ImportReport) -> None:
     try:
+        # Written beside OUT and renamed at the end, so a crash leaves no half file.
         with published(output) as file:
             _rows(found, file, report)
             if not report.rows:

@@ -88,6 +88,7 @@ def command(
     asking = Asking(opened, choice.managements(opened), inference_of(flags))
     rows = read_prompts(prompts)
     pair = (asking.model(base), asking.model(custom))
+    # Both models get the custom model's system prompt: a fair comparison differs in the model only.
     trained_with = next((asked.system for asked in reversed(pair) if asked.system), "")
     stated = flags["system"]
     questions = [
@@ -112,6 +113,7 @@ def _replies(asked: Asked, questions: Sequence[Question]) -> list[ModelReply]:
         try:
             return ModelReply(answer=asked.client.ask(question))
         except PolytuneError as failure:
+            # One failed question must not lose the answers that were paid for.
             return ModelReply(failure=str(failure))
 
     with ThreadPoolExecutor(at_once) as threads:

@@ -43,6 +43,7 @@ def command(
     chosen = _options(kind, flags["chosen"])
     opened = choice.opened()
     asked = choice.managements(opened)
+    # A platform's identifier, such as an ARN, is never the name of a run.
     found = None if any(each.owns(model) for each in asked) else run_model(opened, model)
     if found:
         config = _of_run(found)
@@ -100,6 +101,8 @@ def _of_run(found: RunModel) -> ModelConfig:
 def _of_platform(home: Management, found: AnsweringModel, name: str) -> ModelConfig:
     if not found.custom:
         raise UsageError(f"{name} is a base model: there is nothing of yours to export")
+    # The account does not know the training layout or the system prompt: the base's first format is a guess,
+    # and --system sets the prompt.
     entry = _entry(found.base)
     config = ModelConfig(
         name=found.name,

@@ -38,6 +38,7 @@ def command(
     entry = find_base_model(name, Path.cwd())
     prices = msgspec.to_builtins(prices_of(entry, opened.settings)) if entry.prices else {}
     looked_up: dict[str, float] = {}
+    # Opt-in: the price list needs credentials, and `info` must work without an account.
     if live_prices:
         for each in choice.managements(opened):
             looked_up |= each.live_prices(entry)

@@ -32,6 +32,7 @@ class LivePlatforms:
         found = [
             each.customizations[one] for each in known for one in entry.ids if one in each.customizations
         ]
+        # Not known is not the same as absent.
         if all(each.failure for each in known):
             return ""
         return customized if any(found) else invoked if found else absent
@@ -157,6 +158,7 @@ def _own(asked: Sequence[Management], as_json: bool) -> None:
         try:
             found += each.models()
         except PolytuneError as failure:
+            # A platform that is not set up here has no models; any other failure would hide some.
             if len(asked) == 1 or not isinstance(failure, Unavailable):
                 raise
             click.echo(f"{each.name} could not be asked: {failure}", err=True)

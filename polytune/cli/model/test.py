@@ -50,6 +50,7 @@ def command(
 def _show(asked: Asked, question: Question) -> None:
     for piece in asked.client.stream(question):
         if isinstance(piece, MeasuredAnswer):
+            # Figures go to stderr, so that stdout is the answer alone.
             click.echo()
             click.echo(figures(piece), err=True)
         else:
