@@ -27,6 +27,7 @@ never_sent = frozenset({"EndpointConnectionError", "ConnectTimeoutError", "Proxy
 # ThrottlingException for a burst and for the daily quota: only the message tells them apart.
 wrong_model = re.compile(r"model identifier|on-demand throughput|model id|inference profile", re.IGNORECASE)
 used_up = re.compile(r"per day|daily", re.IGNORECASE)
+# Response metadata (request id, headers, retries) differs for equal answers and is left out.
 kept_members = ("output", "stopReason", "usage", "metrics", "trace", "additionalModelResponseFields")
 
 _encoder = msgspec.json.Encoder()

@@ -108,6 +108,7 @@ class Gauge:
         if tokens := self.input_tokens + self.output_tokens:
             yield f"{_short(tokens)} tokens"
         left = self.total - self.done
+        # Extrapolated from this run's answers only: reused ones are among `done` and cost nothing.
         if self.usd and self.answers and left:
             yield f"about ${self.usd * (self.answers + left) / self.answers:,.2f} in total"
         if rate and left:

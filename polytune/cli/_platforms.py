@@ -67,6 +67,7 @@ def platform_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def owners(platforms: Sequence[Management], identifier: str) -> Sequence[Management]:
     """The platforms that own the identifier, judged by its form; all platforms when none does."""
+    # An identifier that no platform recognizes may be a name, which any of them could have.
     return [each for each in platforms if each.owns(identifier)] or platforms
 
 

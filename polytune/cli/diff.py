@@ -75,7 +75,7 @@ class _Workspaces:
     def side(self, name: str) -> Comparand:
         """The side of that name. Raises UsageError when there is none."""
         path = Path(name)
-        # Files first: no run id or experiment name ends in .yaml, so such a name always means a file.
+        # A name with a YAML ending always means a file, so that a misspelt file is not reported as a run.
         file, _, variant = name.rpartition("@")
         if name.endswith(file_endings):
             return self._file(path, "")

@@ -60,6 +60,7 @@ def _bedrock(port: int, region: str, speed: float, *, no_s3: bool) -> Iterator[d
         with rehearsal.serving(port):
             yield rehearsal.environment()
         return
+    # Without S3 there is nothing to read datasets from or to write metrics to.
     world = World(VirtualClock(speed=speed))
     with Emulator(world).serving(port) as emulator:
         yield {

@@ -55,6 +55,7 @@ def _lines(found: Garbage, opened: OpenWorkspace) -> Iterator[str]:
         group = [removal for removal in found.removals if removal.kind is kind]
         if group:
             yield f"{title:<24}{len(group):>7,}   {size(sum(removal.bytes for removal in group))}"
+        # Runs are what a user recognizes; stored contents are only counted.
         if kind is RemovalKind.RUN:
             yield from (f"  {opened.workspace.relative(r.path)}   {size(r.bytes)}" for r in group)
     yield f"{'kept':<24}{found.kept_runs:>7,}   runs"

@@ -104,6 +104,7 @@ class JsonLines:
         self.out = out
 
     def __call__(self, event: Mapping[str, Any]) -> None:
+        # `enc_hook`: paths and other values without a JSON form become strings.
         print(msgspec.json.encode(event, enc_hook=str).decode(), file=self.out, flush=True)
 
     def close(self) -> None:

@@ -55,6 +55,7 @@ class Commands(click.Group):
         if cmd_name not in summaries:
             return None
         module = importlib.import_module(f"polytune.cli.{cmd_name}")
+        # A group is a folder; its summaries are in a small module, so that its --help stays fast too.
         if hasattr(module, "__path__"):
             module = importlib.import_module(f"polytune.cli.{cmd_name}.group")
         command: click.Command = module.command

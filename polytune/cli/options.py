@@ -70,6 +70,7 @@ def variants(
     found = opened.compile(file, changes)
     if name is None:
         return found
+    # Both `experiment@variant`, as tables show it, and `variant` alone are accepted.
     chosen = tuple(each for each in found if name in (each.name, each.name.partition("@")[2]))
     if not chosen:
         known = [each.name for each in found]

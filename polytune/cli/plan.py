@@ -56,6 +56,7 @@ def command(
             click.echo(
                 "\n".join(plan_lines(plan, estimates, spent=opened.ledger.spent_usd(plan.compiled.name)))
             )
+    # With --only, the rest of the latest run does not matter: an idle step is enough.
     done = all(
         plan.idle and (up_to_date(plan, opened.latest(plan.compiled)) or flags["only"]) for plan, _ in plans
     )

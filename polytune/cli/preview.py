@@ -131,12 +131,14 @@ def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: 
 def _preview(opened: OpenWorkspace, file: Path, whole: Compiled, flags: dict[str, Any]) -> Previewed:
     """Preview one experiment. Raises what its steps raise."""
     small = _small(opened, file, whole, flags)
+    # Stop before any step that would start remote work, such as training.
     steps = _path(small)
     planner = opened.planner(small, options.selected(small, Flags(until=steps[-1].id)))
     plan = planner.plan(small)
     refuse_blocked(plan)
     refuse_unready(opened, plan)
     allowed = consent(plan, {} if plan.idle else opened.estimates(plan), opened, flags)
+    # Only answers are kept, by the ledger; files of a few samples must not look like a run's output.
     with TemporaryDirectory(prefix="polytune-preview-") as folder:
         trial = Trial(
             small,

@@ -41,6 +41,7 @@ def command(
     """
     asked = choice.managements()
     found, failed = _found(asked)
+    # Applications that still call a deleted deployment fail, so nothing is deleted without --yes.
     applied = yes and not dry_run
     outcomes = {each.job.id: _torn_down(home, each) for home, each in found if applied and each.due}
     leased = [each for _, each in found]

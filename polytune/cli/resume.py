@@ -60,6 +60,7 @@ def resumed(opened: OpenWorkspace, run: str | None, flags: dict[str, Any]) -> in
     refuse_blocked(plan)
     refuse_unready(opened, plan)
     allowed = consent(plan, estimates, opened, flags)
+    # The manifest keeps the flags of the original command, so that a second resume selects the same steps.
     recorded = {"overrides": manifest.overrides, "chosen": manifest.flags}
     with open_session(opened, planner, compiled, {**flags, **recorded}, allowed) as session:
         finished = session.resume(plan, manifest)

@@ -215,6 +215,7 @@ def show(manifest: Manifest, *, as_json: bool) -> int:
     if manifest.status == "paused":
         click.echo(f"paused; nothing failed and nothing is lost. To continue, run `{again}`", err=True)
         return paused
+    # A detached job is the expected outcome of --detach, not a failure.
     if manifest.status == "waiting":
         click.echo(
             f"a job is still running; polytune need not wait for it. Collect its result: {again}", err=True

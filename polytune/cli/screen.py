@@ -35,6 +35,7 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        # Transient: a finished step leaves its line, not its bar.
         self.progress = Progress(
             TextColumn("  {task.description:<10}"),
             BarColumn(bar_width=24),

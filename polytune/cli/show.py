@@ -39,6 +39,7 @@ def command(run: str, step: str | None, workspace: Path | None, rehearsal: bool,
 
 
 def _run_lines(manifest: Manifest) -> Iterator[str]:
+    # The last line of a finished run suggests this command.
     yield from outcome_lines(manifest)[:-1] if manifest.status == "done" else outcome_lines(manifest)
     yield ""
     git = f"{manifest.git.commit[:12]}{' with changes' if manifest.git.dirty else ''}" or "not in git"

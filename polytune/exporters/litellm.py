@@ -55,6 +55,7 @@ class LiteLLMExporter(Exporter):
 
 
 def _call(config: ModelConfig) -> JsonObject:
+    # LiteLLM resolves `os.environ/NAME` when it starts, so the file holds no address of one machine.
     if config.invocation == "folder":
         return {
             "model": f"hosted_vllm/{config.name}",

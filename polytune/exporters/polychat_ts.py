@@ -180,6 +180,7 @@ def _camel(name: str) -> str:
     """`strudel-nova-pro` as `strudelNovaPro`; the result can start an identifier for any name."""
     words = re.findall(r"[A-Za-z0-9]+", name)
     joined = "".join(word[0].upper() + word[1:] for word in words)
+    # A TypeScript identifier must not start with a digit.
     if not joined or joined[0].isdigit():
         return f"custom{joined}"
     return joined[0].lower() + joined[1:]

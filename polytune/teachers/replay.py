@@ -83,6 +83,7 @@ class _Index:
     places: dict[bytes, dict[int, int]] = field(default_factory=dict)
 
     def find(self, request: Request, draw: int) -> Recorded | None:
+        # A draw that the record for this system prompt lacks may still be found without one.
         for question in _questions(request):
             offset = self.places.get(question, {}).get(draw)
             if offset is not None:

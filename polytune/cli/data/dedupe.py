@@ -90,6 +90,7 @@ def _semantic(file: Path, threshold: float, asked: dict[str, Any]) -> None:
         )
     if asked["held_out"]:
         raise UsageError("--kind semantic compares the rows of one file; leave out --held-out")
+    # Pairs of lines only; what to do about them is the user's decision.
     texts = RowTexts(file, asked["compared"])
     pairs = meaning.alike(texts, meaning.SentenceEmbedder(asked["model"]), threshold)
     if asked["as_json"]:

@@ -105,6 +105,7 @@ def _print_json(lint: Lint) -> None:
     click.echo('{"findings":[', nl=False)
     for number, found in enumerate(lint):
         click.echo(("," if number else "") + msgspec.json.encode(finding_fields(found)).decode(), nl=False)
+    # The counts come last, because they are known only after the last finding.
     unchecked = msgspec.json.encode(lint.unchecked).decode()
     click.echo(f'],"rows":{lint.rows},"not_checked":{unchecked}}}')
 

@@ -105,6 +105,7 @@ def _checked(status: str | None, known: Sequence[str]) -> str:
     """The status in lower case; '' for any status. Raises UsageError for a status that no job can have."""
     if status is None:
         return ""
+    # A misspelt status would list nothing, which looks as if there were no such jobs.
     if status.lower() not in (each.lower() for each in known):
         nearest = did_you_mean(status, list(known)) or f" One of: {', '.join(known)}."
         raise UsageError(f"--status {status}: no job has this status.{nearest}")

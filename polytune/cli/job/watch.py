@@ -63,6 +63,7 @@ async def _watch(
     def tell(failure: str, pause: float) -> None:
         click.echo(f"could not look for {name}: {failure} Next look in {pause:g} s", err=True)
 
+    # `once`: the watch itself is the retry, and reports each failed attempt.
     home, job = await watching.found(
         lambda: find_among(asked, lambda each: each.find_job(name, once=True)), tell
     )

@@ -185,6 +185,7 @@ def read_prompts(path: Path) -> list[FilePrompt]:
 
 
 def _prompt(path: Path, number: int, line: bytes) -> FilePrompt:
+    # Only these two start JSON here: a plain prompt may well begin with a bracket or a digit.
     if line[:1] not in (b'"', b"{"):
         return FilePrompt(line=number, system="", prompt=_decoded(path, number, line))
     try:
@@ -208,6 +209,7 @@ def _decoded(path: Path, number: int, line: bytes) -> str:
 
 def _asked_only(path: Path, number: int, value: Mapping[str, Any], row: BadRow) -> FilePrompt:
     """Read a line without an answer; with a placeholder answer, it is read like any training row."""
+    # One reader knows all layouts, but reads whole rows only; a placeholder answer avoids a second reader.
     messages = value.get("messages")
     if isinstance(messages, list) and messages:
         content = [{"text": "-"}] if isinstance(messages[-1].get("content"), list) else "-"

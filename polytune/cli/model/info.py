@@ -44,6 +44,7 @@ def command(
             looked_up |= each.live_prices(entry)
         if not looked_up:
             click.echo("the price list could not be asked, or does not have this model", err=True)
+    # A price read now is more reliable than the catalogue's, which has a date.
     prices |= looked_up
     if as_json:
         click.echo(msgspec.json.encode(msgspec.to_builtins(entry) | {"prices": prices or None}))
