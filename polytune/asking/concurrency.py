@@ -48,6 +48,8 @@ unknown_seconds = 0.1
 
 @dataclass(frozen=True)
 class RecentAttempt:
+    """The time and the outcome of one attempt."""
+
     at: float
     refused: bool
 

@@ -44,6 +44,7 @@ def _finite(series: Series) -> Series:
 
 
 def _takes(encoding: str) -> bool:
+    # Printing a character that the terminal's encoding lacks would raise an error.
     try:
         "".join(fancy).encode(encoding)
     except (UnicodeEncodeError, LookupError):

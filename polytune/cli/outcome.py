@@ -112,5 +112,6 @@ def _placed(report: StepReport) -> str:
     """The path of an export that is outside the run's folder; '' when there is none."""
     if report.output is None:
         return ""
+    # A rehearsal places its exports below runs/.rehearsal, so that it never overwrites a real one.
     placed = {name: (name, f"runs/.rehearsal/{name}") for name in report.output.files}
     return next((e.path for name, e in report.output.files.items() if e.path in placed[name]), "")

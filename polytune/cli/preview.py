@@ -38,6 +38,7 @@ from polytune.steps.generate import Generate
 from polytune.wiring import OpenWorkspace
 
 fewest, most = 1, 20
+"""The range of -n; what needs more samples is a run."""
 longest_walk = 200_000
 """The largest plan whose coverage is computed, which takes about a second."""
 asking_kind = "generate"

@@ -36,6 +36,7 @@ def command(run: str | None, workspace: Path | None, rehearsal: bool, as_json: b
     found: dict[str, Any] = {
         "run_id": row.run_id,
         "experiment": row.experiment,
+        # Not `row.status` alone: a killed process leaves it at running.
         "status": status_of(opened, row),
         "worked_on_by": opened.live(row),
         "steps": steps,

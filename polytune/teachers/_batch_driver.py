@@ -26,6 +26,7 @@ first_pause_seconds, longest_pause_seconds = 5.0, 60.0
 """Bounds of the polling interval. Recorded jobs that failed validation did so 36 to 90 s after submission."""
 ended = ("Completed", "PartiallyCompleted", "Stopped", "Expired")
 """Statuses of jobs that have ended and written their answers so far."""
+# By the words of Bedrock's messages, which have no error codes.
 fixes = (
     (r"less records|minimum of", "state that number as teacher.fewest_records"),
     (r"more records|maximum", "state a smaller teacher.records_per_job"),

@@ -35,7 +35,7 @@ class HttpSpec(TeacherSpec):
     model: str
     """The model's name on that server."""
     url: str
-    """The server."""
+    """The server's URL."""
     api_key: Secret | None
     """A reference to the API key; without it, no key is sent."""
 

@@ -44,6 +44,8 @@ usual_fewest = 100
 usual_records = 25_000
 """The default records per job of AWS's own graphrag-toolkit (2026)."""
 variables = {"bucket": "BEDROCK_TRAINING_BUCKET", "role_arn": "BEDROCK_ROLE_ARN"}
+"""The environment variables that stand in for required fields."""
+# Bedrock has no batch inference for models that run on capacity of their own.
 answering_otherwise = (":custom-model-deployment/", ":provisioned-model/", ":imported-model/")
 
 

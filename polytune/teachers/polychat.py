@@ -23,6 +23,7 @@ styles = ("techno", "ambient", "house", "jazz", "drums", "experimental")
 """The styles that the server's schema accepts; other styles appear in the prompt text only."""
 complexities = ("simple", "medium", "complex")
 slowest, fastest = 60, 200
+"""The range of `tempo` that the server's schema accepts, in beats per minute."""
 longest_answer_tokens = 8192
 """The output limit that the server sets for its model."""
 server_prompt_characters = 15_500
@@ -59,14 +60,20 @@ class PolychatSpec(HttpSpec):
 
 
 class GeneratedCode(msgspec.Struct, frozen=True):
+    """The body of a reply since 2026."""
+
     code: str
 
 
 class WrappedCode(msgspec.Struct, frozen=True):
+    """The body of a reply in 2025."""
+
     data: GeneratedCode
 
 
 class PolychatError(msgspec.Struct, frozen=True):
+    """The body of an error; `retryAfter` is in seconds and absent when a usage limit is reached."""
+
     error: Any = None
     retryAfter: float | None = None
 

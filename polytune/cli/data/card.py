@@ -35,6 +35,7 @@ def command(file: Path, base_model: str | None, licence: str, out: Path | None, 
     entry = words.entry_of(base_model)
     card = cards.card_of(file, counter_for(entry), LintOptions(entry), licence)
     content = msgspec.json.encode(card).decode() + "\n" if as_json else cards.markdown(card)
+    # With --out, the message goes to stderr: stdout is for the card only.
     if out is None:
         click.echo(content, nl=False)
     else:

@@ -55,6 +55,7 @@ def command(
     if listed:
         _list_rules(as_json=as_json)
         return
+    # FILE is optional for click only because --rules needs none.
     if file is None:
         raise UsageError("data lint: name a FILE, or say --rules")
     allow = _allowed(asked["allow"], asked["allow_file"])
