@@ -99,8 +99,8 @@ class QuestionRetries:
         self.started = started
         self._pause = 0.0
         self._attempt: AttemptManager | None = None
-        # Created at the first failure, so that questions answered at once cost nothing: the time that has
-        # passed since the first attempt counts too.
+        # A QuestionRetries is created at the first failure, so that questions answered at once cost nothing.
+        # The first attempt counts too, so its time is subtracted here.
         left = limits.question_seconds - (time.monotonic() - started)
         self._attempts = aiter(
             AsyncRetrying(

@@ -172,7 +172,7 @@ def _small(opened: OpenWorkspace, file: Path, whole: Compiled, flags: dict[str, 
     changes = list(flags["overrides"])
     for step in asking:
         changes.append(f"steps.{step.id}.count={min(flags['samples'], step.spec['count'])}")
-        # Of five answers, graders may well reject most: a preview should show that instead of failing.
+        # Of a few answers, graders may well reject most: a preview should show that instead of failing.
         if step.spec.get("graders"):
             changes.append(f"steps.{step.id}.shortfall=0.99")
     return next(each for each in opened.compile(file, changes) if each.name == whole.name)

@@ -25,7 +25,7 @@ def command(
     """Delete a deployment or provisioned throughput; its model is kept and can be deployed again."""
     asked = choice.owners(deployment)
     home, found = find_among(asked, lambda each: each.find_deployment(deployment))
-    # Checked before asking: nobody should confirm a deletion that the platform then refuses.
+    # Checked before asking, so that users never confirm a deletion that the platform then refuses.
     home.check_removable(found)
     platforms.agreed(f"Delete {found.name} ({found.id})? Requests to it will fail.", yes)
     home.undeploy(found)

@@ -23,7 +23,7 @@ def command(model: str, yes: bool, choice: PlatformChoice, as_json: bool) -> Non
     """
     asked = choice.owners(model)
     home, found = find_among(asked, lambda each: each.find_model(model))
-    # Checked before asking: nobody should confirm a deletion that the platform then refuses.
+    # Checked before asking, so that users never confirm a deletion that the platform then refuses.
     home.check_unused(found)
     platforms.agreed(f"Delete {found.name} ({found.id})? Training it again costs the same again.", yes)
     home.delete_model(found)
