@@ -44,7 +44,6 @@ def command(
     plans = []
     for compiled in options.variants(opened, file, overrides, variant):
         plan = opened.planner(compiled, options.selected(compiled, options.flags_of(flags))).plan(compiled)
-        # Estimates count the stored answers of every step, which is wasted time for an idle plan.
         estimates = {} if plan.idle else opened.estimates(plan)
         plans.append((plan, estimates))
     if as_json:
