@@ -1,1 +1,1 @@
-"""How answers are asked for: rate limits, retries, circuit breaker, concurrency and budget in one client."""
+"""Sends questions to endpoints: rate limits, retries, circuit breaker, concurrency, budget in one client."""

@@ -1,14 +1,14 @@
-"""Asks many questions of one endpoint, and keeps every paid answer before anything else is done with it.
+"""Sends many questions to one endpoint, and stores every paid answer before doing anything else with it.
 
     fresh --.             .--> failed --> asked again later
             +--> attempt -+
     due ----'             `--> stored --> landed --> settled, or asked anew (a redraw, a repair)
 
-What is sent next, and when, is decided in one place that never waits: the circuit breaker, the concurrency
-limit, the rate limits and the budget each have a say. A task that has received an answer sends the next
+One function that never waits decides what is sent next and when: the circuit breaker, the concurrency limit,
+the rate limits and the budget can each hold a question back. A task that receives an answer sends the next
 question itself, so an answer costs no more turns of the event loop than in a bare loop. Questions are pulled
-one by one, and the number of waiting ones is bounded, so memory does not grow with their number. Retries go
-before fresh questions: there is no pass of retries at the end.
+one at a time and the number waiting is bounded, so memory use does not grow with the number of questions.
+Retries go before fresh questions: there is no separate retry pass at the end.
 """
 
 from __future__ import annotations
@@ -34,67 +34,67 @@ from polytune.errors import Paused, PolytuneError, StepFailed
 Q = TypeVar("Q")
 
 grace_seconds = 1.0
-"""After a stop, questions in flight may still be answered for this long."""
+"""How long questions in flight may still be answered after a stop."""
 longest_nap_seconds = 0.5
-"""While nothing can be sent, the live line is still updated this often."""
+"""How often the live line is updated while nothing can be sent."""
 hopeless_jobs = 5
-"""After this many questions are given up without a single answer, the rest are not asked."""
+"""The step fails after giving up on this many questions without a single answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[Q]):
-    """One answer that is wanted: what to ask, and the name under which it is remembered."""
+    """One answer to get: the question, and the key under which the answer is stored."""
 
     ask: Ask
     question: Q
     known: StoredAnswer | None = None
-    """The answer, if it was remembered: it is handled like one that has just arrived."""
+    """The stored answer, if there is one; it is handled like one that has just arrived."""
 
 
 class Respondent(ABC, Generic[Q]):
-    """What answers questions: a teacher, or a model of a platform."""
+    """Answers questions: a teacher, or a model on a platform."""
 
     @abstractmethod
     async def reply(self, question: Q) -> Reply:
-        """The answer as billed. Raises Failure when there is none."""
+        """Return the reply as billed. Raises Failure when there is none."""
 
     @abstractmethod
     def at_most(self, question: Q) -> Cost:
-        """The most that an answer can cost."""
+        """The maximum cost of an answer."""
 
     @abstractmethod
     def expected_tokens(self, question: Q) -> float:
-        """What an answer usually takes, in and out together."""
+        """The usual number of tokens for an answer, input and output together."""
 
 
 class Reception(ABC, Generic[Q]):
-    """What the answers are for: decides what follows from each."""
+    """Uses the answers: decides what happens after each one."""
 
     @abstractmethod
     async def landed(self, job: Job[Q], answer: StoredAnswer) -> Job[Q] | None:
-        """The answer is durable; what is asked next in its place, or None when all is well.
+        """Handle an answer that is now durable; return a follow-up job to ask instead, or None if it is fine.
 
-        Of a batch, `answer` is the first one; the others are in memory beside it.
+        For a batch, `answer` is the first answer; the others are in the answer memory under the next draws.
         """
 
     @abstractmethod
     async def given_up(self, job: Job[Q], failure: Failure) -> Job[Q] | None:
-        """The question is given up; what is asked in its place, or None.
+        """Handle a question that is given up; return a job to ask instead, or None.
 
-        Raises StepFailed when so many are lost that asking the rest is pointless.
+        Raises StepFailed when so many questions are lost that asking the rest is pointless.
         """
 
 
 @dataclass
 class _JobInFlight(Generic[Q]):
-    """A job in flight, with its failed attempts."""
+    """A job in flight, its reservations and its failed attempts."""
 
     job: Job[Q]
     most: Cost = no_cost
     expected: float = 0.0
     started: float = 0.0
     retries: QuestionRetries | None = None
-    """None until an attempt fails."""
+    """None until an attempt fails; most jobs never need it."""
 
 
 class Client(Generic[Q]):
@@ -128,15 +128,16 @@ class Client(Generic[Q]):
         self._stopped = False
         self._failure: Exception | None = None
         self._given_up = 0
+        # Answers that are still being stored hold a task too, so the bound is a multiple of the concurrency.
         self._room = 4 * endpoint.concurrency.most + 16
-        """Tasks and waiting retries at most."""
+        """The maximum number of tasks and waiting retries together."""
 
     async def ask_all(self, jobs: Iterator[Job[Q]], reception: Reception[Q]) -> None:
-        """Every job is settled.
+        """Settle every job.
 
-        Raises BudgetExceeded, StepFailed, or Paused when it can go on later (the endpoint is down, a quota
-        is used up); what was in flight has landed by then. When cancelled, what is in flight may land for
-        another second.
+        Raises BudgetExceeded, StepFailed, or Paused when the run can continue later (the endpoint is down, a
+        quota is used up). In every case, including cancellation, questions in flight first get
+        `grace_seconds` to be answered and stored.
         """
         self._jobs, self._reception, self._exhausted = jobs, reception, False
         self._done.clear()
@@ -154,8 +155,8 @@ class Client(Generic[Q]):
             raise self._failure
 
     async def _wind_up(self) -> None:
-        """No task and no timer is left."""
-        # Answers in flight are paid for already: give them a moment to be stored.
+        """End every task and timer."""
+        # Answers in flight are already paid for, so give them time to arrive and be stored.
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_seconds)
         left = list(self._tasks)
@@ -169,7 +170,7 @@ class Client(Generic[Q]):
     # what is sent next
 
     def _send_all(self) -> None:
-        """Everything that may be sent now is sent."""
+        """Send every question that may be sent now."""
         while (trial := self._sendable()) is not None:
             self._start(self._work(trial))
         if not self._tasks and (self._failure is not None or self._is_finished()):
@@ -179,7 +180,11 @@ class Client(Generic[Q]):
         return self._exhausted and self._next is None and not self._later
 
     def _sendable(self) -> _JobInFlight[Q] | None:
-        """The question to send now, with what it needs reserved; None when there is none now."""
+        """Reserve what the next question needs and return it; None when none can be sent now.
+
+        This never awaits: between the checks and the reservations no other task may run, or two tasks could
+        take the same place.
+        """
         while self._failure is None and not self._stopped:
             if self._next is None and not self._take():
                 self._look_again(self._later[0][0] - time.monotonic() if self._later else None, "")
@@ -196,6 +201,7 @@ class Client(Generic[Q]):
                 self._fail(error)
                 return None
             if held is not None:
+                # The question stays in `_next` and keeps its turn, so that smaller ones do not overtake it.
                 self._look_again(*held)
                 return None
             self._next = None
@@ -205,7 +211,7 @@ class Client(Generic[Q]):
         return None
 
     def _take(self) -> bool:
-        """Whether there is a question to send next: one that is due again, else a fresh one."""
+        """Whether there is a question to send next: a retry that is due, else a fresh one."""
         if self._later and self._later[0][0] <= time.monotonic():
             self._next = heapq.heappop(self._later)[2]
             return True
@@ -223,8 +229,10 @@ class Client(Generic[Q]):
         return True
 
     def _held(self, trial: _JobInFlight[Q]) -> tuple[float | None, str] | None:
-        """Why the question is not sent now, and in how many seconds to check again (None: when something
-        else happens); None when it is sent."""
+        """Why the question must wait, and in how many seconds to check again (None: after the next event).
+
+        Returns None when the question can be sent; its cost is then reserved in the budget.
+        """
         wait = self.endpoint.circuit.wait()
         if wait:
             return wait, self._paused(wait)
@@ -238,6 +246,7 @@ class Client(Generic[Q]):
         limit = self.endpoint.limiter.wait(trial.expected)
         if limit is not None:
             return limit.seconds, f"limited by {limit.what}"
+        # The budget comes last, because this check reserves: after it nothing may hold the question back.
         if not self.budget.reserve(trial.most):
             return None, "limited by the budget"
         return None
@@ -247,13 +256,14 @@ class Client(Generic[Q]):
         return f"paused, {self.endpoint.name} is down, retrying {when}"
 
     def _look_again(self, seconds: float | None, limited_by: str) -> None:
-        """Waiting questions are checked again in so many seconds at most; the live line says why."""
+        """Check waiting questions again within `seconds`; the live line shows the reason."""
         self.gauge.limited_by = limited_by
         self.gauge.retrying = len(self._later)
         self.gauge.next_retry = self._later[0][0] if self._later else None
         self.gauge.tell()
         at = time.monotonic() + min(longest_nap_seconds, longest_nap_seconds if seconds is None else seconds)
         if self._timer is not None:
+            # One timer is enough: the earlier check looks at everything, and sets the next timer.
             if self._timer_at <= at:
                 return
             self._timer.cancel()
@@ -279,11 +289,12 @@ class Client(Generic[Q]):
         self._send_all()
 
     def _fail(self, error: Exception) -> None:
+        # The first error is the cause; later ones are often its consequences.
         if self._failure is None:
             self._failure = error
 
     async def _work(self, first: _JobInFlight[Q]) -> None:
-        """The question is asked, and others after it as long as there are any to send."""
+        """Ask the question, then others as long as there are any to send."""
         trial: _JobInFlight[Q] | None = first
         while trial is not None:
             try:
@@ -291,16 +302,18 @@ class Client(Generic[Q]):
             except Failure as failure:
                 await self._failed(trial, failure)
             else:
+                # Storing has a task of its own, so that this place asks the next question meanwhile.
                 self._start(self._land(trial.job, answer))
             trial = self._sendable()
+            # This task refills only its own place. An answer may have raised the limit: start more tasks.
             if trial is not None and self.endpoint.concurrency.growing:
                 self._send_all()
 
     async def _attempt(self, trial: _JobInFlight[Q]) -> Reply:
-        """The reply, with everything that was reserved settled. Raises Failure."""
+        """Return the reply and settle all reservations. Raises Failure."""
         began = time.monotonic()
         trial.started = trial.started or began
-        # Until a reply or a Failure says otherwise (a cancellation says nothing), the worst case is billed.
+        # A cancelled request may still be billed: assume the worst case until a reply or a Failure says more.
         cost, rest, used = trial.most, 0.0, 0
         try:
             reply = await self.respondent.reply(trial.job.question)
@@ -320,7 +333,7 @@ class Client(Generic[Q]):
         return reply
 
     def _free_place(self, rest: float) -> None:
-        """The question's place is free again, after a rest in seconds."""
+        """Free the question's place, after `rest` seconds."""
         if rest > 0:
             asyncio.get_running_loop().call_later(rest, self._rested)
         else:
@@ -332,8 +345,10 @@ class Client(Generic[Q]):
 
     async def _land(self, job: Job[Q], reply: Reply) -> None:
         parts = reply.parts or (reply,)
-        # All answers of a batch share one transaction: half a batch would have to be asked again whole.
+        # All answers of a batch share one transaction: if only half were stored, the whole batch would have
+        # to be asked again.
         answers = [_stored(job.ask, place, part) for place, part in enumerate(parts)]
+        # Durable first: a crash in whatever the reception does must not lose a paid answer.
         await self.memory.put(*answers)
         for part in parts:
             self.gauge.answered(part.price_usd, part.tokens)
@@ -347,13 +362,14 @@ class Client(Generic[Q]):
     # failures
 
     def _observe(self, failure: Failure) -> float:
-        """The endpoint's state reflects the failure; returns how many seconds the question's place rests."""
+        """Update the endpoint's state; return for how many seconds the question's place rests."""
         self.gauge.failed(failure.kind)
         self.endpoint.failed()
         circuit = self.endpoint.circuit
         if failure.kind.down:
             circuit.failed()
         elif failure.kind is FailureKind.OVERLOADED:
+            # An overloaded endpoint works: the concurrency limit slows down, the circuit does not open.
             circuit.alive()
             return self.endpoint.concurrency.refused(failure.retry_after)
         else:
@@ -361,11 +377,15 @@ class Client(Generic[Q]):
         return 0.0
 
     async def _failed(self, trial: _JobInFlight[Q], failure: Failure) -> None:
-        """The question is asked again later, or another in its place; or it is time to stop."""
+        """Ask the question again later, or a replacement for it.
+
+        Raises Paused, StepFailed or the failure itself when the step must stop.
+        """
         if failure.kind is FailureKind.QUOTA:
             raise Paused(str(failure)) from failure
         if failure.kind.fatal:
             raise failure
+        # Pausing the run frees the machine; waiting longer than the patience limit would look like a hang.
         if failure.retry_after is not None and failure.retry_after > self.limits.silence_seconds:
             asked_for = f"{self.endpoint.name} asks to wait {failure.retry_after:,.0f} s"
             raise Paused(f"{asked_for}: {failure}") from failure
@@ -386,7 +406,7 @@ class Client(Generic[Q]):
         """Seconds until the question is asked again; None when it is given up."""
         if trial.retries is None:
             trial.retries = QuestionRetries(self.limits, trial.started)
-        # While the circuit is open the endpoint is to blame: that uses up none of the question's attempts.
+        # While the circuit is open, the endpoint is at fault: do not count this against the question.
         if failure.kind.down and self.endpoint.circuit.open:
             return 0.0 if trial.retries.has_time() else None
         return await trial.retries.after(failure)
@@ -402,6 +422,6 @@ class Client(Generic[Q]):
 
 
 def _stored(ask: Ask, place: int, reply: Reply) -> StoredAnswer:
-    """The reply as it is remembered; `place` is where it stands in a batch, 0 for a question of its own."""
+    """The reply in its stored form; `place` is its index in a batch, 0 for a single question."""
     own = Ask(ask.request, ask.draw + place) if place else ask
     return StoredAnswer(ask=own, body=reply.body, price_usd=reply.price_usd, tokens=reply.tokens.all)

@@ -1,10 +1,10 @@
-"""What can go wrong between a question and its answer, as kinds that are retried differently.
+"""The kinds of failure between a question and its answer; each kind is retried differently.
 
-OVERLOADED   429, 503, 529, ThrottlingException     slower, later
-BROKEN       500, 502, 504                          again, with growing pauses
-UNREACHABLE  no connection                          again; the endpoint may be down
-LOST         cut off after the question was sent    again; it may have been billed
-UNFIT        400, 413, 422                          this question never, others yes
+OVERLOADED   429, 503, 529, ThrottlingException     retry later, send more slowly
+BROKEN       500, 502, 504                          retry with growing pauses
+UNREACHABLE  no connection                          retry; the endpoint may be down
+LOST         cut off after the question was sent    retry; it may have been billed
+UNFIT        400, 413, 422                          drop this question, continue with the others
 QUOTA        no money, no quota left                stop
 DENIED       401, 403                               stop
 MISTAKEN     no such model, no such address         stop
@@ -19,10 +19,11 @@ from enum import StrEnum
 from polytune.errors import StepFailed
 
 excerpt_characters = 300
+"""How much of a server's body an error message shows."""
 
 
 class FailureKind(StrEnum):
-    """The kinds of failures; `retries.policies` has one policy for each."""
+    """The kind of a failure; `retries.policies` has a policy for each kind that is retried."""
 
     OVERLOADED = "overloaded"
     BROKEN = "broken"
@@ -40,12 +41,12 @@ class FailureKind(StrEnum):
 
     @property
     def down(self) -> bool:
-        """Whether it suggests that the endpoint as a whole does not work."""
+        """Whether it suggests that the whole endpoint is down."""
         return self in (FailureKind.BROKEN, FailureKind.UNREACHABLE, FailureKind.LOST)
 
 
 class Failure(StepFailed):
-    """One attempt at a question that brought no answer."""
+    """One attempt at a question that got no answer."""
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class Failure(StepFailed):
         retry_after: float | None = None,
         body: bytes = b"",
     ) -> None:
-        """`retry_after` is the pause in seconds that the endpoint asked for; None when it did not."""
+        """`retry_after` is the pause in seconds that the endpoint asks for; None when it states none."""
         super().__init__(message)
         self.kind = kind
         self.status = status
@@ -64,24 +65,26 @@ class Failure(StepFailed):
         self.body = body
 
     def as_kind(self, kind: FailureKind, hint: str = "") -> Failure:
-        """The same failure as another kind; the hint is appended to its message."""
+        """Return the same failure as another kind, with the hint appended to its message."""
         message = f"{self}; {hint}" if hint else str(self)
         return Failure(kind, message, status=self.status, retry_after=self.retry_after, body=self.body)
 
     @property
     def maybe_billed(self) -> bool:
-        """Whether the endpoint may have worked and billed although nothing came back."""
+        """Whether the endpoint may have billed the question although no answer arrived."""
         return self.kind is FailureKind.LOST
 
 
 def kind_of_status(status: int) -> FailureKind:
-    """The kind of an HTTP status that says nothing more by its body."""
+    """The kind of failure for an HTTP status, when the body says nothing more specific."""
+    # 529 is Anthropic's "overloaded".
     if status in (429, 503, 529):
         return FailureKind.OVERLOADED
     if status in (401, 403):
         return FailureKind.DENIED
     if status == 402:
         return FailureKind.QUOTA
+    # Redirects are not followed: a redirected POST may turn into a GET, or carry the key to another host.
     if status in (404, 405) or 300 <= status < 400:
         return FailureKind.MISTAKEN
     if status == 408 or status >= 500:
@@ -90,7 +93,7 @@ def kind_of_status(status: int) -> FailureKind:
 
 
 def pause_asked_for(header: str | None, now: datetime | None = None) -> float | None:
-    """Seconds to wait by a `Retry-After` header: a number of seconds or an HTTP date; None without one."""
+    """Seconds to wait according to a `Retry-After` header (seconds or an HTTP date); None without one."""
     if not header:
         return None
     try:
@@ -106,6 +109,7 @@ def pause_asked_for(header: str | None, now: datetime | None = None) -> float | 
 
 
 def excerpt(body: bytes) -> str:
-    """The beginning of a body on one line, for messages."""
+    """The beginning of a body on one line, for error messages."""
+    # Cut before decoding: error pages can be megabytes long, and UTF-8 takes at most 4 bytes a character.
     text = " ".join(body[: 4 * excerpt_characters].decode(errors="replace").split())
     return text if len(text) <= excerpt_characters else text[: excerpt_characters - 3] + "..."

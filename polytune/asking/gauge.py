@@ -1,4 +1,4 @@
-"""The live line of a step that asks: how far, how fast, what limits it, what failed, what it costs.
+"""The live line of a step that asks questions: progress, rate, what limits it, failures, cost.
 
 1,240/3,000 answers  1,872 reused, 21.3/s, limited by tokens/min, 12 retrying, next in 3 s, 4 failures,
 1.2 M tokens, about $4.10 in total, 1 min 22 s left
@@ -17,22 +17,24 @@ from polytune.engine.ledger import Usage
 from polytune.engine.step import Progress, Reporter
 
 seconds_between_reports = 0.2
+"""Fast enough to look live; more often would cost more than the questions do."""
 rate_window_seconds = 10.0
+"""The rate shown is the average over this time."""
 
 
 class Gauge:
-    """Counts what happens while questions are asked, and reports progress."""
+    """Counts events while questions are asked, and reports progress."""
 
     def __init__(self, total: int, report: Reporter, clock: Clock = time.monotonic) -> None:
         self.total = total
         self.report = report
         self.clock = clock
         self.subject = ""
-        """What the line begins with, such as which of several models is asked."""
+        """The start of the line, such as which of several models is asked."""
         self.reused = 0
-        """Answers that were remembered."""
+        """Answers taken from the store."""
         self.done = 0
-        """Samples that are settled: answered and accepted, or given up."""
+        """Settled samples: answered and accepted, or given up."""
         self.answers = 0
         self.rejected = 0
         self.failures: Counter[FailureKind] = Counter()
@@ -42,29 +44,30 @@ class Gauge:
         self.limited_by = ""
         self.retrying = 0
         self.next_retry: float | None = None
-        """When the next one is asked again, on this clock."""
+        """When the next retry is due, on `clock`."""
         self._reported = float("-inf")
         self._landed: deque[tuple[float, int]] = deque()
 
     def answered(self, price_usd: float | None, tokens: Tokens) -> None:
-        """One more answer is paid for and durable."""
+        """Count an answer that is paid for and durable."""
         self.answers += 1
         self.input_tokens += tokens.read
         self.output_tokens += tokens.written
+        # One unknown price makes the sum unknown: showing the rest as the total would understate the cost.
         self.usd = None if price_usd is None or self.usd is None else self.usd + price_usd
 
     def settled(self) -> None:
-        """One more sample needs nothing more."""
+        """Count a settled sample."""
         self.done += 1
         self.tell()
 
     def failed(self, kind: FailureKind) -> None:
-        """One attempt brought no answer."""
+        """Count an attempt that got no answer."""
         self.failures[kind] += 1
         self.tell()
 
     def tell(self, *, now: bool = False) -> None:
-        """The line is reported, unless it was reported a moment ago."""
+        """Report the line, at most once per `seconds_between_reports` unless `now`."""
         time_now = self.clock()
         if not now and time_now - self._reported < seconds_between_reports:
             return
@@ -72,11 +75,11 @@ class Gauge:
         self.say(", ".join(self._parts(time_now)))
 
     def say(self, note: str) -> None:
-        """The note is reported with the counts."""
+        """Report the note with the counts."""
         self.report(Progress(done=self.done, total=self.total, unit="answers", note=note, usd=self.usd))
 
     def usage(self) -> Usage:
-        """The sum, as the ledger keeps it."""
+        """The totals in the ledger's form."""
         return Usage(
             requests=self.answers,
             reused=self.reused,
@@ -105,13 +108,15 @@ class Gauge:
         if tokens := self.input_tokens + self.output_tokens:
             yield f"{_short(tokens)} tokens"
         left = self.total - self.done
+        # Extrapolated from this run's answers only: reused ones are among `done` and cost nothing.
         if self.usd and self.answers and left:
             yield f"about ${self.usd * (self.answers + left) / self.answers:,.2f} in total"
         if rate and left:
             yield f"{_duration(left / rate)} left"
 
     def _rate(self, now: float) -> float:
-        """Recent answers per second; 0.0 until it is known."""
+        """Recent answers per second; 0.0 until a second has passed, since a shorter time gives wild rates."""
+        # A window keeps the rate current: an average since the start would hide that an endpoint slowed down.
         self._landed.append((now, self.answers))
         while now - self._landed[0][0] > rate_window_seconds:
             self._landed.popleft()

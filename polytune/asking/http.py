@@ -1,4 +1,7 @@
-"""A thin HTTP client: one pool of kept-alive connections to one endpoint, typed failures, no SDK."""
+"""A thin HTTP client: one pool of kept-alive connections to one endpoint, typed failures, no SDK.
+
+Vendors' SDKs each have their own retries, pools and timeouts, which would work against those of the client.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ agent = f"polytune/{__version__}"
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds for one attempt; `RetryLimits` bounds all attempts at a question together."""
+    """Timeouts of one attempt in seconds; `RetryLimits` bounds all attempts at a question together."""
 
     connect: float = 20.0
     attempt: float = 180.0
@@ -27,14 +30,14 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A reply with status 200, and what its headers say."""
+    """A reply with status 200 and its headers."""
 
     body: bytes
     headers: Mapping[str, str]
 
 
 class HttpConnection:
-    """An async context manager: posts JSON to one address while it is open."""
+    """An async context manager that posts JSON to one URL while it is open."""
 
     def __init__(
         self,
@@ -43,7 +46,7 @@ class HttpConnection:
         environment: Mapping[str, str],
         timeouts: Timeouts = Timeouts(),
     ) -> None:
-        """`url` is the whole address; `environment` may name a proxy for it."""
+        """`url` is the complete URL; `environment` may name a proxy for it."""
         self.url = url
         self.timeouts = timeouts
         self._url = URL(url)
@@ -52,6 +55,8 @@ class HttpConnection:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        # No limit on the pool: `Concurrency` bounds the questions in flight. `ceil_threshold` keeps aiohttp
+        # from rounding timeouts above 5 s up to whole seconds. Cookies would tie questions to one backend.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
             headers=self._headers,
@@ -71,13 +76,14 @@ class HttpConnection:
             self._session = None
 
     async def post(self, body: bytes) -> Received:
-        """The reply to a JSON body. Raises Failure for everything that is no reply with status 200."""
+        """Post a JSON body and return the reply. Raises Failure for anything but status 200."""
         assert self._session is not None, "the connection is open"
         try:
             async with self._session.post(self._url, data=body, allow_redirects=False) as response:
                 received = await response.read()
                 if response.status == 200:
                     return Received(received, response.headers)
+        # The order matters: a connector error is also an OSError, but here nothing was sent or billed.
         except aiohttp.ClientConnectorError as error:
             raise Failure(FailureKind.UNREACHABLE, f"{self.url}: no connection ({_reason(error)})") from error
         except TimeoutError as error:
@@ -91,20 +97,25 @@ class HttpConnection:
 
 
 def failure_of(url: str, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
-    """The failure that a reply states by its status and headers."""
+    """The failure that a reply's status, headers and body describe."""
+    # OpenAI sends `retry-after-ms` beside the standard header, which has whole seconds only.
     milliseconds = headers.get("retry-after-ms")
     asked_for = float(milliseconds) / 1000 if milliseconds and milliseconds.isdigit() else None
     if asked_for is None:
         asked_for = pause_asked_for(headers.get("Retry-After"))
     said = f": {excerpt(body)}" if body else ""
     kind = kind_of_status(status)
+    # AWS sends throttling with status 400 or 429, and names it in the body or in a header.
     if b"ThrottlingException" in body or "ThrottlingException" in headers.get("x-amzn-ErrorType", ""):
         kind = FailureKind.OVERLOADED
     return Failure(kind, f"{url} answered {status}{said}", status=status, retry_after=asked_for, body=body)
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
-    """The proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for an address; None for none."""
+    """The proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for a URL; None for none.
+
+    aiohttp's `trust_env` would read this process's environment and .netrc, not the run's settings.
+    """
     parts = urlsplit(url)
     proxies = {
         name.lower().removesuffix("_proxy"): value
@@ -119,7 +130,7 @@ def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
 
 
 def is_local(url: str) -> bool:
-    """Whether an address is on this machine."""
+    """Whether a URL is on this machine."""
     return (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")
 
 

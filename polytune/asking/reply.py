@@ -1,4 +1,4 @@
-"""A paid answer as it came: unparsed bytes, and what they cost."""
+"""A paid reply as received: unparsed bytes and their cost."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from polytune.asking.limits import RateLimits
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Of one answer, or of many."""
+    """Token counts of one answer, or the sum of several."""
 
     read: int = 0
     written: int = 0
 
     @property
     def all(self) -> int:
-        """In and out together."""
+        """Input and output together."""
         return self.read + self.written
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One paid answer, or those of a batch that was asked as one question."""
+    """One paid reply, or the replies of a batch that was sent as one question."""
 
     body: bytes
-    """As it came; b'' for a batch."""
+    """The body as received; b'' for a batch."""
     tokens: Tokens
     price_usd: float | None = 0.0
     """None when no price is known."""
     limits: RateLimits | None = None
-    """What the endpoint said it allows a minute."""
+    """The limits per minute that the endpoint reported."""
     parts: tuple[Reply, ...] = ()
-    """Of a batch: the reply to each of its questions, stored as draws 0, 1, ... of the batch's request."""
+    """For a batch: the reply to each question, stored as draws 0, 1, ... of the batch's request."""
 
     @classmethod
     def of_batch(cls, parts: Sequence[Reply]) -> Reply:
-        """Several replies as one: tokens and prices are added; a sum with an unknown price is unknown."""
+        """Combine several replies: tokens and prices are added; a sum with an unknown price is unknown."""
         prices = [part.price_usd for part in parts if part.price_usd is not None]
         return cls(
             body=b"",

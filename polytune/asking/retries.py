@@ -1,8 +1,8 @@
-"""When a question is asked again, how long before that, and when to stop: tenacity's strategies by failure.
+"""Retry policy: whether to ask a question again, after what pause, and when to stop, by kind of failure.
 
 OVERLOADED               growing pauses up to a minute, as long as the question has time
 BROKEN, UNREACHABLE      six attempts
-LOST                     three attempts: each one may have been billed
+LOST                     three attempts, because each may have been billed
 anything else            one attempt
 """
 
@@ -31,7 +31,7 @@ from polytune.asking.failures import Failure, FailureKind
 from polytune.settings import number_above_zero
 
 retry_after_jitter = 0.1
-"""Seconds over which questions that were given the same pause come back."""
+"""Questions that were given the same pause come back spread over this many seconds."""
 
 
 @dataclass(frozen=True)
@@ -51,31 +51,31 @@ policies: Mapping[FailureKind, RetryPolicy] = {
         wait_exponential_jitter(multiplier=0.5, max=30, jitter=0.5), stop_after_attempt(3)
     ),
 }
-"""Kinds that are not here are never asked again."""
+"""Questions that failed with any other kind are never retried."""
 
 
 @dataclass(frozen=True)
 class RetryLimits:
-    """How long one question, and one endpoint, is tried."""
+    """How long one question, and one endpoint, is retried."""
 
     question_seconds: float = 1800.0
-    """From the first attempt at a question to the last, however often it is asked."""
+    """From the first attempt at a question to the last, regardless of the number of attempts."""
     silence_seconds: float = 600.0
-    """Of failures without any answer in between; then the step stops, and can be resumed."""
+    """Time with failures and without any answer after which the step pauses; it can be resumed."""
     first_answer_seconds: float = 30.0
-    """The same, for an endpoint that does not work and has never answered in this run."""
+    """The same for an endpoint that is down and has never answered in this run: probably a wrong address."""
 
     def gives_up_endpoint(self, failure: Failure, seconds: float, *, answered: bool) -> bool:
-        """Whether an endpoint is given up that has brought nothing but failures for so many seconds."""
+        """Whether to give up an endpoint that has only failed for this many seconds."""
         never_worked = failure.kind.down and not answered
         silence = self.silence_seconds
         return seconds > (min(self.first_answer_seconds, silence) if never_worked else silence)
 
 
 def retry_limits(environment: Mapping[str, str], usual: RetryLimits = RetryLimits()) -> RetryLimits:
-    """The usual limits; POLYTUNE_PATIENCE_SECONDS says how long an endpoint may bring nothing but failures.
+    """The usual limits; POLYTUNE_PATIENCE_SECONDS overrides how long an endpoint may only fail.
 
-    Raises UsageError when that is not a number above 0.
+    Raises UsageError when the variable is not a number above 0.
     """
     silence = number_above_zero(environment, "POLYTUNE_PATIENCE_SECONDS")
     if silence is None:
@@ -87,10 +87,10 @@ def retry_limits(environment: Mapping[str, str], usual: RetryLimits = RetryLimit
 
 
 class QuestionRetries:
-    """The failed attempts at one question, and what follows from each.
+    """Decides after each failed attempt at one question whether and when to retry.
 
-    This is tenacity's retry loop, except that it returns the pause instead of sleeping in it: the client
-    sends other questions meanwhile, and decides by the rate limits when this one really goes.
+    This is tenacity's retry loop, except that it returns the pause instead of sleeping: the client sends
+    other questions meanwhile, and the rate limits decide when this one is really sent.
     """
 
     def __init__(self, limits: RetryLimits, started: float) -> None:
@@ -99,7 +99,8 @@ class QuestionRetries:
         self.started = started
         self._pause = 0.0
         self._attempt: AttemptManager | None = None
-        # Made at the first failure, so that questions that are answered at once cost nothing.
+        # A QuestionRetries is created at the first failure, so that questions answered at once cost nothing.
+        # The first attempt counts too, so its time is subtracted here.
         left = limits.question_seconds - (time.monotonic() - started)
         self._attempts = aiter(
             AsyncRetrying(
@@ -115,7 +116,8 @@ class QuestionRetries:
         self._pause = seconds
 
     async def after(self, failure: Failure) -> float | None:
-        """Seconds until the next attempt; None when the question is not asked again."""
+        """Seconds until the next attempt; None when the question is given up."""
+        # tenacity learns of a failure only when it is raised inside the attempt's context manager.
         if self._attempt is None:
             self._attempt = await anext(self._attempts)
         with self._attempt:
@@ -127,7 +129,7 @@ class QuestionRetries:
         return self._pause
 
     def has_time(self) -> bool:
-        """Whether the question may still be asked, were it only for its time."""
+        """Whether the question's time limit allows another attempt."""
         return time.monotonic() - self.started < self.limits.question_seconds
 
 

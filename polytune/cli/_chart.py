@@ -1,4 +1,4 @@
-"""A curve in the terminal: a small chart of one or two series, in Unicode or plain ASCII.
+"""A small terminal chart of one or two series, in Unicode or plain ASCII.
 
 2.31 ┤•
      │ •• o
@@ -24,11 +24,12 @@ class Series:
 
     name: str
     points: tuple[tuple[float, float], ...]
-    """Step and value, in the order of steps."""
+    """Pairs of step and value, in the order of steps."""
 
 
 def chart(series: Sequence[Series], encoding: str = "utf-8") -> list[str]:
     """The lines of the chart; none without a finite point. At most two series."""
+    # A diverged training reports NaN or infinity, which would leave the value axis without a scale.
     cleaned = [_finite(each) for each in series]
     shown = [each for each in cleaned if each.points]
     if not shown:
@@ -43,6 +44,7 @@ def _finite(series: Series) -> Series:
 
 
 def _takes(encoding: str) -> bool:
+    # Printing a character that the terminal's encoding lacks would raise an error.
     try:
         "".join(fancy).encode(encoding)
     except (UnicodeEncodeError, LookupError):
@@ -51,9 +53,10 @@ def _takes(encoding: str) -> bool:
 
 
 def _drawn(series: Sequence[Series], marks: Sequence[str]) -> list[list[str]]:
-    """Rows from the top; each column of a series is the mean of the values that fall into it."""
+    """The grid's rows from the top; each column shows the mean of a series' values in it."""
     (left, right), (low, high) = _bounds(series)
     grid = [[" "] * width for _ in range(height)]
+    # In reverse, so that the first series is drawn on top.
     for mark, each in reversed(list(zip(marks, series, strict=False))):
         columns: dict[int, list[float]] = {}
         for step, value in each.points:

@@ -1,4 +1,4 @@
-"""Which platforms a command asks: the one that `--platform` names, that owns an identifier, else all."""
+"""Which platforms a command queries: the one given by `--platform`, the owner of an identifier, or all."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ class PlatformChoice:
     workspace: Path | None = None
 
     def opened(self, near: Path | None = None) -> OpenWorkspace:
-        """The workspace around a file or the current folder, or the one named."""
+        """Open the workspace around a file or the current folder, or the one given with --workspace."""
         return OpenWorkspace.open(near, self.workspace)
 
     def managements(self, opened: OpenWorkspace | None = None) -> list[Management]:
-        """Every platform, or the one named. Raises UnknownMember with the nearest name."""
+        """Every platform, or the one named. Raises UnknownMember with the closest name."""
         opened = opened or self.opened()
         names = [self.platform] if self.platform else MANAGEMENTS.names()
         made = [MANAGEMENTS.load(name) for name in names]
         return [each(opened.workspace, opened.settings, opened.ledger, self.region or "") for each in made]
 
     def owners(self, identifier: str) -> Sequence[Management]:
-        """The platforms that may have what the identifier means."""
+        """The platforms that may have the thing with this identifier."""
         return owners(self.managements(), identifier)
 
 
 def platform_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that say which platforms to ask, and where; the command takes them as `choice`."""
+    """Add the options that choose platforms, region and workspace; the command takes them as `choice`."""
 
     @wraps(command)
     def chosen(
@@ -66,14 +66,16 @@ def platform_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def owners(platforms: Sequence[Management], identifier: str) -> Sequence[Management]:
-    """The platforms that own the identifier, by its shape; all of them when none does."""
+    """The platforms that own the identifier, judged by its form; all platforms when none does."""
+    # An identifier that no platform recognizes may be a name, which any of them could have.
     return [each for each in platforms if each.owns(identifier)] or platforms
 
 
 def agreed(question: str, yes: bool) -> None:
-    """Somebody said yes. Raises UsageError when nobody is there to ask, Exit when they said no."""
+    """Ask for confirmation unless `yes`. Raises UsageError without anybody to ask, Exit for a no."""
     if yes:
         return
+    # On stderr, because stdout may be piped into another program.
     try:
         said = click.confirm(question, err=True)
     except click.Abort:
@@ -84,12 +86,15 @@ def agreed(question: str, yes: bool) -> None:
 
 
 def uses(opened: OpenWorkspace, compiled: Compiled) -> dict[str, PlatformUse]:
-    """What an experiment asks of each platform that a step of it works on, by the platform's name."""
+    """What an experiment's steps require of each platform that they use, by the platform's name."""
     factory = opened.step_factory(compiled)
     asked = [(step.id, factory.step(step).requirements()) for step in compiled.steps]
     return uses_of(compiled.project, asked)
 
 
 def with_arn(shown: dict[str, Any]) -> dict[str, Any]:
-    """What `--json` prints of a job or a model; `arn` is what programs read before ids of other platforms."""
+    """The `--json` form of a job or a model; ids that are ARNs also appear as `arn`.
+
+    `arn` is for programs written before other platforms existed, whose ids are not ARNs.
+    """
     return shown | {"arn": shown["id"]} if shown["id"].startswith("arn:") else shown

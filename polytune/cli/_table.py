@@ -1,4 +1,4 @@
-"""Plain text for tables: columns as wide as their widest cell, moments in UTC."""
+"""Plain-text tables: columns as wide as their widest cell, times in UTC."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """One line a row, two spaces between columns; all rows have as many cells."""
+    """One line per row, with two spaces between columns; all rows must have the same number of cells."""
     if not rows:
         return []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -15,5 +15,5 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def moment(when: datetime | None) -> str:
-    """`2026-11-21 18:02Z`; '' for none."""
+    """The time as `2026-11-21 18:02Z`; '' for None."""
     return f"{when:%Y-%m-%d %H:%MZ}" if when else ""

@@ -1,4 +1,4 @@
-"""`polytune completion SHELL`: the script that makes a shell complete polytune's commands and options."""
+"""`polytune completion SHELL`: a script for completing polytune's commands and options in a shell."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import click
 from click.shell_completion import get_completion_class
 
 variable = "_POLYTUNE_COMPLETE"
+"""click's default name: the completion script sets it when it calls the program."""
 
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print a SHELL's completion script.
+    """Print the completion script for SHELL.
 
     \b
     bash   eval "$(polytune completion bash)"     in ~/.bashrc

@@ -1,4 +1,4 @@
-"""`polytune deploy MODEL`: a custom model answers, for a limited time if one is given."""
+"""`polytune deploy MODEL`: deploys a custom model, optionally for a limited time."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from polytune.errors import UsageError
 from polytune.platforms.management import DeploymentRequest, ManagedJob, Management, Watching, find_among
 
 look_every_seconds = 10.0
+"""The polling interval while waiting for a deployment."""
 duration = re.compile(r"[1-9][0-9]*[mhd]")
 seconds_per_unit = {"m": 60, "h": 3600, "d": 86_400}
 
@@ -70,8 +71,8 @@ def command(
 ) -> None:
     """Deploy a custom model.
 
-    A deployment of that name is used again: it is given the model if it serves another one. Provisioned
-    throughput is billed until it is deleted: its price is shown and must be agreed to.
+    An existing deployment of that name is reused, and updated if it serves another model. Provisioned
+    throughput is billed until it is deleted: its price is shown and must be confirmed.
     """
     asked = choice.owners(model)
     request = DeploymentRequest(
@@ -86,8 +87,10 @@ def command(
     home, plan = find_among(asked, lambda each: each.plan_deployment(request))
     if plan.notice:
         click.echo(plan.notice, err=True)
+    # Planning changes nothing in the account, so the price can be confirmed before anything is created.
     if plan.question:
         platforms.agreed(plan.question, flags["yes"])
+    # Leases count from now, on the emulator's clock in a rehearsal.
     clock = clock_at(home.settings.clock_url)
     job = home.deploy(plan, datetime.fromtimestamp(asyncio.run(clock.now()), UTC))
     if not no_wait:
@@ -102,7 +105,7 @@ def command(
 
 
 async def _awaited(home: Management, job: ManagedJob, watching: Watching[Management]) -> ManagedJob:
-    """The deployment when it answers, or has failed."""
+    """Wait until the deployment answers or has failed, and return it. Raises UsageError if it disappears."""
     shown = ""
     async for observation in watching.observations(home, job):
         text = observation.trouble or observation.job.status

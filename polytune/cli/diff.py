@@ -1,4 +1,4 @@
-"""`polytune diff A B`: the first difference of two runs or files and its cause; then only what differs."""
+"""`polytune diff A B`: shows the first difference of two runs or files, its cause, and then all others."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ file_endings = (".yaml", ".yml")
 @options.as_json
 @click.pass_context
 def command(ctx: click.Context, /, a: str, b: str, rows: int, workspace: Path | None, **flags: bool) -> None:
-    """Compare A with B: what differs first, why, and what came of it.
+    """Compare A with B: the first difference, its cause, and its effects.
 
-    Each is a run id (or its beginning), an experiment (its latest run), a run's folder or manifest, or
-    an experiment file; FILE@VARIANT is one variant of a matrix. Exits with 0 when they are the same,
-    with 1 when they differ.
+    Each is a run id (or its beginning), an experiment (its latest run), a run's folder or manifest, or an
+    experiment file; FILE@VARIANT is one variant of a matrix. Exits with 0 when they are the same, and with 1
+    when they differ.
     """
     workspaces = _Workspaces(workspace, flags["rehearsal"])
     old, new = workspaces.side(a), workspaces.side(b)
@@ -65,7 +65,7 @@ def _figures(old: Comparand, new: Comparand, structure: Structure, rows: int) ->
 
 
 class _Workspaces:
-    """The workspaces that the two sides lie in, each opened once."""
+    """The workspaces of the two sides, each opened once."""
 
     def __init__(self, override: Path | None, rehearsal: bool) -> None:
         self.override = override
@@ -75,6 +75,7 @@ class _Workspaces:
     def side(self, name: str) -> Comparand:
         """The side of that name. Raises UsageError when there is none."""
         path = Path(name)
+        # A name with a YAML ending always means a file, so that a misspelt file is not reported as a run.
         file, _, variant = name.rpartition("@")
         if name.endswith(file_endings):
             return self._file(path, "")
@@ -89,6 +90,7 @@ class _Workspaces:
 
     def _near(self, path: Path | None) -> OpenWorkspace:
         opened = OpenWorkspace.open(path, self.override, rehearsal=self.rehearsal)
+        # Two sides in the same workspace share its store.
         return self._open.setdefault(opened.workspace.root, opened)
 
     def _manifest(self, path: Path) -> Comparand:

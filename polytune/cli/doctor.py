@@ -1,4 +1,4 @@
-"""`polytune doctor [FILE]`: a read-only look at everything a run will need of its platforms."""
+"""`polytune doctor [FILE]`: read-only checks of everything a run needs from its platforms."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ from polytune.wiring import OpenWorkspace
 def command(
     ctx: click.Context, /, file: Path | None, choice: PlatformChoice, as_json: bool, **given: Any
 ) -> None:
-    """Look for what would stop a run of FILE, or of anything: credentials, region, bucket, rights, models.
+    """Check for problems that would stop a run of FILE, or any run.
 
-    Changes nothing, in an account or here. Each line is ok, a problem with its fix, or unknown because it
-    cannot be looked at. Exits with 1 when there is a problem.
+    Checks credentials, region, bucket, permissions and models. Changes nothing, neither in an account nor
+    here. Each line is ok, a problem with its fix, or unknown if it cannot be checked. Exits with 1 when there
+    is a problem.
     """
     if file is not None and (given["bucket"] or given["role_arn"] or choice.region):
         raise UsageError("FILE says bucket, role and region; change them with --set platform.bucket=...")
@@ -61,7 +62,7 @@ def command(
 def _experiment(
     opened: OpenWorkspace, file: Path, overrides: tuple[str, ...], asked: Sequence[Management]
 ) -> Iterator[PreflightCheck]:
-    """What each step lacks here, and what each platform that a step works on lacks."""
+    """Checks of what each step needs on this machine, and of each platform that a step uses."""
     examined: list[PlatformUse] = []
     for compiled in opened.compile(file, overrides):
         for step in compiled.steps:
@@ -71,6 +72,7 @@ def _experiment(
         used = platforms.uses(opened, compiled)
         for each in asked:
             use = used.get(each.name)
+            # Variants often use a platform in the same way: the checks are calls to AWS, so make them once.
             if use is not None and use not in examined:
                 examined.append(use)
                 yield from each.checks(use, {})
@@ -80,7 +82,8 @@ def _experiment(
 
 
 def _variables(opened: OpenWorkspace, asked: Sequence[Management]) -> Iterator[PreflightCheck]:
-    """The variables that decide where calls go, and where they were set."""
+    """A check that names the variables set in .env, which decide where calls go."""
+    # Names only: the values may be secrets.
     path = opened.workspace.root / ".env"
     prefixes = ("POLYTUNE_", *(prefix for each in asked for prefix in each.variables))
     ours = sorted(name for name in read_dotenv(path) if name.startswith(prefixes))

@@ -1,4 +1,4 @@
-"""`polytune emulator`: an AWS account on this machine, until it is interrupted."""
+"""`polytune emulator`: emulates an AWS account on this machine until it is interrupted."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ account_of_itself = "no S3 beside it: every dataset counts as valid, and no metr
 def command(port: int, region: str, speed: float, no_s3: bool, polychat: bool, as_json: bool) -> None:
     """Serve a local stand-in for Amazon Bedrock.
 
-    Prints the environment variables that point any AWS SDK, and polytune, at it, and serves until it is
+    Prints the environment variables that point polytune and any AWS SDK at it, and serves until it is
     interrupted. Jobs, models and deployments behave as in Bedrock, on a virtual clock; no model is trained
-    and every loss is synthetic. S3, IAM, STS and Lambda come from moto (extra `rehearsal`).
+    and every loss is synthetic. S3, IAM, STS and Lambda are provided by moto (extra `rehearsal`).
     """
     with ExitStack() as open_servers:
         variables = open_servers.enter_context(_bedrock(port, region, speed, no_s3=no_s3))
@@ -54,12 +54,13 @@ def command(port: int, region: str, speed: float, no_s3: bool, polychat: bool, a
 
 @contextmanager
 def _bedrock(port: int, region: str, speed: float, *, no_s3: bool) -> Iterator[dict[str, str]]:
-    """Serves, and gives the variables."""
+    """Serve Bedrock, and yield the environment variables for it."""
     if not no_s3:
         rehearsal = Rehearsal(region, speed)
         with rehearsal.serving(port):
             yield rehearsal.environment()
         return
+    # Without S3 there is nothing to read datasets from or to write metrics to.
     world = World(VirtualClock(speed=speed))
     with Emulator(world).serving(port) as emulator:
         yield {
@@ -72,7 +73,7 @@ def _bedrock(port: int, region: str, speed: float, *, no_s3: bool) -> Iterator[d
 
 @contextmanager
 def _polychat() -> Iterator[dict[str, str]]:
-    """Serves the stand-in of the Polychat API, and gives its variable."""
+    """Serve the stand-in for the Polychat API, and yield its environment variable."""
     stand_in = PolychatStandIn()
     stand_in.start(0)
     try:
@@ -86,7 +87,8 @@ def _exports(variables: dict[str, str]) -> str:
 
 
 def _wait() -> None:
-    """SIGINT or SIGTERM has arrived."""
+    """Wait for SIGINT or SIGTERM."""
+    # Both raise KeyboardInterrupt, so that the servers' context managers close them.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -1,4 +1,4 @@
-"""`polytune gc`: what no kept run needs is listed, and removed on `--yes`."""
+"""`polytune gc`: lists data that no kept run needs, and deletes it with `--yes`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def command(keep: int, yes: bool, workspace: Path | None, as_json: bool) -> None
     """Delete data that no kept run needs; answers are never deleted."""
     opened = OpenWorkspace.open(None, workspace)
     found = find_garbage(opened.workspace, opened.ledger, keep)
+    # Removal checks each item again under its lock: a run may have started since the list was made.
     gone = remove(found, opened.workspace, opened.ledger) if yes else ()
     if as_json:
         click.echo(msgspec.json.encode(_as_json(found, gone, opened, applied=yes)))
@@ -54,6 +55,7 @@ def _lines(found: Garbage, opened: OpenWorkspace) -> Iterator[str]:
         group = [removal for removal in found.removals if removal.kind is kind]
         if group:
             yield f"{title:<24}{len(group):>7,}   {size(sum(removal.bytes for removal in group))}"
+        # Runs are what a user recognizes; stored contents are only counted.
         if kind is RemovalKind.RUN:
             yield from (f"  {opened.workspace.relative(r.path)}   {size(r.bytes)}" for r in group)
     yield f"{'kept':<24}{found.kept_runs:>7,}   runs"
@@ -85,7 +87,7 @@ def _as_json(
 
 
 def size(count: int) -> str:
-    """`12.4 MB`, with units of a thousand."""
+    """The size as `12.4 MB`, with decimal units (1 kB is 1,000 bytes)."""
     amount, unit = float(count), 0
     while amount >= 1000 and unit < len(units) - 1:
         amount, unit = amount / 1000, unit + 1

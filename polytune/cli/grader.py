@@ -1,4 +1,4 @@
-"""`polytune grader build KIND`: what a grader needs is on this machine."""
+"""`polytune grader build KIND`: builds what a grader needs on this machine."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def command() -> None:
 @click.argument("kind")
 @click.option("--force", is_flag=True, help="Rebuild it even if it is up to date.")
 def build(kind: str, force: bool) -> None:
-    """Build what graders of a KIND need, unless it is there already.
+    """Build the local dependencies of a KIND of grader, unless they are up to date.
 
-    `strudel` fetches the @strudel packages (AGPL-3.0-or-later) with npm and bundles them into one file in
-    the cache folder; it takes about ten seconds.
+    `strudel` downloads the @strudel packages (AGPL-3.0-or-later) with npm and bundles them into one file in
+    the cache folder, which takes about ten seconds.
     """
     grader = GRADERS.load(kind)
     if not grader.needs_building:

@@ -1,4 +1,4 @@
-"""`polytune iam FILE`: the trust and permission policies that exactly this experiment needs."""
+"""`polytune iam FILE`: prints the minimal trust and permission policies for one experiment."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ formats = ("json", "terraform", "cloudformation")
 @options.workspace
 @options.as_json
 def command(file: Path, form: str, account: str, as_json: bool, **given: Any) -> None:
-    """Print the policies for an experiment: whom the service role trusts, what it may do, what you may do.
+    """Print the policies for an experiment: the service role's trust and permissions, and your permissions.
 
-    They name this experiment's buckets and prefixes, keys, network, graders and models, and nothing else.
-    --json is --format json.
+    They cover only this experiment's buckets and prefixes, keys, network, graders and models. --json is the
+    same as --format json.
     """
     if as_json and form != "json":
         raise UsageError("--json is --format json; give one of them")

@@ -1,4 +1,4 @@
-"""`polytune init [FOLDER]`: a project to start from: an experiment that runs as it is, and what it needs."""
+"""`polytune init [FOLDER]`: creates a project with an experiment that runs as it is, and its files."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ project_files = {
     "answers.jsonl": f"answers/{placeholder}.jsonl",
     "judge.py": f"graders/{placeholder}.py",
 }
-"""What a project is made of: never overwritten."""
+"""The files of a project, by their source in the package; they are never overwritten."""
 schema_place = "experiments/experiment.schema.json"
 ignored = (".env",)
+"""Lines for .gitignore: the file with the keys must not be committed."""
 
 
 @click.command("init")
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the experiment. Default: the folder's name.")
 def command(folder: Path, name: str | None) -> None:
-    """Make a new project in FOLDER (default: here); nothing is overwritten.
+    """Create a new project in FOLDER (default: here); nothing is overwritten.
 
-    It holds an experiment that runs on this machine, its prompts, recorded answers for them and a judge:
-    a small task, to be replaced by your own.
+    It contains an experiment that runs on this machine, its prompts, recorded answers and a judge. Replace
+    this small task with your own.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file; name a folder")
@@ -45,14 +46,15 @@ def command(folder: Path, name: str | None) -> None:
 
 
 def scaffold(folder: Path, name: str) -> list[str]:
-    """The project is in the folder; what was written, relative to it, the experiment first.
+    """Create the project and return the paths of the written files relative to the folder, experiment first.
 
-    Raises UsageError, and writes nothing, when one of its own files is there already.
+    Raises UsageError and writes nothing when one of the project's files already exists.
     """
     places = {source: place.replace(placeholder, name) for source, place in project_files.items()}
     taken = [place for place in places.values() if (folder / place).exists()]
     if taken:
         raise UsageError(f"{folder}: {', '.join(taken)} already exists; choose another --name")
+    # All checks come before the first write: a refused `init` must leave the folder unchanged.
     Workspace(folder).create()
     for source, place in places.items():
         write_whole(folder / place, _text(source, name).encode())
@@ -70,7 +72,7 @@ def _text(source: str, name: str) -> str:
 
 
 def _added(folder: Path, place: str, text: str) -> list[str]:
-    """The file exists; its place if it did not before."""
+    """Write the file unless it exists; returns its path if it was written."""
     if (folder / place).exists():
         return []
     write_whole(folder / place, text.encode())
@@ -78,8 +80,9 @@ def _added(folder: Path, place: str, text: str) -> list[str]:
 
 
 def _appended(path: Path, text: str) -> list[str]:
-    """The file ends in the text, and keeps what it held."""
+    """Append the text unless the file contains it; returns the file's name if it was changed."""
     before = path.read_text("utf-8") if path.exists() else ""
+    # A second experiment in the same folder must not repeat what the first one added.
     if not text or text in before:
         return []
     gap = "" if before.endswith("\n") or not before else "\n"
@@ -100,7 +103,7 @@ def _checked(name: str) -> str:
 
 
 def _named_after(folder: Path) -> str:
-    """A name made of the folder's."""
+    """An experiment name derived from the folder's name."""
     name = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("._-")[:63]
     if not name:
         raise UsageError(f"{folder.resolve()}: cannot be used as an experiment name; pass one with --name")

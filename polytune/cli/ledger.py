@@ -1,4 +1,4 @@
-"""`polytune ledger`: the workspace's memory is made, found, checked against the disk, or rebuilt from it."""
+"""`polytune ledger`: creates and locates the ledger, checks it against the disk, or rebuilds it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def command() -> None:
 @command.command("init")
 @options.workspace
 def init(workspace: Path | None) -> None:
-    """Make the ledger, if there is none yet."""
+    """Create the ledger unless it exists."""
     place = find_workspace(None, workspace)
     place.create()
     Ledger.open(place.ledger).close()
@@ -36,7 +36,8 @@ def init(workspace: Path | None) -> None:
 @command.command("path")
 @options.workspace
 def path(workspace: Path | None) -> None:
-    """Print where the ledger is, or would be."""
+    """Print the path of the ledger, whether or not it exists."""
+    # The path only, so that it can be used in scripts: `sqlite3 $(polytune ledger path)`.
     click.echo(find_workspace(None, workspace).ledger)
 
 
@@ -45,9 +46,9 @@ def path(workspace: Path | None) -> None:
 @options.as_json
 @click.pass_context
 def verify(ctx: click.Context, workspace: Path | None, as_json: bool) -> None:
-    """Hash every output and stored content again, and compare with the ledger.
+    """Hash all outputs and stored contents again, and compare them with the ledger.
 
-    Exits with 1 when something is missing or was changed.
+    Exits with 1 when something is missing or has changed.
     """
     place = find_workspace(None, workspace)
     with (
@@ -77,9 +78,9 @@ def verify(ctx: click.Context, workspace: Path | None, as_json: bool) -> None:
 @options.workspace
 @options.as_json
 def rebuild(force: bool, workspace: Path | None, as_json: bool) -> None:
-    """Make the ledger anew from the runs' manifests and the stored contents.
+    """Rebuild the ledger from the runs' manifests and the stored contents.
 
-    The old file is kept beside the new one; answers that only it holds are taken over as far as they
+    The old file is kept next to the new one. Answers that exist only in the old file are copied as far as it
     can be read.
     """
     place = find_workspace(None, workspace)
@@ -97,6 +98,7 @@ def rebuild(force: bool, workspace: Path | None, as_json: bool) -> None:
 
 
 def _existing(place: Workspace) -> Ledger:
+    # Opening would create an empty ledger, which verifies as sound.
     if not place.ledger.exists():
         raise UsageError(
             f"{place.ledger}: no ledger here. Create one with `polytune ledger rebuild` or"

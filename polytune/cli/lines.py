@@ -1,4 +1,4 @@
-"""Events as plain lines, for pipes, logs and terminals without colour."""
+"""Events as plain or JSON lines, for pipes, logs and simple terminals."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any, Protocol, TextIO
 import msgspec
 
 seconds_between_lines = 5.0
+"""Progress lines per step are this far apart, so that a log of hours stays readable."""
 
 
 def line_of(event: Mapping[str, Any]) -> str:
-    """One line for an event; '' for events that say nothing to a person."""
+    """One line for an event; '' for events that are not meant for people."""
     step = f"  {event.get('step', ''):<10} "
     match event["event"]:
         case "step_waiting":
@@ -42,7 +43,7 @@ def line_of(event: Mapping[str, Any]) -> str:
 
 
 def progress_text(event: Mapping[str, Any]) -> str:
-    """`312/400 answers  limited by ...  $2.41`"""
+    """The progress as `312/400 answers  limited by ...  $2.41`."""
     done, total = event["done"], event["total"]
     count = (
         f"{done:.0f}/{total:.0f} {event['unit']}" if event["unit"] else f"{100 * done / (total or 1):.0f}%"
@@ -52,7 +53,7 @@ def progress_text(event: Mapping[str, Any]) -> str:
 
 
 def usage_text(event: Mapping[str, Any]) -> str:
-    """`, 400 answers paid, 600 reused`, when there were any."""
+    """The usage as `, 400 answers asked, 600 reused`; '' when there is none."""
     usage = event.get("usage") or {}
     if not usage:
         return ""
@@ -60,17 +61,17 @@ def usage_text(event: Mapping[str, Any]) -> str:
 
 
 class Display(Protocol):
-    """Shows a run's events while it works."""
+    """Shows the events of a run as they happen."""
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """The event is shown, if this display shows its kind."""
+        """Show the event, if this display shows its kind."""
 
     def close(self) -> None:
-        """The terminal is left tidy."""
+        """Restore the terminal."""
 
 
 class PlainLines:
-    """A listener that prints one line an event, progress at most every few seconds."""
+    """A listener that prints one line per event, and progress at most every few seconds."""
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
@@ -84,6 +85,7 @@ class PlainLines:
             print(line, file=self.out, flush=True)
 
     def _recent(self, step: str) -> bool:
+        # The first progress event is held back too: short steps then print only their start and end.
         now = time.monotonic()
         first = self._last.setdefault(step, now)
         if now - first < seconds_between_lines:
@@ -92,17 +94,18 @@ class PlainLines:
         return False
 
     def close(self) -> None:
-        """Nothing is left on the screen to tidy."""
+        """Do nothing: plain lines need no cleanup."""
 
 
 class JsonLines:
-    """A listener that prints every event as JSON, for programs."""
+    """A listener that prints every event as one JSON object per line, for programs."""
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
 
     def __call__(self, event: Mapping[str, Any]) -> None:
+        # `enc_hook`: paths and other values without a JSON form become strings.
         print(msgspec.json.encode(event, enc_hook=str).decode(), file=self.out, flush=True)
 
     def close(self) -> None:
-        """Nothing is left on the screen to tidy."""
+        """Do nothing: JSON lines need no cleanup."""

@@ -1,4 +1,4 @@
-"""`polytune ls`: the runs of this workspace, latest first."""
+"""`polytune ls`: lists the runs of this workspace, latest first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from polytune.wiring import OpenWorkspace
 def command(
     experiment: str | None, limit: int, workspace: Path | None, rehearsal: bool, as_json: bool
 ) -> None:
-    """List runs, latest first; of one EXPERIMENT or of all."""
+    """List the runs of one EXPERIMENT or of all, latest first."""
     opened = OpenWorkspace.open(None, workspace, rehearsal=rehearsal)
     rows = opened.ledger.runs(experiment)[:limit]
     mark = "   rehearsal" if rehearsal else ""
@@ -37,7 +37,8 @@ def command(
 
 
 def status_of(opened: OpenWorkspace, row: RunRow) -> str:
-    """The run's status; `interrupted` when it says running and nobody runs it."""
+    """The run's status; `interrupted` when it is recorded as running but no process runs it."""
+    # A killed process cannot record its end: only its lock, which the system frees, shows that it is gone.
     if row.status == "running" and not opened.live(row):
         return "interrupted"
     return row.status

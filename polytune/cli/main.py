@@ -1,4 +1,4 @@
-"""The program: finds the command, turns failures into one message and an exit code."""
+"""The entry point: finds the command, turns each error into one message and an exit code."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ summaries = {
     "init": "Create a new project.",
     "completion": "Print a shell completion script.",
 }
-"""One file or folder here each; the summaries stand here so that --help imports none of them."""
+"""One file or folder here per command; the summaries are here so that --help imports none of them."""
 
 
 class Commands(click.Group):
-    """Imports a command's file when it is called."""
+    """Imports a command's module only when the command is called, which keeps startup fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command, in the order in which people meet them."""
+        """Every command, in the order in which a new user needs them."""
         return list(summaries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -55,6 +55,7 @@ class Commands(click.Group):
         if cmd_name not in summaries:
             return None
         module = importlib.import_module(f"polytune.cli.{cmd_name}")
+        # A group is a folder; its summaries are in a small module, so that its --help stays fast too.
         if hasattr(module, "__path__"):
             module = importlib.import_module(f"polytune.cli.{cmd_name}.group")
         command: click.Command = module.command
@@ -63,13 +64,13 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command to call. Raises UsageError with the nearest name."""
+        """The command to call. Raises UsageError with the closest name for an unknown one."""
         if args and args[0] not in summaries and not args[0].startswith("-"):
             raise UsageError(f"no command '{args[0]}'.{did_you_mean(args[0], list(summaries))}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing any."""
+        """Write the list of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(summaries.items()))
 
@@ -81,7 +82,10 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the program and exits: 0 done, 1 failed, 2 wrong input, 10 a plan with work, 130 interrupted."""
+    """Run the program and exit: 0 done, 1 failed, 2 wrong input, 10 a plan with work, 130 interrupted.
+
+    Other exit codes belong to the classes in `polytune.errors`.
+    """
     try:
         code = cli.main(args=arguments, prog_name="polytune", standalone_mode=False)
     except click.ClickException as error:
@@ -93,13 +97,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PolytuneError as error:
         code = _told(error)
     except BrokenPipeError:
-        # Whoever read our output has enough; nothing may be written to it any more.
+        # The reader of our output closed the pipe (`| head`). Without this, Python would fail again when it
+        # flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
         click.echo(f"{error.filename or 'polytune'}: {(error.strerror or str(error)).lower()}", err=True)
         code = 1
     except Exception as error:
+        # Deliberate failures are PolytuneErrors, so anything else is our bug, not the user's mistake.
         if os.environ.get("POLYTUNE_TRACEBACK"):
             raise
         what = f"{type(error).__name__}: {error}"

@@ -31,7 +31,8 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def selection(command: F) -> F:
-    """Adds the options that select steps."""
+    """Add the options that select steps."""
+    # Decorators apply from the inside out, so the list is reversed to keep its order in --help.
     for option in reversed(
         (
             click.option("--until", metavar="STEP", help="Run this step and the steps it needs."),
@@ -53,22 +54,23 @@ def selection(command: F) -> F:
 
 
 def flags_of(flags: dict[str, Any]) -> Flags:
-    """What was said with the options of `selection`."""
+    """The values of the options of `selection`."""
     return Flags(**{name: flags[name] for name in Flags.__struct_fields__})
 
 
 def selected(compiled: Compiled, flags: Flags) -> Selection:
-    """The selection that flags describe. Raises UsageError for a step that does not exist."""
+    """The selection described by the flags. Raises UsageError for a step that does not exist."""
     return select(compiled, **msgspec.structs.asdict(flags))
 
 
 def variants(
     opened: OpenWorkspace, file: Path, changes: tuple[str, ...], name: str | None
 ) -> tuple[Compiled, ...]:
-    """The file's variants, or the one that `--variant` names."""
+    """The file's variants, or the one named by `--variant`. Raises UsageError for an unknown variant."""
     found = opened.compile(file, changes)
     if name is None:
         return found
+    # Both `experiment@variant`, as tables show it, and `variant` alone are accepted.
     chosen = tuple(each for each in found if name in (each.name, each.name.partition("@")[2]))
     if not chosen:
         known = [each.name for each in found]

@@ -1,4 +1,4 @@
-"""What came out of a run: its steps, the comparison of base and custom model, where the export lies."""
+"""The outcome of a run as text: its steps, the comparison of base and custom model, the exported files."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from polytune.evaluation.results import base, custom, nearest, results_in
 from polytune.evaluation.significance import Comparison
 
 titles = {base: "base model", custom: "custom model", nearest: "nearest training answer"}
-"""Answerers in the order of the table."""
+"""The compared subjects in the order of the table."""
 
 
 def outcome_lines(manifest: Manifest) -> list[str]:
-    """A finished run as a person reads it."""
+    """A finished run as text."""
     title = f"{manifest.experiment}   {manifest.status}   run {manifest.run_id}{rehearsal_mark(manifest)}"
     lines = [title, ""]
     for name in manifest.order:
@@ -38,12 +38,13 @@ def outcome_lines(manifest: Manifest) -> list[str]:
 
 
 def rehearsal_mark(manifest: Manifest) -> str:
-    """What marks a rehearsal wherever a run is named; '' for a real one."""
+    """The marker of a rehearsal, shown wherever a run is named; '' for a real run."""
     return "   REHEARSAL: losses, answers and prices are synthetic" if manifest.rehearsal else ""
 
 
 def program() -> str:
-    """How this program is called from here: by its name where it is on the PATH, else by its path."""
+    """The command that calls this program: its name if it is on the PATH, else its path."""
+    # The printed commands are meant to be copied, so they must work in this shell.
     called = Path(sys.argv[0])
     if called.name != "polytune" or shutil.which("polytune"):
         return "polytune"
@@ -67,7 +68,7 @@ def _step_line(name: str, report: StepReport) -> str:
 
 
 def evaluation_lines(metrics: Facts) -> Iterator[str]:
-    """The table of scores, with what a reader must know to read it rightly."""
+    """The table of scores, with the remarks that are needed to interpret it."""
     for grader, result in results_in(metrics).items():
         yield f"{grader} on the test split, judged by {result.judged_by}"
         for who, title in titles.items():
@@ -83,6 +84,7 @@ def evaluation_lines(metrics: Facts) -> Iterator[str]:
 
 
 def _remark(who: str, metrics: Facts) -> str:
+    # Without these remarks, a custom model that beats them would look better than it is.
     if who == base and metrics["base_is_untrained"]:
         return "   untrained weights: it fails by construction"
     return "   the trivial rival: no model at all" if who == nearest else ""
@@ -101,14 +103,15 @@ def _p_value(p: float) -> str:
 
 
 def _report_path(report: StepReport) -> str:
-    """Where a check wrote all it found."""
+    """The path of the full report of a check, as ` in PATH`; '' when there is none."""
     files = report.output.files if report.output else {}
     return next((f" in {entry.path}" for name, entry in files.items() if name == "validation.json"), "")
 
 
 def _placed(report: StepReport) -> str:
-    """Where an export lies outside the run's folder."""
+    """The path of an export that is outside the run's folder; '' when there is none."""
     if report.output is None:
         return ""
+    # A rehearsal places its exports below runs/.rehearsal, so that it never overwrites a real one.
     placed = {name: (name, f"runs/.rehearsal/{name}") for name in report.output.files}
     return next((e.path for name, e in report.output.files.items() if e.path in placed[name]), "")

@@ -1,4 +1,4 @@
-"""`polytune plan FILE`: what a run would do, why, and what it would cost. Executes nothing."""
+"""`polytune plan FILE`: shows what a run would do, why, and what it would cost. Executes nothing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from polytune.engine.plan import Plan, PlannedStep, StepState
 from polytune.wiring import OpenWorkspace, up_to_date
 
 work_to_do = 10
+"""The exit code for a plan with work, so that scripts can tell it from an error."""
 
 
 @click.command("plan")
@@ -37,7 +38,7 @@ def command(
 ) -> None:
     """Show what a run would do, why, and what it would cost.
 
-    Exits with 0 when nothing is to do and with 10 when something is.
+    Exits with 0 when there is nothing to do, and with 10 otherwise.
     """
     opened = OpenWorkspace.open(file, workspace, rehearsal=flags["rehearsal"])
     plans = []
@@ -54,6 +55,7 @@ def command(
             click.echo(
                 "\n".join(plan_lines(plan, estimates, spent=opened.ledger.spent_usd(plan.compiled.name)))
             )
+    # With --only, the rest of the latest run does not matter: an idle step is enough.
     done = all(
         plan.idle and (up_to_date(plan, opened.latest(plan.compiled)) or flags["only"]) for plan, _ in plans
     )
@@ -61,7 +63,7 @@ def command(
 
 
 def plan_lines(plan: Plan, estimates: Mapping[str, Any], spent: float) -> list[str]:
-    """The plan as a person reads it: a line a step, more where there are several reasons."""
+    """The plan as text: one line per step, more for several reasons."""
     rows = [row for step in plan.steps for row in _rows(step, estimates.get(step.step.id))]
     against = next((s.against for s in plan.steps if s.against), "")
     title = plan.compiled.name + (f"    compared with {against}" if against else "")
@@ -92,14 +94,14 @@ def _amount(estimate: Any) -> str:
 
 
 def price_text(low: float | None, high: float | None) -> str:
-    """`$2.90 - $3.60`, `$0` when it is free, '' when it is unknown."""
+    """The price range as `$2.90 - $3.60`; `$0` when it is free, '' when it is unknown."""
     if low is None or high is None:
         return ""
     return "$0" if high == 0 else f"${low:.2f} - ${high:.2f}"
 
 
 def _table(rows: list[list[str]]) -> list[str]:
-    """Rows in columns as wide as their widest cell, capped so that one long cell pushes nothing away."""
+    """Columns as wide as their widest cell, at most 48 so that one long cell does not shift the others."""
     widths = (
         [min(48, max((len(row[c]) for row in rows), default=0)) for c in range(len(rows[0]))] if rows else []
     )
@@ -113,6 +115,7 @@ def _table(rows: list[list[str]]) -> list[str]:
 def _money(plan: Plan, estimates: Mapping[str, Any], spent: float) -> list[str]:
     if plan.idle:
         return ["  nothing to do"]
+    # An unknown price is named, never added as 0.
     known = [e for e in estimates.values() if e.usd_high is not None]
     low, high = sum(e.usd_low for e in known), sum(e.usd_high for e in known)
     lines = [f"  this run {price_text(low, high)}{_unpriced(estimates)}"]
@@ -129,7 +132,7 @@ def _unpriced(estimates: Mapping[str, Any]) -> str:
 
 
 def plan_json(plan: Plan, estimates: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan for a program."""
+    """The plan as JSON data."""
     return {
         "experiment": plan.compiled.name,
         "idle": plan.idle,

@@ -1,9 +1,9 @@
-"""`polytune preview FILE`: a handful of samples through the whole path, before anything large is paid for.
+"""`polytune preview FILE`: takes a few samples through every stage before paying for many.
 
     the plan's first samples --generate--> --format--> --validate--> shown side by side
 
-They are the first samples of the plan, which is spread over its cells from the start, so the run that
-follows finds their answers in memory. No run is left behind.
+They are the plan's first samples, which are already spread over its cells, so the full run finds their
+answers in the store. A preview records no run.
 """
 
 from __future__ import annotations
@@ -37,22 +37,23 @@ from polytune.prompts.coverage import Coverage, PlansSamples
 from polytune.wiring import OpenWorkspace
 
 fewest, most = 1, 20
+"""The range of -n; what needs more samples is a run."""
 longest_walk = 200_000
-"""Samples of a plan that is walked through to show what it covers; about a second."""
+"""The largest plan whose coverage is computed, which takes about a second."""
 asking_kind = "generate"
 previewed_types = ("Samples", "Dataset", "CheckedDataset")
-"""What may be made for a look: nothing of it leaves this machine but questions to a teacher."""
+"""The artifacts that a preview makes: nothing leaves this machine except questions to a teacher."""
 shown_lines = 12
-"""Of one text on the screen; `--json` has all of it."""
+"""Lines shown per text; `--json` has all of them."""
 narrowest, widest = 60, 110
 label_width = 10
 of_many_rows = frozenset({"too-few-rows", "few-rows", "validation-set", "empty-file"})
-"""Rules about how many rows there are, which says nothing of a handful."""
+"""Rules about the number of rows, which do not apply to a few samples."""
 
 
 @dataclass(frozen=True)
 class PreviewFinding:
-    """One thing wrong with one row."""
+    """One problem in one row."""
 
     severity: str
     rule: str
@@ -63,38 +64,38 @@ class PreviewFinding:
 
 @dataclass(frozen=True)
 class PreviewedSample:
-    """One sample through the whole path."""
+    """One sample with its results from every stage."""
 
     sample: Mapping[str, Any]
-    """As `generate` wrote it."""
+    """The sample as written by `generate`."""
     split: str = ""
     line: int = 0
     row: bytes = b""
-    """As `format` wrote it; empty when it was left out."""
+    """The row as written by `format`; empty when the sample was left out."""
     findings: tuple[PreviewFinding, ...] = ()
 
 
 @dataclass(frozen=True)
 class Previewed:
-    """One experiment's handful of samples."""
+    """The preview of one experiment."""
 
     name: str
     samples: tuple[PreviewedSample, ...]
     rejects: tuple[Mapping[str, Any], ...]
-    """Answers that were not taken."""
+    """Rejected answers."""
     others: tuple[FindingGroup, ...]
     """Findings about whole files."""
     usage: Usage
     rest: str
-    """What the whole run still costs."""
+    """The remaining cost of the full run."""
     checked: bool
-    """Whether the rows were judged."""
+    """Whether the rows were validated."""
     coverage: Coverage | None = None
-    """What the whole plan covers; None for a plan too long to walk through for a look."""
+    """The coverage of the full plan; None for a plan with more than `longest_walk` samples."""
 
     @property
     def errors(self) -> int:
-        """Findings that would stop a run."""
+        """The number of findings that would stop a run."""
         own = sum(each.severity == "error" for shown in self.samples for each in shown.findings)
         return own + sum(group.severity == "error" for group in self.others)
 
@@ -113,8 +114,7 @@ class Previewed:
 def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: Any) -> None:
     """Take a few samples through generate, format and validate, and show them.
 
-    The answers are remembered, so a later run does not pay for them again. Exits with 1 when a row has an
-    error.
+    The answers are stored, so a later run does not pay for them again. Exits with 1 when a row has an error.
     """
     with open_workspace(file, workspace, creating=file.is_file(), rehearse=flags["rehearse"]) as opened:
         shown = [
@@ -129,14 +129,16 @@ def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: 
 
 
 def _preview(opened: OpenWorkspace, file: Path, whole: Compiled, flags: dict[str, Any]) -> Previewed:
-    """One experiment's preview. Raises what its steps raise."""
+    """Preview one experiment. Raises what its steps raise."""
     small = _small(opened, file, whole, flags)
+    # Stop before any step that would start remote work, such as training.
     steps = _path(small)
     planner = opened.planner(small, options.selected(small, Flags(until=steps[-1].id)))
     plan = planner.plan(small)
     refuse_blocked(plan)
     refuse_unready(opened, plan)
     allowed = consent(plan, {} if plan.idle else opened.estimates(plan), opened, flags)
+    # Only answers are kept, by the ledger; files of a few samples must not look like a run's output.
     with TemporaryDirectory(prefix="polytune-preview-") as folder:
         trial = Trial(
             small,
@@ -152,7 +154,7 @@ def _preview(opened: OpenWorkspace, file: Path, whole: Compiled, flags: dict[str
 
 
 def _reporter() -> Callable[[CompiledStep, Progress], None]:
-    """Progress as plain lines on stderr."""
+    """A listener that prints progress as plain lines on stderr."""
     listener = PlainLines(sys.stderr)
 
     def report(step: CompiledStep, progress: Progress) -> None:
@@ -162,20 +164,21 @@ def _reporter() -> Callable[[CompiledStep, Progress], None]:
 
 
 def _small(opened: OpenWorkspace, file: Path, whole: Compiled, flags: dict[str, Any]) -> Compiled:
-    """The same experiment, asked for a few samples."""
+    """The same experiment with a small number of samples."""
     asking = [step for step in whole.steps if step.kind == asking_kind]
     if not asking:
         raise UsageError(f"{whole.name}: no {asking_kind} step, so there is nothing to ask for a preview")
     changes = list(flags["overrides"])
     for step in asking:
         changes.append(f"steps.{step.id}.count={min(flags['samples'], step.spec['count'])}")
+        # Of a few answers, graders may well reject most: a preview should show that instead of failing.
         if step.spec.get("graders"):
             changes.append(f"steps.{step.id}.shortfall=0.99")
     return next(each for each in opened.compile(file, changes) if each.name == whole.name)
 
 
 def _path(compiled: Compiled) -> list[CompiledStep]:
-    """The steps from the first question to the first checked dataset, or as far as there are any."""
+    """The steps up to the first checked dataset, or else up to the first dataset or the samples."""
     for wanted in reversed(previewed_types):
         for step in compiled.steps:
             needed = before(compiled, step.id)
@@ -187,7 +190,7 @@ def _path(compiled: Compiled) -> list[CompiledStep]:
 
 
 def _covered(opened: OpenWorkspace, whole: Compiled) -> Coverage | None:
-    """What the whole plan covers of its matrix."""
+    """The coverage of the matrix by the full plan; None if it has more than `longest_walk` samples."""
     asking = next(step for step in whole.steps if step.kind == asking_kind)
     if asking.spec["count"] > longest_walk:
         return None
@@ -197,7 +200,7 @@ def _covered(opened: OpenWorkspace, whole: Compiled) -> Coverage | None:
 
 
 def _rest(opened: OpenWorkspace, whole: Compiled) -> str:
-    """What the whole run still costs, in words."""
+    """The remaining cost of the full run, in words."""
     plan = opened.planner(whole, options.selected(whole, Flags())).plan(whole)
     found = opened.estimates(plan)
     words = []
@@ -210,11 +213,11 @@ def _rest(opened: OpenWorkspace, whole: Compiled) -> str:
     return "; ".join(words)
 
 
-# what was made, sample by sample
+# results by sample
 
 
 def previewed(whole: Compiled, made: TrialResult, rest: str, covered: Coverage | None) -> Previewed:
-    """What the steps made, sample by sample."""
+    """Collect the steps' results by sample."""
     samples = _lines(made.file("Samples", "samples.jsonl"))
     report = _report(made)
     places = {each["sample"]: each for each in _lines(made.file("Dataset", "provenance.jsonl"))}
@@ -235,7 +238,8 @@ def _lines(path: Path | None) -> list[Any]:
 
 
 def _report(made: TrialResult) -> CheckReport | None:
-    """The outcome of the check, whether the rows passed or not; None when nobody checked."""
+    """The validation report, for rows that passed and for rows that did not; None without validation."""
+    # A failed validation publishes no artifact; it leaves its findings in the trial's folder.
     found = made.file("CheckedDataset", "validation.json") or next(made.folder.glob("*-findings.json"), None)
     return None if found is None else msgspec.json.decode(found.read_bytes(), type=CheckReport)
 
@@ -257,18 +261,18 @@ def _findings(place: Mapping[str, Any], report: CheckReport | None) -> Iterator[
 
 
 def _others(report: CheckReport | None) -> Iterator[FindingGroup]:
-    """Findings about no single row, without those about how many rows there are."""
+    """Findings that are not about a single row, without those about the number of rows."""
     for group in report.groups if report else ():
         about_files: list[Example] = [each for each in group.examples if not each.line]
         if about_files and group.rule not in of_many_rows:
             yield msgspec.structs.replace(group, examples=tuple(about_files), count=len(about_files))
 
 
-# for a program
+# output as JSON
 
 
 def preview_json(shown: Previewed) -> dict[str, Any]:
-    """The preview for a program."""
+    """The preview as JSON data."""
     return {
         "experiment": shown.name,
         "samples": [_sample_json(each) for each in shown.samples],
@@ -286,11 +290,11 @@ def _sample_json(shown: PreviewedSample) -> dict[str, Any]:
     return {**shown.sample, "split": shown.split, "line": shown.line, "row": row, "findings": shown.findings}
 
 
-# for a person
+# output as text
 
 
 def preview_lines(shown: Previewed) -> Iterator[str]:
-    """The preview as a person reads it: a block a sample, then what it took and what is left."""
+    """The preview as text: one block per sample, then its cost and the cost of the full run."""
     yield f"{shown.name}   {len(shown.samples)} samples"
     for number, each in enumerate(shown.samples, start=1):
         yield ""
@@ -327,7 +331,7 @@ def _title(number: int, shown: PreviewedSample) -> str:
 
 
 def _labelled(label: str, text: str) -> Iterator[str]:
-    """A text beside its label, wrapped to the screen."""
+    """A text next to its label, wrapped to the terminal's width."""
     width = min(widest, max(narrowest, shutil.get_terminal_size((widest, 24)).columns)) - label_width - 2
     lines = [part for line in text.splitlines() or [""] for part in textwrap.wrap(line, width) or [""]]
     if len(lines) > shown_lines:

@@ -1,4 +1,4 @@
-"""`polytune reap`: deployments whose lease is over are torn down on `--yes`; orphans are listed."""
+"""`polytune reap`: lists deployments and orphans; `--yes` deletes deployments with an expired lease."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ def command(
     choice: PlatformChoice,
     as_json: bool,
 ) -> None:
-    """Tear down deployments whose lease is over: past their `ttl`, or unasked for `idle_after`.
+    """Delete deployments with an expired lease: older than their `ttl`, or without requests for `idle_after`.
 
-    Reads the leases from the deployments' tags, so it works on any machine, and ignores whatever carries no
-    tag of polytune's. Lists orphans: what a run made and no run of this workspace knows. Exits with 1 when
-    something could not be torn down, or a platform that is set up here could not be asked.
+    Reads the leases from the deployments' tags, so it works on any machine, and ignores deployments without
+    polytune's tags. Also lists orphans: deployments made by a run that is not in this workspace. Exits with 1
+    when a deployment could not be deleted, or a platform that is set up here could not be queried.
     """
     asked = choice.managements()
     found, failed = _found(asked)
+    # Applications that still call a deleted deployment fail, so nothing is deleted without --yes.
     applied = yes and not dry_run
     outcomes = {each.job.id: _torn_down(home, each) for home, each in found if applied and each.due}
     leased = [each for _, each in found]
@@ -52,13 +53,15 @@ def command(
 
 
 def _found(asked: Sequence[Management]) -> tuple[list[tuple[Management, LeasedDeployment]], bool]:
-    """Every deployment with its platform, and whether a platform that is set up here could not be asked."""
+    """Every deployment with its platform, and whether a platform that is set up here could not be queried."""
+    # The clock, not the system time: in a rehearsal, leases expire in the emulator's time.
     now = datetime.fromtimestamp(asyncio.run(clock_at(asked[0].settings.clock_url).now()), UTC)
     found, failed = [], False
     for each in asked:
         try:
             found += [(each, leased) for leased in each.deployments(now)]
         except PolytuneError as failure:
+            # One platform without credentials must not hide the deployments of the others, which cost money.
             if len(asked) == 1:
                 raise
             click.echo(f"{each.name} could not be asked: {failure}", err=True)
@@ -67,7 +70,7 @@ def _found(asked: Sequence[Management]) -> tuple[list[tuple[Management, LeasedDe
 
 
 def _torn_down(home: Management, leased: LeasedDeployment) -> str:
-    """Why it is still there; '' when it is gone."""
+    """Delete a deployment; returns why that failed, or ''."""
     try:
         home.undeploy(leased.job)
     except PolytuneError as failure:

@@ -1,4 +1,4 @@
-"""`polytune resume [RUN]`: a run goes on where it stopped, with the experiment as it was recorded."""
+"""`polytune resume [RUN]`: continues a run where it stopped, with the experiment as recorded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from polytune.errors import Busy, Paused
 from polytune.wiring import OpenWorkspace
 
 still_waiting = Paused.exit_code
-"""What `resume --detach` exits with while a job is still running, so that a script can come again later."""
+"""The exit code of `resume --detach` while a job is still running, so that a script can retry later."""
 
 
 @click.command("resume")
@@ -44,7 +44,7 @@ def command(ctx: click.Context, /, run: str | None, workspace: Path | None, **fl
 
 
 def resumed(opened: OpenWorkspace, run: str | None, flags: dict[str, Any]) -> int:
-    """The run goes on to its end; its exit code. Raises Busy when another process works on it."""
+    """Continue the run and return its exit code. Raises Busy when another process is running it."""
     row = opened.run(run) if run is not None else opened.latest_run(unfinished_only=True)
     manifest, compiled = opened.manifest(row), opened.recorded(row)
     if live := opened.live(row):
@@ -52,7 +52,7 @@ def resumed(opened: OpenWorkspace, run: str | None, flags: dict[str, Any]) -> in
     planner = opened.planner(compiled, options.selected(compiled, remaining(manifest)))
     plan = planner.plan(compiled)
     if manifest.status == "done" and plan.idle:
-        # A run killed after its last manifest, before the ledger learnt of its end, is set right here.
+        # The run may have been killed after writing its last manifest, before the ledger recorded its end.
         opened.ledger.record_run(msgspec.structs.replace(row, status="done"))
         click.echo(f"{row.run_id} is already finished; nothing was run.", err=True)
         return show(manifest, as_json=flags["as_json"])
@@ -60,6 +60,7 @@ def resumed(opened: OpenWorkspace, run: str | None, flags: dict[str, Any]) -> in
     refuse_blocked(plan)
     refuse_unready(opened, plan)
     allowed = consent(plan, estimates, opened, flags)
+    # The manifest keeps the flags of the original command, so that a second resume selects the same steps.
     recorded = {"overrides": manifest.overrides, "chosen": manifest.flags}
     with open_session(opened, planner, compiled, {**flags, **recorded}, allowed) as session:
         finished = session.resume(plan, manifest)
@@ -68,7 +69,7 @@ def resumed(opened: OpenWorkspace, run: str | None, flags: dict[str, Any]) -> in
 
 
 def remaining(manifest: Manifest) -> Flags:
-    """What the run was asked for, without forcing again what it has forced already."""
+    """The run's flags, without forcing steps again that it has already forced and completed."""
     flags = manifest.flags
     forced = tuple(step for step in flags.force if not manifest.steps[step].status.complete)
     return msgspec.structs.replace(flags, force=forced)

@@ -1,4 +1,4 @@
-"""`polytune run FILE`: plans, asks where money is involved, executes, and shows what came out."""
+"""`polytune run FILE`: plans, asks before spending money, executes, and shows the results."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from polytune.errors import BudgetExceeded, Paused, UsageError
 from polytune.wiring import OpenWorkspace, rehearsing, up_to_date
 
 free_of_asking_usd = 0.0
+"""Runs that may cost more than this need the user's consent."""
 interrupted = 130
 paused = Paused.exit_code
 
@@ -56,7 +57,7 @@ def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: 
 def open_workspace(
     near: Path | None, workspace: Path | None, *, creating: bool, rehearse: bool
 ) -> Iterator[OpenWorkspace]:
-    """The workspace, or its rehearsal part with the stand-ins at work."""
+    """Open the workspace, or its rehearsal part with the stand-ins running."""
     if not rehearse:
         yield OpenWorkspace.open(near, workspace, creating=creating)
         return
@@ -66,10 +67,11 @@ def open_workspace(
 
 
 def run_variant(opened: OpenWorkspace, compiled: Compiled, flags: dict[str, Any]) -> int:
-    """Runs one experiment and shows its outcome; the exit code is returned."""
+    """Run one experiment, show its outcome and return the exit code."""
     planner = opened.planner(compiled, options.selected(compiled, options.flags_of(flags)))
     plan = planner.plan(compiled)
     latest = opened.latest(compiled)
+    # An idle plan that differs from the latest run still makes a run, whose outputs come from the cache.
     if latest is not None and up_to_date(plan, latest):
         click.echo(f"{compiled.name}: everything is up to date; nothing was run.", err=True)
         return show(latest, as_json=flags["as_json"])
@@ -84,7 +86,7 @@ def run_variant(opened: OpenWorkspace, compiled: Compiled, flags: dict[str, Any]
 
 
 def refuse_blocked(plan: Plan) -> None:
-    """Raises UsageError when a step that would have to run cannot: better before paying than after."""
+    """Raises UsageError when a step that needs to run is blocked, before any other step costs money."""
     blocked = [step for step in plan.steps if step.state is StepState.BLOCKED]
     if blocked:
         lines = [f"{plan.compiled.name}: {step.step.id}: {'; '.join(step.because)}" for step in blocked]
@@ -96,7 +98,8 @@ def refuse_blocked(plan: Plan) -> None:
 
 
 def refuse_unready(opened: OpenWorkspace, plan: Plan) -> None:
-    """Raises UsageError when the outside world lacks what a step would need: asked before it starts."""
+    """Raises UsageError when something that a step needs is missing, before any step starts."""
+    # Steps often miss the same thing; each message is shown once, for the first step that has it.
     factory = opened.step_factory(plan.compiled)
     works = [step.step for step in plan.steps if step.state in (StepState.RUN, StepState.MAYBE)]
     found = {str(factory.unready(step)): step.id for step in reversed(works)}
@@ -113,9 +116,9 @@ def _last_runnable(plan: Plan) -> str:
 def consent(
     plan: Plan, estimates: dict[str, Any], opened: OpenWorkspace, flags: dict[str, Any]
 ) -> float | None:
-    """What the run may spend; None is no limit. Asks on a terminal when it may cost something.
+    """Return what the run may spend (None for no limit), after asking on a terminal if it may cost money.
 
-    Raises BudgetExceeded when even the low estimate is above what is allowed.
+    Raises BudgetExceeded when even the low estimate is above the limit, UsageError without a terminal.
     """
     low = sum(e.usd_low or 0.0 for e in estimates.values())
     high = sum(e.usd_high or 0.0 for e in estimates.values())
@@ -125,6 +128,7 @@ def consent(
             f"{plan.compiled.name}: this run would cost at least ${low:.2f}, and ${allowed:.2f} is allowed."
             " Raise budget.usd in the file, or pass a higher --max-usd"
         )
+    # A rehearsal costs nothing, and the prices in its estimates are synthetic.
     if flags["rehearse"]:
         return allowed
     agree(plan, estimates, allowed, flags)
@@ -140,9 +144,10 @@ def consent(
 
 
 def agree(plan: Plan, estimates: dict[str, Any], allowed: float | None, flags: dict[str, Any]) -> None:
-    """Asks about each cost that goes on by the hour, unless a budget covers it or `--agree` names it.
+    """Ask about each ongoing hourly cost, unless a budget covers it or `--agree` names the step.
 
-    Raises UsageError without a terminal to ask at.
+    `--yes` does not cover them: it accepts an amount, and these have none. Raises UsageError without a
+    terminal.
     """
     for step, estimate in estimates.items():
         covered = allowed is not None and estimate.usd_high is not None
@@ -167,7 +172,7 @@ def _allowed(plan: Plan, opened: OpenWorkspace, flags: dict[str, Any]) -> float 
 def open_session(
     opened: OpenWorkspace, planner: Planner, compiled: Compiled, flags: dict[str, Any], max_usd: float | None
 ) -> Iterator[parts.session.Session]:
-    """A session whose events are shown on the terminal, which is left tidy afterwards."""
+    """Open a session that shows its events on the terminal, and restore the terminal afterwards."""
     display = display_for(flags["log_format"] or opened.settings.log_format)
     try:
         yield parts.session.Session(
@@ -191,14 +196,14 @@ def display_for(log_format: str) -> lines.Display:
         return lines.JsonLines(sys.stderr)
     if log_format == "plain" or not sys.stderr.isatty():
         return lines.PlainLines(sys.stderr)
-    # rich takes a tenth of a second to import: only a terminal pays for it.
+    # rich takes a tenth of a second to import, so import it only for a terminal.
     from polytune.cli.screen import open_screen
 
     return open_screen()
 
 
 def show(manifest: Manifest, *, as_json: bool) -> int:
-    """Prints what came out and returns the exit code."""
+    """Print the outcome and return the exit code."""
     if as_json:
         click.echo(msgspec.json.encode(manifest, order="deterministic"))
     else:
@@ -210,6 +215,7 @@ def show(manifest: Manifest, *, as_json: bool) -> int:
     if manifest.status == "paused":
         click.echo(f"paused; nothing failed and nothing is lost. To continue, run `{again}`", err=True)
         return paused
+    # A detached job is the expected outcome of --detach, not a failure.
     if manifest.status == "waiting":
         click.echo(
             f"a job is still running; polytune need not wait for it. Collect its result: {again}", err=True

@@ -1,4 +1,4 @@
-"""`polytune schema`: the JSON Schema of experiment files or of manifests, for editors and for programs."""
+"""`polytune schema`: the JSON Schema of experiment files or of manifests, for editors and programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from polytune.step_factory import catalogues, member_spec, spec_families
 def command(manifest: bool) -> None:
     """Print the JSON Schema (draft 2020-12) of experiment files.
 
-    An editor that reads it completes step kinds, base models and hyperparameters:
+    With it, an editor can complete step kinds, base models and hyperparameters:
 
     polytune schema > experiments/experiment.schema.json
     """
@@ -33,5 +33,5 @@ def experiment_text() -> str:
 
 
 def manifest_text() -> str:
-    """The schema of manifests, as it is committed."""
+    """The schema of manifests, as committed in docs/manifest.schema.json."""
     return jsonschema.schema_text(manifest_schema())

@@ -1,4 +1,4 @@
-"""Events on a terminal: finished steps as lines, working steps as live bars with rate and time left."""
+"""Events on a terminal: finished steps as lines, running steps as live bars with rate and remaining time."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ class Rate(ProgressColumn):
     """Units per second, once it is known."""
 
     def render(self, task: Task) -> Text:
-        """`6.1/s`"""
+        """The rate as `6.1/s`; empty until it is known, and for steps that count no units."""
         return Text(f"{task.speed:.1f}/s" if task.speed and task.fields["unit"] else "")
 
 
 class Screen:
-    """A listener that keeps one live bar for each working step."""
+    """A listener that shows one live bar per running step."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        # Transient: a finished step leaves its line, not its bar.
         self.progress = Progress(
             TextColumn("  {task.description:<10}"),
             BarColumn(bar_width=24),
@@ -75,13 +76,14 @@ class Screen:
             return
         if event["event"] != "step_waiting" and step in self.bars:
             self.progress.remove_task(self.bars.pop(step))
+        # A `Text`, not a string: rich would read square brackets in messages as markup.
         self.console.print(Text(f"{mark}{line[1:]}", style=style), highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """The bars are gone from the screen."""
+        """Remove the bars from the screen."""
         self.progress.stop()
 
 
 def open_screen() -> Screen:
-    """A screen on standard error; NO_COLOR is respected."""
+    """Open a screen on standard error, because stdout is for results; rich honours NO_COLOR."""
     return Screen(Console(stderr=True))

@@ -1,4 +1,4 @@
-"""`polytune show RUN [STEP]`: what a run did; or one step with its record, outputs, metrics and usage."""
+"""`polytune show RUN [STEP]`: shows what a run did, or one step with its record, outputs and metrics."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def command(run: str, step: str | None, workspace: Path | None, rehearsal: bool,
 
 
 def _run_lines(manifest: Manifest) -> Iterator[str]:
+    # The last line of a finished run suggests this command.
     yield from outcome_lines(manifest)[:-1] if manifest.status == "done" else outcome_lines(manifest)
     yield ""
     git = f"{manifest.git.commit[:12]}{' with changes' if manifest.git.dirty else ''}" or "not in git"
@@ -48,7 +49,7 @@ def _run_lines(manifest: Manifest) -> Iterator[str]:
 
 
 def step_lines(name: str, report: StepReport) -> Iterator[str]:
-    """One step as a person reads it."""
+    """One step as text."""
     yield f"{name} ({report.kind})   {report.status}   {report.seconds:.1f} s   key {report.key[:16]}"
     if report.message:
         yield f"  {report.message}"

@@ -1,4 +1,4 @@
-"""`polytune status [RUN]`: how a run stands now, who works on it, and what each step is doing."""
+"""`polytune status [RUN]`: shows a run's status, the process that runs it, and the status of each step."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from polytune.wiring import OpenWorkspace
 @options.rehearsal
 @options.as_json
 def command(run: str | None, workspace: Path | None, rehearsal: bool, as_json: bool) -> None:
-    """Show how a RUN (an id, an experiment, or the latest) stands."""
+    """Show the status of a RUN: an id, an experiment, or the latest run."""
     opened = OpenWorkspace.open(None, workspace, rehearsal=rehearsal)
     row = opened.run(run) if run is not None else opened.latest_run()
     manifest = opened.manifest(row)
     steps = {name: str(manifest.steps[name].status) for name in manifest.order}
+    # The job book is shared by all runs; a job's step begins with its experiment and run.
     jobs = [
         job
         for job in JobBook(opened.ledger).open_jobs()
@@ -35,6 +36,7 @@ def command(run: str | None, workspace: Path | None, rehearsal: bool, as_json: b
     found: dict[str, Any] = {
         "run_id": row.run_id,
         "experiment": row.experiment,
+        # Not `row.status` alone: a killed process leaves it at running.
         "status": status_of(opened, row),
         "worked_on_by": opened.live(row),
         "steps": steps,

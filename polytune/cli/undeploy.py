@@ -1,4 +1,4 @@
-"""`polytune undeploy`: a deployment is gone; its model stays."""
+"""`polytune undeploy`: deletes a deployment and keeps its model."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def command(
     choice: PlatformChoice,
     as_json: bool,
 ) -> None:
-    """Delete a deployment or provisioned throughput; its model stays, and can be deployed again."""
+    """Delete a deployment or provisioned throughput; its model is kept and can be deployed again."""
     asked = choice.owners(deployment)
     home, found = find_among(asked, lambda each: each.find_deployment(deployment))
+    # Checked before asking, so that users never confirm a deletion that the platform then refuses.
     home.check_removable(found)
     platforms.agreed(f"Delete {found.name} ({found.id})? Requests to it will fail.", yes)
     home.undeploy(found)

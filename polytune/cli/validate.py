@@ -1,4 +1,4 @@
-"""`polytune validate FILE...`: any data files against a base model's rules, outside any experiment."""
+"""`polytune validate FILE...`: checks data files against a base model's rules, without an experiment."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def command(
 ) -> None:
     """Check data FILEs against a base model's rules.
 
-    A file is the split that its name says: train.jsonl, validation.jsonl, test.jsonl. A single file of
-    another name is checked as training data. Exits with 1 when there are errors.
+    The name of a file is its split: train.jsonl, validation.jsonl, test.jsonl. A single file with another
+    name is checked as training data. Exits with 1 when there are errors.
     """
     by_split = split_files(files)
     entry = find_base_model(_base_model(base_model), Path.cwd())
@@ -59,10 +59,11 @@ def command(
 
 
 def split_files(files: Sequence[Path]) -> dict[str, Path]:
-    """Each file under its split, training data first. Raises UsageError for a missing or ambiguous one."""
+    """The files by split, training data first. Raises UsageError for a missing or ambiguous file."""
     for path in files:
         if not path.is_file():
             raise UsageError(f"{path}: {_absence(path)}")
+    # With several files, guessing which is the training data could check the wrong rules.
     if len(files) == 1 and files[0].stem not in splits:
         return {"train": files[0]}
     found: dict[str, Path] = {}
@@ -82,13 +83,14 @@ def _absence(path: Path) -> str:
 
 
 def _base_model(name: str) -> str:
-    """The name; a folder of the current one may be named without `./`."""
+    """The name of a base model; a folder in the current one may be given without `./`."""
     known = BASE_MODELS.names()
     return f"./{name}" if name not in known and "/" not in name and Path(name).is_dir() else name
 
 
 def guessed_format(path: Path, usual: Sequence[str]) -> str:
-    """The format in which the file's first line has the fewest faults; a usual one if it is in none."""
+    """The format in which the first line has the fewest problems; one of `usual` if none can read it."""
+    # The usual formats come first, and `min` keeps the first of equals: they win ties.
     formats = FORMATS
     line = _first_line(path)
     others = [name for name in formats.names() if name not in usual]
@@ -103,7 +105,7 @@ def _faults(layout: Any, line: bytes) -> tuple[bool, int]:
 
 
 def _first_line(path: Path) -> bytes:
-    """The first line with something on it; b'' when there is none."""
+    """The first line that is not blank, without a byte order mark; b'' when there is none."""
     try:
         with path.open("rb") as file:
             found = next((line for line in file if line.strip()), b"")

@@ -1,4 +1,4 @@
-"""`polytune why FILE STEP`: a step's state, its key, and every difference from the nearest earlier record."""
+"""`polytune why FILE STEP`: explains a step's state, its key, and every difference from an earlier record."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def command(
     """Explain one step: its cache key, and what changed since the closest earlier run."""
     opened = OpenWorkspace.open(file, workspace, rehearsal=flags["rehearsal"])
     for compiled in options.variants(opened, file, overrides, variant):
+        # Called for its error, which names the closest step.
         select(compiled, only=step)
         planned = opened.planner(compiled, Selection()).plan(compiled).step(step)
         if flags["as_json"]:

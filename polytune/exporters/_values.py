@@ -1,6 +1,6 @@
-"""Values as applications write them: JSON and TypeScript literals, and prices in the unit of each.
+"""Literals and prices for exported files: JSON and TypeScript literals, prices in each application's unit.
 
-Every literal is safe wherever an application puts it; no price has digits that float arithmetic added.
+Every literal is safe wherever an application puts it; no price has extra digits from float arithmetic.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ import msgspec
 
 
 def literal(value: object) -> str:
-    """A JSON text on one line, which is also a TypeScript expression; all but printable ASCII is escaped.
+    """A JSON text on one line that is also a TypeScript expression; only printable ASCII is left unescaped.
 
-    So is `<`, since applications put such constants into pages, where `</script>` would end the script.
+    `<` is escaped too: applications put such constants into pages, where `</script>` would end the script.
     """
-    # json.dumps leaves DEL as it is, though it is no more printable than the controls it escapes.
+    # json.dumps escapes control characters but not DEL, which is not printable either.
     return json.dumps(value, ensure_ascii=True).replace("<", "\\u003c").replace("\x7f", "\\u007f")
 
 
 def json_file(value: object) -> str:
-    """A JSON file, keys sorted, indented by two, newline-terminated; `<` is escaped as in `literal`."""
+    """A JSON file with sorted keys, indented by two, newline-terminated; `<` is escaped as in `literal`."""
     text = json.dumps(msgspec.to_builtins(value), indent=2, sort_keys=True, ensure_ascii=False)
     return text.replace("<", "\\u003c") + "\n"
 
 
 def per_million(usd_per_thousand: float | None) -> float | None:
-    """US dollars for a million tokens, from those for a thousand; None stays None."""
-    # Through the shortest decimal text of the float: 0.00006 * 1000 would be 0.060000000000000005.
+    """Convert US dollars per thousand tokens to US dollars per million; None stays None."""
+    # Via the shortest decimal text of the float: 0.00006 * 1000 would be 0.060000000000000005.
     return None if usd_per_thousand is None else float(Decimal(repr(usd_per_thousand)) * 1000)
 
 
 def per_thousand(usd_per_million: float | None) -> float | None:
-    """US dollars for a thousand tokens, from those for a million; None stays None."""
+    """Convert US dollars per million tokens to US dollars per thousand; None stays None."""
     return None if usd_per_million is None else float(Decimal(repr(usd_per_million)) / 1000)
 
 
 def per_token(usd_per_million: float | None) -> float | None:
-    """US dollars for one token, from those for a million; None stays None."""
+    """Convert US dollars per million tokens to US dollars per token; None stays None."""
     return None if usd_per_million is None else float(Decimal(repr(usd_per_million)) / 1_000_000)

@@ -1,6 +1,6 @@
-"""What an exporter is: one way to write down how an application uses a finished model.
+"""The interface of exporters: an exporter writes an application's configuration for a finished model.
 
-Add one by writing one file here with one subclass of `Exporter`; its name in YAML is the file's name.
+To add one, write one file here with one subclass of `Exporter`; the file's name is its name in YAML.
 """
 
 from __future__ import annotations
@@ -19,66 +19,67 @@ from polytune.registry import Family
 from polytune.spec.model import FieldProblem
 
 Invocation = Literal["folder", "imported_model", "deployment"]
-"""What an application has to ask: a folder that is served over HTTP, or a model of Bedrock by its ARN."""
+"""How an application calls the model: a folder that is served over HTTP, or a Bedrock model by its ARN."""
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything an application needs to know of a finished model; no value is a constant of ours.
+    """Everything an application needs to know about a finished model; no value is hard-coded.
 
-    What the base model states (see `catalogued`) is None, or empty, for a base that no catalogue knows.
+    Values from the base model (see `catalogued`) are None or empty if the base model is not in the catalogue.
     """
 
     name: str
-    """What the application calls it: the experiment's name, unless a person chose another."""
+    """The model's name in the application: the experiment's name, unless the user chose another."""
     experiment: str = ""
-    """The experiment that made it; '' for a model made elsewhere."""
+    """The experiment that made the model; '' for a model made elsewhere."""
     project: str = ""
     uri: str
-    """What to invoke: an ARN, or the path of a model folder relative to the workspace."""
+    """The model to invoke: an ARN, or the path of a model folder relative to the workspace."""
     platform: str
-    """Where it answers: `bedrock`, `local`."""
+    """The platform that serves it: `bedrock`, `local`."""
     region: str | None = None
     deployment_kind: str | None = None
-    """How it is deployed: `on_demand`, `provisioned`; None where no deployment is needed."""
+    """The kind of deployment: `on_demand`, `provisioned`; None where no deployment is needed."""
     base_model: str
-    """A name of the catalogue, a folder, or '' for an imported model that does not say."""
+    """A catalogue name, a folder, or '' for an imported model whose base is unknown."""
     base_title: str = ""
-    """What people call the base model."""
+    """The base model's display name."""
     base_inference_id: str | None = None
-    """What a call names to ask the base model."""
+    """The id for calls to the base model."""
     training_api: str | None = None
-    """Through which API models are made from the base: `bedrock`, `openai_compatible`, `local`."""
+    """The API that customizes the base model: `bedrock`, `openai_compatible`, `local`."""
     layout: str
-    """The format it was trained in, which is how it expects prompts; '' when unknown."""
+    """The format it was trained in, and therefore expects prompts in; '' when unknown."""
     system: str
     """The system prompt it was trained with; '' for none."""
     parameters: int | None = None
-    """Weights, where known."""
+    """The number of weights, where known."""
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     inputs: tuple[str, ...] = ()
-    """What a prompt may hold: text, image, video, document."""
+    """The modalities of a prompt: text, image, video, document."""
     outputs: tuple[str, ...] = ()
-    """What an answer may hold."""
+    """The modalities of an answer."""
     capabilities: tuple[str, ...] = ()
-    """The base model's, in the catalogue's words: tools, streaming, reasoning."""
+    """The base model's capabilities, in the catalogue's terms: tools, streaming, reasoning."""
     input_usd_per_million_tokens: float | None = None
     output_usd_per_million_tokens: float | None = None
     usd_per_hour: float | None = None
-    """One model unit of provisioned throughput without commitment, which replaces the prices per token."""
+    """The price of one model unit of provisioned throughput without commitment, instead of token prices."""
     digest: str = ""
     """SHA-256 of the model artifact."""
 
     @property
     def invocation(self) -> Invocation:
-        """How `uri` is invoked, by its form: an exporter need not know the names of platforms."""
+        """How to invoke `uri`, derived from its form so that exporters need not know platform names."""
         if not self.uri.startswith("arn:"):
             return "folder"
         return "imported_model" if ":imported-model/" in self.uri else "deployment"
 
 
 def catalogued(config: ModelConfig, entry: BaseModelEntry) -> ModelConfig:
-    """The configuration with what its base model's catalogue entry states."""
+    """The configuration completed with facts from its base model's catalogue entry."""
+    # The catalogue lists modalities among the capabilities, as `image_input`; text is never listed.
     given = tuple(c.removesuffix("_input") for c in entry.capabilities if c.endswith("_input"))
     answered = tuple(c.removesuffix("_output") for c in entry.capabilities if c.endswith("_output"))
     offering = entry.platforms.get(config.platform, entry.offering)
@@ -95,6 +96,7 @@ def catalogued(config: ModelConfig, entry: BaseModelEntry) -> ModelConfig:
     )
     if entry.prices is None:
         return known
+    # Provisioned throughput is billed by the hour: token prices beside it would be counted twice.
     if config.deployment_kind == "provisioned":
         return msgspec.structs.replace(known, usd_per_hour=entry.prices.provisioned_usd_per_hour)
     return msgspec.structs.replace(
@@ -105,27 +107,27 @@ def catalogued(config: ModelConfig, entry: BaseModelEntry) -> ModelConfig:
 
 
 class Exporter(ABC):
-    """Writes one kind of application configuration; stateless but for the options chosen."""
+    """Writes one kind of application configuration; stateless except for the chosen options."""
 
     extension: ClassVar[str]
-    """With the dot: '.ts'."""
+    """The file extension with the dot: '.ts'."""
     options: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
-    """What a user may choose: the values of each option, the default first."""
+    """The options and their allowed values, the default first."""
 
     def __init__(self, chosen: Mapping[str, str] = MappingProxyType({})) -> None:
-        """`chosen` names options of this exporter; the others take their defaults."""
+        """`chosen` sets options of this exporter; the others have their defaults."""
         self.chosen = {name: values[0] for name, values in self.options.items()} | dict(chosen)
 
     @abstractmethod
     def render(self, config: ModelConfig) -> str:
-        """The whole file, newline-terminated, every value escaped for its language."""
+        """Render the whole file, newline-terminated, with every value escaped for its language."""
 
 
 EXPORTERS: Family[Exporter] = Family("exporters", "exporter", Exporter)
 
 
 def option_problems(exporter: str, chosen: Mapping[str, str]) -> list[FieldProblem]:
-    """What is wrong with the options chosen for an exporter, by `options.<name>`."""
+    """The problems of the options chosen for an exporter, by `options.<name>`."""
     known = EXPORTERS.load(exporter).options
     found = []
     for name, value in chosen.items():

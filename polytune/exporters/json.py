@@ -1,4 +1,4 @@
-"""json: the model configuration as one JSON object, keys sorted."""
+"""json: the model configuration as one JSON object with sorted keys."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ class JsonExporter(Exporter):
     extension = ".json"
 
     def render(self, config: ModelConfig) -> str:
-        """The object, indented by two."""
+        """Render the object, indented by two."""
         return json_file(config)

@@ -1,15 +1,15 @@
-"""litellm: a `config.yaml` that lets a LiteLLM proxy answer for the model.
+"""litellm: a `config.yaml` for a LiteLLM proxy that serves the model.
 
 Start it with `litellm --config <file>`; clients then send the model's name to the proxy's OpenAI-compatible
-endpoint. Lists of several models are merged by hand, or with LiteLLM's own `include`.
+endpoint. To serve several models, merge the lists by hand or with LiteLLM's `include`.
 
     a deployment on Bedrock     bedrock/converse/<ARN>
-    an imported model           bedrock/openai/<ARN>: models imported since November 2025 take OpenAI's
-                                messages, and some of them (Qwen, gpt-oss) no Converse
-    a model on this machine     hosted_vllm/<name>: whoever serves the folder gives it that name and states
-                                the address in HOSTED_VLLM_API_BASE
+    an imported model           bedrock/openai/<ARN>: models imported since November 2025 accept OpenAI's
+                                messages, and some of them (Qwen, gpt-oss) do not support Converse
+    a model on this machine     hosted_vllm/<name>: serve the folder under that name and set its URL in
+                                HOSTED_VLLM_API_BASE
 
-Names of fields: docs.litellm.ai (proxy/configs, proxy/custom_pricing, proxy/model_management,
+Field names: docs.litellm.ai (proxy/configs, proxy/custom_pricing, proxy/model_management,
 providers/bedrock, providers/bedrock_imported, providers/vllm) and `ModelInfoBase` of litellm;
 read 2026-11-21.
 """
@@ -32,8 +32,9 @@ abilities = {
     "video_input": "supports_video_input",
     "document_input": "supports_pdf_input",
 }
-"""What LiteLLM calls the catalogue's capabilities."""
+"""LiteLLM's names for the catalogue's capabilities."""
 one_line = 1 << 20
+"""A line width that no value reaches, so that YAML never folds a system prompt."""
 
 
 class LiteLLMExporter(Exporter):
@@ -42,7 +43,7 @@ class LiteLLMExporter(Exporter):
     extension = ".yaml"
 
     def render(self, config: ModelConfig) -> str:
-        """The file, in ASCII."""
+        """Render the file, in ASCII."""
         entry = {
             "model_name": config.name,
             "litellm_params": _call(config),
@@ -54,6 +55,7 @@ class LiteLLMExporter(Exporter):
 
 
 def _call(config: ModelConfig) -> JsonObject:
+    # LiteLLM resolves `os.environ/NAME` when it starts, so the file holds no address of one machine.
     if config.invocation == "folder":
         return {
             "model": f"hosted_vllm/{config.name}",
@@ -75,5 +77,6 @@ def _info(config: ModelConfig) -> JsonObject:
         "metadata": msgspec.to_builtins(config),
     }
     known = {name: value for name, value in stated.items() if value is not None}
+    # A capability that is false is a fact; without catalogue facts (`inputs` is empty) nothing is claimed.
     can = {word: name in config.capabilities for name, word in abilities.items()} if config.inputs else {}
     return {**can, **known}

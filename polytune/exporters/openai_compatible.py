@@ -1,11 +1,11 @@
-"""openai_compatible: where a client of an OpenAI-compatible endpoint finds the model, as JSON.
+"""openai_compatible: the settings for a client of an OpenAI-compatible endpoint, as JSON.
 
     client = OpenAI(base_url=found["base_url"], api_key=os.environ[found["api_key_variable"]])
     client.chat.completions.create(**found["request"] | {"messages": found["request"]["messages"] + [...]})
 
-`base_url` is null, and `note` says why, where no such endpoint answers for the model: polytune starts no
-server, and Bedrock's endpoint answers for the open-weight models that are trained through it, not for
-models made from those of Amazon, Anthropic or Meta.
+If no such endpoint serves the model, `base_url` is null and `note` says why: polytune starts no server, and
+Bedrock's endpoint serves the open-weight models that are trained through it, not models customized from those
+of Amazon, Anthropic or Meta.
 Source: docs.aws.amazon.com/bedrock/latest/userguide, models-api-compatibility.html and
 fine-tuning-openai-apis.html, read 2026-11-21.
 """
@@ -18,16 +18,17 @@ from polytune.exporters.interface import Exporter, ModelConfig
 bedrock_address = "https://bedrock-mantle.{region}.api.aws/v1"
 """Source: docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html, read 2026-11-21."""
 bedrock_key_variable = "AWS_BEARER_TOKEN_BEDROCK"
-"""Where AWS's own clients look for a Bedrock API key."""
+"""The environment variable in which AWS's own clients look for a Bedrock API key."""
 
 
 class OpenAICompatibleExporter(Exporter):
-    """The address, the start of every request, and the whole configuration."""
+    """The base URL, the start of every request, and the whole configuration."""
 
     extension = ".json"
 
     def render(self, config: ModelConfig) -> str:
-        """The object, indented by two."""
+        """Render the object, indented by two."""
+        # The file is written even without an endpoint: `about` and `request` are useful for other clients.
         note = _obstacle(config)
         messages = [{"role": "system", "content": config.system}] if config.system else []
         return json_file(
@@ -42,7 +43,7 @@ class OpenAICompatibleExporter(Exporter):
 
 
 def _obstacle(config: ModelConfig) -> str:
-    """Why no OpenAI-compatible endpoint answers for the model; '' when one does."""
+    """Why no OpenAI-compatible endpoint serves the model; '' when one does."""
     if config.invocation == "folder":
         return (
             f"polytune starts no server on platform {config.platform}: serve the folder that `model` names "

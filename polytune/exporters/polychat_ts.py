@@ -1,14 +1,14 @@
 """polychat_ts: a TypeScript module that adds the model to Polychat's API, or the older toolkit's constant.
 
-    shape: model_config_item    what the repository nicholasgriffintn/ai-platform takes today. Put the file
-                                into apps/api/src/data-model/models/ and give its `...ModelConfig` to
-                                `mergeModelConfigs` in apps/api/src/lib/providers/models/index.ts.
-    shape: model_definition     the constant that the fine-tuning toolkit wrote; no type of Polychat's ever
-                                had this shape, so the module brings its own.
+    shape: model_config_item    the shape that the repository nicholasgriffintn/ai-platform uses today. Put
+                                the file into apps/api/src/data-model/models/ and pass its `...ModelConfig`
+                                to `mergeModelConfigs` in apps/api/src/lib/providers/models/index.ts.
+    shape: model_definition     the constant that the fine-tuning toolkit wrote; no type in Polychat ever had
+                                this shape, so the module defines its own.
 
-Neither imports anything, so a file stays valid while the repository moves its types (`~/types`, then the
-package of schemas). What the catalogue does not state is left out, never filled in: Polychat ranks models
-by `strengths`, `speed` and the like only where somebody chose them. Polychat asks Bedrock in us-east-1.
+Neither imports anything, so a file stays valid when the repository moves its types (`~/types`, then the
+schemas package). Facts missing from the catalogue are left out, never guessed: Polychat ranks models by
+`strengths`, `speed` and similar fields only where somebody set them. Polychat calls Bedrock in us-east-1.
 Field names: packages/schemas/src/models.ts of that repository, `modelConfigItemSchema`, read 2026-11-21.
 """
 
@@ -23,7 +23,7 @@ from polytune.exporters.interface import Exporter, ModelConfig
 from polytune.spec.model import JsonObject
 
 modalities = ("text", "image", "audio", "video", "pdf", "document", "embedding", "speech")
-"""Those of Polychat's modalities that say what a model takes and gives, not what it is good at."""
+"""Polychat's modalities that describe a model's input and output, not its strengths."""
 
 item_type = f"""\
 type Modality = {" | ".join(f'"{each}"' for each in modalities)};
@@ -65,19 +65,20 @@ export interface ModelDefinition {
 
 
 class PolychatExporter(Exporter):
-    """An ES module without imports, and the system prompt that the model was trained with beside it."""
+    """An ES module without imports, with the model and the system prompt that it was trained with."""
 
     extension = ".ts"
     options = {"shape": ("model_config_item", "model_definition")}
 
     def render(self, config: ModelConfig) -> str:
-        """The module; fields that its shape lacks are comments, one a line."""
+        """Render the module; fields that its shape lacks are comments, one per line."""
         if self.chosen["shape"] == "model_definition":
             return f"{_heading(config)}\n{definition_type}\n{_definition(config)}"
         return f"{_heading(config)}\n{item_type}\n{_item(config)}"
 
 
 def _heading(config: ModelConfig) -> str:
+    # The system prompt is long and has a constant of its own.
     facts = {name: value for name, value in msgspec.to_builtins(config).items() if name != "system"}
     known = "".join(f"//   {name}: {literal(value)}\n" for name, value in facts.items())
     return (
@@ -87,7 +88,7 @@ def _heading(config: ModelConfig) -> str:
 
 
 def _item(config: ModelConfig) -> str:
-    """One entry of Polychat's map of models, under the name that requests give as `model`."""
+    """One entry of Polychat's model map, under the name that requests send as `model`."""
     stated = {name: value for name, value in _item_fields(config).items() if value is not None}
     members = "".join(f"    {name}: {literal(value)},\n" for name, value in stated.items())
     constant = _camel(config.name)
@@ -115,7 +116,7 @@ def _item_fields(config: ModelConfig) -> JsonObject:
 
 
 def _abilities(config: ModelConfig) -> JsonObject:
-    """What the base model can do; nothing for a base that no catalogue knows."""
+    """The base model's capabilities; empty if the base model is not in the catalogue."""
     if not config.inputs:
         return {}
     taken, given = ([m for m in stated if m in modalities] for stated in (config.inputs, config.outputs))
@@ -130,9 +131,10 @@ def _abilities(config: ModelConfig) -> JsonObject:
 
 
 def _operations(config: ModelConfig) -> JsonObject:
-    """How Polychat's Bedrock provider asks: Converse, whose requests carry temperature and top P."""
+    """How Polychat's Bedrock provider calls the model: Converse, with temperature and top P."""
     if config.invocation == "folder":
         return {}
+    # Converse returns text only; image and video models need InvokeModel.
     if config.outputs and "text" not in config.outputs:
         return {"bedrockApiOperation": "invoke"}
     return {
@@ -175,9 +177,10 @@ def _display(name: str) -> str:
 
 
 def _camel(name: str) -> str:
-    """`strudel-nova-pro` as `strudelNovaPro`: the start of an identifier, for any name."""
+    """`strudel-nova-pro` as `strudelNovaPro`; the result can start an identifier for any name."""
     words = re.findall(r"[A-Za-z0-9]+", name)
     joined = "".join(word[0].upper() + word[1:] for word in words)
+    # A TypeScript identifier must not start with a digit.
     if not joined or joined[0].isdigit():
         return f"custom{joined}"
     return joined[0].lower() + joined[1:]

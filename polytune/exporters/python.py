@@ -19,12 +19,12 @@ class ModelConfig:
 
 
 class PythonExporter(Exporter):
-    """A module that needs nothing but the standard library; values are Python literals."""
+    """A module that needs only the standard library; values are Python literals."""
 
     extension = ".py"
 
     def render(self, config: ModelConfig) -> str:
-        """The module. The name in its heading is a literal, so that the comment never spans two lines."""
+        """Render the module. The name in its heading is a literal, so the comment never spans two lines."""
         values = msgspec.structs.asdict(config)
         fields = "".join(f"    {name}: {ModelConfig.__annotations__[name]}\n" for name in values)
         arguments = "".join(f"    {name}={value!r},\n" for name, value in values.items())

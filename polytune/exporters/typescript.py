@@ -11,12 +11,12 @@ from polytune.exporters.interface import Exporter, ModelConfig
 
 
 class TypeScriptExporter(Exporter):
-    """An ES module without imports: keys in camelCase, values as JSON, which TypeScript shares."""
+    """An ES module without imports: keys in camelCase, values as JSON, which is also TypeScript."""
 
     extension = ".ts"
 
     def render(self, config: ModelConfig) -> str:
-        """The module. The name in its heading is a literal, so that the comment never spans two lines."""
+        """Render the module. The name in its heading is a literal, so the comment never spans two lines."""
         values = msgspec.to_builtins(config)
         fields = "".join(f"  readonly {_camel(name)}: {_type_of(name)};\n" for name in values)
         members = "".join(f"  {_camel(name)}: {literal(value)},\n" for name, value in values.items())
@@ -34,7 +34,7 @@ def _camel(name: str) -> str:
 
 
 def _type_of(name: str) -> str:
-    """The TypeScript type of a field of `ModelConfig`, which holds texts, numbers and lists of texts."""
+    """The TypeScript type of a field of `ModelConfig`, which has strings, numbers and lists of strings."""
     stated = str(ModelConfig.__annotations__[name])
     if stated.startswith("tuple[str"):
         return "readonly string[]"

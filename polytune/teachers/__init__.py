@@ -1,1 +1,1 @@
-"""Who answers prompts."""
+"""Teachers: the models and services that answer prompts."""

@@ -1,7 +1,7 @@
-"""Knows batch jobs of Bedrock: submits one, says where it is, has what it wrote collected.
+"""The driver for Bedrock batch jobs: submits a job, reports its status, has its output collected.
 
 Submitted - Validating - Scheduled - InProgress (finalising) - Completed, or PartiallyCompleted, Expired,
-Stopped: collected all the same; Failed: nothing was answered and nothing is billed
+Stopped: their output is collected too; Failed: nothing was answered and nothing is billed
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from polytune.engine.jobs import Driver, Look
 from polytune.errors import Paused, StepFailed
 
 first_pause_seconds, longest_pause_seconds = 5.0, 60.0
-"""Recorded jobs that failed validation did so 36 to 90 s after they were submitted."""
+"""Bounds of the polling interval. Recorded jobs that failed validation did so 36 to 90 s after submission."""
 ended = ("Completed", "PartiallyCompleted", "Stopped", "Expired")
-"""Statuses in which a job has written what it has."""
+"""Statuses of jobs that have ended and written their answers so far."""
+# By the words of Bedrock's messages, which have no error codes.
 fixes = (
     (r"less records|minimum of", "state that number as teacher.fewest_records"),
     (r"more records|maximum", "state a smaller teacher.records_per_job"),
@@ -35,7 +36,7 @@ fixes = (
 
 @dataclass(frozen=True)
 class BatchStage:
-    """Where one job is."""
+    """The stage and the record counts of one job."""
 
     word: str
     processed: int = 0
@@ -43,7 +44,7 @@ class BatchStage:
 
 
 class BatchDriver(Driver):
-    """Knows batch jobs of Bedrock in one region."""
+    """Drives Bedrock batch jobs in one region."""
 
     pauses = (first_pause_seconds, longest_pause_seconds)
 
@@ -53,9 +54,9 @@ class BatchDriver(Driver):
         collect: Callable[[Objects, str], Coroutine[None, None, int]],
         stages: dict[str, BatchStage],
     ) -> None:
-        """`collect` stores what a job wrote below an address and returns the number of files.
+        """`collect` stores the output below a URI prefix and returns the number of files.
 
-        `stages` is kept up to date by ARN.
+        The driver keeps `stages` up to date, by ARN.
         """
         self.access = access
         self.collect = collect
@@ -63,7 +64,7 @@ class BatchDriver(Driver):
         self._collected: set[str] = set()
 
     async def submit(self, token: str, request: Facts, what: str) -> str:
-        """The job of that token exists; its ARN is returned. Raises Paused and StepFailed."""
+        """Create the job of that token unless it exists, and return its ARN. Raises Paused and StepFailed."""
         name = unique_name(request["label"], token)
         members = {
             **request["members"],
@@ -79,6 +80,8 @@ class BatchDriver(Driver):
         try:
             return str(service.call("CreateModelInvocationJob", members)["jobArn"])
         except NameTaken:
+            # Either an earlier call of ours succeeded and its response was lost, or another job has the
+            # name. The input's URI tells which: it contains the digest of the questions.
             named = service.pages("ListModelInvocationJobs", {"nameContains": name}, "invocationJobSummaries")
             found = next((each for each in named if each["jobName"] == name), None)
             if found is None:
@@ -92,15 +95,18 @@ class BatchDriver(Driver):
             return str(found["jobArn"])
 
     async def look(self, token: str, handle: str) -> Look:
-        """Where the job stands; once it has ended, what it wrote is stored before this returns.
+        """Return the job's state; if it has ended, its output is stored before this returns.
 
-        Raises Paused when credentials have expired, StepFailed when the job or its output may not be read.
+        Raises Paused when credentials have expired, StepFailed when access to the job or its output is
+        denied.
         """
         try:
             found = await in_thread(self._got, handle)
             if found is None:
                 return Look(state=JobState.LOST, message=f"{handle} does not exist any more")
             look = self._judged(handle, found)
+            # Collect before reporting COMPLETED: a crash in between leaves the row open, and the next run
+            # collects again. Stored answers are skipped then.
             if look.state is JobState.COMPLETED and handle not in self._collected:
                 files = await self.collect(Objects(self.access), _output(found))
                 if not files and found.get("successRecordCount"):
@@ -118,12 +124,14 @@ class BatchDriver(Driver):
         except AwsFailure as failure:
             if not failure.transient:
                 raise StepFailed(f"{handle}: {failure}") from failure
+            # One failed poll says nothing about the job, which costs money whether or not we see it.
             return Look(
                 state=JobState.SUBMITTED, message=f"could not check the status: {failure}", trouble=True
             )
 
     def _got(self, handle: str) -> dict[str, Any] | None:
-        """What Get tells of the job; None when it does not exist."""
+        """The response of GetModelInvocationJob; None when the job does not exist."""
+        # One attempt: polling is the retry.
         service = self.access.service("bedrock", attempts=1)
         try:
             return service.call("GetModelInvocationJob", {"jobIdentifier": handle})
@@ -142,16 +150,17 @@ class BatchDriver(Driver):
         return Look(state=JobState.SUBMITTED, message=stage.word, done=done)
 
     def detached(self, token: str, handle: str) -> str:
-        """The command that stops it."""
+        """The command that stops the job."""
         return f"polytune job stop {handle}"
 
 
 def stage_of(found: Mapping[str, Any]) -> BatchStage:
-    """Where a job is, out of what Get told."""
+    """The stage of a job, from the response of GetModelInvocationJob."""
     status = str(found["status"])
     processed, total = (int(found.get(f"{which}RecordCount") or 0) for which in ("processed", "total"))
     words = {"InProgress": "in progress", "PartiallyCompleted": "completed in part"}
     word = words.get(status, status.lower())
+    # The status stays InProgress while the output is written, which looks stuck at 100 %.
     if status == "InProgress" and processed >= total > 0:
         word = "finalising"
     return BatchStage(word, processed, total)
@@ -162,13 +171,13 @@ def _source(found: Mapping[str, Any]) -> str:
 
 
 def _output(found: Mapping[str, Any]) -> str:
-    """What the addresses of everything that a job wrote begin with."""
+    """The URI prefix of a job's output: Bedrock appends the id at the end of the job's ARN."""
     place = str(found["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"]).rstrip("/")
     return f"{place}/{str(found['jobArn']).rpartition('/')[2]}/"
 
 
 def _explained(handle: str, message: str) -> str:
-    """A failed job's message with the likely fix."""
+    """A failed job's message, with the likely fix."""
     said = message or "failed without a message"
     fix = next((fix for pattern, fix in fixes if re.search(pattern, said, re.IGNORECASE)), "")
     return f"{handle}: {said.rstrip('. ')}. Nothing was answered" + (f". Likely fix: {fix}" if fix else "")
@@ -176,7 +185,7 @@ def _explained(handle: str, message: str) -> str:
 
 @contextmanager
 def calling(what: str) -> Iterator[None]:
-    """A call to AWS: what waiting or fresh credentials can cure pauses the run."""
+    """Raise Paused for AWS failures that waiting or new credentials can resolve, StepFailed for others."""
     try:
         yield
     except AwsFailure as failure:

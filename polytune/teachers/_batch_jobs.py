@@ -1,12 +1,13 @@
-"""Batch jobs of Bedrock through the engine's protocol for long work: each record is bought once.
+"""Bedrock batch jobs through the engine's protocol for remote jobs: each record is paid once.
 
     intent     the questions are in S3 under their digest; the row with the token is durable
     submit     CreateModelInvocationJob, with the token as idempotency token and in the name
     poll       validating, scheduled, in progress, finalising
-    collect    whatever the job wrote is in the answer memory, and only then the row says completed
+    collect    all output is in the answer memory, and only then the row says completed
 
-So an open row has answers that are not collected yet. Whoever wants one of them finishes that job
-first, in whichever step, experiment or workspace run it was submitted, and sends only what is missing then.
+An open row therefore has answers that are not collected yet. A step that needs one of them finishes that job
+first, regardless of the step, experiment or workspace run that submitted it, and then sends only the
+questions that are still missing.
 """
 
 from __future__ import annotations
@@ -37,39 +38,41 @@ from polytune.teachers._batch_records import BatchTerms, Chunk, groups, id_of, i
 from polytune.teachers.interface import BatchContext, BatchProgress, BatchQuestion
 
 kind = "batch inference"
-"""What rows of these jobs say of themselves."""
+"""The `kind` in the job book's rows for these jobs."""
 landed_at_once = 256
+"""Answers per transaction: few enough that other steps of the run are not held up."""
 
 
 @dataclass
 class Batches:
-    """One step's batch jobs."""
+    """The batch jobs of one step."""
 
     terms: BatchTerms
     settings: Settings
     context: BatchContext
     folder: Path
     replied: Callable[[bytes], Reply]
-    """The answer in a job's output, with its price."""
+    """Converts the answer in a job's output into a reply with its price."""
     _left: dict[Ask, None] = field(default_factory=dict)
-    """Records under way of which nothing was seen yet."""
+    """Submitted records without a result so far; a dict, to keep their order."""
     _stages: dict[str, BatchStage] = field(default_factory=dict)
     _bucket_is_fit: bool = False
 
     async def finish_open(self, questions: Callable[[], Iterator[BatchQuestion]]) -> None:
-        """Every earlier job that holds one of the questions has ended, and its answers are stored."""
+        """Wait for every earlier job that contains one of the questions, and store its answers."""
         rows = [row for row in self.context.jobs.book.open_jobs() if row.request.get("kind") == kind]
         wanted = [row for row in rows if await self._holds_one(row, questions)]
         await _together([self._finished(row) for row in wanted])
 
     async def run(self, chunks: Sequence[Chunk]) -> None:
-        """A job for each chunk has ended; answers are stored, and records without one have failed."""
+        """Run a job for each chunk: answers are stored, and records without an answer are reported failed."""
         self._left = {ask: None for chunk in chunks for ask in chunk.asks}
         if not self._bucket_is_fit:
             await self._check_bucket()
         requests = [await self._request(chunk) for chunk in chunks]
         driver = self._driver(self.terms.region, self.terms.assume_role_arn)
         try:
+            # Submit all before waiting for any: jobs queue for hours, and the queue takes several at once.
             for request in requests:
                 await self._jobs(_key(request), forced=True).started(driver, request)
             await _together([self._awaited(driver, request) for request in requests])
@@ -82,18 +85,23 @@ class Batches:
             )
 
     def _release(self, chunks: Sequence[Chunk]) -> None:
-        """The jobs are over. For jobs that go on without this run, the cost stays reserved."""
+        """Release the reservations of failed jobs.
+
+        Not called for Paused and Detached: those jobs continue without this run, and will be billed.
+        """
         for chunk in chunks:
             self.context.release(chunk.asks)
 
-    # jobs that are there already
+    # jobs of earlier runs
 
     async def _holds_one(self, row: JobRow, questions: Callable[[], Iterator[BatchQuestion]]) -> bool:
+        # The input in S3 is the record of what a job contains; rows would grow with the number of questions.
         path = self.folder / "open.jsonl"
         try:
             with calling("the questions of an earlier batch job"):
                 await in_thread(self._objects(row.request).fetch, row.request["input"], path)
         except StepFailed as failure:
+            # Without its input, a submitted job may contain any question; one never submitted contains none.
             if isinstance(failure.__cause__, Missing):
                 return row.state is JobState.SUBMITTED
             raise
@@ -102,9 +110,14 @@ class Batches:
         return await in_thread(lambda: any(id_of(each.ask) in ids for each in questions()))
 
     async def _finished(self, row: JobRow) -> None:
-        """The job has ended and is collected; one that failed, which costs nothing, is submitted anew."""
+        """Wait for the job and collect it.
+
+        A job that failed is only recorded: it costs nothing, and its questions are sent again. Raises
+        StepFailed for a job that is lost.
+        """
         driver = self._driver(row.request["region"], row.request["assume_role_arn"])
         jobs = self._jobs(row.key, forced=False)
+        # A run that ended between intent and record may have submitted the job; the token tells.
         if row.state is JobState.INTENDED:
             row = await jobs.started(driver, row.request)
         look = await driver.look(row.token, row.handle)
@@ -118,7 +131,7 @@ class Batches:
     # new jobs
 
     async def _check_bucket(self) -> None:
-        """Raises StepFailed when the bucket is in another region, where jobs cannot read it."""
+        """Raises StepFailed when the bucket is in another region, because batch jobs cannot read it."""
         access = self._access(self.terms.region, self.terms.assume_role_arn)
         with calling(f"bucket {self.terms.bucket}"):
             region = await in_thread(Objects(access).bucket_region, self.terms.bucket)
@@ -130,7 +143,7 @@ class Batches:
         self._bucket_is_fit = True
 
     async def _request(self, chunk: Chunk) -> Facts:
-        """The job's request; its questions are in S3."""
+        """Upload the questions to S3 and return the job's request."""
         terms, project = self.terms, str(self.context.label["project"])
         uri = content_uri(terms.bucket, terms.prefix, project, chunk.digest, "records.jsonl")
         access = self._access(terms.region, terms.assume_role_arn)
@@ -150,14 +163,15 @@ class Batches:
         }
 
     async def _awaited(self, driver: BatchDriver, request: Facts) -> None:
-        """The job has ended and is collected. Raises StepFailed when it failed or was stopped."""
+        """Wait for the job and collect it. Raises StepFailed when it failed or was stopped."""
         row = await self._jobs(_key(request), forced=False).finish(driver, request, self._seen)
+        # Somebody stopped it on purpose: submitting the rest at once would undo that.
         if row.message == "Stopped":
             raise StepFailed(
                 f"{row.handle} was stopped; its answers so far are saved. Run again to submit the rest"
             )
 
-    # what both need
+    # shared by both
 
     def _jobs(self, key: str, *, forced: bool) -> Jobs:
         own = self.context.jobs
@@ -183,8 +197,9 @@ class Batches:
         self.context.report(BatchProgress(answered=processed, note=note))
 
     async def _collect(self, objects: Objects, prefix: str) -> int:
-        """What a job wrote below an address is stored; how many files it wrote."""
+        """Store the output below a URI prefix; return the number of output files."""
         found = await in_thread(lambda: [entry.uri for entry in objects.keys(prefix)])
+        # Beside its output a job writes manifest.json.out, with counts only.
         files = [uri for uri in found if uri.endswith(".jsonl.out")]
         for uri in files:
             path = self.folder / f"{fingerprint('polytune.output.v1', uri)[:16]}.out"
@@ -206,7 +221,7 @@ def _key(request: Facts) -> str:
 
 
 async def _together(works: Sequence[Coroutine[None, None, None]]) -> None:
-    """All of them are done; when one fails, the others are cancelled and its failure is raised."""
+    """Run all of them; when one fails, cancel the others and raise its failure."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         await asyncio.gather(*tasks)

@@ -1,4 +1,4 @@
-"""What goes into batch jobs and comes out: terms, questions in files of a job's size, results in any order.
+"""Input and output of batch jobs: terms, input files of a job's size, results in any order.
 
 {"recordId": "<digest of the request>-<draw>", "modelInput": {...}}
 {"recordId": "...", "modelOutput": {...}}   or   {"recordId": "...", "error": {"errorCode": 400, ...}}
@@ -23,18 +23,18 @@ from polytune.errors import StepFailed
 from polytune.teachers.interface import BatchContext, BatchQuestion, Request
 
 written_at_once = 100
-"""Questions that are written without a break for other steps of the run."""
+"""Questions written before other steps of the run get a turn on the event loop."""
 
 _encoder = msgspec.json.Encoder()
 
 
 def id_of(ask: Ask) -> str:
-    """The record's id."""
+    """The id of the record for an answer."""
     return f"{ask.request}-{ask.draw}"
 
 
 def ask_of(record_id: str) -> Ask | None:
-    """The answer that a record's id names; None for an id that is not ours."""
+    """The answer that a record's id names; None for an id that polytune did not write."""
     request, _, draw = record_id.rpartition("-")
     return Ask(request, int(draw)) if request and draw.isdecimal() else None
 
@@ -51,7 +51,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large an input file may be."""
+    """The limits of an input file: records and bytes."""
 
     fewest: int
     most: int
@@ -59,7 +59,7 @@ class Sizes:
 
 
 class ChunkWriter:
-    """Writes questions into input files, as many as the budget allows at a time."""
+    """Writes questions into input files, as many at a time as the budget allows."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class ChunkWriter:
         worst: Callable[[Request], Cost],
         context: BatchContext,
     ) -> None:
-        """`asked`: the members of a request; `worst`: the most it can cost."""
+        """`asked` gives the members of a request, `worst` its maximum cost."""
         self.questions = questions
         self.folder = folder
         self.sizes = sizes
@@ -81,7 +81,7 @@ class ChunkWriter:
         self._number = 0
 
     async def chunks(self, most: int) -> list[Chunk]:
-        """The next files; none when the questions left, or affordable now, are too few for a job.
+        """Write up to `most` files; none when the remaining or affordable questions are too few for a job.
 
         Raises BudgetExceeded when the next question does not fit into the budget at all.
         """
@@ -93,6 +93,7 @@ class ChunkWriter:
                 chunk.path.unlink()
                 break
             found.append(chunk)
+            # The budget is used up until these jobs have ended and their actual cost is known.
             if self._held is not None:
                 break
         return found
@@ -110,13 +111,14 @@ class ChunkWriter:
                 file.write(line)
                 running.update(line)
                 size += len(line)
+                # Writing a whole file without a break would hold up the other steps' answers.
                 if not len(chunk.asks) % written_at_once:
                     await asyncio.sleep(0)
         chunk.digest = running.hexdigest()
         return chunk
 
     def _affordable(self, chunk: Chunk) -> BatchQuestion | None:
-        """The next question, part of the chunk; None when there is none, or none that fits now."""
+        """Add the next question to the chunk and return it; None at the end, or when it does not fit now."""
         question, self._held = self._held or next(self.questions, None), None
         if question is None:
             return None
@@ -128,7 +130,7 @@ class ChunkWriter:
 
 
 class BatchTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch job is submitted with, as in force wherever it was stated."""
+    """The parameters of a batch job, with defaults from the environment applied."""
 
     model_id: str
     region: str
@@ -144,7 +146,7 @@ class BatchTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def members_of(terms: BatchTerms, uri: str, output: str) -> Facts:
-    """CreateModelInvocationJob, but for the name and what follows from it."""
+    """The members of CreateModelInvocationJob, except for name, tags and idempotency token."""
     written: dict[str, Any] = {"s3Uri": output}
     if terms.kms_key_arn:
         written["s3EncryptionKeyId"] = terms.kms_key_arn
@@ -180,7 +182,7 @@ class BatchOutputLine(msgspec.Struct, frozen=True):
 
 
 class BatchInputLine(msgspec.Struct, frozen=True):
-    """What is read again of a line of a job's input."""
+    """The part of an input line that is read back."""
 
     recordId: str
 
@@ -191,16 +193,16 @@ _input_line = msgspec.json.Decoder(BatchInputLine)
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """What became of one record."""
+    """The result of one record."""
 
     ask: Ask
     body: bytes
-    """The answer as it came; b'' when there is none."""
+    """The answer as received; b'' when there is none."""
     failure: Failure | None
 
 
 def results_in(path: Path) -> Iterator[BatchRecord]:
-    """What became of each record of ours. Raises StepFailed for a file that is no output of a job."""
+    """The result of each of our records. Raises StepFailed for a file that is not a job's output."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -213,22 +215,24 @@ def results_in(path: Path) -> Iterator[BatchRecord]:
 
 
 def _failure(found: BatchOutputLine) -> Failure | None:
+    # `msgspec.Raw` keeps the answer's bytes as written, so that they are stored without another encoding.
     if bytes(found.modelOutput) not in (b"", b"null"):
         return None
     error = found.error or BatchRecordError(errorMessage="the record has neither an answer nor an error")
+    # Per record there are two outcomes only: the question itself is bad, or asking again may work.
     kind = kind_of_status(error.errorCode)
     kind = FailureKind.UNFIT if kind is FailureKind.UNFIT else FailureKind.BROKEN
     return Failure(kind, f"batch record: {error.errorCode}: {error.errorMessage}", status=error.errorCode)
 
 
 def ids_in(path: Path) -> frozenset[str]:
-    """The ids of the records of an input file."""
+    """The ids of the records in an input file."""
     with path.open("rb") as file:
         return frozenset(_input_line.decode(line).recordId for line in file)
 
 
 def groups(results: Iterator[BatchRecord], size: int) -> Iterator[Sequence[BatchRecord]]:
-    """The results, so many at a time."""
+    """The results in groups of `size`; the last group may be smaller."""
     group: list[BatchRecord] = []
     for result in results:
         group.append(result)

@@ -1,7 +1,7 @@
-"""What teachers on Bedrock share: one Converse request for each answer, stored as Converse gave it.
+"""Shared by the teachers on Bedrock: one Converse request per answer, stored as Converse returned it.
 
-A question has the same identity whether it is asked alone or in a batch, and in whatever region: a preview
-through `bedrock` is paid once, and `bedrock_batch` asks for the rest.
+A question has the same identity when asked alone, in a batch, and in any region: a preview through `bedrock`
+is paid once, and `bedrock_batch` then asks only for the rest.
 """
 
 from __future__ import annotations
@@ -43,13 +43,16 @@ if TYPE_CHECKING:
     from polytune.asking.converse import ConverseConnection
 
 platform_name = "bedrock"
-"""The platform whose ids these teachers call."""
+"""The platform whose model ids these teachers use."""
 catalogue_tokens = 1_000
-"""Prices in the catalogue are for so many tokens."""
+"""The number of tokens that a price in the catalogue is for."""
 
 
 def checked_model(name: str) -> str:
-    """A spec's `model` as it is. Raises ValueError for a plain word that the catalogue does not have."""
+    """Return a spec's `model` unchanged. Raises ValueError for a plain name that is not in the catalogue.
+
+    Ids and ARNs, which contain a dot or a colon, pass: AWS has more models than the catalogue.
+    """
     if "." in name or ":" in name:
         return name
     try:
@@ -60,7 +63,7 @@ def checked_model(name: str) -> str:
 
 
 def entry_of(model: str) -> BaseModelEntry | None:
-    """The catalogue's facts of a model that is named by name, id, profile or ARN; None for another one."""
+    """The catalogue entry of a model given by name, id, profile or ARN; None if it has none."""
     try:
         return BASE_MODELS.get(name_of(model))
     except PolytuneError:
@@ -68,41 +71,43 @@ def entry_of(model: str) -> BaseModelEntry | None:
 
 
 class GuardrailSpec(Spec):
-    """A guardrail of Bedrock that looks at prompts and answers."""
+    """A Bedrock guardrail that checks prompts and answers."""
 
     id: Annotated[str, Field(pattern=r"^([a-z0-9]+|arn:aws[^:]*:bedrock:[^:]+:\d{12}:guardrail/[a-z0-9]+)$")]
-    """Its id or ARN."""
+    """The guardrail's id or ARN."""
     version: Annotated[str, Field(pattern=r"^([1-9][0-9]{0,7}|DRAFT)$")] = "DRAFT"
-    """Which version of it."""
+    """The guardrail's version."""
 
 
 class ConverseSpec(TeacherSpec):
-    """A model on Bedrock and how it is asked."""
+    """A model on Bedrock and its inference parameters."""
 
     model: Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(checked_model)]
-    """A name of the catalogue (nova-pro), an AWS id, an inference profile, or the ARN of a model, a profile
+    """A catalogue name (nova-pro), an AWS model id, an inference profile, or the ARN of a model, a profile
     or a deployment."""
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] = "us-east-1"
-    """Where it is asked. Changing it asks nothing again."""
+    """The AWS region to call. Stored answers stay valid when it changes."""
     max_tokens: Annotated[int, Field(ge=1)] = 2048
-    """The longest answer; an answer cut off there is not used. Bedrock counts it against the quota."""
+    """The maximum length of an answer in tokens; answers cut off there are not used. Bedrock counts this
+    maximum against the quota."""
     temperature: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The model's own when not stated."""
+    """The sampling temperature. Default: the model's own."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    """The model's own when not stated."""
+    """The nucleus sampling threshold. Default: the model's own."""
     stop: Items[Annotated[str, Field(min_length=1)]] = ()
-    """Texts before which an answer ends."""
+    """Stop sequences: an answer ends before any of these texts."""
     guardrail: GuardrailSpec | None = None
-    """What it stops is no usable answer; the reason is kept with the rejects."""
+    """The guardrail to apply. Answers that it blocks are not used; the reason is kept with the rejects."""
     parameters: JsonObject = {}
-    """More parameters, as this model alone knows them (`additionalModelRequestFields`)."""
+    """Additional parameters specific to this model (`additionalModelRequestFields`)."""
     assume_role_arn: str = ""
-    """A role to assume for asking, for example in another account."""
+    """The role to assume for calls, for example in another account."""
     price: PriceSpec | None = None
-    """What it charges on demand, where the catalogue does not know it. Changing it asks nothing again."""
+    """The on-demand price, if the catalogue does not have it. Stored answers stay valid when it changes."""
 
     def problems(self) -> list[FieldProblem]:
-        """A model that writes no text, or not so much of it, or not in that region under its plain name."""
+        """Problems of a model that generates no text, has a lower output limit, or is not available in that
+        region under its plain name."""
         entry = entry_of(self.model)
         if entry is None:
             return []
@@ -122,18 +127,19 @@ class ConverseSpec(TeacherSpec):
 
 
 def _needs_another_profile(offering: Offering, region: str) -> bool:
+    # The catalogue's profiles begin with `us.`, which routes within the commercial US regions only.
     american = region.startswith("us-") and not region.startswith("us-gov-")
     return bool(offering.profile_id) and not american
 
 
 class ConverseText(msgspec.Struct, frozen=True):
-    """A piece of an answer; pieces of reasoning have no text."""
+    """A content block of an answer; reasoning blocks have no text."""
 
     text: str = ""
 
 
 class ConverseMessage(msgspec.Struct, frozen=True):
-    """What the model said."""
+    """The model's message."""
 
     content: list[ConverseText]
 
@@ -145,7 +151,7 @@ class ConverseOutput(msgspec.Struct, frozen=True):
 
 
 class ConverseUsage(msgspec.Struct, frozen=True):
-    """Tokens, as Bedrock bills them."""
+    """Token counts as billed by Bedrock."""
 
     inputTokens: int = 0
     outputTokens: int = 0
@@ -166,6 +172,7 @@ class ConverseTeacher(ReplyTeacher):
     """Asks one model on Bedrock."""
 
     platform: ClassVar[str] = "bedrock"
+    # `kind` too: `bedrock` and `bedrock_batch` share their answers.
     not_asked: ClassVar[frozenset[str]] = frozenset({"kind", "region", "assume_role_arn", "price"})
 
     def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
@@ -178,26 +185,27 @@ class ConverseTeacher(ReplyTeacher):
     @property
     @abstractmethod
     def label(self) -> str:
-        """What every table calls it."""
+        """The name shown in tables."""
 
     @property
     def model_id(self) -> str:
-        """What calls name: the profile behind a name of the catalogue, anything else as it was stated."""
+        """The id used in calls: the inference profile of a catalogue name, anything else as stated."""
         if self.entry is not None and self.asking.model == self.entry.name:
             return self.entry.on(platform_name).call_id
         return self.asking.model
 
     def endpoint(self) -> str:
-        """The region and the model: quotas of Bedrock are for both together."""
+        """The region and the model: Bedrock's quotas are per model and region."""
         return f"Bedrock {self.asking.region} {self.model_id}"
 
-    # what is asked
+    # requests
 
     def asked(self, request: Request) -> dict[str, Any]:
-        """The members of a Converse request but for the model."""
+        """The members of a Converse request, without the model."""
         spec = self.asking
         messages = [_turn("user", request.prompt)]
         for repair in request.repairs:
+            # Converse refuses blank text blocks.
             messages.append(_turn("assistant", repair.answer.rstrip() or "(nothing)"))
             messages.append(_turn("user", repair.error))
         limits = {
@@ -223,7 +231,7 @@ class ConverseTeacher(ReplyTeacher):
         return members
 
     async def __aenter__(self) -> Self:
-        # boto3 takes half a second to load: only a teacher that is really asked pays for it.
+        # boto3 takes half a second to load, so import it only when the teacher is used.
         from polytune.asking.converse import ConverseConnection
         from polytune.aws.access import Access
 
@@ -233,23 +241,23 @@ class ConverseTeacher(ReplyTeacher):
         return self
 
     async def reply(self, request: Request, draw: int) -> Reply:
-        """The answer as Converse gave it. Raises Failure, and Paused without credentials."""
+        """Return the answer as received from Converse. Raises Failure, and Paused without credentials."""
         from polytune.asking.converse import kept_body
 
         assert self._connection is not None, "the teacher is open"
         return self.replied(kept_body(await self._connection.call(self.asked(request))))
 
     def replied(self, body: bytes, share: float = 1.0) -> Reply:
-        """A body with what it cost: `share` of the price on demand."""
+        """A body with its cost at `share` of the on-demand price."""
         found = self.read(body)
         usage = found.usage if found is not None and found.usage is not None else TokenUsage()
         usd = self.cost(usage.input_tokens, usage.output_tokens, share)
         return Reply(body, Tokens(usage.input_tokens, usage.output_tokens), usd)
 
-    # what it costs
+    # cost
 
     def price(self) -> Price:
-        """As stated, else the catalogue's, else unknown."""
+        """The price stated in the spec, else the catalogue's, else unknown."""
         stated, prices = self.asking.price, self._catalogue_prices
         if stated is not None:
             return stated.price()
@@ -265,7 +273,7 @@ class ConverseTeacher(ReplyTeacher):
 
     @cached_property
     def _catalogue_prices(self) -> tuple[float, float] | None:
-        """US dollars for a thousand tokens read and written."""
+        """US dollars per thousand input and output tokens."""
         prices = prices_of(self.entry, self.settings) if self.entry is not None else None
         if prices is None:
             return None
@@ -275,19 +283,19 @@ class ConverseTeacher(ReplyTeacher):
         return None if read is None or written is None else (read, written)
 
     def at_most(self, request: Request) -> Cost:
-        """Every byte a token, and the longest answer."""
+        """The cost if every input byte were a token and the answer had the maximum length."""
         return self.worst(request, 1.0)
 
     def worst(self, request: Request, share: float) -> Cost:
-        """The same at a share of the price on demand."""
+        """The same as `at_most` at a share of the on-demand price."""
         read = request.bytes + framing_tokens
         longest = self.asking.max_tokens
         return Cost(usd=self.cost(read, longest, share), tokens=read + longest)
 
-    # what is stored
+    # stored bodies
 
     def read(self, body: bytes) -> ParsedReply | None:
-        """What a body says; None when it is no answer of Converse."""
+        """Parse a stored body; None when it is not a Converse response."""
         found = decoded(_reply, body)
         if found is None:
             return None

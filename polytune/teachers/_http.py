@@ -1,8 +1,8 @@
-"""What teachers over HTTP share. A new one is one file: a spec, `path`, `body` and `read`, and what its
-server says in headers and failures.
+"""Base classes of teachers over HTTP. A new teacher is one file: a spec, `path`, `body` and `read`, and the
+meaning of its server's headers and failures.
 
-    HttpTeacher     posts one JSON body for each answer; its spec is an HttpSpec
-    ChatTeacher     the same for a chat service whose answers are limited and sampled; its spec is a ChatSpec
+    HttpTeacher     posts one JSON body per answer; its spec is an HttpSpec
+    ChatTeacher     the same for a chat service with max_tokens and sampling; its spec is a ChatSpec
 """
 
 from __future__ import annotations
@@ -35,36 +35,36 @@ class HttpSpec(TeacherSpec):
     model: str
     """The model's name on that server."""
     url: str
-    """The server."""
+    """The server's URL."""
     api_key: Secret | None
-    """Where the key is found; none is sent without it."""
+    """A reference to the API key; without it, no key is sent."""
 
 
 class ChatSpec(HttpSpec):
     """Asks a chat service."""
 
     own_keys: ClassVar[tuple[str, ...]]
-    """Keys of the request's body that are no `parameters`."""
+    """Keys of the request body that must not appear in `parameters`."""
     max_tokens: Annotated[int, Field(ge=1)] = 2048
-    """The longest answer; an answer cut off there is not used."""
+    """The maximum length of an answer in tokens; answers cut off there are not used."""
     temperature: float | None = None
-    """The server's own when not stated."""
+    """The sampling temperature. Default: the server's own."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    """The server's own when not stated."""
+    """The nucleus sampling threshold. Default: the server's own."""
     parameters: JsonObject = {}
-    """More fields of the request's body, as the server names them."""
+    """Additional fields of the request body, under the server's names."""
     price: PriceSpec | None = None
-    """What it charges; a server on this machine is free. Changing it asks nothing again."""
+    """The price; a server on this machine is free. Stored answers stay valid when it changes."""
 
     def problems(self) -> list[FieldProblem]:
-        """Parameters that have a field of their own belong there."""
+        """Problems of `parameters` that polytune sets itself or that have their own field."""
         taken = [key for key in self.parameters if key in self.own_keys]
         return [
             FieldProblem(f"parameters.{key}", "is set by polytune, or has its own field") for key in taken
         ]
 
     def sampling(self) -> JsonObject:
-        """The members of a body that are stated here under the names that every service gives them."""
+        """The sampling fields of a body whose names are the same for every service, and `parameters`."""
         chosen = {"temperature": self.temperature, "top_p": self.top_p}
         return {name: value for name, value in chosen.items() if value is not None} | self.parameters
 
@@ -74,10 +74,10 @@ C = TypeVar("C", bound=ChatSpec)
 
 
 class HttpTeacher(ReplyTeacher, Generic[H]):
-    """Posts one JSON body for each answer."""
+    """Posts one JSON body per answer."""
 
     path: ClassVar[str]
-    """What is put behind the server's address."""
+    """The path appended to the server's URL."""
 
     def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
         super().__init__(spec, files, settings)
@@ -85,33 +85,33 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
         self.spec = cast(H, spec)
         self._connection: HttpConnection | None = None
 
-    # what a member states
+    # defined by each teacher
 
     @property
     @abstractmethod
     def longest_answer(self) -> int:
-        """Tokens that an answer can have."""
+        """The maximum length of an answer in tokens."""
 
     @abstractmethod
     def body(self, request: Request, draw: int) -> bytes:
-        """What is posted."""
+        """The request body."""
 
     def headers(self) -> dict[str, str]:
-        """Who asks: a bearer token, if there is a key."""
+        """The authentication headers: a bearer token, if there is a key."""
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
     def limits(self, received: Received) -> RateLimits | None:
-        """What the reply's headers say is allowed a minute."""
+        """The limits per minute stated in the reply's headers; None when there are none."""
         return None
 
     def known(self, failure: Failure) -> Failure:
-        """The failure, with its kind corrected by what its message says."""
+        """The failure with its kind corrected according to its body."""
         return failure
 
     def refuse(self, body: bytes) -> None:
-        """Raises Failure when a body with status 200 that is no answer says why; else it is stored."""
+        """Raises Failure when a body with status 200 is an error message; any other body is stored."""
 
-    # what follows from it
+    # derived
 
     @property
     def label(self) -> str:
@@ -120,12 +120,12 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
 
     @property
     def server(self) -> str:
-        """The address that the spec states."""
+        """The server's URL from the spec."""
         return self.spec.url.rstrip("/")
 
     @property
     def url(self) -> str:
-        """Where answers are asked for."""
+        """The URL that questions are posted to."""
         return f"{self.server}{self.path}"
 
     def endpoint(self) -> str:
@@ -135,6 +135,7 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
     async def __aenter__(self) -> Self:
         environment = self.settings.environment
         attempt = number_above_zero(environment, "POLYTUNE_ATTEMPT_SECONDS")
+        # Slow local servers need longer than the default; the variable is not part of any cache key.
         timeouts = Timeouts() if attempt is None else Timeouts(attempt=attempt)
         self._connection = HttpConnection(self.url, self.headers(), environment, timeouts)
         await self._connection.__aenter__()
@@ -148,29 +149,31 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
 
     @property
     def rehearses(self) -> bool:
-        """A server on this machine may be asked; any other one may charge."""
+        """Whether the server is on this machine; any other one may charge."""
         return is_local(self.url)
 
     def at_most(self, request: Request) -> Cost:
-        """Every byte a token, and the longest answer."""
+        """The cost if every input byte were a token and the answer had the maximum length."""
         read = self.most_input(request) + framing_tokens
         return Cost(usd=self.cost(read, self.longest_answer), tokens=read + self.longest_answer)
 
     def most_input(self, request: Request) -> int:
-        """Tokens that the teacher reads at most, but for what frames them."""
+        """The maximum number of input tokens, without those of the chat template."""
         return request.bytes
 
     async def reply(self, request: Request, draw: int) -> Reply:
-        """The body as it came. Raises Failure."""
+        """Return the reply as received, with its cost. Raises Failure."""
         assert self._connection is not None, "the teacher is open"
         try:
             received = await self._connection.post(self.body(request, draw))
         except Failure as failure:
             raise self._with_remedy(self.known(failure)) from failure
         found = self.read(received.body)
+        # A body that is neither an answer nor a known error was billed all the same: keep it for later.
         if found is None:
             self.refuse(received.body)
         usage = self.usage_of(request, found)
+        # The server's own figure comes first: OpenRouter, for example, charges by the provider it chose.
         stated = found.price_usd if found is not None else None
         price = self.cost(usage.input_tokens, usage.output_tokens) if stated is None else stated
         tokens = Tokens(usage.input_tokens, usage.output_tokens)
@@ -185,12 +188,12 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
 
     @property
     def key(self) -> str:
-        """The key itself; '' when there is none."""
+        """The key; '' when there is none."""
         reference = self.spec.api_key
         return self.settings.environment.get(secret_name(reference), "") if reference else ""
 
     def missing(self) -> str:
-        """The key, when one is needed and the environment does not have it."""
+        """A message when a key is needed and the environment does not have it; '' otherwise."""
         reference = self.spec.api_key
         if not reference or self.key or is_local(self.url):
             return ""
@@ -198,22 +201,22 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
 
 
 class ChatTeacher(HttpTeacher[C], Generic[C]):
-    """Asks a chat service: the limits and the price of an answer are those of the spec."""
+    """Asks a chat service, with max_tokens and price from the spec."""
 
     not_asked: ClassVar[frozenset[str]] = frozenset({"price"})
 
     @property
     def longest_answer(self) -> int:
-        """As the spec limits it."""
+        """The spec's `max_tokens`."""
         return self.spec.max_tokens
 
     @property
     def cut_off(self) -> str:
-        """The flaw of an answer that reached that limit."""
+        """The flaw of an answer that reached `max_tokens`."""
         return cut_off(self.spec.max_tokens)
 
     def price(self) -> Price:
-        """As stated; else nothing on this machine, and unknown anywhere else."""
+        """The price stated in the spec; else free on this machine, and unknown anywhere else."""
         if self.spec.price is not None:
             return self.spec.price.price()
         return (

@@ -26,24 +26,24 @@ class AnthropicSpec(ChatSpec):
 
     own_keys: ClassVar = ("model", "messages", "system", "max_tokens", "temperature", "top_p", "stream")
     model: Annotated[str, Field(min_length=1)]
-    """The model's id there."""
+    """Anthropic's model id."""
     url: Annotated[str, Field(pattern=r"^https?://[^?#]+$")] = "https://api.anthropic.com"
-    """The server; `/v1/messages` is put behind it."""
+    """The server's URL, to which `/v1/messages` is appended."""
     api_key: Secret = "${secret:ANTHROPIC_API_KEY}"
-    """Where the key is found."""
+    """A reference to the API key."""
     temperature: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The server's own when not stated."""
+    """The sampling temperature. Default: the server's own."""
 
 
 class AnthropicBlock(msgspec.Struct, frozen=True):
-    """A piece of an answer; only those of type `text` are read."""
+    """A content block of an answer; only blocks of type `text` are read."""
 
     type: str
     text: str = ""
 
 
 class AnthropicUsage(msgspec.Struct, frozen=True):
-    """Tokens; those written to and read from the prompt cache are counted apart from the others."""
+    """Token counts; tokens written to and read from the prompt cache are not part of `input_tokens`."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -63,24 +63,25 @@ _reply = msgspec.json.Decoder(AnthropicReply)
 
 
 class Anthropic(ChatTeacher[AnthropicSpec]):
-    """One message for each answer."""
+    """One request to the Messages API per answer."""
 
     Spec: ClassVar[type[TeacherSpec]] = AnthropicSpec
     path = "/v1/messages"
 
     @property
     def url(self) -> str:
-        """The address of messages, whether or not the spec's ends with /v1."""
+        """The URL of the Messages API, with or without /v1 at the end of the spec's `url`."""
         return self.server.removesuffix("/v1") + self.path
 
     def headers(self) -> dict[str, str]:
-        """The key and the version of the API."""
+        """The key and the API version."""
         return {"x-api-key": self.key, "anthropic-version": api_version}
 
     def body(self, request: Request, draw: int) -> bytes:
-        """The prompt, and every repair as two more turns."""
+        """The prompt, and two more turns per repair."""
         messages = [{"role": "user", "content": request.prompt}]
         for repair in request.repairs:
+            # The API refuses messages with empty content.
             messages.append({"role": "assistant", "content": repair.answer.rstrip() or "(nothing)"})
             messages.append({"role": "user", "content": repair.error})
         system = {"system": request.system} if request.system else {}
@@ -88,7 +89,7 @@ class Anthropic(ChatTeacher[AnthropicSpec]):
         return json_encoder.encode({**fixed, **system, "messages": messages})
 
     def read(self, body: bytes) -> ParsedReply | None:
-        """The text blocks together."""
+        """The joined text blocks."""
         found = decoded(_reply, body)
         if found is None:
             return None
@@ -99,6 +100,7 @@ class Anthropic(ChatTeacher[AnthropicSpec]):
             "refusal": "the model refused",
         }
         usage = found.usage
+        # Cached tokens are priced as ordinary input: an upper bound for reads, a little low for cache writes.
         cached = (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
         counted = TokenUsage(
             input_tokens=usage.input_tokens + cached, output_tokens=usage.output_tokens, estimated=False
@@ -106,7 +108,8 @@ class Anthropic(ChatTeacher[AnthropicSpec]):
         return ParsedReply(text, counted, flaws.get(found.stop_reason or "", ""))
 
     def known(self, failure: Failure) -> Failure:
-        """The failure with what its body says: no credit left, or no such model."""
+        """The failure with its kind corrected: no credit left, overloaded, or no such model."""
+        # No credit comes with status 400, which would drop one question after the other.
         if b"credit balance is too low" in failure.body or b"billing_error" in failure.body:
             return failure.as_kind(FailureKind.QUOTA)
         if b"overloaded_error" in failure.body:
@@ -118,7 +121,7 @@ class Anthropic(ChatTeacher[AnthropicSpec]):
         return failure
 
     def limits(self, received: Received) -> RateLimits | None:
-        """Anthropic's own headers; input and output tokens are limited apart, here together."""
+        """The limits in Anthropic's headers; its separate limits for input and output tokens are added."""
         headers = received.headers
         prefix = "anthropic-ratelimit"
         if f"{prefix}-requests-limit" not in headers:

@@ -16,7 +16,7 @@ class BedrockTeacherSpec(ConverseSpec):
 
 
 class BedrockTeacher(ConverseTeacher):
-    """One call of Converse for each answer."""
+    """One Converse call per answer."""
 
     Spec: ClassVar[type[TeacherSpec]] = BedrockTeacherSpec
 

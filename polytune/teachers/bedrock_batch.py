@@ -1,12 +1,12 @@
-"""A model on Amazon Bedrock, asked by the thousand in batch jobs at half the price.
+"""A model on Amazon Bedrock that answers thousands of questions in batch jobs, at half the price.
 
 teacher: {kind: bedrock_batch, model: nova-pro, records_per_job: 25000}
 
     missing questions --> records.jsonl in S3 --> one job for each file --> its output --> the answer memory
                      `--> fewer than a job takes: asked one by one, as `bedrock` does
 
-Answers are the same as those of `bedrock` and have the same identity; changing from one to the other asks
-nothing again. This file is what an experiment states; `_batch_jobs` talks to AWS.
+Answers are the same as those of `bedrock` and have the same identity, so switching between the two asks
+nothing again. This module has the spec and the teacher; `_batch_jobs` talks to AWS.
 """
 
 from __future__ import annotations
@@ -34,41 +34,44 @@ from polytune.teachers.interface import (
 )
 
 batch_share = 0.5
-"""Of the price on demand (aws.amazon.com/bedrock/pricing, 2026)."""
+"""The batch price as a share of the on-demand price (aws.amazon.com/bedrock/pricing, 2026)."""
 jobs_at_once = 10
-"""Of one model in one region: the quota that an AWS post on queues for batch jobs states (2025)."""
+"""Concurrent jobs per model and region: the quota stated in an AWS post on queues for batch jobs (2025)."""
 largest_file_bytes = 1 << 30
-"""Of one input file; chosen well below the 5 GB that S3 takes in one request."""
+"""The maximum size of an input file, chosen well below the 5 GB that S3 accepts in one request."""
 usual_fewest = 100
-"""The usual quota in 2026; 1,000 for some models before."""
+"""The usual quota for the minimum number of records in 2026; it was 1,000 for some models before."""
 usual_records = 25_000
-"""What AWS's own graphrag-toolkit puts into one job unless told otherwise (2026)."""
+"""The default records per job of AWS's own graphrag-toolkit (2026)."""
 variables = {"bucket": "BEDROCK_TRAINING_BUCKET", "role_arn": "BEDROCK_ROLE_ARN"}
+"""The environment variables that stand in for required fields."""
+# Bedrock has no batch inference for models that run on capacity of their own.
 answering_otherwise = (":custom-model-deployment/", ":provisioned-model/", ":imported-model/")
 
 
 class BedrockBatchSpec(ConverseSpec):
-    """Asks a model on Amazon Bedrock in batch jobs, at half the price, within hours."""
+    """Asks a model on Amazon Bedrock in batch jobs, which take hours and cost half the price."""
 
     bucket: str = ""
-    """Where questions are stored, in the same region; '' takes BEDROCK_TRAINING_BUCKET."""
+    """The S3 bucket for questions, in the same region. Default: BEDROCK_TRAINING_BUCKET."""
     output_bucket: str = ""
-    """Where jobs write; '' takes BEDROCK_OUTPUT_BUCKET, else `bucket`."""
+    """The S3 bucket for job output. Default: BEDROCK_OUTPUT_BUCKET, else `bucket`."""
     prefix: Annotated[str, Field(pattern=r"^[-!_*'().a-zA-Z0-9]+(/[-!_*'().a-zA-Z0-9]+)*$")] = "polytune"
-    """What every key in the buckets begins with."""
+    """The prefix of every key in the buckets."""
     role_arn: str = ""
-    """The service role that jobs assume; '' takes BEDROCK_ROLE_ARN."""
+    """The service role that jobs assume. Default: BEDROCK_ROLE_ARN."""
     kms_key_arn: str = ""
-    """Encrypts what is stored; '' takes BEDROCK_KMS_KEY_ARN, else keys of AWS."""
+    """The KMS key that encrypts stored files. Default: BEDROCK_KMS_KEY_ARN, else keys managed by AWS."""
     fewest_records: Annotated[int, Field(ge=1, le=100_000)] = usual_fewest
-    """Fewer are asked one by one at the full price: the account's quota for this model."""
+    """The minimum number of records per job, which is the account's quota for this model. Fewer questions are
+    asked one by one at the full price."""
     records_per_job: Annotated[int, Field(ge=1, le=100_000)] = usual_records
-    """More are split into several jobs."""
+    """The maximum number of records per job. More questions are split into several jobs."""
     timeout_hours: Annotated[int, Field(ge=24, le=168)] = 72
-    """After which a job ends with what it has; the rest is submitted again."""
+    """Hours after which a job ends with the answers it has; the rest is submitted again."""
 
     def problems(self) -> list[FieldProblem]:
-        """What batch jobs do not take."""
+        """Problems of settings that batch jobs do not accept."""
         found = super().problems()
         if any(kind in self.model for kind in answering_otherwise):
             what = (
@@ -76,6 +79,7 @@ class BedrockBatchSpec(ConverseSpec):
                 "use the model's own name"
             )
             found.append(FieldProblem("model", what))
+        # Silently unguarded answers would be worse than an error.
         if self.guardrail is not None:
             what = "batch jobs are not documented to apply guardrails: use `kind: bedrock`"
             found.append(FieldProblem("guardrail", what))
@@ -88,6 +92,7 @@ class BedrockBatch(ConverseTeacher, BatchTeacher):
     """Batch jobs for many answers, Converse for a few."""
 
     Spec: ClassVar[type[TeacherSpec]] = BedrockBatchSpec
+    # Every field that only batch jobs have: an answer has the same identity however it was asked for.
     not_asked: ClassVar[frozenset[str]] = ConverseTeacher.not_asked | (
         BedrockBatchSpec.model_fields.keys() - ConverseSpec.model_fields.keys()
     )
@@ -114,16 +119,16 @@ class BedrockBatch(ConverseTeacher, BatchTeacher):
 
     @property
     def label(self) -> str:
-        """The model and the service, however it is asked."""
+        """The model and the service, for batches and for single questions."""
         return f"{self.spec.model} on Bedrock"
 
     @property
     def fewest(self) -> int:
-        """As the spec states the account's quota."""
+        """The spec's `fewest_records`."""
         return self.spec.fewest_records
 
     def missing(self) -> str:
-        """The bucket or the role that nobody named."""
+        """A message when the bucket or the role is not set; '' otherwise."""
         lacking = [name for name in variables if not getattr(self.terms, name)]
         if not lacking:
             return ""
@@ -131,7 +136,7 @@ class BedrockBatch(ConverseTeacher, BatchTeacher):
         return f"needs {named}; `polytune run --rehearse` tries it without an account"
 
     def price_for(self, answers: int) -> Price:
-        """Half of the price on demand, when there are enough for a batch job."""
+        """Half the on-demand price if there are enough questions for a batch job, else the full price."""
         price = self.price()
         read, written = price.input_usd_per_million_tokens, price.output_usd_per_million_tokens
         if answers < self.fewest or read is None or written is None:
@@ -143,7 +148,7 @@ class BedrockBatch(ConverseTeacher, BatchTeacher):
         )
 
     def note(self, answers: int) -> str:
-        """How many jobs there will be, and what that does to the price."""
+        """The number of jobs and the effect on the price."""
         if answers < self.fewest:
             few = f"a batch job takes {self.fewest} or more: asked one by one at the full price"
             return f"{self.label}; {few}"
@@ -154,13 +159,14 @@ class BedrockBatch(ConverseTeacher, BatchTeacher):
     async def answer_all(
         self, questions: Callable[[], Iterator[BatchQuestion]], context: BatchContext
     ) -> int:
-        """Jobs that hold some of the questions are finished first; then the others are submitted."""
+        """Finish open jobs that contain some of the questions, then submit the others."""
         from polytune.teachers._batch_jobs import Batches  # loads boto3
 
         with TemporaryDirectory(dir=context.folder, prefix=".batch-") as folder:
             replied = partial(self.replied, share=batch_share)
             batches = Batches(self.terms, self.settings, context, Path(folder), replied)
             await batches.finish_open(questions)
+            # `questions()` again, and only now: the answers of the jobs that were open are stored.
             writer = self._writer(questions(), context, Path(folder))
             sent = 0
             while chunks := await writer.chunks(jobs_at_once):

@@ -1,12 +1,12 @@
-"""What a teacher is: something that answers a request, and says what the answer cost.
+"""The interface of teachers: a teacher answers requests and reports what each answer cost.
 
-Add one by writing one file here with one subclass of `Teacher`; its name in YAML is the file's name.
+To add one, write one file here with one subclass of `Teacher`; the file's name is its name in YAML.
 
     request, draw --reply--> body, as billed --(stored)--> body --parse--> answer --flaw--> '' or why not
 
-`reply` is the only part that costs; everything after it works from the store, any number of times. A
-teacher that answers by itself implements `answer` alone; a `BatchTeacher` can also be given all questions
-at once, and brings their answers into the same store.
+Only `reply` costs money; everything after it works from the store and can be repeated. A teacher without a
+server implements `answer` alone. A `BatchTeacher` can also be given all questions at once, and puts their
+answers into the same store.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
 
 redraws_apart = 1_000_000
-"""A redraw in the place of draw n is draw n + this, the next n + twice this: no plan draws so often."""
+"""A redraw of draw n is draw n + this, the next one n + twice this: more than the draws of any plan."""
 characters_per_token = 4.0
-"""Of English text and code, for what is only expected."""
+"""Characters per token of English text and code, for estimates only."""
 expected_output_tokens = 400.0
-"""Before the first answer: between the 150 and 600 that estimates assume."""
+"""The expected length before the first answer: between the 150 and 600 that estimates assume."""
 
 remembered_systems = 256
+"""System prompts whose encoding is cached; an experiment has few, and this bounds the memory."""
 
 
 class TeacherSpec(MemberSpec):
-    """Who answers the prompts."""
+    """The model or service that answers the prompts."""
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,34 +57,34 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One rendered question: everything that may change the answer."""
 
     system: str
-    """The system prompt that the teacher sees."""
+    """The system prompt for the teacher."""
     prompt: str
-    """The user's turn."""
+    """The user message."""
     variables: dict[str, str | int | float]
-    """The matrix cell and the slot values behind the prompt, for teachers that take fields."""
+    """The matrix cell and the slot values of the prompt, for teachers that take fields."""
     repairs: tuple[Repair, ...] = ()
-    """Earlier answers that were rejected, oldest first; the teacher is asked to repair the last."""
+    """Earlier answers that were rejected, oldest first; the teacher is asked to repair the last one."""
 
     @property
     def characters(self) -> int:
-        """How long everything is that the teacher reads."""
+        """The length of all input texts in characters."""
         repairs = sum(len(repair.answer) + len(repair.error) for repair in self.repairs)
         return len(self.system) + len(self.prompt) + repairs
 
     @property
     def bytes(self) -> int:
-        """The same in UTF-8: no tokenizer makes more tokens of it."""
+        """The length of all input texts in UTF-8 bytes, an upper bound on tokens for any tokenizer."""
         texts = [text for repair in self.repairs for text in (repair.answer, repair.error)]
         return sum(len(text.encode()) for text in (self.system, self.prompt, *texts))
 
 
 class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens of one answer."""
+    """The token counts of one answer."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     estimated: bool = True
-    """False when the teacher itself reported the figures."""
+    """False when the teacher itself reported the counts."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,16 +93,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     usage: TokenUsage = TokenUsage()
     price_usd: float | None = 0.0
-    """What it cost; None when no price is known."""
+    """The cost; None when no price is known."""
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """What a teacher charges, for estimates; None where no sourced figure is known."""
+    """A teacher's prices; None where no sourced figure is known."""
 
     input_usd_per_million_tokens: float | None
     output_usd_per_million_tokens: float | None
     source: str
-    """Where and when the figures were read."""
+    """Where and when the prices were read."""
 
 
 FREE = Price(
@@ -110,19 +111,19 @@ FREE = Price(
 
 
 class Teacher(Openable, ABC):
-    """Answers requests; an async context manager around whatever connection it needs."""
+    """Answers requests; an async context manager for the connection that it needs, if any."""
 
     Spec: ClassVar[type[TeacherSpec]]
     not_asked: ClassVar[frozenset[str]] = frozenset()
-    """Fields of the spec that change no answer, such as a price: no part of a request's identity."""
+    """Spec fields that change no answer, such as a price; they are not part of a request's identity."""
     repeats_itself: ClassVar[bool] = False
-    """Whether a cache before it may answer a later draw with the answer to an earlier one."""
+    """Whether a cache in front of the teacher may return an earlier draw's answer for a later draw."""
     holds_conversations: ClassVar[bool] = True
-    """Whether it can be asked a later turn of a conversation, and not single questions only."""
+    """Whether it can answer later turns of a conversation, not only single questions."""
     may_fail: ClassVar[bool] = False
-    """Whether `flaw` ever finds something."""
+    """Whether `flaw` can return anything but ''."""
     platform: ClassVar[str] = ""
-    """The platform in whose account it answers, with rights that the account must give; '' for none."""
+    """The platform whose account it uses, and which must grant permissions; '' for none."""
 
     def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
         """`files` holds the absolute path of each `InputFile` field, by field name."""
@@ -131,63 +132,63 @@ class Teacher(Openable, ABC):
 
     @property
     def rehearses(self) -> bool:
-        """Whether a rehearsal may ask it: it is free, or a stand-in on this machine answers for it."""
+        """Whether a rehearsal may use it: it is free, or a stand-in on this machine answers instead."""
         return True
 
     @property
     @abstractmethod
     def label(self) -> str:
-        """What every table calls it: 'composed offline from a grammar, no language model'."""
+        """The name shown in tables: 'composed offline from a grammar, no language model'."""
 
     def price(self) -> Price:
-        """What an answer costs, before any is asked."""
+        """The price per token, known before any question is asked."""
         return FREE
 
     def price_for(self, answers: int) -> Price:
-        """What an answer costs when so many are asked for."""
+        """The price per token when asking for this many answers."""
         return self.price()
 
     def note(self, answers: int) -> str:
-        """What an estimate for so many answers should say."""
+        """The note in an estimate for this many answers."""
         return self.label
 
     def missing(self) -> str:
-        """What keeps this teacher from answering here, and the remedy; '' when nothing does."""
+        """What prevents this teacher from answering here, and the remedy; '' when nothing does."""
         return ""
 
     def endpoint(self) -> str:
-        """Whose limits its questions share: the server and the model, as messages name them."""
+        """The name of the server and model whose limits its questions share, as shown in messages."""
         return self.label
 
     def at_most(self, request: Request) -> Cost:
-        """The most that an answer to this request can cost; what a budget sets aside for it."""
+        """The maximum cost of an answer to this request, which a budget reserves."""
         return Cost(usd=0.0, tokens=1)
 
     @abstractmethod
     async def answer(self, request: Request, draw: int) -> Answer:
-        """A fresh answer; `draw` counts identical requests from 0, so each draw may differ."""
+        """Return a fresh answer; `draw` counts identical requests from 0, and each draw may differ."""
 
     async def reply(self, request: Request, draw: int) -> Reply:
-        """A fresh answer as billed, for the store. Raises Failure when there is none."""
+        """Return a fresh answer as billed, for the store. Raises Failure when there is none."""
         answer = await self.answer(request, draw)
         tokens = Tokens(answer.usage.input_tokens, answer.usage.output_tokens)
         return Reply(msgspec.json.encode(answer), tokens, answer.price_usd)
 
     def parse(self, body: bytes, request: Request) -> Answer:
-        """The answer in a stored body. Raises DataError when it is none."""
+        """The answer in a stored body. Raises DataError when the body is not an answer."""
         return msgspec.json.decode(body, type=Answer)
 
     def flaw(self, body: bytes, request: Request, earlier: Collection[str]) -> str:
-        """Why a stored body is no usable answer, such as being empty; '' when it is one.
+        """Why a stored body is not a usable answer, such as being empty; '' when it is one.
 
-        `earlier` holds the texts of lower draws of the same request, where `repeats_itself`.
+        `earlier` holds the texts of lower draws of the same request if `repeats_itself`.
         """
         return ""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchQuestion:
-    """One answer that is wanted, and the name under which it is remembered."""
+    """One answer to get, and the key under which it is stored."""
 
     ask: Ask
     request: Request
@@ -195,69 +196,69 @@ class BatchQuestion:
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far the answers of a batch are."""
+    """The progress of a batch."""
 
     answered: int
     note: str
-    """What is going on: '2 batch jobs: 1 validating, 1 in progress'."""
+    """The current state: '2 batch jobs: 1 validating, 1 in progress'."""
 
 
 class BatchContext(ABC):
-    """What a step offers to a teacher that answers many questions at once."""
+    """The services that a step provides to a teacher that answers many questions at once."""
 
     jobs: Jobs
-    """The step's own; jobs of a batch take a key of their own in the same book."""
+    """The step's jobs; jobs of a batch use keys of their own in the same job book."""
     folder: Path
-    """For files that are gone when the batch is."""
+    """The folder for temporary files, which are deleted after the batch."""
     label: Facts
     """`project`, `experiment` and `step`, for names and tags."""
 
     @abstractmethod
     def reserve(self, ask: Ask, most: Cost) -> bool:
-        """Whether the cost of a question is reserved; False when it may fit once others are settled.
+        """Reserve the cost of a question; False when it may fit once others are settled.
 
-        Raises BudgetExceeded when it does not fit and nothing is reserved.
+        Raises BudgetExceeded when it does not fit although nothing is reserved.
         """
 
     @abstractmethod
     def release(self, asks: Sequence[Ask]) -> None:
-        """Nothing is reserved any more for those of the questions that are still unsettled."""
+        """Release the reservations of those questions that are not settled yet."""
 
     @abstractmethod
     async def landed(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
-        """The answers are durable and settled; those that were remembered before are left as they are."""
+        """Store and settle the answers; answers that are already stored stay unchanged."""
 
     @abstractmethod
     def failed(self, ask: Ask, failure: Failure) -> None:
-        """A question that was asked came back without an answer; nothing is billed for it."""
+        """Record that a question got no answer; nothing is billed for it."""
 
     @abstractmethod
     def report(self, progress: BatchProgress) -> None:
-        """The live line is up to date."""
+        """Update the live line."""
 
 
 class BatchTeacher(Teacher):
-    """A teacher that can be given many questions at once, to be answered later and cheaper."""
+    """A teacher that can also answer many questions at once, later and at a lower price."""
 
     @property
     @abstractmethod
     def fewest(self) -> int:
-        """Fewer questions than this are asked one by one."""
+        """The minimum number of questions for a batch; fewer are asked one by one."""
 
     @abstractmethod
     async def answer_all(
         self, questions: Callable[[], Iterator[BatchQuestion]], context: BatchContext
     ) -> int:
-        """Every question is answered, has failed, or is one of a last few; how many were sent.
+        """Answer or fail every question except a last few below `fewest`; return the number sent.
 
-        `questions` gives, each time, those that are not remembered by then. Raises Paused and Detached
-        while jobs are on their way: called again, it goes on with them and sends nothing twice. Raises
-        BudgetExceeded when the next one does not fit, StepFailed when a job failed as a whole.
+        Each call of `questions` gives those that are not stored at that time. Raises Paused and Detached
+        while jobs are running: called again, it continues with them and sends nothing twice. Raises
+        BudgetExceeded when the next question does not fit, StepFailed when a whole job failed.
         """
 
 
 class PlainAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of an answer that did not come over HTTP, or was rebuilt from a samples file."""
+    """The stored body of an answer that did not come over HTTP, or was rebuilt from a samples file."""
 
     text: str
     usage: TokenUsage = TokenUsage()
@@ -265,7 +266,8 @@ class PlainAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 def plain_answer(body: bytes) -> Answer | None:
-    """The answer in a body that is an encoded `Answer`; None when it is anything else."""
+    """The answer in a body that is an encoded `Answer`; None for any other body."""
+    # `PlainAnswer` forbids unknown fields, so that a server's reply with a `text` is not mistaken for one.
     try:
         plain = msgspec.json.decode(body, type=PlainAnswer)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -277,12 +279,15 @@ request_tag = "polytune.request.v1"
 
 
 def request_digest(teacher: Json, request: Request) -> str:
-    """The identity of a question: the teacher's whole spec and the rendered request, nothing else."""
+    """The identity of a question: a digest of the teacher's spec and the rendered request, nothing else."""
     return fingerprint(request_tag, {"teacher": teacher, "request": msgspec.to_builtins(request)})
 
 
 class RequestDigests:
-    """`request_digest` for one teacher, many times: system prompts, long and few, are encoded once."""
+    """A fast `request_digest` for one teacher: system prompts, which are long and few, are encoded once.
+
+    It builds the same canonical JSON by hand, with sorted keys: a new field of `Request` must be added here.
+    """
 
     def __init__(self, teacher: Json) -> None:
         self.teacher = teacher
@@ -291,6 +296,7 @@ class RequestDigests:
 
     def __call__(self, request: Request) -> str:
         """The same as `request_digest`."""
+        # Repairs are rare, so only the common form has the fast path.
         if request.repairs:
             return request_digest(self.teacher, request)
         running = hashlib.sha256(request_tag.encode() + type_tag_separator + b'{"request":{"prompt":')
@@ -302,6 +308,7 @@ class RequestDigests:
     def _system(self, text: str) -> bytes:
         known = self._systems.get(text)
         if known is None:
+            # Emptying is enough: with so many different system prompts, a cache would not help anyway.
             if len(self._systems) >= remembered_systems:
                 self._systems.clear()
             known = self._systems[text] = canonical(text)

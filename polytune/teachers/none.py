@@ -1,4 +1,4 @@
-"""No teacher: the samples are prompts alone, for distillation, where the platform's own teacher answers.
+"""No teacher: samples are prompts without answers, for distillation, where the platform's teacher answers.
 
 teacher: {kind: none}
 """
@@ -11,15 +11,15 @@ from polytune.teachers.interface import Answer, Request, Teacher, TeacherSpec
 
 
 class NoneSpec(TeacherSpec):
-    """Asks nobody: the samples are prompts without answers."""
+    """No teacher: the samples are prompts without answers."""
 
 
 class NoTeacher(Teacher):
-    """Answers nothing, at no cost."""
+    """Returns empty answers, at no cost."""
 
     Spec: ClassVar[type[TeacherSpec]] = NoneSpec
     label: ClassVar[str] = "nobody: prompts alone"
 
     async def answer(self, request: Request, draw: int) -> Answer:
-        """No text at all."""
+        """An empty answer."""
         return Answer(text="")

@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's chat completions: OpenAI, vLLM, Ollama, LM Studio, llama.cpp, LiteLLM,
+"""Any server with OpenAI's chat completions API: OpenAI, vLLM, Ollama, LM Studio, llama.cpp, LiteLLM,
 OpenRouter.
 
     teacher: {kind: openai_compatible, url: http://localhost:11434/v1, model: qwen3:8b}
@@ -22,10 +22,11 @@ from polytune.teachers._replies import ParsedReply, decoded
 from polytune.teachers.interface import Request, TeacherSpec, TokenUsage
 
 quota_words = (b"insufficient_quota", b"billing_hard_limit")
+"""Error codes for "no credit left", which OpenAI sends with the same status as a rate limit."""
 
 
 class OpenaiCompatibleSpec(ChatSpec):
-    """Asks a server that offers OpenAI's chat completions."""
+    """Asks a server with OpenAI's chat completions API."""
 
     own_keys: ClassVar = (
         *("model", "messages", "max_tokens", "max_completion_tokens"),
@@ -34,39 +35,39 @@ class OpenaiCompatibleSpec(ChatSpec):
     model: Annotated[str, Field(min_length=1)]
     """The model's name on that server."""
     url: Annotated[str, Field(pattern=r"^https?://[^?#]+$")] = "https://api.openai.com/v1"
-    """The server, up to and with `/v1`; `/chat/completions` is put behind it."""
+    """The server's URL including `/v1`, to which `/chat/completions` is appended."""
     api_key: Secret | None = None
-    """Where the key is found: `${secret:OPENAI_API_KEY}`. Most local servers need none."""
+    """A reference to the API key: `${secret:OPENAI_API_KEY}`. Most local servers need none."""
     token_limit_key: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """What the server calls `max_tokens`; OpenAI's reasoning models want `max_completion_tokens`."""
+    """The server's name for `max_tokens`; OpenAI's reasoning models require `max_completion_tokens`."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    """The server's own when not stated."""
+    """The sampling temperature. Default: the server's own."""
     seed: Annotated[int, Field(ge=0)] | None = None
-    """For servers that take one: the nth answer to one request is asked for with this number plus n."""
+    """The sampling seed, for servers that support one. Draw n of a request is sent with this seed plus n."""
 
 
 class ChatPart(msgspec.Struct, frozen=True):
-    """A piece of an answer that comes in pieces."""
+    """One part of an answer that is a list of parts."""
 
     text: str = ""
 
 
 class ChatMessage(msgspec.Struct, frozen=True):
-    """What the model said."""
+    """The model's message."""
 
     content: str | list[ChatPart] | None = None
     refusal: str | None = None
 
 
 class ChatChoice(msgspec.Struct, frozen=True):
-    """One answer; only the first one is read."""
+    """One answer; only the first choice is read."""
 
     message: ChatMessage
     finish_reason: str | None = None
 
 
 class ChatUsage(msgspec.Struct, frozen=True):
-    """Tokens, and what OpenRouter says it charged in US dollars."""
+    """Token counts, and the cost in US dollars that OpenRouter reports."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -81,7 +82,7 @@ class ChatCompletion(msgspec.Struct, frozen=True):
 
 
 class ChatError(msgspec.Struct, frozen=True):
-    """What a server says of a request that it did not answer."""
+    """A server's error message."""
 
     message: str = ""
     code: str | int | None = None
@@ -89,7 +90,7 @@ class ChatError(msgspec.Struct, frozen=True):
 
 
 class ChatErrorReply(msgspec.Struct, frozen=True):
-    """The body around it."""
+    """The body that contains an error."""
 
     error: ChatError
 
@@ -99,18 +100,19 @@ _error = msgspec.json.Decoder(ChatErrorReply)
 
 
 class OpenaiCompatible(ChatTeacher[OpenaiCompatibleSpec]):
-    """One chat completion for each answer."""
+    """One chat completion per answer."""
 
     Spec: ClassVar[type[TeacherSpec]] = OpenaiCompatibleSpec
     path = "/chat/completions"
 
     def body(self, request: Request, draw: int) -> bytes:
-        """A chat with the system prompt, the prompt, and every repair as two more turns."""
+        """A chat with the system prompt, the prompt, and two more turns per repair."""
         messages = [{"role": "system", "content": request.system}] if request.system else []
         messages.append({"role": "user", "content": request.prompt})
         for repair in request.repairs:
             messages.append({"role": "assistant", "content": repair.answer})
             messages.append({"role": "user", "content": repair.error})
+        # One fixed seed would give the same answer for every draw.
         seed = {} if self.spec.seed is None else {"seed": self.spec.seed + draw}
         fixed: JsonObject = {"model": self.spec.model, self.spec.token_limit_key: self.spec.max_tokens}
         fixed |= self.spec.sampling()
@@ -128,10 +130,10 @@ class OpenaiCompatible(ChatTeacher[OpenaiCompatibleSpec]):
         return ParsedReply(_text(choice.message), _usage(found.usage), self._flaw(choice), price)
 
     def refuse(self, body: bytes) -> None:
-        """Raises Failure for the errors that OpenRouter and gateways answer with status 200."""
+        """Raises Failure for errors that OpenRouter and gateways send with status 200."""
         found = decoded(_error, body)
         if found is not None:
-            # A code that is no HTTP status counts as a broken gateway.
+            # A code that is not an HTTP status counts as a broken gateway.
             error = found.error
             status = error.code if isinstance(error.code, int) else 502
             kind = kind_of_status(status) if status >= 300 else FailureKind.BROKEN
@@ -140,7 +142,7 @@ class OpenaiCompatible(ChatTeacher[OpenaiCompatibleSpec]):
             )
 
     def limits(self, received: Received) -> RateLimits | None:
-        """OpenAI's headers, which most others copied."""
+        """The limits in OpenAI's headers, which most other servers have copied."""
         headers = received.headers
         if "x-ratelimit-limit-requests" not in headers and "x-ratelimit-limit-tokens" not in headers:
             return None
@@ -157,9 +159,10 @@ class OpenaiCompatible(ChatTeacher[OpenaiCompatibleSpec]):
         return f"the model refused: {choice.message.refusal}" if choice.message.refusal else ""
 
     def known(self, failure: Failure) -> Failure:
-        """The failure with what its body says: no quota left, or no such model."""
+        """The failure with its kind corrected: no quota left, or no such model."""
         if failure.status == 429 and any(word in failure.body for word in quota_words):
             return failure.as_kind(FailureKind.QUOTA)
+        # Some servers report an unknown model with status 400, which would drop one question after the other.
         if failure.status == 404 or b"model_not_found" in failure.body:
             hint = f"{self.server}/models lists the available models"
             return failure.as_kind(FailureKind.MISTAKEN, hint)
@@ -173,6 +176,7 @@ def _text(message: ChatMessage) -> str:
 
 
 def _usage(usage: ChatUsage | None) -> TokenUsage | None:
+    # Some local servers report one of the two counts or none: then both are estimated.
     if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
     return TokenUsage(

@@ -1,8 +1,8 @@
 """polychat: the Strudel endpoint of a Polychat server, POST /apps/strudel/generate.
 
-The server writes its own system prompt from style and complexity; ours is not sent. It reports no tokens,
-so usage is estimated. A gateway before it may answer equal requests with one answer for 24 hours: an
-answer that repeats a lower draw is drawn again with a line that makes the prompt another one.
+The server builds its own system prompt from style and complexity; ours is not sent. It reports no tokens, so
+usage is estimated. A gateway in front of it may return one cached answer for equal requests for 24 hours: an
+answer that repeats a lower draw is drawn again with an extra line that makes the prompt different.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from polytune.teachers._replies import ParsedReply, decoded, unknown_price
 from polytune.teachers.interface import Price, Request, TeacherSpec, redraws_apart
 
 styles = ("techno", "ambient", "house", "jazz", "drums", "experimental")
-"""What the server's schema takes; other styles are left to the prompt's own words."""
+"""The styles that the server's schema accepts; other styles appear in the prompt text only."""
 complexities = ("simple", "medium", "complex")
 slowest, fastest = 60, 200
+"""The range of `tempo` that the server's schema accepts, in beats per minute."""
 longest_answer_tokens = 8192
-"""The server asks its model for at most so many."""
+"""The output limit that the server sets for its model."""
 server_prompt_characters = 15_500
 """The server's own system prompt with the longest guides (14,838 characters without them, 2026-01)."""
 url_variable = "POLYTUNE_POLYCHAT_URL"
@@ -36,15 +37,15 @@ prices = {
         source="the original toolkit's README for Claude Sonnet 4: $3 and $15 per million tokens, 2025-11",
     ),
 }
-"""By model key; what Polychat's provider charges behind it."""
+"""By model key: the price of the provider that Polychat uses for it."""
 
 fenced = re.compile(r"^[ \t]*```[\w-]*[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 half_fence = re.compile(r"^[ \t]*```[\w-]*[ \t]*$\n?", re.MULTILINE)
 tag_remains = re.compile(r"\A(?:typescript|ts|tsx|x|javascript|js|strudel)\n")
-"""What the server leaves of an opening fence whose tag it does not know: `jsx` becomes `x`."""
+"""What remains of an opening fence when the server strips a tag it does not know: `jsx` becomes `x`."""
 
 sentence = re.compile(r"[A-Z][\w',; -]*[.:!?]")
-"""A line without any of the signs that code is made of."""
+"""A line of prose: it has none of the characters that code needs."""
 
 
 class PolychatSpec(HttpSpec):
@@ -53,20 +54,26 @@ class PolychatSpec(HttpSpec):
     model: Annotated[str, Field(min_length=1)] = "claude-4-5-sonnet"
     """A model key of that server, such as `claude-4-5-sonnet`; not a provider's id."""
     url: Annotated[str, Field(pattern=r"^https?://")] = "https://api.polychat.app"
-    """The server."""
+    """The server's URL."""
     api_key: Secret = "${secret:POLYCHAT_API_KEY}"
-    """Where the key is found."""
+    """A reference to the API key."""
 
 
 class GeneratedCode(msgspec.Struct, frozen=True):
+    """The body of a reply since 2026."""
+
     code: str
 
 
 class WrappedCode(msgspec.Struct, frozen=True):
+    """The body of a reply in 2025."""
+
     data: GeneratedCode
 
 
 class PolychatError(msgspec.Struct, frozen=True):
+    """The body of an error; `retryAfter` is in seconds and absent when a usage limit is reached."""
+
     error: Any = None
     retryAfter: float | None = None
 
@@ -76,7 +83,7 @@ _errors = msgspec.json.Decoder(PolychatError)
 
 
 class Polychat(HttpTeacher[PolychatSpec]):
-    """One pattern for each answer."""
+    """One Strudel pattern per answer."""
 
     Spec: ClassVar[type[TeacherSpec]] = PolychatSpec
     label: ClassVar[str] = "Polychat"
@@ -86,26 +93,29 @@ class Polychat(HttpTeacher[PolychatSpec]):
 
     @property
     def server(self) -> str:
-        """As stated; POLYTUNE_POLYCHAT_URL names another server, for rehearsals."""
+        """The server's URL from the spec; POLYTUNE_POLYCHAT_URL overrides it, for rehearsals."""
         return (self.settings.environment.get(url_variable) or self.spec.url).rstrip("/")
 
     @property
     def longest_answer(self) -> int:
-        """As the server limits it."""
+        """The server's own limit."""
         return longest_answer_tokens
 
     def price(self) -> Price:
-        """What the model behind the key charges."""
+        """The price of the model behind the model key."""
         return prices.get(self.spec.model, unknown_price(f"no sourced price for {self.spec.model}"))
 
     def body(self, request: Request, draw: int) -> bytes:
-        """The prompt, the fields that the schema takes, and a wish that no cache answers."""
+        """The prompt, the fields that the schema accepts, and a request to bypass the gateway's cache."""
+        # The server has nested this option where its gateway no longer reads it since 2026-06-29, so cached
+        # answers still occur: see `repeats_itself`. It costs nothing and works on older servers.
         fields: dict[str, object] = {
             "prompt": _prompt(request, draw),
             "model": self.spec.model,
             "options": {"cache_ttl_seconds": 0},
         }
         variables = request.variables
+        # A value outside the schema is left out: the server would refuse the whole request with 400.
         if variables.get("style") in styles:
             fields["style"] = variables["style"]
         if variables.get("complexity") in complexities:
@@ -116,10 +126,11 @@ class Polychat(HttpTeacher[PolychatSpec]):
         return json_encoder.encode(fields)
 
     def read(self, body: bytes) -> ParsedReply | None:
-        """The pattern, without fences and prose around it; the body is bare (2026) or wrapped (2025)."""
+        """The pattern without surrounding fences and prose; the body is bare (2026) or wrapped (2025)."""
         code = _code(body)
         if code is None:
             return None
+        # The server returns its provider's whole reply as JSON text when it finds no text in it.
         if _is_json(code):
             told = _text_in(code)
             if not told:
@@ -130,11 +141,12 @@ class Polychat(HttpTeacher[PolychatSpec]):
         return ParsedReply(_unwrapped(code), None)
 
     def known(self, failure: Failure) -> Failure:
-        """The failure by the server's error table."""
+        """The failure with its kind corrected according to the server's error codes."""
         told = decoded(_errors, failure.body)
         if failure.status == 429:
             in_body = told.retryAfter if told is not None else None
             asked_for = failure.retry_after if in_body is None else in_body
+            # A rate limit says when to come back; a used-up quota does not.
             kind = FailureKind.QUOTA if asked_for is None else FailureKind.OVERLOADED
             return Failure(kind, str(failure), status=429, retry_after=asked_for, body=failure.body)
         if failure.status == 400 and b"model is not available" in failure.body:
@@ -147,17 +159,17 @@ class Polychat(HttpTeacher[PolychatSpec]):
         return failure
 
     def estimated_input(self, request: Request) -> int:
-        """With the server's own system prompt, without ours."""
+        """The estimated input tokens: with the server's system prompt, without ours."""
         ours = request.characters - len(request.system)
         return (server_prompt_characters + ours) // 4
 
     def most_input(self, request: Request) -> int:
-        """Every byte of the prompt a token, and the server's system prompt."""
+        """One token per byte of the prompt, plus the server's system prompt."""
         return request.bytes - len(request.system.encode()) + server_prompt_characters
 
 
 def _prompt(request: Request, draw: int) -> str:
-    """The prompt; with the rejected answer and its error, and on a redraw with a line of its own."""
+    """The prompt, with the rejected answer and its error if any, and with an extra line on a redraw."""
     parts = [request.prompt]
     if request.repairs:
         last = request.repairs[-1]
@@ -170,7 +182,7 @@ def _prompt(request: Request, draw: int) -> str:
 
 
 def _code(body: bytes) -> str | None:
-    """The pattern in a body of either era; None when it is neither."""
+    """The pattern in a body of either format; None for any other body."""
     bare = decoded(_bare, body)
     if bare is not None:
         return bare.code
@@ -179,12 +191,12 @@ def _code(body: bytes) -> str | None:
 
 
 def _is_json(code: str) -> bool:
-    """Whether the code is a JSON object: no pattern is one."""
+    """Whether the code is a JSON object, which no pattern is."""
     return code.lstrip().startswith('{"')
 
 
 def _text_in(blob: str) -> str:
-    """The text in a provider's reply; '' when there is none."""
+    """The text in a provider's raw reply; '' when there is none."""
     try:
         reply = msgspec.json.decode(blob)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -204,8 +216,9 @@ def _text_in(blob: str) -> str:
 
 
 def _unwrapped(code: str) -> str:
-    """The code inside a fence, if there is one; else without what is left of fences."""
+    """The code inside the longest fence; without any, the code minus half fences and surrounding prose."""
     blocks = fenced.findall(code)
+    # The longest block: shorter ones are usually fragments that the prose explains.
     if blocks:
         return str(max(blocks, key=len)).strip()
     lines = tag_remains.sub("", half_fence.sub("", code).strip()).splitlines()

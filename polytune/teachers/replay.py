@@ -1,10 +1,10 @@
-"""A teacher that answers from a file of recorded answers, so that nothing is asked twice or paid again.
+"""A teacher that answers from a file of recorded answers, so that nothing is asked or paid again.
 
     {"prompt": "A techno loop", "answer": "s(\\"bd*4\\")"}
     {"prompt": "A techno loop", "answer": "s(\\"bd*8\\")", "usage": {"input_tokens": 9, "output_tokens": 5}}
 
-One JSON object a line. The second record of a question answers its second draw, unless `draw` says
-otherwise. A record with `system` answers only requests with exactly that system prompt, and wins there.
+One JSON object per line. The second record of a question answers its second draw, unless `draw` says
+otherwise. A record with `system` answers only requests with exactly that system prompt, and takes precedence.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ shown_characters = 80
 
 
 class ReplaySpec(TeacherSpec):
-    """Answers from recorded answers; no language model is asked, no cost."""
+    """Answers from a file of recorded answers, without a language model and at no cost."""
 
     path: InputFile
-    """A JSONL file of {"prompt", "answer"} and optionally "system", "draw" and "usage"."""
+    """A JSONL file of objects with "prompt", "answer", and optionally "system", "draw" and "usage"."""
     on_missing: Literal["error"] = "error"
-    """What to do about a request that the file does not answer: stop, and name it."""
+    """What to do with a request that the file does not answer: stop with an error that names it."""
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,13 +46,13 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Replay(Teacher):
-    """Answers from a file, read once into an index of places."""
+    """Answers from a file, which is read once to build an index of byte offsets."""
 
     Spec: ClassVar[type[TeacherSpec]] = ReplaySpec
     label: ClassVar[str] = "replayed from recorded answers"
 
     async def answer(self, request: Request, draw: int) -> Answer:
-        """The recorded answer. Raises StepFailed when there is none, DataError when the file is broken."""
+        """Return the recorded answer. Raises StepFailed if there is none, DataError for an invalid file."""
         record = self._index.find(request, draw)
         if record is None:
             raise StepFailed(self._missing(request, draw))
@@ -77,12 +77,13 @@ class Replay(Teacher):
 
 @dataclass(frozen=True)
 class _Index:
-    """Where each answer stands: question -> draw -> byte offset of its line."""
+    """The location of each answer: question -> draw -> byte offset of its line."""
 
     path: Path
     places: dict[bytes, dict[int, int]] = field(default_factory=dict)
 
     def find(self, request: Request, draw: int) -> Recorded | None:
+        # A draw that the record for this system prompt lacks may still be found without one.
         for question in _questions(request):
             offset = self.places.get(question, {}).get(draw)
             if offset is not None:
@@ -93,7 +94,7 @@ class _Index:
         return len({draw for question in _questions(request) for draw in self.places.get(question, {})})
 
     def add(self, record: Recorded, offset: int) -> str:
-        """The record can be found; or what is wrong with it."""
+        """Add a record to the index; returns what is wrong with it, '' when nothing is."""
         known = self.places.setdefault(_question(record.system, record.prompt), {})
         draw = len(known) if record.draw is None else record.draw
         if draw < 0:
@@ -104,6 +105,7 @@ class _Index:
         return ""
 
     def _read(self, offset: int) -> Recorded:
+        # Answers are read from the file again on demand: recordings can be larger than memory.
         try:
             with self.path.open("rb") as file:
                 file.seek(offset)
@@ -113,7 +115,7 @@ class _Index:
 
 
 def _read_index(path: Path) -> _Index:
-    """Every record's place. Raises DataError with the number and the fault of each bad line."""
+    """Index every record. Raises DataError with the number and the problem of each bad line."""
     index, problems, offset = _Index(path), [], 0
     try:
         with path.open("rb") as file:
@@ -124,6 +126,7 @@ def _read_index(path: Path) -> _Index:
                 offset += len(line)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
+    # All bad lines at once: fixing a recording one error per run would be tedious.
     if problems:
         hidden = len(problems) - shown_problems
         more = [f"... and {hidden} more such lines"] if hidden > 0 else []
@@ -139,12 +142,12 @@ def _indexed(index: _Index, line: bytes, offset: int) -> str:
 
 
 def _questions(request: Request) -> tuple[bytes, bytes]:
-    """Under what a request may be recorded, best first."""
+    """The index keys that may hold a request, in order of precedence."""
     return _question(request.system, request.prompt), _question(None, request.prompt)
 
 
 def _question(system: str | None, prompt: str) -> bytes:
-    """Twenty bytes per question instead of its text, so that the index of a large file stays small."""
+    """The index key of a question: 20 bytes instead of its text, so that large files have a small index."""
     return hashlib.sha256(msgspec.json.encode([system, prompt])).digest()[:20]
 
 

@@ -1,4 +1,4 @@
-"""Arguments, options and wordings that the commands of `polytune data` share."""
+"""Arguments, options and wordings shared by the commands of `polytune data`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polytune.errors import UsageError, did_you_mean
 
 
 def file_argument(path: Path) -> Path:
-    """The path itself. Raises UsageError when it is no file, with the nearest name beside it."""
+    """Return the path. Raises UsageError with the closest file name when it is not a file."""
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; name a file in it")
     if not path.is_file():
@@ -46,9 +46,10 @@ base_model = click.option(
 
 
 def entry_of(name: str | None) -> BaseModelEntry | None:
-    """The facts of a base model; None when none was named. Raises UnknownMember for an unknown one."""
+    """The entry of a base model; None for None. Raises UnknownMember for an unknown name."""
     if name is None:
         return None
+    # A catalogue name wins over a folder of that name, so that adding a folder changes no command.
     known = models.BASE_MODELS.names()
     return models.find_base_model(
         f"./{name}" if name not in known and Path(name).is_dir() else name, Path.cwd()
@@ -56,10 +57,10 @@ def entry_of(name: str | None) -> BaseModelEntry | None:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 row`, `2,000 rows`"""
+    """The count with its noun: `1 row`, `2,000 rows`."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def megabytes(size: int) -> str:
-    """`1.5 MB`, `12.3 kB`"""
+    """The size as `1.5 MB` or `12.3 kB`, with decimal units."""
     return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"

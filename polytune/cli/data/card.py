@@ -1,4 +1,4 @@
-"""`polytune data card FILE`: a dataset card."""
+"""`polytune data card FILE`: writes a dataset card."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ from polytune.files import write_whole
 def command(file: Path, base_model: str | None, licence: str, out: Path | None, as_json: bool) -> None:
     """Write a dataset card for FILE in Markdown.
 
-    It holds the licence as stated, the teachers, counts, cells and lint findings, and for a file in a run's
-    folder the command that makes it again.
+    The card contains the stated licence, the teachers, counts, cells and lint findings, and for a file in a
+    run's folder the command that reproduces it.
     """
     entry = words.entry_of(base_model)
     card = cards.card_of(file, counter_for(entry), LintOptions(entry), licence)
     content = msgspec.json.encode(card).decode() + "\n" if as_json else cards.markdown(card)
+    # With --out, the message goes to stderr: stdout is for the card only.
     if out is None:
         click.echo(content, nl=False)
     else:

@@ -1,4 +1,4 @@
-"""`polytune data dedupe FILE`: rows that repeat others, and the file without them."""
+"""`polytune data dedupe FILE`: finds rows that repeat others, and writes the file without them."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ def command(
 ) -> None:
     """Find rows of FILE that repeat others; nothing is written without --out.
 
-    Of rows that are alike, the one with the highest score stays, the first among equals. Near-duplicates
-    are candidates of MinHash whose true likeness, shared windows of eight bytes, reaches the threshold.
+    Of similar rows, the one with the highest score is kept, or the first one if scores are equal. MinHash
+    finds candidates for near-duplicates; their actual similarity, the share of common eight-byte windows,
+    must reach the threshold.
     """
     if kind == "semantic":
         _semantic(file, 0.95 if threshold is None else threshold, asked)
@@ -82,12 +83,14 @@ def _lines(report: DedupeReport, out: Path | None) -> Iterator[str]:
 
 
 def _semantic(file: Path, threshold: float, asked: dict[str, Any]) -> None:
+    # A wrong threshold would delete good rows: lexical similarity has a fixed meaning, embeddings do not.
     if asked["out"]:
         raise UsageError(
             "--kind semantic reports only: what is near in meaning differs from corpus to corpus"
         )
     if asked["held_out"]:
         raise UsageError("--kind semantic compares the rows of one file; leave out --held-out")
+    # Pairs of lines only; what to do about them is the user's decision.
     texts = RowTexts(file, asked["compared"])
     pairs = meaning.alike(texts, meaning.SentenceEmbedder(asked["model"]), threshold)
     if asked["as_json"]:

@@ -1,4 +1,4 @@
-"""`polytune data diff A B`: the rows of two files."""
+"""`polytune data diff A B`: compares the rows of two files."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from polytune.data.report.compare import RowsDiff, compare_rows
 @options.as_json
 @click.pass_context
 def command(ctx: click.Context, a: Path, b: Path, rows: int, as_json: bool) -> None:
-    """Compare the rows of B with those of A, whatever their layouts and order.
+    """Compare the rows of B with those of A, regardless of layout and order.
 
-    Rows are the same when system prompt, prompt and answer are, whitespace aside; a prompt with another
-    answer has changed. Exits with 0 when they are the same, with 1 when they differ.
+    Rows are the same if system prompt, prompt and answer are equal except for whitespace. A row with the same
+    prompt and a different answer has changed. Exits with 0 when the files are the same, and with 1 when they
+    differ.
     """
     found = compare_rows(words.file_argument(a), words.file_argument(b), rows)
     click.echo(msgspec.json.encode(found) if as_json else "\n".join(_lines(found)))

@@ -1,4 +1,4 @@
-"""`polytune data`: look at, check, clean and describe rows of any JSONL, outside any experiment."""
+"""`polytune data`: inspects, checks and cleans the rows of any JSONL file, without an experiment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`polytune data lint FILE`: rows that can be read and still teach the wrong thing."""
+"""`polytune data lint FILE`: finds rows that are valid and still teach the wrong thing."""
 
 from __future__ import annotations
 
@@ -47,14 +47,15 @@ shown_examples = 2
 def command(
     ctx: click.Context, /, file: Path | None, listed: bool, fail_on: str, as_json: bool, **asked: Any
 ) -> None:
-    """Find rows of FILE that are readable and still wrong: a target that is not what its prompt demands.
+    """Find rows of FILE that are valid and still wrong: the answer is not what the prompt asks for.
 
-    Without a base model its limit is not checked, and the reserved strings of all models are warnings.
+    Without a base model, length limits are not checked, and the reserved strings of all models are warnings.
     Exits with 1 when there are errors.
     """
     if listed:
         _list_rules(as_json=as_json)
         return
+    # FILE is optional for click only because --rules needs none.
     if file is None:
         raise UsageError("data lint: name a FILE, or say --rules")
     allow = _allowed(asked["allow"], asked["allow_file"])
@@ -80,7 +81,7 @@ def _allowed(pairs: Sequence[str], file: Path | None) -> dict[str, frozenset[str
 
 
 def _read(file: Path) -> dict[str, list[str]]:
-    """The ids in a YAML file. Raises UsageError when it holds anything else."""
+    """The row ids by rule in a YAML file. Raises UsageError for any other content."""
     try:
         found = msgspec.yaml.decode(words.file_argument(file).read_bytes())
         stated = found.get("allow", found) if isinstance(found, dict) else found
@@ -101,10 +102,11 @@ def _list_rules(*, as_json: bool) -> None:
 
 
 def _print_json(lint: Lint) -> None:
-    """One object; findings are written as they are found, so that memory does not grow with them."""
+    """Print one JSON object; findings are printed as they are found, so memory use does not grow."""
     click.echo('{"findings":[', nl=False)
     for number, found in enumerate(lint):
         click.echo(("," if number else "") + msgspec.json.encode(finding_fields(found)).decode(), nl=False)
+    # The counts come last, because they are known only after the last finding.
     unchecked = msgspec.json.encode(lint.unchecked).decode()
     click.echo(f'],"rows":{lint.rows},"not_checked":{unchecked}}}')
 
@@ -115,6 +117,7 @@ def _print_text(lint: Lint, file: Path) -> None:
     for found in lint:
         finding = found.finding
         tally.add(finding, file=file.name)
+        # Only a few examples are shown; the bound keeps memory small for files with millions of findings.
         if found.row and len(ids) < 10_000:
             ids.setdefault((finding.rule, finding.line), found.row)
     for group in tally.groups():

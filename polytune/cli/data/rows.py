@@ -1,4 +1,4 @@
-"""`polytune data head|sample FILE`: rows on the screen, every text under its role, long ones cut."""
+"""`polytune data head|sample FILE`: shows rows with each text under its role, and long texts cut."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _whole = click.option("--whole", is_flag=True, help="Do not cut long texts.")
 @_whole
 @options.as_json
 def head(file: Path, count: int, whole: bool, as_json: bool) -> None:
-    """Show the first rows of FILE as texts, whatever their layout, with ids for `lint --allow`."""
+    """Show the first rows of FILE as texts, for any layout, with ids for `lint --allow`."""
     _show(excerpts.head(file, count), whole=whole, as_json=as_json)
 
 
@@ -39,12 +39,12 @@ def head(file: Path, count: int, whole: bool, as_json: bool) -> None:
 @_whole
 @options.as_json
 def sample(file: Path, count: int, seed: int, whole: bool, as_json: bool) -> None:
-    """Show rows of FILE drawn at random, in file order; the same seed draws the same rows."""
+    """Show random rows of FILE in file order; the same seed selects the same rows."""
     _show(excerpts.drawn(file, count, seed), whole=whole, as_json=as_json)
 
 
 def _show(rows: Sequence[Excerpt], *, whole: bool, as_json: bool) -> None:
-    """Prints the rows."""
+    """Print the rows."""
     if as_json:
         click.echo(msgspec.json.encode(rows))
         return
@@ -68,5 +68,6 @@ def _cut(text: str, *, whole: bool) -> list[str]:
     lines = text.splitlines()
     if whole or (len(lines) <= shown_lines and len(text) <= shown_characters):
         return lines
+    # Both limits are needed: minified texts have one long line, others many short ones.
     kept = text[:shown_characters].splitlines()[:shown_lines]
     return [*kept, f"… {len(text) - sum(len(line) + 1 for line in kept):,} more characters: --whole"]

@@ -1,4 +1,4 @@
-"""`polytune data stats FILE`: what a file of rows is like."""
+"""`polytune data stats FILE`: counts, lengths, tokens, teachers and cells of a data file."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from polytune.platforms.management import MANAGEMENTS
 from polytune.wiring import OpenWorkspace
 
 counted_rows = 48
-"""Rows whose texts the platform counts; the rest of the file is estimated in proportion."""
+"""Rows whose tokens the platform counts; the rest of the file is estimated in proportion."""
 looked_at_rows = 4800
+"""The counted rows are spread over this many rows at the beginning of the file."""
 
 
 @click.command("stats")
@@ -34,10 +35,10 @@ looked_at_rows = 4800
 )
 @options.as_json
 def command(file: Path, base_model: str | None, offline: bool, as_json: bool) -> None:
-    """Show how many rows FILE has, of which layouts, how long, and by which teacher.
+    """Show the number of rows in FILE, their layouts, lengths, tokens and teachers.
 
-    Tokens are counted with the base model's tokenizer where it lies on this machine. For a model of Bedrock
-    they are estimated, calibrated by its own count of a few dozen rows where credentials are stated.
+    Tokens are counted with the base model's tokenizer if it is on this machine. For a Bedrock model they are
+    estimated; with credentials, the estimate is calibrated on Bedrock's own count of a few dozen rows.
     """
     counter = _counter_for(words.entry_of(base_model), file, offline=offline)
     summary = summarise(file, counter)
@@ -48,10 +49,10 @@ def command(file: Path, base_model: str | None, offline: bool, as_json: bool) ->
 
 
 def _counter_for(entry: BaseModelEntry | None, file: Path, *, offline: bool) -> tokens.TokenCounter:
-    """The best counter for a base model and a file.
+    """The most precise token counter for a base model and a file.
 
-    Where a platform of the model counts tokens itself and can be asked, it counts a few dozen rows and the
-    estimate is calibrated on them; when that fails, a line says why, and the estimate is plain.
+    If a platform of the model can count tokens, it counts a few dozen rows, and the estimate is calibrated on
+    them. If that fails, a message on stderr says why, and the estimate is not calibrated.
     """
     here = tokens.counter_for(entry)
     if offline or entry is None or here.exact:
@@ -65,12 +66,14 @@ def _counter_for(entry: BaseModelEntry | None, file: Path, *, offline: bool) -> 
             if (exact := platform.token_counter(entry)) is not None:
                 return tokens.CalibratedTokens(exact, _texts(file))
         except PolytuneError as error:
+            # Exact counts are a bonus: statistics must not fail because credentials have expired.
             click.echo(f"tokens are estimated: {error}", err=True)
     return here
 
 
 def _texts(file: Path) -> list[str]:
-    """Prompts and answers of rows spread over the beginning of the file."""
+    """The prompts and answers of rows spread evenly over the beginning of the file."""
+    # Spread, because files are often sorted; only the beginning, because reading a whole file takes long.
     read = islice(read_rows(file), looked_at_rows)
     rows = [row for row in read if isinstance(row, Row)]
     step = max(1, len(rows) // counted_rows)

@@ -1,4 +1,4 @@
-"""`polytune dataset`: data files outside any experiment."""
+"""`polytune dataset`: converts, checks and uploads data files without an experiment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`polytune dataset import`: files of other tools as rows of one training layout."""
+"""`polytune dataset import`: converts files of other tools to one training layout."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def command(
 ) -> None:
     """Write the rows of FILEs to OUT in a training layout.
 
-    Rows that cannot be converted are left out and named, with the reason; then the exit code is 1. A folder
-    stands for the invocation logs in it. OUT appears when it is whole, and not at all without any row.
+    Rows that cannot be converted are left out and reported with the reason; the exit code is then 1. A folder
+    means all invocation logs in it. OUT is written only when it is complete, and not at all without any row.
     """
     made = FORMATS.load(chosen["layout"])
     if not made.takes_samples:
@@ -68,7 +68,7 @@ def command(
 
 
 class _ImportReport:
-    """Counts of rows; the first bad ones are printed as they come."""
+    """Counts rows, and prints the first bad ones as they occur."""
 
     def __init__(self) -> None:
         self.rows = self.bad = 0
@@ -76,6 +76,7 @@ class _ImportReport:
 
     def refuse(self, row: RefusedRow) -> None:
         self.bad += 1
+        # Bounded, so that a large file of the wrong kind does not fill the memory.
         self.kept.append(row) if self.bad <= 1000 else None
         if self.bad <= shown_bad_rows:
             click.echo(row, err=True)
@@ -88,11 +89,12 @@ class _ImportReport:
 
 
 class _NoRows(Exception):
-    """Nothing to publish."""
+    """Raised to leave `published` without publishing an empty file."""
 
 
 def _write(found: Iterator[bytes | RefusedRow], output: Path, report: _ImportReport) -> None:
     try:
+        # Written beside OUT and renamed at the end, so a crash leaves no half file.
         with published(output) as file:
             _rows(found, file, report)
             if not report.rows:

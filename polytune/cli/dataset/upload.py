@@ -1,4 +1,4 @@
-"""`polytune dataset upload`: data files in a bucket under their content, so that nothing is sent twice."""
+"""`polytune dataset upload`: stores data files in a bucket by content, so that nothing is uploaded twice."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from polytune.platforms.management import usual_platform
 @platforms.platform_options
 @options.as_json
 def command(files: tuple[Path, ...], as_json: bool, choice: PlatformChoice, **said: Any) -> None:
-    """Store FILEs as <prefix>/<project>/sha256-<digest>/<split>.jsonl and print their addresses.
+    """Store FILEs as <prefix>/<project>/sha256-<digest>/<split>.jsonl and print their S3 URIs.
 
-    The split is the file's name: train.jsonl, validation.jsonl. What is there already is not sent again; S3
-    verifies each upload's SHA-256. A job can be started with the addresses by any tool.
+    The name of a file is its split: train.jsonl, validation.jsonl. Existing content is not uploaded again; S3
+    verifies each upload's SHA-256. Any tool can start a job with the URIs.
     """
     (home,) = replace(choice, platform=choice.platform or usual_platform).managements()
     where = {name: said[name] for name in ("bucket", "prefix", "project", "kms_key_arn")}

@@ -1,4 +1,4 @@
-"""`polytune job`: long work in the account, whoever started it."""
+"""`polytune job`: remote jobs in the account, started by polytune or by other tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`polytune job list`: the jobs of every platform, or what the ledger knows."""
+"""`polytune job list`: lists the jobs of every platform, or those in the ledger."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from polytune.errors import PolytuneError, Unavailable, UsageError, did_you_mean
 from polytune.platforms.management import ManagedJob, Management
 
 long_ago = datetime(1970, 1, 1, tzinfo=UTC)
+"""Sorts jobs without a creation time last."""
 
 
 @click.command("list")
@@ -38,8 +39,8 @@ def command(
 ) -> None:
     """List training, import and batch jobs of every platform, latest first.
 
-    polytune's own jobs are known by the end of their names, and by the ledger. A platform that cannot be
-    asked is named on standard error; the exit code is 1 if it was set up here.
+    polytune's own jobs are recognized by the end of their names, and by the ledger. A platform that cannot be
+    queried is reported on standard error; if it is set up here, the exit code is 1.
     """
     opened = choice.opened()
     if ledger_only:
@@ -60,13 +61,14 @@ def command(
 
 
 def _listed(asked: Sequence[Management]) -> tuple[list[ManagedJob], bool]:
-    """Every job, and whether a platform that is set up here could not be asked."""
+    """Every job, and whether a platform that is set up here could not be queried."""
     found: list[ManagedJob] = []
     failed = False
     for each in asked:
         try:
             listing = each.jobs()
         except PolytuneError as failure:
+            # One platform without credentials must not hide the jobs of the others.
             if len(asked) == 1 or isinstance(failure, UsageError):
                 raise
             click.echo(f"{each.name} could not be asked: {failure}", err=True)
@@ -100,9 +102,10 @@ def _ledger(jobs: Sequence[JobRow], wanted: str, as_json: bool) -> None:
 
 
 def _checked(status: str | None, known: Sequence[str]) -> str:
-    """The status in lower case; '' for any. Raises UsageError for one that no job can have."""
+    """The status in lower case; '' for any status. Raises UsageError for a status that no job can have."""
     if status is None:
         return ""
+    # A misspelt status would list nothing, which looks as if there were no such jobs.
     if status.lower() not in (each.lower() for each in known):
         nearest = did_you_mean(status, list(known)) or f" One of: {', '.join(known)}."
         raise UsageError(f"--status {status}: no job has this status.{nearest}")

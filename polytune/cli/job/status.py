@@ -1,4 +1,4 @@
-"""`polytune job status`: one look at one job; and how every command shows a job."""
+"""`polytune job status`: shows one job; also the rendering of jobs for the other commands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from polytune.platforms.management import Curves, ManagedJob, Management, find_a
 @platforms.platform_options
 @options.as_json
 def command(job: str, choice: PlatformChoice, as_json: bool) -> None:
-    """Show how a job stands: training, an import, a batch, or a deployment that is being made."""
+    """Show the status of a job: training, an import, a batch, or a deployment that is being created."""
     asked = choice.owners(job)
     home, found = find_among(asked, lambda each: each.find_job(job))
     curves = _curves(home, found)
@@ -37,6 +37,7 @@ def command(job: str, choice: PlatformChoice, as_json: bool) -> None:
 
 
 def _curves(home: Management, job: ManagedJob) -> Curves:
+    # Curves are in the job's output bucket, which needs other permissions than the job itself.
     try:
         return home.curves(job)
     except PolytuneError as failure:
@@ -45,13 +46,13 @@ def _curves(home: Management, job: ManagedJob) -> Curves:
 
 
 def status_words(job: ManagedJob) -> str:
-    """`InProgress: validation Completed, training NotStarted`"""
+    """The status as `InProgress: validation Completed, training NotStarted`; stages only while it runs."""
     stages = ", ".join(f"{stage} {status}" for stage, status in job.stages.items())
     return f"{job.status}: {stages}" if stages and not job.final else job.status
 
 
 def lines(home: Management, job: ManagedJob) -> Iterator[str]:
-    """Everything worth knowing of a job, line by line."""
+    """The details of a job, line by line."""
     yield f"{job.name}   {job.kind}   {job.status}"
     yield f"  {'id':<16}{job.id}"
     for stage, status in job.stages.items():
@@ -65,7 +66,7 @@ def lines(home: Management, job: ManagedJob) -> Iterator[str]:
 
 
 def curve_lines(curves: Curves, encoding: str) -> list[str]:
-    """The job's curves as a small chart; none where it has written none."""
+    """The job's curves as a small chart; empty when there are none."""
     drawn = chart([Series(curve.name, curve.points) for curve in curves.curves], encoding)
     if drawn and curves.synthetic:
         drawn.append("  SYNTHETIC: an emulator made these figures up; no model was trained")
@@ -73,7 +74,7 @@ def curve_lines(curves: Curves, encoding: str) -> list[str]:
 
 
 def job_json(job: ManagedJob, curves: Curves | None = None) -> dict[str, Any]:
-    """What `--json` prints of a job."""
+    """The `--json` form of a job."""
     shown: dict[str, Any] = platforms.with_arn(msgspec.to_builtins(job))
     if curves is not None and curves.curves:
         shown["curves"] = {curve.name: [list(point) for point in curve.points] for curve in curves.curves}

@@ -1,4 +1,4 @@
-"""`polytune job stop`: ends a job, after saying what that costs."""
+"""`polytune job stop`: stops a job after showing what that costs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from polytune.platforms.management import find_among
 @platforms.platform_options
 @options.as_json
 def command(job: str, yes: bool, choice: PlatformChoice, as_json: bool) -> None:
-    """Stop a training or batch job; what a cloud has done so far is billed."""
+    """Stop a training or batch job; the work done so far is billed."""
     asked = choice.owners(job)
     home, found = find_among(asked, lambda each: each.find_job(job))
     cost = home.cost_of_stopping(found)

@@ -1,4 +1,4 @@
-"""`polytune job watch`: looks at one job until it ends, through hours of failing calls if need be."""
+"""`polytune job watch`: polls one job until it ends, even through hours of failing calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from polytune.platforms.management import JobObservation, Management, Watching, 
 
 usual_interval_seconds = 30.0
 quiet_looks = 20
-"""After so many looks without news, one line says that the job is still watched."""
+"""After this many polls without news, a line shows that the job is still being watched."""
 
 
 @click.command("watch")
@@ -44,10 +44,10 @@ def command(
     choice: PlatformChoice,
     as_json: bool,
 ) -> None:
-    """Look at a job until it ends, and draw its loss curve if it has one.
+    """Poll a job until it ends, and draw its loss curve if it has one.
 
-    The job may be anybody's. A look that fails, whatever the cause, is reported and repeated. Exits with 0 if
-    the job completed, with 1 if it did not. --json prints one object a look.
+    The job need not be polytune's. A failed poll is reported and repeated, regardless of the cause. Exits
+    with 0 if the job completed, and with 1 if it did not. --json prints one object per poll.
     """
     asked = choice.owners(job)
     watching: Watching[Management] = Watching(clock_at(asked[0].settings.clock_url), interval)
@@ -63,6 +63,7 @@ async def _watch(
     def tell(failure: str, pause: float) -> None:
         click.echo(f"could not look for {name}: {failure} Next look in {pause:g} s", err=True)
 
+    # `once`: the watch itself is the retry, and reports each failed attempt.
     home, job = await watching.found(
         lambda: find_among(asked, lambda each: each.find_job(name, once=True)), tell
     )
@@ -87,8 +88,9 @@ class WatchLog:
     points: int = 0
 
     def add(self, observation: JobObservation) -> None:
-        """One line for a change or a failed look; the chart when it has more points, the rest at the end."""
+        """Print a line for a change or a failed poll, the chart if it has new points, details at the end."""
         self._line(observation)
+        # A chart takes ten lines, so it is drawn only when it would look different.
         points = sum(len(curve.points) for curve in observation.curves.curves)
         if points != self.points:
             self.points = points

@@ -1,4 +1,4 @@
-"""Whom `model test` and `model compare` ask: any name of a model on a platform, or the model of a run.
+"""The models that `model test` and `model compare` ask: any model on a platform, or the model of a run.
 
 nova-lite · a platform's id, such as an ARN · a deployment's or model's name · a run's id · an experiment
 """
@@ -26,7 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def inference_options(command: F) -> F:
-    """Adds the options that say how answers are drawn."""
+    """Add the options for the inference parameters."""
     for option in reversed(
         (
             click.option(
@@ -46,17 +46,17 @@ def inference_of(drawn: Mapping[str, Any]) -> Inference:
 
 @dataclass(frozen=True)
 class Asked:
-    """A model that can be asked, and how it wants to be."""
+    """A model with its client and system prompt."""
 
     name: str
     client: ModelClient
     system: str = ""
-    """The system prompt it was trained with, where a run tells."""
+    """The system prompt it was trained with, if it comes from a run."""
 
 
 @dataclass(frozen=True)
 class RunModel:
-    """What a run made."""
+    """The model made by a run."""
 
     row: RunRow
     manifest: Manifest
@@ -66,14 +66,14 @@ class RunModel:
 
 @dataclass(frozen=True)
 class Asking:
-    """How models are looked up and asked."""
+    """Looks up models and gives clients for them."""
 
     opened: OpenWorkspace
     platforms: Sequence[Management]
     inference: Inference
 
     def model(self, name: str) -> Asked:
-        """The model of that name. Raises UsageError when there is none, or when it cannot be asked yet."""
+        """The model of that name. Raises UsageError when there is none, or when it cannot answer yet."""
         found = None if self._names_no_run(name) else run_model(self.opened, name)
         if found is None:
             asked = owners(self.platforms, name)
@@ -83,10 +83,11 @@ class Asking:
 
     def _names_no_run(self, name: str) -> bool:
         """Whether the name is a platform's identifier, or a base model's name or id."""
+        # Model ids contain a dot (`amazon.nova-lite-v1:0`). Deciding by form saves opening the runs.
         return any(each.owns(name) for each in self.platforms) or name in BASE_MODELS.names() or "." in name
 
     def _client_of(self, found: RunModel) -> ModelClient:
-        """Through the platform's management; through its invoker where it has none, or another was named."""
+        """A client from the platform's management, or from its invoker if its management is not available."""
         for each in self.platforms:
             if each.name == found.platform.name:
                 return each.client_of(found.platform, found.artifact, self.inference)
@@ -94,14 +95,15 @@ class Asking:
 
 
 def run_model(opened: OpenWorkspace, name: str) -> RunModel | None:
-    """What the run of that id, or the latest of that experiment, made; None when no run has the name.
+    """The model made by the run of that id, or by the latest run of that experiment; None without such a run.
 
-    Raises UsageError when the run has made no model yet, or when several runs begin with the name.
+    Raises UsageError when the run has made no model yet, or when several run ids begin with the name.
     """
     row = opened.find_run(name)
     if row is None:
         return None
     manifest, compiled = opened.manifest(row), opened.recorded(row)
+    # From the end: a deployment, which answers, comes after the custom model that it serves.
     for step in reversed(compiled.steps):
         artifact = _made(manifest, step)
         if artifact is not None:

@@ -1,6 +1,6 @@
-"""`polytune model compare`: two models, the same questions, answers and figures side by side.
+"""`polytune model compare`: asks two models the same questions, and shows answers and figures side by side.
 
-The questions are a file of prompts, one a line: plain text, or JSON of any layout that holds one.
+The questions are a file of prompts, one per line: plain text, or JSON of any layout that contains a prompt.
 
 A solo techno beat                                    text
 "A solo techno beat"                                  a JSON string
@@ -34,12 +34,12 @@ from polytune.platforms.interface import Question
 from polytune.platforms.management import MeasuredAnswer
 
 at_once = 4
-"""Questions on their way together, so that a custom model's few requests a minute are not used up at once."""
+"""Questions in flight together; low, because custom models allow only a few requests per minute."""
 gap = "  |  "
 
 
 class ModelReply(msgspec.Struct, frozen=True, kw_only=True):
-    """One model's answer, or why there is none."""
+    """One model's answer, or the reason why there is none."""
 
     answer: MeasuredAnswer | None = None
     failure: str = ""
@@ -88,12 +88,14 @@ def command(
     asking = Asking(opened, choice.managements(opened), inference_of(flags))
     rows = read_prompts(prompts)
     pair = (asking.model(base), asking.model(custom))
+    # Both models get the custom model's system prompt: a fair comparison differs in the model only.
     trained_with = next((asked.system for asked in reversed(pair) if asked.system), "")
     stated = flags["system"]
     questions = [
         Question(system=(row.system or trained_with) if stated is None else stated, prompt=row.prompt)
         for row in rows
     ]
+    # One model after the other: together they would slow each other down, and their times are compared.
     replies = [_replies(asked, questions) for asked in pair]
     compared = [
         Compared(line=row.line, prompt=question.prompt, system=question.system, base=left, custom=right)
@@ -111,6 +113,7 @@ def _replies(asked: Asked, questions: Sequence[Question]) -> list[ModelReply]:
         try:
             return ModelReply(answer=asked.client.ask(question))
         except PolytuneError as failure:
+            # One failed question must not lose the answers that were paid for.
             return ModelReply(failure=str(failure))
 
     with ThreadPoolExecutor(at_once) as threads:
@@ -168,12 +171,12 @@ class FilePrompt(msgspec.Struct, frozen=True, kw_only=True):
 
     line: int
     system: str
-    """'' where the line states none."""
+    """'' when the line has none."""
     prompt: str
 
 
 def read_prompts(path: Path) -> list[FilePrompt]:
-    """Every prompt of the file, blank lines left out. Raises DataError with the place of a bad line."""
+    """The prompts of the file, without blank lines. Raises DataError with the line number of a bad line."""
     lines = ((block.first + place, line) for block in blocks(path) for place, line in enumerate(block.lines))
     found = [_prompt(path, number, line.strip()) for number, line in lines if line.strip()]
     if not found:
@@ -182,6 +185,7 @@ def read_prompts(path: Path) -> list[FilePrompt]:
 
 
 def _prompt(path: Path, number: int, line: bytes) -> FilePrompt:
+    # Only these two start JSON here: a plain prompt may well begin with a bracket or a digit.
     if line[:1] not in (b'"', b"{"):
         return FilePrompt(line=number, system="", prompt=_decoded(path, number, line))
     try:
@@ -204,7 +208,8 @@ def _decoded(path: Path, number: int, line: bytes) -> str:
 
 
 def _asked_only(path: Path, number: int, value: Mapping[str, Any], row: BadRow) -> FilePrompt:
-    """A line without an answer: given one, it reads as any training row."""
+    """Read a line without an answer; with a placeholder answer, it is read like any training row."""
+    # One reader knows all layouts, but reads whole rows only; a placeholder answer avoids a second reader.
     messages = value.get("messages")
     if isinstance(messages, list) and messages:
         content = [{"text": "-"}] if isinstance(messages[-1].get("content"), list) else "-"

@@ -1,4 +1,4 @@
-"""`polytune model delete`: a custom or imported model is gone, unless something uses it."""
+"""`polytune model delete`: deletes a custom or imported model that is not in use."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from polytune.platforms.management import find_among
 @platforms.platform_options
 @options.as_json
 def command(model: str, yes: bool, choice: PlatformChoice, as_json: bool) -> None:
-    """Delete a custom or imported model, which cannot be undone.
+    """Delete a custom or imported model. This cannot be undone.
 
     A model that a deployment uses is not deleted.
     """
     asked = choice.owners(model)
     home, found = find_among(asked, lambda each: each.find_model(model))
+    # Checked before asking, so that users never confirm a deletion that the platform then refuses.
     home.check_unused(found)
     platforms.agreed(f"Delete {found.name} ({found.id})? Training it again costs the same again.", yes)
     home.delete_model(found)

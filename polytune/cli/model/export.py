@@ -1,4 +1,4 @@
-"""`polytune model export`: what an application needs to use the model of a run, or one of the account."""
+"""`polytune model export`: writes an application's configuration for a model of a run or of the account."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ from polytune.platforms.management import AnsweringModel, Management, find_among
 def command(
     model: str, kind: str, output: Path | None, as_json: bool, choice: PlatformChoice, **flags: Any
 ) -> None:
-    """Write the configuration of the model that a run (its id, or an experiment) made.
+    """Write the configuration of the model made by a RUN (its id, or an experiment).
 
-    MODEL may also be a deployment, an imported or a custom model by ARN or name. Context, prices and
+    MODEL is a deployment, an imported model or a custom model, by ARN or name. Context, prices and
     capabilities come from the base model's catalogue entry.
     """
     chosen = _options(kind, flags["chosen"])
     opened = choice.opened()
     asked = choice.managements(opened)
+    # A platform's identifier, such as an ARN, is never the name of a run.
     found = None if any(each.owns(model) for each in asked) else run_model(opened, model)
     if found:
         config = _of_run(found)
@@ -64,7 +65,7 @@ def command(
 
 
 def _options(kind: str, stated: tuple[str, ...]) -> dict[str, str]:
-    """The exporter's options by name. Raises UsageError for one that it does not have."""
+    """The exporter's options by name. Raises UsageError for an unknown option or value."""
     wrong = [each for each in stated if "=" not in each]
     if wrong:
         raise UsageError(f"--option {wrong[0]}: write NAME=VALUE")
@@ -100,6 +101,8 @@ def _of_run(found: RunModel) -> ModelConfig:
 def _of_platform(home: Management, found: AnsweringModel, name: str) -> ModelConfig:
     if not found.custom:
         raise UsageError(f"{name} is a base model: there is nothing of yours to export")
+    # The account does not know the training layout or the system prompt: the base's first format is a guess,
+    # and --system sets the prompt.
     entry = _entry(found.base)
     config = ModelConfig(
         name=found.name,

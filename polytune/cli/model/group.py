@@ -1,4 +1,4 @@
-"""`polytune model`: base models of the catalogue, and models that were made."""
+"""`polytune model`: the catalogue's base models, and models made from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`polytune model info`: the catalogue's facts about one base model, each with its source."""
+"""`polytune model info`: shows the catalogue's facts about one base model, with their sources."""
 
 from __future__ import annotations
 
@@ -30,19 +30,21 @@ def command(
     choice: PlatformChoice,
     as_json: bool,
 ) -> None:
-    """Show what is known of the base model NAME: a short name, an AWS id, an ARN, or a folder.
+    """Show what is known about the base model NAME: a short name, an AWS id, an ARN, or a folder.
 
-    Every fact is dated and says where it was read; a fact that nobody states is unknown.
+    Every fact has a date and a source; a fact without a source is shown as unknown.
     """
     opened = choice.opened()
     entry = find_base_model(name, Path.cwd())
     prices = msgspec.to_builtins(prices_of(entry, opened.settings)) if entry.prices else {}
     looked_up: dict[str, float] = {}
+    # Opt-in: the price list needs credentials, and `info` must work without an account.
     if live_prices:
         for each in choice.managements(opened):
             looked_up |= each.live_prices(entry)
         if not looked_up:
             click.echo("the price list could not be asked, or does not have this model", err=True)
+    # A price read now is more reliable than the catalogue's, which has a date.
     prices |= looked_up
     if as_json:
         click.echo(msgspec.json.encode(msgspec.to_builtins(entry) | {"prices": prices or None}))

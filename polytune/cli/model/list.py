@@ -1,4 +1,4 @@
-"""`polytune model list`: the catalogue, held against what the account's region has now."""
+"""`polytune model list`: lists the catalogue, compared with the models that the region offers now."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ customized, invoked, absent = "customized here", "only invoked here", "not here"
 
 @dataclass(frozen=True)
 class LivePlatforms:
-    """The models that platforms have now, by platform; a platform that adds nothing is left out."""
+    """The models that platforms offer now, by platform; a platform without such a list is left out."""
 
     offered: Mapping[str, OfferedModels]
 
     def presence(self, entry: BaseModelEntry) -> str:
-        """What its platforms have of the model now; '' when they could not be asked."""
+        """How the model's platforms offer it now; '' when none of them could be queried."""
         known = [each for name, each in self.offered.items() if name in entry.platforms]
         found = [
             each.customizations[one] for each in known for one in entry.ids if one in each.customizations
         ]
+        # Not known is not the same as absent.
         if all(each.failure for each in known):
             return ""
         return customized if any(found) else invoked if found else absent
@@ -55,10 +56,10 @@ def command(
     choice: PlatformChoice,
     as_json: bool,
 ) -> None:
-    """List base models: live when there are credentials, else as the catalogue has them.
+    """List base models, checked live if there are credentials, else from the catalogue only.
 
-    The output says which. Reinforcement fine-tuning and distillation pairs are the catalogue's in both
-    cases: no call tells them.
+    The output says which. Reinforcement fine-tuning and distillation pairs always come from the catalogue,
+    because no API call returns them.
     """
     if custom and kinds:
         raise UsageError("--custom lists your own models; it goes with none of the other choices")
@@ -85,7 +86,7 @@ def command(
 def _others(
     live: LivePlatforms, entries: Sequence[BaseModelEntry], kind: Customization | None
 ) -> dict[str, tuple[str, ...]]:
-    """Models that a platform customizes and no entry describes."""
+    """Models that a platform can customize and that are not in the catalogue."""
     known = {each for entry in entries for each in entry.ids}
     wanted = kind.upper() if kind else ""
     return {
@@ -157,6 +158,7 @@ def _own(asked: Sequence[Management], as_json: bool) -> None:
         try:
             found += each.models()
         except PolytuneError as failure:
+            # A platform that is not set up here has no models; any other failure would hide some.
             if len(asked) == 1 or not isinstance(failure, Unavailable):
                 raise
             click.echo(f"{each.name} could not be asked: {failure}", err=True)

@@ -1,4 +1,4 @@
-"""`polytune model test`: one question, the answer as it comes, and what it took."""
+"""`polytune model test`: asks one question, streams the answer, and shows tokens, time and price."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def command(
 ) -> None:
     """Ask a MODEL one question.
 
-    MODEL is a base model (nova-lite, or its id), an ARN, the name of a deployment or model, a run's id or an
-    experiment, whose custom model is then asked.
+    MODEL is a base model (nova-lite, or its id), an ARN, the name of a deployment or model, or a run's id or
+    an experiment, which means its custom model.
     """
     opened = choice.opened()
     asking = Asking(opened, choice.managements(opened), inference_of(drawn))
@@ -50,6 +50,7 @@ def command(
 def _show(asked: Asked, question: Question) -> None:
     for piece in asked.client.stream(question):
         if isinstance(piece, MeasuredAnswer):
+            # Figures go to stderr, so that stdout is the answer alone.
             click.echo()
             click.echo(figures(piece), err=True)
         else:
@@ -58,7 +59,7 @@ def _show(asked: Asked, question: Question) -> None:
 
 
 def figures(answer: MeasuredAnswer) -> str:
-    """`12 tokens in, 80 out   1.4 s, first after 0.3 s   $0.0002`"""
+    """The figures as `12 tokens in, 80 out   1.4 s, first after 0.3 s   $0.000200`."""
     first = f", first after {answer.first_seconds:.1f} s" if answer.first_seconds is not None else ""
     price = f"   ${answer.usd:.6f}" if answer.usd else ""
     ended = "   cut off by --max-tokens" if answer.stop_reason == "max_tokens" else ""

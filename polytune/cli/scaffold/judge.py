@@ -1,7 +1,8 @@
-"""Judges one answer a line: put the rules of your own task in `fault`.
+"""Judges answers, one per line: put the rules of your own task into `fault`.
 
-polytune starts this program once and writes one case a line to it, a JSON object with `id`, `prompt`,
-`answer`, `reference` and `variables`. Each is answered by one line with `id`, `passed` and a reason.
+polytune starts this program once and writes one case per line to its standard input: a JSON object with
+`id`, `prompt`, `answer`, `reference` and `variables`. Each case is answered by one line of JSON with `id`,
+`passed` and a `reason`.
 """
 
 from __future__ import annotations
@@ -29,4 +30,5 @@ for line in sys.stdin:
     reason = fault(case["prompt"], case["answer"])
     verdict = {"id": case["id"], "passed": not reason, "reason": reason}
     sys.stdout.write(json.dumps(verdict) + "\n")
+    # polytune waits for this verdict: do not leave it in a buffer.
     sys.stdout.flush()
