@@ -230,7 +230,7 @@ class Offering(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def call_id(self) -> str:
-        """The id for calling the base model itself: its inference profile if it has one, else its inference id."""
+        """The id for calling the base model: its inference profile if it has one, else its inference id."""
         # Several models answer on demand only through a profile, and a profile works for the others too.
         return self.profile_id or self.inference_id
 
@@ -317,7 +317,7 @@ class BaseModelEntry(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(found))
 
     def has_ended(self, day: str) -> bool:
-        """Whether the model has reached its end of life on that day (such as 2026-11-21), so that calls fail."""
+        """Whether the model has reached its end of life on that day (2026-11-21), so that calls fail."""
         return self.end_of_life is not None and day >= self.end_of_life
 
     def media_of(self, kind: str) -> Media | None:

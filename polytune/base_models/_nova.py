@@ -1,4 +1,4 @@
-"""Facts that AWS states once for both generations of Amazon Nova: sources, reserved strings, hyperparameters."""
+"""Facts that both generations of Amazon Nova share: sources, reserved strings, hyperparameters."""
 
 from __future__ import annotations
 
