@@ -73,7 +73,7 @@ class Shelf:
                     yield Listed(place.uri, int(item["Size"]), str(item.get("ETag", "")))
 
     def fetched(self) -> Iterator[Fetched]:
-        """Each object, downloaded to its own file, in order. Raises AwsFailure; Paused without credentials."""
+        """Each object in order, downloaded to a file. Raises AwsFailure; Paused without credentials."""
         objects, numbers, waiting = Objects(self._access), count(), deque[Future[Fetched]]()
         with TemporaryDirectory(prefix="polytune-") as folder, ThreadPoolExecutor(fetched_ahead) as threads:
 

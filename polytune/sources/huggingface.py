@@ -75,7 +75,7 @@ class Huggingface(Source):
                 yield self._record(row, At(self.shown(path), number))
 
     def _files(self) -> list[Path]:
-        """The files in the split's folder, else those named after the split, else all if no split is named."""
+        """The files in the split's folder, else those named after it, else all if no split is named."""
         if (self.folder / self.spec.split).is_dir():
             return _data_in(self.folder / self.spec.split)
         found = _data_in(self.folder)
