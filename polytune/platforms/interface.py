@@ -179,7 +179,7 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
     """Files and folders in the folder that was collected into."""
     facts: Facts
-    """What is needed to use the model. Must not contain times, paths or run ids, which would change its digest."""
+    """What is needed to use the model; without times, paths and run ids, which would change its digest."""
     metrics: Facts = {}
     resources: dict[str, str] = {}
     """The remote resources that the result depends on, name to URI."""

@@ -54,7 +54,7 @@ class Prepared:
     pairs: array[int]
     """Hashes of prompt and answer together."""
     marks: array[int]
-    """CRC-32 of the prompts, which seed the random choice of split: the same in every process."""
+    """CRC-32 of the prompts; seeds the random choice of split, so it is the same in every process."""
     cells: tuple[bytes, ...]
     """The distinct matrix cells, as JSON."""
     cell_of: array[int]
