@@ -1,10 +1,10 @@
-"""Every way a call to AWS can fail, as an error that says what happened and what to do.
+"""The errors that AWS calls raise; each message says what happened and what to do about it.
 
 AwsFailure
 ├── NeedsCredentials   missing, wrong or expired credentials: a run pauses and `resume` continues it
-├── Denied             the signer may not do this
-├── Unreachable        no proper reply, even after retries: the same call may work later
-├── Missing            what the call names does not exist
+├── Denied             the caller lacks a permission
+├── Unreachable        no valid reply, even after retries: the same call may work later
+├── Missing            the named resource does not exist
 └── NameTaken          the name is in use, perhaps by an earlier attempt of the same run
 """
 
@@ -25,10 +25,10 @@ from polytune.errors import PolytuneError
 
 
 class AwsFailure(PolytuneError):
-    """A call that AWS refused, or that never got a proper reply.
+    """AWS rejected a call, or never sent a valid reply.
 
-    `code` is AWS's error code, or the name of the client's own exception; `status` is the HTTP status, 0
-    without a reply; `said` is the service's own message.
+    `code` is the AWS error code, or the class name of the client-side exception. `status` is the HTTP status,
+    0 without a reply. `said` is the service's own message.
     """
 
     def __init__(
@@ -50,15 +50,15 @@ class AwsFailure(PolytuneError):
 
 
 class NeedsCredentials(AwsFailure):
-    """Missing, wrong or expired credentials: pause, and go on once the user has signed in."""
+    """Credentials are missing, wrong or expired: the run pauses until the user has signed in."""
 
 
 class Denied(AwsFailure):
-    """The signer may not do this; the message names the missing action."""
+    """The caller lacks a permission; the message names the missing action."""
 
 
 class Unreachable(AwsFailure):
-    """No proper reply, even after retries: network, throttling, faults inside AWS, a cut-off reply."""
+    """No valid reply, even after retries: network, throttling, an AWS server error, a truncated reply."""
 
     @property
     def transient(self) -> bool:
@@ -67,7 +67,7 @@ class Unreachable(AwsFailure):
 
 
 class Missing(AwsFailure):
-    """What the call names does not exist (any more)."""
+    """The resource that the call names does not exist, or no longer does."""
 
 
 class NameTaken(AwsFailure):
@@ -83,6 +83,8 @@ _classes: dict[RemedyKind, type[AwsFailure]] = {
     RemedyKind.TAKEN: NameTaken,
 }
 
+# The first match wins, and botocore's classes inherit from one another (ProxyConnectionError from
+# ConnectionError, for one), so the narrower groups come first.
 _client_side: tuple[tuple[tuple[type[Exception], ...], Remedy], ...] = (
     (
         (boto.NoCredentialsError, boto.NoAuthTokenError),
@@ -182,7 +184,7 @@ _actions: Mapping[str, str] = {
     "Converse": "bedrock:InvokeModel",
     "ConverseStream": "bedrock:InvokeModelWithResponseStream",
 }
-"""Operations whose IAM action has another name."""
+"""Operations whose IAM action is not named after them."""
 
 _signing_in = {
     "AssumeRole": "sts",
@@ -190,12 +192,12 @@ _signing_in = {
     "GetRoleCredentials": "sso",
     "CreateToken": "sso-oidc",
 }
-"""Operations that boto3 calls by itself for credentials, whatever service was asked for."""
+"""Operations that boto3 calls on its own to get credentials, whichever service is being called."""
 
 
 @contextmanager
 def explained(service: str, operation: str) -> Iterator[None]:
-    """Failures of boto3 inside the block leave it as AwsFailure."""
+    """Exceptions of boto3 raised inside the block are re-raised as AwsFailure."""
     try:
         yield
     except (
@@ -211,8 +213,9 @@ def explained(service: str, operation: str) -> Iterator[None]:
 
 
 def explain(error: Exception, service: str, operation: str) -> AwsFailure:
-    """The AwsFailure for an exception of boto3, botocore or the connection under it."""
+    """The AwsFailure for an exception of boto3, botocore or the underlying connection."""
     if isinstance(error, boto.ClientError):
+        # A call can fail in the AssumeRole that boto3 sends before it: report the operation that did fail.
         called = error.operation_name or operation
         return _from_reply(error.response, _signing_in.get(called, service), called)
     remedy = _client_remedy(error)
@@ -221,7 +224,7 @@ def explain(error: Exception, service: str, operation: str) -> AwsFailure:
 
 
 def incomplete(service: str, operation: str, lacking: list[str]) -> AwsFailure:
-    """The failure of a reply without members that its service guarantees."""
+    """The failure for a reply that lacks members which the service's model guarantees."""
     remedy = REMEDIES["IncompleteAnswer"]
     said = f"the reply lacks {', '.join(lacking)}"
     return _failure(
@@ -230,6 +233,7 @@ def incomplete(service: str, operation: str, lacking: list[str]) -> AwsFailure:
 
 
 def _client_remedy(error: Exception) -> Remedy:
+    # SSLError is also a ConnectionError, but an untrusted certificate does not go away with a retry.
     if isinstance(error, boto.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
         return _untrusted
     for classes, remedy in _client_side:
@@ -240,6 +244,7 @@ def _client_remedy(error: Exception) -> Remedy:
 
 def _from_reply(reply: Mapping[str, Any], service: str, operation: str) -> AwsFailure:
     error = reply.get("Error", {})
+    # Endpoints other than AWS (proxies, emulators) may reply without a code, or with `message` at the top.
     code = str(error.get("Code") or "Unknown")
     said = str(error.get("Message") or reply.get("message") or "")
     status = int(reply.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
@@ -257,9 +262,11 @@ def _failure(remedy: Remedy, advice: str, *, said: str, **facts: Any) -> AwsFail
 
 
 def _action(service: str, operation: str, said: str) -> str:
+    # AWS's own message is more exact than the operation's name, but not every service names the action.
     named = re.search(r"not authorized to perform:? ([\w-]+:\w+)(?: on resource:? (\S+))?", said)
     if named:
         action, resource = named.groups()
         return f"{action} on {resource.rstrip('.')}" if resource else str(action)
+    # Both of Bedrock's endpoints share one IAM prefix.
     prefix = "bedrock" if service == "bedrock-runtime" else service
     return _actions.get(operation, f"{prefix}:{operation}")

@@ -1,4 +1,4 @@
-"""Python source deployed as an AWS Lambda function: the same source is the same zip and function."""
+"""Deploys Python source as an AWS Lambda function: the same source gives the same zip and function."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from polytune.errors import PolytuneError, UsageError
 
 runtime = "python3.12"
 longest_timeout_seconds = 900
-"""Lambda's own limit (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, 2026)."""
+"""Lambda's limit (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, 2026)."""
 oldest_date = (1980, 1, 1, 0, 0, 0)
-"""The first that a zip can hold; every file gets it."""
+"""The earliest date that the zip format can store; every file gets it, so the zip does not depend on time."""
 settling_seconds = 300
 poll_seconds = 2.0
 usable_states = ("Active", "Inactive")
-"""Inactive is a function that nobody called for weeks: the next call wakes it."""
+"""A function becomes Inactive when it was not called for weeks; the next call activates it."""
 role_propagation_seconds = 30
+"""How long to retry while IAM propagates a new role; `remedies` states about ten seconds as typical."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function as it should be."""
+    """The desired state of a function."""
 
     prefix: str
-    """The start of its name; the source's digest is the rest."""
+    """The start of its name; the rest is the source's digest."""
     files: Mapping[str, bytes]
-    """Its sources by file name."""
+    """Its source files, by file name."""
     handler: str
     """module.function of the entry point."""
     role_arn: str
@@ -45,7 +46,7 @@ class Function:
 
     @property
     def package(self) -> bytes:
-        """The zip, the same bytes for the same files whenever and wherever it is made."""
+        """The zip: the same files give the same bytes at any time and on any machine."""
         return packaged(self.files)
 
     @property
@@ -56,10 +57,10 @@ class Function:
 
 
 def packaged(files: Mapping[str, bytes]) -> bytes:
-    """A zip of the files in the order of their names, with no trace of time, owner, machine or zlib."""
+    """A zip of the files, sorted by name and independent of time, owner, machine and zlib version."""
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_STORED) as archive:
-        # Stored, not deflated: another zlib gives other bytes, and the same source is the same function.
+        # Stored, not deflated: zlib versions compress to different bytes, which would change the digest.
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, oldest_date)
             entry.create_system = 3  # Unix on every machine, so that Lambda reads the permissions below
@@ -75,10 +76,10 @@ def deploy(
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
-    """The ARN of the function, which exists, is active and has this source, role and timeout.
+    """The function exists, is active and has this source, role and timeout; returns its ARN.
 
-    A role that was made seconds ago is waited for. Raises UsageError for a timeout that Lambda does not
-    take, AwsFailure otherwise.
+    Waits for a role that was created seconds ago. Raises UsageError for a timeout outside Lambda's range,
+    PolytuneError when the function is not ready in time, AwsFailure for anything else.
     """
     if not 1 <= function.timeout_seconds <= longest_timeout_seconds:
         raise UsageError(
@@ -89,9 +90,10 @@ def deploy(
         found = waiting.service.call("GetFunction", {"FunctionName": function.name})["Configuration"]
     except Missing:
         found = _create(waiting, function)
-    # A function that was made or changed a moment ago refuses updates until it is ready.
+    # Lambda rejects updates of a function that is still being created or updated.
     waiting.settle()
     if _differs(found, function):
+        # Two calls, as Lambda has no single one for code and configuration; each starts an update of its own.
         waiting.service.call(
             "UpdateFunctionCode", {"FunctionName": function.name, "ZipFile": function.package}
         )
@@ -114,6 +116,7 @@ def _create(waiting: _SettlingFunction, function: Function) -> dict[str, Any]:
             lambda: _unless_too_new(lambda: waiting.service.call("CreateFunction", members)),
         )
     except NameTaken:
+        # A concurrent run, or an earlier attempt whose reply was lost, created the function meanwhile.
         found: dict[str, Any] = waiting.service.call("GetFunction", {"FunctionName": function.name})
         return dict(found["Configuration"])
 
@@ -131,6 +134,7 @@ def _configuration(function: Function) -> dict[str, Any]:
 
 
 def _differs(found: Mapping[str, Any], function: Function) -> bool:
+    # Members that the reply lacks count as equal; otherwise every run would update the function again.
     digest = b64encode(hashlib.sha256(function.package).digest()).decode()
     wanted = {**_configuration(function), "CodeSha256": digest}
     return any(found.get(name, value) != value for name, value in wanted.items())
@@ -140,6 +144,7 @@ def _unless_too_new(create: Callable[[], dict[str, Any]]) -> dict[str, Any] | No
     try:
         return create()
     except AwsFailure as failure:
+        # Lambda has no error code of its own for this: only the message tells it from a wrong parameter.
         if "cannot be assumed by Lambda" in failure.said:
             return None
         raise
@@ -153,11 +158,11 @@ class _SettlingFunction:
     sleep: Callable[[float], None]
 
     def settle(self) -> None:
-        """Returns once the function is active and no update of it is under way."""
+        """The function is active and no update is in progress."""
         self.until(settling_seconds, self._settled)
 
     def until(self, seconds: float, look: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
-        """What `look` finds; raises PolytuneError when it finds nothing in time."""
+        """Polls `look` until it returns a value, for at most `seconds`; then raises PolytuneError."""
         deadline = self.now() + seconds
         while True:
             found = look()
@@ -177,5 +182,6 @@ class _SettlingFunction:
             raise PolytuneError(
                 f"lambda: function {self.name} failed to start: {reason}; correct that and run again"
             )
+        # An emulator may leave both members out: then there is nothing to wait for.
         ready = found.get("State", "Active") in usable_states
         return found if ready and found.get("LastUpdateStatus", "Successful") == "Successful" else None

@@ -1,4 +1,7 @@
-"""What an IAM role allows and whom it trusts, read without changing or simulating anything."""
+"""What an IAM role allows and which services it trusts, read from its policies.
+
+Read-only, and without IAM's policy simulator: that needs permissions of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,34 +17,34 @@ from polytune.errors import UsageError
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of a policy, its one-or-many members as tuples."""
+    """One statement of a policy; members that may be one value or a list are tuples."""
 
     policy: str
     effect: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     services: tuple[str, ...]
-    """The service principals of a trust policy's statement, such as bedrock.amazonaws.com."""
+    """The service principals of a trust policy's statement, such as `bedrock.amazonaws.com`."""
     conditions: Mapping[str, Any]
     negated: bool = False
-    """Whether it says NotAction, NotResource or NotPrincipal; such a statement is not judged."""
+    """Whether it uses NotAction, NotResource or NotPrincipal; such statements are not evaluated."""
 
 
 @dataclass(frozen=True)
 class RoleFacts:
-    """A role with its current policies."""
+    """A role and its current policies."""
 
     arn: str
     name: str
     trust: tuple[Statement, ...]
     statements: tuple[Statement, ...]
-    """Of its inline and attached policies."""
+    """The statements of its inline and attached policies."""
 
 
 def role(access: Access, arn: str) -> RoleFacts:
     """The role's trust policy and all its statements.
 
-    Raises UsageError for something that is no role's ARN, Missing for a role that does not exist, Denied
+    Raises UsageError for a string that is not a role ARN, Missing for a role that does not exist, Denied
     without iam:GetRole, iam:ListRolePolicies, iam:GetRolePolicy, iam:ListAttachedRolePolicies,
     iam:GetPolicy and iam:GetPolicyVersion.
     """
@@ -60,17 +63,19 @@ def role(access: Access, arn: str) -> RoleFacts:
 
 
 def statements_of(policy: str, document: Mapping[str, Any]) -> tuple[Statement, ...]:
-    """The statements of a policy document, which may hold one or a list."""
+    """The statements of a policy document, whose `Statement` may be one object or a list."""
     held = document.get("Statement", ())
     return tuple(_statement(policy, one) for one in ([held] if isinstance(held, Mapping) else held))
 
 
 def allows(statements: Sequence[Statement], action: str, resource: str) -> bool:
-    """Whether some statement allows the action on the resource and none denies it.
+    """Whether a statement allows the action on the resource and no statement denies it.
 
-    Conditions count as met in an Allow, as unmet in a Deny. `resource` may end with `*`: then all below
-    it must be covered.
+    Conditions count as met in an Allow and as unmet in a Deny. `resource` may end with `*`: then everything
+    below it must be covered.
     """
+    # Lenient on purpose: a check before a run must not block a role that does work, and conditions depend
+    # on the request. AWS itself has the last word when the job starts.
     matching = [one for one in statements if not one.negated and _covers(one, action, resource)]
     unconditional_deny = any(one.effect == "Deny" and not one.conditions for one in matching)
     return not unconditional_deny and any(one.effect == "Allow" for one in matching)
@@ -93,6 +98,7 @@ def _inline(iam: Service, name: str) -> Iterator[Statement]:
 
 def _attached(iam: Service, name: str) -> Iterator[Statement]:
     for policy in iam.pages("ListAttachedRolePolicies", {"RoleName": name}, "AttachedPolicies"):
+        # GetPolicy returns only metadata; the document belongs to a version.
         arn = policy["PolicyArn"]
         version = iam.call("GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"]
         held = iam.call("GetPolicyVersion", {"PolicyArn": arn, "VersionId": version})
@@ -101,9 +107,11 @@ def _attached(iam: Service, name: str) -> Iterator[Statement]:
 
 def _statement(policy: str, held: Mapping[str, Any]) -> Statement:
     principal = held.get("Principal")
+    # "Principal": "*" is the only form that is not an object.
     services = principal.get("Service", ()) if isinstance(principal, Mapping) else principal or ()
     return Statement(
         policy=policy,
+        # IAM requires Effect; without one, the safe reading is the one that grants nothing.
         effect=str(held.get("Effect", "Deny")),
         actions=_many(held.get("Action", ())),
         resources=_many(held.get("Resource", ())),
@@ -122,6 +130,7 @@ def _covers(statement: Statement, action: str, resource: str) -> bool:
 
 
 def _matches_any(patterns: Sequence[str], value: str, *, exact: bool = False) -> bool:
+    # IAM compares actions without regard to case, resources with it.
     flags = re.DOTALL if exact else re.DOTALL | re.IGNORECASE
     return any(re.fullmatch(_as_regex(pattern), value, flags) for pattern in patterns)
 

@@ -1,6 +1,6 @@
-"""A large file sent to S3 in parts: hashed once as it is read, continued where a killed upload stopped.
+"""Uploads a large file to S3 in parts: hashed while it is read, resumed where an interrupted upload stopped.
 
-reader (this thread): part after part, the whole file's digest -> senders (threads): each part's digest, send
+reader (this thread): reads parts, hashes the whole file -> senders (threads): hash and send one part each
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from polytune.aws.service import Service
 from polytune.errors import DataError
 
 smallest_part_bytes = 16 << 20
+"""Part size of every file below 160 GB; S3 itself takes parts from 5 MiB. Chosen by the measurement below."""
 most_parts = 10_000
-"""Parts of one upload (docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html, 2026)."""
+"""Maximum parts per upload (docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html, 2026)."""
 senders = 6
-"""Parts on their way at once. Measured 2026-11 against SeaweedFS on two cores: 16 MiB parts by 3 to 8
-senders differ by less than the noise, 8 and 32 MiB are slower."""
+"""Parts sent in parallel. Measured 2026-11 against SeaweedFS on two cores: with 16 MiB parts, 3 to 8 senders
+differ by less than the noise; 8 and 32 MiB parts are slower."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A part that the service has; `digest` is empty where a listing does not state it."""
+    """A part that S3 has stored; `digest` (SHA-256) is empty when the listing does not state it."""
 
     number: int
     etag: str
@@ -40,7 +41,7 @@ class _Part:
 
 
 class Upload:
-    """One multipart upload of a file whose SHA-256 is known; `settings` go to CreateMultipartUpload."""
+    """A multipart upload of a file whose SHA-256 is known; `settings` are passed to CreateMultipartUpload."""
 
     def __init__(
         self, s3: Service, path: Path, place: Place, sha256_hex: str, settings: Mapping[str, Any]
@@ -50,15 +51,16 @@ class Upload:
         self._names = {"Bucket": place.bucket, "Key": place.key}
         self._sha256_hex = sha256_hex
         self._settings = settings
-        # A listing does not say with which key an unfinished upload was begun, so such a one starts anew.
+        # ListMultipartUploads does not state the KMS key of an unfinished upload, so an encrypted upload is
+        # never resumed: it could end up under the wrong key.
         self._continues = "SSEKMSKeyId" not in settings
 
     def send(self) -> str:
-        """The whole file is the object now; returns the checksum that S3 computed for it, or "".
+        """The object holds the whole file; returns the checksum that S3 computed for it, or "".
 
-        A part that an earlier, interrupted upload already brought over is not sent again. Raises DataError
-        when the file's bytes are not those of its digest, AwsFailure with code `PreconditionFailed` when the
-        key was taken meanwhile; in neither case has the object changed.
+        Parts that an earlier, interrupted upload already sent are not sent again. Raises DataError when the
+        file does not match its digest, and AwsFailure with code `PreconditionFailed` when the key was created
+        in the meantime; the object is unchanged in both cases.
         """
         upload_id, there = self._unfinished() if self._continues else ("", {})
         if not upload_id:
@@ -69,6 +71,7 @@ class Upload:
         try:
             return self._complete(upload_id, self._parts(upload_id, there))
         except (AwsFailure, DataError) as failure:
+            # S3 bills the parts of an unfinished upload until it is aborted, so only resumable ones are kept.
             if not self._worth_keeping(failure):
                 self._abort(upload_id)
             raise
@@ -79,12 +82,13 @@ class Upload:
         return isinstance(failure, AwsFailure) and failure.transient and self._continues
 
     def _unfinished(self) -> tuple[str, dict[int, _Part]]:
-        """The newest unfinished upload of this very object and its parts; none where listing is denied."""
+        """The newest unfinished upload of this object and its parts by number; none if listing is denied."""
         place = {"Bucket": self._names["Bucket"], "Prefix": self._names["Key"]}
         try:
             uploads = [
                 found
                 for found in self._s3.pages("ListMultipartUploads", place, "Uploads")
+                # A prefix also matches longer keys; parts without SHA-256 could not be completed with one.
                 if found["Key"] == self._names["Key"] and found.get("ChecksumAlgorithm", "SHA256") == "SHA256"
             ]
             if not uploads:
@@ -102,7 +106,7 @@ class Upload:
         with ThreadPoolExecutor(senders, thread_name_prefix="polytune-upload") as pool:
             try:
                 for number, content in self._read():
-                    # No more parts are in memory than are on their way.
+                    # Bounds memory: at most `senders` + 1 parts are held besides the one just read.
                     if len(waiting) > senders:
                         done.append(waiting.popleft().result())
                     waiting.append(pool.submit(self._send, upload_id, number, content, there.get(number)))
@@ -110,12 +114,13 @@ class Upload:
                 done.extend(future.result() for future in waiting)
             finally:
                 pool.shutdown(cancel_futures=True)
+        # Checked before CompleteMultipartUpload, so that a changed file never becomes the object.
         if whole.hexdigest() != self._sha256_hex:
             raise changed(self._path, self._sha256_hex, whole.hexdigest())
         return done
 
     def _read(self) -> Iterator[tuple[int, bytes]]:
-        # Rounded up, so that the largest file fits into the parts that one upload may have.
+        # Ceiling division, so that the largest file still fits into the maximum number of parts.
         part_bytes = max(smallest_part_bytes, -(-self._path.stat().st_size // most_parts))
         with self._path.open("rb", buffering=0) as file:
             number = 0
@@ -136,8 +141,11 @@ class Upload:
         listed = [
             {"PartNumber": part.number, "ETag": part.etag, "ChecksumSHA256": str(part)} for part in parts
         ]
+        # IfNoneMatch: a concurrent run may have finished the same upload; an existing object is not replaced.
         names = {**self._names, "UploadId": upload_id, "IfNoneMatch": "*"}
         reply = self._s3.call("CompleteMultipartUpload", {**names, "MultipartUpload": {"Parts": listed}})
+        # S3's composite checksum: the SHA-256 of the parts' SHA-256 digests, then "-" and the part count.
+        # Some S3-compatible servers leave the suffix out.
         computed = hashlib.sha256(b"".join(part.digest for part in parts)).digest()
         expected = f"{b64encode(computed).decode()}-{len(parts)}"
         stored = str(reply.get("ChecksumSHA256") or "")
@@ -152,11 +160,12 @@ class Upload:
         try:
             self._s3.call("AbortMultipartUpload", {**self._names, "UploadId": upload_id})
         except AwsFailure:
+            # The failure that led here is the one to report.
             return
 
 
 def changed(path: Path, expected: str, found: str) -> DataError:
-    """The error for a file that is not what its digest says."""
+    """The error for a file that does not match its recorded digest."""
     return DataError(
         f"{path}: its SHA-256 is {found}, not {expected}: it changed after it was recorded. Nothing was "
         "uploaded; run the step that made it again."
@@ -171,5 +180,5 @@ def _held(listed: Mapping[str, Any]) -> _Part:
 def _holds(part: _Part, content: bytes, digest: bytes) -> bool:
     if part.digest:
         return part.digest == digest
-    # Without a checksum there is the ETag: of a part that no KMS key encrypts it is the content's MD5.
+    # Without a checksum, compare the ETag: for a part that no KMS key encrypts it is the content's MD5.
     return part.etag.strip('"') == hashlib.md5(content, usedforsecurity=False).hexdigest()

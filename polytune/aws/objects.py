@@ -1,4 +1,4 @@
-"""Objects in S3: read, listed, and written so that the same bytes travel once and wrong ones never stay."""
+"""Reads, lists and writes S3 objects: the same bytes are sent once, and wrong bytes never stay."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from polytune.errors import PolytuneError
 from polytune.files import chunk_bytes, published
 
 largest_single_put_bytes = 16 << 20
-"""A larger file goes in parts."""
+"""Larger files are uploaded in parts."""
 reading_attempts = 4
-"""Tries at one object's body: boto3 itself does not repeat a download that broke off."""
+"""Attempts at reading an object's body: boto3 does not retry a download that breaks off after its headers."""
 digest_name = "sha256"
-"""The metadata entry that holds the whole object's SHA-256, which S3 does not compute for parts."""
+"""The metadata entry with the whole object's SHA-256; for multipart uploads, S3's own is a composite one."""
 bare_codes = ("400", "403")
-"""Codes of a reply to HEAD, which has no body to say more."""
+"""Error codes of HEAD replies, which have no body and so no specific code."""
+# IfNoneMatch fails with 412 when the object exists, with 409 while a concurrent upload is completing.
 overtaken = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 first_region = "us-east-1"
 
@@ -32,12 +33,12 @@ Value = TypeVar("Value")
 
 
 class WrongBytes(PolytuneError):
-    """An object's address names other bytes than it holds."""
+    """An object does not hold the bytes that its address names."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """What S3 says about an object without sending its content."""
+    """What S3 states about an object without sending its content."""
 
     bytes: int
     sha256: str
@@ -47,14 +48,14 @@ class Head:
 
 @dataclass(frozen=True)
 class Entry:
-    """One object of a listing."""
+    """One object in a listing."""
 
     uri: str
     bytes: int
 
 
 class Objects:
-    """The objects that an Access can see. Every method raises AwsFailure when S3 does not do as asked."""
+    """The S3 objects that an Access can reach. Every method raises AwsFailure when a call fails."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -64,7 +65,7 @@ class Objects:
         return self._access.service("s3")
 
     def read(self, uri: str) -> bytes:
-        """The whole content; raises Missing for an object that is not there."""
+        """The whole content; raises Missing if the object does not exist."""
         place = place_of(uri)
 
         def whole() -> bytes:
@@ -73,7 +74,7 @@ class Objects:
         return _repeated(whole)
 
     def fetch(self, uri: str, path: Path) -> None:
-        """The file holds the object's content, or is as it was before."""
+        """The file holds the object's content; on failure the file is unchanged."""
         place = place_of(uri)
 
         def whole() -> None:
@@ -84,22 +85,23 @@ class Objects:
         _repeated(whole)
 
     def write(self, uri: str, content: bytes) -> None:
-        """The object holds `content`, whatever it held before; for what has no digest in its address."""
+        """The object holds `content`; existing content is replaced. For addresses without a digest."""
         place = new_place(uri)
         self._s3.call("PutObject", {**_names(place), "Body": content, "ChecksumSHA256": _checksum(content)})
 
     def exists(self, uri: str) -> bool:
-        """Whether there is such an object."""
+        """Whether the object exists."""
         return self.head(uri) is not None
 
     def head(self, uri: str) -> Head | None:
-        """What S3 says about the object; None when there is none."""
+        """What S3 states about the object; None when it does not exist."""
         place = place_of(uri)
         try:
             reply = self._s3.call("HeadObject", {**_names(place), "ChecksumMode": "ENABLED"})
         except Missing:
             return None
         except AwsFailure as failure:
+            # HEAD cannot say whether credentials expired or a permission is missing; a GET can.
             if failure.code in bare_codes:
                 self._raise_reason(place)
             raise
@@ -110,14 +112,14 @@ class Objects:
         )
 
     def keys(self, prefix_uri: str) -> Iterator[Entry]:
-        """The objects whose address starts with `prefix_uri`, in S3's order of keys."""
+        """The objects whose address starts with `prefix_uri`, in S3's key order."""
         prefix = place_of(prefix_uri)
         members = {"Bucket": prefix.bucket, "Prefix": prefix.key}
         for item in self._s3.pages("ListObjectsV2", members, "Contents"):
             yield Entry(uri=Place(prefix.bucket, str(item["Key"])).uri, bytes=int(item["Size"]))
 
     def bucket_region(self, bucket: str) -> str:
-        """The region where the bucket is."""
+        """The bucket's region."""
         # HeadBucket needs s3:ListBucket; GetBucketLocation may be granted without it.
         try:
             region = self._s3.call("HeadBucket", {"Bucket": bucket}).get("BucketRegion")
@@ -126,14 +128,14 @@ class Objects:
         if region:
             return str(region)
         found = self._s3.call("GetBucketLocation", {"Bucket": bucket}).get("LocationConstraint")
-        # The oldest regions have no name in this API, or an old one.
+        # This API returns nothing for us-east-1, and an old name for eu-west-1.
         return {"": first_region, "EU": "eu-west-1"}.get(str(found or ""), str(found))
 
     def put_file(self, path: Path, uri: str, sha256_hex: str, *, kms_key_arn: str = "") -> bool:
-        """The object holds the file's bytes; False when it did before and nothing was sent.
+        """The object holds the file's bytes; returns False if it already did and nothing was sent.
 
-        The SHA-256 travels along and S3 verifies it; an object that is already there is never replaced.
-        Raises DataError when the file's bytes have another digest, WrongBytes when the object's have.
+        The SHA-256 is sent along and S3 verifies it. An existing object is never replaced. Raises DataError
+        when the file has another digest, WrongBytes when the object has.
         """
         place = new_place(uri)
         size = path.stat().st_size
@@ -143,12 +145,13 @@ class Objects:
         try:
             checksum = self._put(path, place, sha256_hex, settings)
         except AwsFailure as failure:
-            # Another run, or an earlier attempt whose reply was lost, has finished the same upload.
+            # Another run, or an earlier attempt whose reply was lost, may have finished the same upload.
+            # Missing here means NoSuchUpload: the upload ID is no longer valid once it was completed.
             raced = failure.code in overtaken or isinstance(failure, Missing)
             if raced and self._is_there(place, size, sha256_hex):
                 return False
             raise
-        # A server that returns no checksum may not have verified the bytes: look at what it has.
+        # A server that returns no checksum may not have verified the bytes, so check what it stored.
         if not checksum and not self._is_there(place, size, sha256_hex):
             raise WrongBytes(f"{uri}: S3 took the upload and does not have it; run again")
         return True
@@ -156,6 +159,7 @@ class Objects:
     def _put(self, path: Path, place: Place, sha256_hex: str, settings: Mapping[str, Any]) -> str:
         if path.stat().st_size > largest_single_put_bytes:
             return Upload(self._s3, path, place, sha256_hex, settings).send()
+        # Read once, so that the bytes that are hashed are the bytes that are sent.
         content = path.read_bytes()
         found = hashlib.sha256(content).hexdigest()
         if found != sha256_hex:
@@ -168,6 +172,7 @@ class Objects:
         head = self.head(place.uri)
         if head is None:
             return False
+        # Sizes are compared first: downloading the object to hash it is the last resort.
         found = f"{head.bytes} bytes"
         if head.bytes == size:
             found = head.sha256 or self._digest(place)
@@ -200,7 +205,7 @@ class Objects:
             body.close()
 
     def _raise_reason(self, place: Place) -> None:
-        """Raises what a GET, whose reply has a body, says about the refusal."""
+        """Raises the error of a GET, whose reply has a body that explains the refusal."""
         try:
             reply = self._s3.call("GetObject", {**_names(place), "Range": "bytes=0-0"})
         except Missing:
@@ -222,7 +227,7 @@ def _checksum(content: bytes) -> str:
 
 
 def _recorded_digest(reply: Mapping[str, Any]) -> str:
-    """The whole object's digest: S3's own where it says that it covers the whole, else the uploader's."""
+    """The whole object's digest: S3's own if it covers the whole object, else the uploader's."""
     checksum = str(reply.get("ChecksumSHA256") or "")
     stated = str(reply.get("Metadata", {}).get(digest_name, ""))
     whole = reply.get("ChecksumType") == "FULL_OBJECT" or not stated

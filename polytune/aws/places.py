@@ -1,4 +1,4 @@
-"""Addresses of objects in S3, with the characters that Bedrock accepts in them."""
+"""S3 addresses, limited to the characters that Bedrock accepts in them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ longest_uri = 1024
 _bucket = re.compile(r"[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]")
 _key = re.compile(r"[-!_*'().a-zA-Z0-9]+(/[-!_*'().a-zA-Z0-9]+)*")
 _foreign = re.compile(r"[^-!_*'().a-zA-Z0-9/]")
-"""From the pattern of every S3 URI in botocore's `bedrock` model, 2023-04-20."""
+"""All three follow the pattern of S3 URIs in botocore's `bedrock` model, 2023-04-20; S3 allows more."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """One object, or the prefix of some, in S3."""
+    """An object or a key prefix in S3."""
 
     bucket: str
     key: str
@@ -28,7 +28,7 @@ class Place:
 
 
 def place_of(uri: str) -> Place:
-    """The bucket and key of any `s3://` address; raises UsageError for another kind of address."""
+    """The bucket and key of any `s3://` address; raises UsageError for any other address."""
     scheme, found, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not found or not bucket:
@@ -37,7 +37,7 @@ def place_of(uri: str) -> Place:
 
 
 def new_place(uri: str) -> Place:
-    """The bucket and key of an object to make, in characters that Bedrock accepts; raises UsageError."""
+    """The bucket and key of an object to create; raises UsageError for characters that Bedrock rejects."""
     place = place_of(uri)
     if not _bucket.fullmatch(place.bucket):
         raise UsageError(
@@ -59,10 +59,10 @@ def new_place(uri: str) -> Place:
 
 
 def content_uri(bucket: str, prefix: str, project: str, digest: str, name: str) -> str:
-    """s3://bucket/prefix/project/sha256-<digest>/name: the same bytes have one address.
+    """s3://bucket/prefix/project/sha256-<digest>/name: the same bytes always have the same address.
 
-    `digest` is the SHA-256 in 64 hex digits, `prefix` may be empty or end with a slash. Raises UsageError
-    for characters that Bedrock refuses.
+    `digest` is the SHA-256 in 64 hex digits; `prefix` may be empty or end with a slash. Raises UsageError
+    for characters that Bedrock rejects.
     """
     parts = (prefix.strip("/"), project, f"sha256-{digest}", name)
     return new_place(f"s3://{bucket}/" + "/".join(part for part in parts if part)).uri

@@ -12,18 +12,19 @@ from typing import Any, Literal
 from polytune.aws.places import place_of
 
 Job = Literal["model-customization-job", "model-import-job", "model-invocation-job", "evaluation-job"]
-"""What assumes the service role, by the kind in the job's ARN."""
+"""The kinds of job that assume the service role, as spelled in the job's ARN."""
 
 version = "2012-10-17"
 bedrock = "bedrock.amazonaws.com"
 
+# The tags that Bedrock puts on the network interfaces it creates in a customer's VPC.
 job_tag = "BedrockModelCustomizationJobArn"
 managed_tag = "BedrockManaged"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What an experiment touches; each empty member leaves its permissions out."""
+    """The resources that an experiment uses; an empty field leaves its permissions out."""
 
     account: str
     """12 digits."""
@@ -37,15 +38,15 @@ class Facts:
     subnet_ids: tuple[str, ...] = ()
     security_group_ids: tuple[str, ...] = ()
     function_arns: tuple[str, ...] = ()
-    """Lambda functions that grade a reinforcement job."""
+    """Lambda functions that grade a reinforcement fine-tuning job."""
     invoked_models: tuple[str, ...] = ()
     """Foundation models that a job itself invokes: a distillation teacher, a judge, a batch's model."""
     invoked_profiles: tuple[str, ...] = ()
-    """Inference profiles through which it does, such as us.amazon.nova-premier-v1:0."""
+    """Inference profiles that a job invokes models through, such as us.amazon.nova-premier-v1:0."""
     profile_regions: tuple[str, ...] = ()
     """The regions those profiles route to; all regions when empty."""
     publishes_function_with: str = ""
-    """The role of the Lambda function that the caller makes out of a grader file."""
+    """The execution role of the Lambda function that the caller creates from a grader file."""
     deploys: bool = False
     """Whether the caller also deploys, invokes and deletes custom models."""
     partition: str = "aws"
@@ -53,13 +54,16 @@ class Facts:
     def arn(
         self, resource: str, *, service: str = "bedrock", region: str = "", account: str | None = None
     ) -> str:
-        """The ARN of one of the account's resources, or of a service's own when `account` is empty."""
+        """The ARN of a resource of the account, or of the service itself when `account` is ''."""
         owner = self.account if account is None else account
         return f"arn:{self.partition}:{service}:{region or self.region}:{owner}:{resource}"
 
 
 def trust_policy(facts: Facts) -> dict[str, Any]:
-    """Lets Bedrock, and only for this account's own jobs in this region, assume the service role."""
+    """Lets only Bedrock assume the service role, and only for this account's jobs in this region.
+
+    The conditions prevent the confused deputy problem: without them another account's job could use it.
+    """
     return _document(
         {
             "Sid": "BedrockJobsOfThisAccount",
@@ -75,7 +79,7 @@ def trust_policy(facts: Facts) -> dict[str, Any]:
 
 
 def service_policy(facts: Facts) -> dict[str, Any]:
-    """What jobs may do once they assumed the role."""
+    """What a job may do after it has assumed the service role."""
     statements = [*_storage(facts), *_keys(facts), *_network(facts)]
     if facts.function_arns:
         statements.append(_allow("Graders", ["lambda:InvokeFunction"], list(facts.function_arns)))
@@ -84,11 +88,12 @@ def service_policy(facts: Facts) -> dict[str, Any]:
 
 
 def caller_policy(facts: Facts, role_arn: str) -> dict[str, Any]:
-    """What the person or machine that runs polytune needs."""
+    """The permissions that the user or machine running polytune needs."""
     statements = [
         _allow(
             "Jobs", _job_actions(facts), [*(facts.arn(f"{job}/*") for job in facts.jobs), *_models(facts)]
         ),
+        # List actions do not support resource-level permissions.
         _allow("Listings", _listing_actions(facts), ["*"]),
         _allow("Tags", [f"bedrock:{verb}" for verb in ("TagResource", "UntagResource")], [facts.arn("*")]),
         {
@@ -109,7 +114,7 @@ def caller_policy(facts: Facts, role_arn: str) -> dict[str, Any]:
 
 
 def _publishing(facts: Facts) -> list[dict[str, Any]]:
-    """A grader file becomes a function, which runs with a role of its own."""
+    """Statements for publishing a grader file as a Lambda function with its own execution role."""
     actions = [
         "lambda:CreateFunction",
         "lambda:GetFunction",
@@ -176,6 +181,7 @@ def _storage(facts: Facts) -> list[dict[str, Any]]:
         found.append(_allow("ReadData", ["s3:GetObject"], _objects(facts, facts.reads)))
     if facts.writes:
         found.append(_allow("WriteResults", ["s3:GetObject", "s3:PutObject"], _objects(facts, facts.writes)))
+    # A deleted bucket's name can be taken by another account: jobs must not write there.
     return [
         {**statement, "Condition": {"StringEquals": {"aws:ResourceAccount": facts.account}}}
         for statement in found
@@ -260,6 +266,8 @@ def _network(facts: Facts) -> list[dict[str, Any]]:
 
 
 def _invocations(facts: Facts) -> list[dict[str, Any]]:
+    # Invoking an inference profile needs permission for the profile and for its model in every region it
+    # routes to; the model's ID is the profile's without the geography, such as `us.`.
     regions = facts.profile_regions or ("*",)
     routed = [profile.partition(".")[2] for profile in facts.invoked_profiles]
     resources = [

@@ -11,7 +11,7 @@ import yaml
 
 @dataclass(frozen=True)
 class Policies:
-    """The three documents of an experiment and the name of its service role."""
+    """The three policy documents of an experiment and the name of its service role."""
 
     role_name: str
     trust: dict[str, Any]
@@ -31,7 +31,7 @@ def as_json(policies: Policies) -> str:
 
 
 def as_terraform(policies: Policies) -> str:
-    """An aws_iam_role with its inline policy, and an aws_iam_policy to attach to the caller."""
+    """An `aws_iam_role` with its inline policy, and an `aws_iam_policy` to attach to the caller."""
     name = _terraform_name(policies.role_name)
     return f"""\
 resource "aws_iam_role" "{name}" {{
@@ -84,18 +84,19 @@ def as_cloudformation(policies: Policies) -> str:
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes shared lists out in full: CloudFormation reads no YAML aliases."""
+    """Writes shared lists out in full: CloudFormation does not support YAML aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def _hcl(document: dict[str, Any]) -> str:
-    """JSON is an HCL expression, but for its templates."""
+    """The document as an HCL expression: JSON is valid HCL once `${` and `%{` are escaped."""
     text = json.dumps(document, indent=2).replace("${", "$${").replace("%{", "%%{")
     return text.replace("\n", "\n  ")
 
 
 def _terraform_name(name: str) -> str:
+    # Terraform identifiers must not start with a digit.
     safe = "".join(letter if letter.isalnum() else "_" for letter in name)
     return safe if safe[:1].isalpha() else f"polytune_{safe}"

@@ -1,4 +1,4 @@
-"""Today's Bedrock prices, from AWS's Price List API."""
+"""Current Bedrock prices, from AWS's Price List API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from polytune.aws.access import Access
 from polytune.errors import PolytuneError
 
 price_list_region = "us-east-1"
-"""The API answers there for every region (docs.aws.amazon.com/general/latest/gr/billing.html, 2026)."""
+"""Its endpoint has the prices of every region (docs.aws.amazon.com/general/latest/gr/billing.html, 2026)."""
 
 usage_types: Mapping[str, str] = {
     "-Customization-Training": "training_usd_per_1k_tokens",
@@ -24,15 +24,16 @@ usage_types: Mapping[str, str] = {
     "-ProvisionedThroughput-1month-ModelUnits": "provisioned_usd_per_hour_one_month",
     "-1month-ModelUnits": "provisioned_usd_per_hour_one_month",
 }
-"""The end of a usage type, after region prefix and family (USE1-NovaLite), and the price that it names."""
+"""The price that a usage type means, by its end: what follows region prefix and family (USE1-NovaLite)."""
 
 
 def live_prices(access: Access, family: str) -> dict[str, float]:
-    """US dollars for a family such as `NovaMicro` in the Access's region, under the catalogue's names.
+    """Prices in US dollars of a family such as `NovaMicro` in the Access's region, by the catalogue's names.
 
-    Prices of tokens are per 1,000, whatever unit the list uses. Empty when the list cannot be asked or
-    knows nothing: a price is never worth failing for.
+    Token prices are per 1,000 tokens, whatever unit the list uses. Empty when the list is unavailable or has
+    no such family: a missing price must never fail a run.
     """
+    # Few attempts and a short timeout: the caller waits for an estimate that works without these prices.
     pricing = replace(access, region=price_list_region).service(
         "pricing", attempts=2, read_timeout_seconds=10
     )
@@ -57,6 +58,7 @@ def live_prices(access: Access, family: str) -> dict[str, float]:
 
 
 def _listed(items: Iterator[Any]) -> Iterator[dict[str, Any]]:
+    # The API returns each product as a string of JSON.
     for item in items:
         yield json.loads(item) if isinstance(item, str) else item
 
@@ -71,6 +73,7 @@ def _price(listed: Mapping[str, Any]) -> float | None:
     for offer in listed.get("terms", {}).get("OnDemand", {}).values():
         for dimension in offer["priceDimensions"].values():
             dollars = float(dimension["pricePerUnit"]["USD"])
+            # Units vary by model and over time: "1K tokens", "1M tokens", "Million Tokens".
             unit = str(dimension.get("unit", "")).lower()
             millions = "1m" in unit or "million" in unit
             return dollars / 1000 if millions and "token" in unit else dollars

@@ -1,9 +1,8 @@
-"""What AWS's errors mean for a run and what to do about them: by error code, by message, by a job's message.
+"""What AWS errors mean for a run and how to fix them: by error code, by message, by a job's failure message.
 
-Only what polytune's own calls can raise is here: the codes that botocore's models declare for the
-operations it calls, those that any call of a protocol can get, and phrases that say more than their code.
-Services get new codes at any time: one that is not listed is judged by its HTTP status, or gets the general
-remedy.
+Covers what polytune's own calls can raise: the codes that botocore's models declare for the operations it
+calls, the protocols' common error codes, and messages that are more specific than their code. Services add
+codes at any time: an unlisted one is classified by its HTTP status, or gets the general remedy.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ class RemedyKind(Enum):
     """How a run reacts to a failure."""
 
     REFUSED = auto()
-    """The request is wrong, or not possible; the same call fails again."""
+    """The request is invalid or not possible; the same call would fail again."""
     CREDENTIALS = auto()
-    """The call was not signed, or not validly: a run pauses."""
+    """The call was not signed, or its signature is not valid; the run pauses."""
     DENIED = auto()
-    """The signer may not do this."""
+    """The caller lacks a permission."""
     UNREACHABLE = auto()
-    """The service did not answer properly; the same call may work later."""
+    """The service sent no valid reply; the same call may work later."""
     MISSING = auto()
-    """What the call names does not exist."""
+    """The named resource does not exist."""
     TAKEN = auto()
-    """The name is in use, perhaps by an earlier attempt of this very run."""
+    """The name is in use, perhaps by an earlier attempt of the same run."""
 
 
 @dataclass(frozen=True)
 class Remedy:
-    """One kind of failure and the advice that its message ends with."""
+    """A kind of failure and the advice that its message ends with."""
 
     kind: RemedyKind
     advice: str
@@ -53,8 +52,9 @@ in_use = "Look at what holds the name: adopt it, delete it, or choose another na
 GENERAL = Remedy(
     REFUSED, "polytune does not know this error: correct what AWS's message names, then run it again."
 )
-"""For a code that nobody listed, where the HTTP status says nothing either."""
+"""For an unlisted code whose HTTP status says nothing either."""
 
+# Codes are separated by spaces: one string per remedy is easier to review than a list of 150 entries.
 _groups: tuple[tuple[RemedyKind, str, str], ...] = (
     (
         CREDENTIALS,
@@ -63,7 +63,7 @@ _groups: tuple[tuple[RemedyKind, str, str], ...] = (
     ),
     (
         CREDENTIALS,
-        # What IAM Identity Center says while botocore renews a token by itself.
+        # Errors of IAM Identity Center while botocore renews a token on its own.
         "Sign in again: `aws sso login`, then run it again.",
         "InvalidGrantException InvalidClientException UnauthorizedClientException InvalidScopeException "
         "UnsupportedGrantTypeException AuthorizationPendingException",
@@ -242,12 +242,12 @@ _groups: tuple[tuple[RemedyKind, str, str], ...] = (
 REMEDIES: Mapping[str, Remedy] = {
     code: Remedy(kind, advice) for kind, advice, codes in _groups for code in codes.split()
 }
-"""By error code, or by the HTTP status that stands in for one where the reply has no body."""
+"""By error code, or by the HTTP status that botocore uses as the code of a reply without a body."""
 
 
 @dataclass(frozen=True)
 class Wording:
-    """A phrase in a message and what it means."""
+    """A pattern in a message and what it means."""
 
     pattern: re.Pattern[str]
     remedy: Remedy
@@ -297,7 +297,7 @@ WORDINGS: tuple[Wording, ...] = (
         "Shorten the input: it exceeds what the model can read in one call.",
     ),
 )
-"""Of calls; the first match wins. As AWS's pages and the issues of public projects quote them, 2026-11."""
+"""Messages of failed calls; the first match wins. As quoted in AWS's pages and in public issues, 2026-11."""
 
 JOB_WORDINGS: tuple[tuple[str, str], ...] = (
     (
@@ -335,13 +335,13 @@ JOB_WORDINGS: tuple[tuple[str, str], ...] = (
         "The data holds strings reserved by the model: `polytune data lint`",
     ),
 )
-"""Of Bedrock's jobs that failed: patterns of the messages that AWS's troubleshooting guide and recorded jobs
-show, and the likely fix. The first match wins."""
+"""Failure messages of Bedrock jobs, as patterns, and the likely fix; the first match wins. From AWS's
+troubleshooting guide and from recorded jobs."""
 
 
 def remedy_for(code: str, said: str = "", status: int = 0) -> Remedy:
-    """What a code and a message mean; a code that nobody listed is judged by its HTTP status."""
-    # Inside an event stream codes begin with a small letter.
+    """What a code and a message mean; an unlisted code is classified by its HTTP status."""
+    # Inside an event stream, codes begin with a lower-case letter.
     known = REMEDIES.get(code) or REMEDIES.get(code[:1].upper() + code[1:])
     for wording in WORDINGS:
         if wording.pattern.search(said) and _may_override(known, wording.remedy):
@@ -352,18 +352,19 @@ def remedy_for(code: str, said: str = "", status: int = 0) -> Remedy:
 def _by_status(status: int) -> Remedy:
     if status >= 500:
         return REMEDIES["500"]
-    # 400 says only that the request is wrong: the code would have said in what.
+    # REMEDIES["400"] advises correcting the value that the message names, but an unknown code may mean
+    # anything: 400 itself says only that AWS rejects the request.
     return GENERAL if status == 400 else REMEDIES.get(str(status), GENERAL)
 
 
 def _may_override(known: Remedy | None, better: Remedy) -> bool:
-    """Whether a message may outweigh a code: a code that names a cause is more certain than a phrase."""
+    """Whether a message may override a code: a code that names a cause is more reliable than a phrase."""
     if known is None or better.kind is CREDENTIALS:
         return True
     return known.kind in (REFUSED, TAKEN, better.kind)
 
 
 def job_fix(message: str) -> str:
-    """The likely fix for the failure message of one of Bedrock's jobs; '' when none is known."""
+    """The likely fix for the failure message of a Bedrock job; '' when none is known."""
     found = (fix for pattern, fix in JOB_WORDINGS if re.search(pattern, message, re.IGNORECASE))
     return next(found, "")

@@ -1,4 +1,4 @@
-"""One AWS service as polytune calls it: checked before, guarded on the way, checked after."""
+"""One AWS service as polytune calls it: requests are checked, truncated replies retried, replies checked."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from polytune.aws.failures import explained, incomplete
 from polytune.aws.shapes import RequestRefused, check_request, lacking_members
 
 truncated = "TruncatedResponse"
-"""The error code of a reply that was cut off."""
+"""The error code for a truncated reply."""
 last_events = {"ConverseStream": "metadata"}
-"""The event that ends a whole stream: one that stops before it was cut off."""
+"""The last event of a complete stream, by operation: a stream that ends without it was truncated."""
 
 
 class Service:
-    """Calls to one service, with its operations and members named as in AWS's API reference.
+    """Calls to one service; operations and members are named as in AWS's API reference.
 
-    May be used from several threads at once.
+    Thread-safe.
     """
 
     def __init__(self, client: Any) -> None:
@@ -37,9 +37,9 @@ class Service:
         return str(self._client.meta.endpoint_url)
 
     def call(self, operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
-        """The reply's members. A member of the request that is None is left out.
+        """The reply's members. Request members that are None are left out.
 
-        Raises RequestRefused before the call, AwsFailure after it.
+        Raises RequestRefused for an invalid request, before it is sent, and AwsFailure when the call fails.
         """
         sent = self._checked(operation, members)
         with explained(self.name, operation):
@@ -47,7 +47,7 @@ class Service:
         return self._complete(operation, reply)
 
     def pages(self, operation: str, members: Mapping[str, Any], member: str) -> Iterator[Any]:
-        """The items of `member` of every page in the service's order, mostly dicts; raises as `call`."""
+        """The items of `member` on every page, in the service's order, mostly dicts; raises like `call`."""
         sent = self._checked(operation, members)
         with explained(self.name, operation):
             pages = iter(self._client.get_paginator(xform_name(operation)).paginate(**sent))
@@ -59,7 +59,7 @@ class Service:
             yield from self._complete(operation, page).get(member) or ()
 
     def stream(self, operation: str, members: Mapping[str, Any], member: str) -> Iterator[dict[str, Any]]:
-        """The events of the stream in `member`, as they arrive; raises as `call` does, also halfway."""
+        """The events of the stream in `member`, as they arrive; raises like `call`, also mid-stream."""
         events = self.call(operation, members)[member]
         expected = last_events.get(operation)
         seen: set[str] = set()
@@ -102,11 +102,11 @@ class Service:
 
 
 def _guard_replies(client: Any) -> None:
-    """Every reply to the client is checked before it is read from now on; one that was cut off is retried.
+    """From now on the client checks every reply before parsing it, and retries truncated ones.
 
-    botocore takes a 2xx reply that was cut off for an empty one: a list of jobs would look empty, and a job
-    would be bought twice (seen with botocore 1.43.117 to 1.44.5, plain and over TLS). Cut XML it does not
-    retry.
+    botocore takes a truncated 2xx reply for an empty one: a list of jobs would look empty, and a job would
+    be submitted and paid for twice (seen with botocore 1.43.117 to 1.44.5, plain and over TLS). It does not
+    retry truncated XML either.
     """
     service = client.meta.service_model.service_id.hyphenize()
     client.meta.events.register_first(f"before-parse.{service}", _mark)
@@ -114,12 +114,12 @@ def _guard_replies(client: Any) -> None:
 
 
 def _mark(operation_model: Any, response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
-    # A streamed body is checked by whoever reads it, and HEAD has none.
+    # A streamed body has not arrived yet (its reader checks it), and a HEAD reply has none.
     streamed = not isinstance(response_dict["body"], bytes)
     if streamed or operation_model.http.get("method") == "HEAD":
         return
     if not _arrived(operation_model, response_dict):
-        # botocore's own retries then treat it like any fault of the server.
+        # As a 500 the reply is parsed as an error and goes through botocore's own retries.
         response_dict.update(status_code=500, body=b"")
         customized_response_dict["Error"] = {
             "Code": truncated,
@@ -128,7 +128,7 @@ def _mark(operation_model: Any, response_dict: Any, customized_response_dict: An
 
 
 def _call_it_a_fault(response: Any, **_: Any) -> None:
-    """botocore repeats a call whose status is a fault of the server."""
+    """Marks a truncated reply as a server error, which botocore retries."""
     if response is not None and response[1].get("Error", {}).get("Code") == truncated:
         response[0].status_code = 500
 
@@ -136,6 +136,7 @@ def _call_it_a_fault(response: Any, **_: Any) -> None:
 def _arrived(operation: Any, reply: Mapping[str, Any]) -> bool:
     status, headers, body = reply["status_code"], reply["headers"], reply["body"]
     length = headers.get("content-length", "")
+    # Without Content-Length or chunks the reply ends where the connection does: truncation is invisible.
     framed = length.isdigit() or "chunked" in headers.get("transfer-encoding", "").lower()
     if length.isdigit() and int(length) != len(body):
         return False

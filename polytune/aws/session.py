@@ -1,7 +1,7 @@
-"""A botocore session that reads every AWS_* variable from a given mapping instead of the process.
+"""A botocore session that reads every AWS_* variable from a given mapping instead of the process environment.
 
-A variable that only the workspace's `.env` sets is in force, and one that the mapping lacks is not: a
-rehearsal with its own mapping cannot reach the real account through a forgotten variable.
+Variables that are set only in the workspace's `.env` apply; variables that the mapping lacks do not. A
+rehearsal with its own mapping therefore cannot reach the real account through a forgotten variable.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ role_session_name = "polytune"
 
 
 class GivenSession(Session):  # type: ignore[misc]
-    """A botocore session for one mapping of variables, profile, region and role to assume."""
+    """A botocore session for a given environment, profile, region and role to assume."""
 
     def __init__(
         self, given: Mapping[str, str], *, region: str, profile: str = "", assume_role_arn: str = ""
@@ -59,7 +59,8 @@ class GivenSession(Session):  # type: ignore[misc]
         self.lazy_register_component("token_provider", self._token_chain)
 
     def create_client(self, service_name: str, region_name: str | None = None, **options: Any) -> Any:
-        """A client whose endpoint is the one that the given variables and the config file name."""
+        """A client whose endpoint comes from the given variables and the config file."""
+        # botocore resolves configured endpoints from os.environ: switched off, and done here instead.
         options["endpoint_url"] = options.get("endpoint_url") or self._endpoint(service_name)
         own = Config(ignore_configured_endpoint_urls=True, **self._signing(service_name))
         config = options.pop("config", None)
@@ -67,6 +68,7 @@ class GivenSession(Session):  # type: ignore[misc]
         return super().create_client(service_name, region_name or self._region, **options)
 
     def _read_given_variables(self) -> None:
+        # botocore has no argument for the environment: every variable's provider is replaced.
         chains = ConfigChainFactory(self, environ=self._given)
         store = self.get_component("config_store")
         for name, variable in self.SESSION_VARIABLES.items():
@@ -93,15 +95,17 @@ class GivenSession(Session):  # type: ignore[misc]
             return {"signature_version": "s3v4", **self._unsigned_content()}
         if not service.startswith("bedrock"):
             return {}
+        # A Bedrock API key replaces SigV4; without one, v4 is set explicitly because the client would
+        # otherwise look for the key in the process environment.
         if self._given.get(bearer_token):
             return {"auth_scheme_preference": "httpBearerAuth"}
         return {"signature_version": "v4"}
 
     def _unsigned_content(self) -> dict[str, Any]:
-        """Content is not hashed once more for the signature: the signed checksum header covers it.
+        """Settings that stop S3 content from being hashed again for the signature.
 
-        That is botocore's way over TLS; so plain http, where it hashes, does not cost more. A config file
-        that asks for signed content has its way.
+        The signed checksum header already covers the content. botocore does the same over TLS; this saves
+        the second hash over plain http as well. A config file that asks for signed content takes precedence.
         """
         configured = self.get_config_variable("s3") or {}
         if configured.get("payload_signing_enabled") is not None:
@@ -114,10 +118,12 @@ class GivenSession(Session):  # type: ignore[misc]
     def _credential_chain(self) -> Any:
         chain = create_credential_resolver(self, region_name=self._region)
         chain.get_provider("env").environ = self._given
+        # A profile that the user named must win over keys in the environment; botocore prefers the keys.
         if self._explicit_profile:
             chain.remove("env")
         if not _may_have_metadata_service(self._given):
             chain.remove("iam-role")
+        # These two providers read os.environ when they are created, so they are created again.
         replaced = {
             "assume-role-with-web-identity": self._web_identity_provider(),
             "container-role": ContainerProvider(environ=self._given),
@@ -147,7 +153,7 @@ class GivenSession(Session):  # type: ignore[misc]
 
 
 class _AssumedRole:
-    """Credentials of a role, asked for on first use and again before they expire."""
+    """Credentials of a role, fetched on first use and refreshed before they expire."""
 
     METHOD = "polytune-assume-role"
     CANONICAL_NAME = None
@@ -158,7 +164,7 @@ class _AssumedRole:
         self._role_arn = role_arn
 
     def load(self) -> Any:
-        """Deferred credentials, or None when there are no credentials to assume the role with."""
+        """Deferred credentials; None when there are no credentials to assume the role with."""
         source = self._source.load_credentials()
         if source is None:
             return None
@@ -173,7 +179,7 @@ class _AssumedRole:
 
 @cache
 def _models(data_path: str | None) -> Any:
-    """The service models, read from disk once for all sessions: a tenth of a second for each client."""
+    """The service models, read from disk once for all sessions; saves a tenth of a second per client."""
     return create_loader(data_path)
 
 
@@ -189,11 +195,11 @@ def _chain(chains: Any, name: str, variable: tuple[Any, Any, Any, Any]) -> Any:
 
 
 def _may_have_metadata_service(given: Mapping[str, str]) -> bool:
-    """Whether asking the instance metadata service can work; elsewhere it only waits for a timeout.
+    """Whether the instance metadata service may exist; elsewhere a request to it only times out.
 
-    EC2 machines say so in their firmware's vendor or hypervisor id
-    (docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html); where there are no such files
-    (not Linux), it is tried.
+    EC2 instances can be recognized by their firmware vendor or hypervisor UUID
+    (docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html). On systems without these files
+    (not Linux) the service is tried.
     """
     if given.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         return False

@@ -1,6 +1,6 @@
-"""Requests checked against the service's own model before they are sent, replies after they arrived.
+"""Checks requests against the service's model before they are sent, and replies after they arrive.
 
-botocore checks types, required members and minima, but neither patterns nor enums nor maxima.
+botocore checks types, required members and minimums, but not patterns, enums or maximums.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from typing import Any
 from polytune.errors import PolytuneError
 
 open_enums = frozenset({"EvaluationTaskType"})
-"""Shapes whose enum the service itself does not hold to: judge evaluations send `General`."""
+"""Shapes whose enum the service does not enforce: judge evaluations send `General`."""
 
 sometimes_absent = frozenset({("GetModelCustomizationJob", "validationDataConfig")})
-"""Output members that the model calls required and that recorded replies lack."""
+"""Output members that the model marks as required but recorded replies lack."""
 
 _equivalents = {
     r"[a-zA-Z0-9](-*[a-zA-Z0-9\+\-\.])*": r"[a-zA-Z0-9][a-zA-Z0-9+.-]*",
     r"[a-zA-Z0-9]{1,63}(-*[a-zA-Z0-9\+\-\.]){0,63}": r"[a-zA-Z0-9][a-zA-Z0-9+.-]*",
 }
-"""Patterns that take exponential time on some strings, and what says the same at the lengths they are for."""
+"""Patterns with exponential backtracking, and linear ones that are equivalent at their fields' lengths."""
 
 _classes = {r"\p{L}": r"\w", r"\p{M}": r"\u0300-\u036f", r"\p{N}": r"\w", r"\p{Zs}": " ", r"\p{Z}": r"\s"}
-"""Unicode classes that Python's `re` spells otherwise."""
+"""Unicode classes of the models' patterns, in the closest form that Python's `re` supports."""
 
 
 class RequestRefused(PolytuneError):
-    """A request that AWS would refuse, so it was not sent; lists every wrong member."""
+    """AWS would reject the request, so it was not sent; the message lists every invalid member."""
 
 
 @dataclass(frozen=True)
 class BrokenRule:
-    """One member of a request that breaks a rule of the service's model."""
+    """A request member that violates a rule of the service's model."""
 
     member: str
     value: object
@@ -48,9 +48,9 @@ class BrokenRule:
 
 
 def check_request(service: str, operation: Any, members: Mapping[str, Any]) -> None:
-    """Returns when every member obeys the operation's model.
+    """Every member conforms to the operation's model.
 
-    Raises RequestRefused with each wrong member, its value and the rule.
+    Raises RequestRefused with each invalid member, its value and the rule.
     """
     if operation.input_shape is None:
         wrong = [BrokenRule(name, None, "the operation takes no members") for name in members]
@@ -64,7 +64,7 @@ def check_request(service: str, operation: Any, members: Mapping[str, Any]) -> N
 
 
 def lacking_members(operation: Any, reply: Mapping[str, Any]) -> list[str]:
-    """The members that the model promises and the reply does not have."""
+    """The members that the model guarantees but the reply lacks."""
     if operation.output_shape is None:
         return []
     return [
@@ -115,13 +115,14 @@ def _text(shape: Any, value: str, where: str) -> Iterator[BrokenRule]:
     if shape.enum and value not in shape.enum and shape.name not in open_enums:
         yield BrokenRule(where, value, f"must be one of {', '.join(shape.enum)}")
     pattern = shape.metadata.get("pattern")
-    # Some patterns take exponential time on long texts, which are wrong by their length already.
+    # Some patterns take exponential time on long texts; these already fail the length check.
     compiled = _compiled(pattern) if pattern and not too_long else None
     if compiled is not None and not compiled.fullmatch(value):
         yield BrokenRule(where, value, f"must match {pattern}")
 
 
 def _number(shape: Any, value: Any, where: str) -> Iterator[BrokenRule]:
+    # botocore reports values of the wrong type itself.
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return
     minimum, maximum = shape.metadata.get("min", -math.inf), shape.metadata.get("max", math.inf)
@@ -145,6 +146,7 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
     try:
         return re.compile(readable, re.DOTALL)
     except re.error:
+        # A pattern that Python cannot compile is left for the service to check.
         return None
 
 

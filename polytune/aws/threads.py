@@ -1,6 +1,6 @@
-"""Threads for calls that block, which the end of the program does not wait for.
+"""Threads for blocking calls; the program exits without waiting for them.
 
-A reply can take minutes; Python's own pools would keep an interrupted program alive that long.
+A reply can take minutes, and Python's own thread pools would keep an interrupted program alive that long.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 class PassingThreads(Executor):
-    """A thread for each call; how many run at once is the caller's affair."""
+    """One new daemon thread per call; the caller limits how many run at once."""
 
     def submit(self, work: Callable[..., T], /, *args: Any, **named: Any) -> Future[T]:
-        """The call runs; its result or exception is in the future."""
+        """The call is running; its result or exception goes into the future."""
         future: Future[T] = Future()
 
         def run() -> None:
@@ -37,5 +37,5 @@ _threads = PassingThreads()
 
 
 async def in_thread(work: Callable[..., T], /, *args: Any) -> T:
-    """What the call returns or raises; when cancelled, nobody waits for it any more."""
+    """What the call returns or raises. When cancelled, the call keeps running and its result is discarded."""
     return await asyncio.get_running_loop().run_in_executor(_threads, work, *args)

@@ -1,4 +1,4 @@
-"""How often a deployed model was called, from CloudWatch."""
+"""The number of calls to a deployed model, from CloudWatch."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from polytune.aws.access import Access
 from polytune.aws.failures import Denied, Missing
 
 most_points = 1440
-"""Data points in one GetMetricStatistics reply (its API reference, 2026)."""
+"""Maximum data points in one GetMetricStatistics reply (its API reference, 2026)."""
 kept = ((15, 60), (63, 300), (math.inf, 3600))
-"""Up to so many days back, points exist every so many seconds (CloudWatch's metrics concepts, 2026)."""
+"""Retention of data points: (age in days, period in seconds) (CloudWatch's metrics concepts, 2026)."""
 
 
 def invocations_since(
     access: Access, model_id: str, since: datetime, now: datetime | None = None
 ) -> int | None:
-    """Calls of the model from `since` (with its zone) to now; None when the caller may not ask.
+    """Calls to the model from `since` (with time zone) to now; None without permission to read the count.
 
-    `model_id` is what the calls name: a deployment's ARN, say. Counts arrive some minutes late. Raises
-    AwsFailure when CloudWatch does not answer.
+    `model_id` is the ID that the calls use, such as a deployment's ARN. CloudWatch's counts lag by a few
+    minutes. Raises AwsFailure when CloudWatch does not answer.
     """
     until = now or datetime.now(UTC)
     if until <= since:
@@ -32,7 +32,9 @@ def invocations_since(
         "MetricName": "Invocations",
         "Dimensions": [{"Name": "ModelId", "Value": model_id}],
         "StartTime": since,
+        # EndTime is exclusive; the extra minute includes the period that is still running.
         "EndTime": until + timedelta(minutes=1),
+        # A multiple of the retention period, large enough that one reply holds every point.
         "Period": step * math.ceil(seconds / step / most_points),
         "Statistics": ["Sum"],
     }

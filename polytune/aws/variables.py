@@ -1,4 +1,4 @@
-"""The environment variables that the original toolkit read, as defaults for what an experiment leaves out."""
+"""The original toolkit's environment variables, as defaults for fields that an experiment leaves out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Defaults:
-    """What the environment says about Bedrock; empty where it says nothing."""
+    """Bedrock settings from the environment; empty where a variable is not set."""
 
     bucket: str = ""
-    """BEDROCK_TRAINING_BUCKET: where datasets go."""
+    """BEDROCK_TRAINING_BUCKET: where datasets are uploaded."""
     output_bucket: str = ""
-    """BEDROCK_OUTPUT_BUCKET: where jobs write; the training bucket when it is not set."""
+    """BEDROCK_OUTPUT_BUCKET: where jobs write their output; defaults to the training bucket."""
     role_arn: str = ""
     """BEDROCK_ROLE_ARN: the service role that jobs assume."""
     kms_key_arn: str = ""
@@ -28,7 +28,7 @@ class Defaults:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """The defaults that an environment states; a bucket may be given as s3://bucket/."""
+        """The defaults that an environment sets; a bucket may be given as s3://bucket/."""
         bucket = _bucket(environment.get("BEDROCK_TRAINING_BUCKET", ""))
         return cls(
             bucket=bucket,

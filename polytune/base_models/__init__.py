@@ -1,1 +1,1 @@
-"""Dated, sourced facts: one file per base model."""
+"""Facts about base models, each with its source and date: one file per model or model family."""

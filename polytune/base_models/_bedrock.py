@@ -1,4 +1,4 @@
-"""What AWS states once for every model that Bedrock customizes: addresses, and types that are no more."""
+"""Facts that AWS states once for all models that Bedrock customizes: sources and retired job types."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ storage_source = FactSource(
     "storage of a custom model, as billed to two projects with real jobs", "2026-08", ("prices",)
 )
 
+# Users of the earlier AWS toolkits look for this type, so a refusal with the reason beats "unknown".
 no_continued_pre_training: Mapping[Customization, str] = {
     "continued_pre_training": "Bedrock continued pre-training was for Titan Text Express and Lite only, "
     "which are retired; AWS's pages on preparing data no longer mention it. Use fine_tuning"
@@ -50,7 +51,7 @@ distillation_source = FactSource(
 
 
 def distillation_limits(max_tokens_per_row: int, chars_per_token: float) -> Limits:
-    """How many prompts a distillation job takes: 100 and more, in 1 GiB at most."""
+    """The limits of a distillation job: at least 100 prompts, at most 1 GiB."""
     return Limits(
         min_train_rows=100,
         advised_train_rows=100,

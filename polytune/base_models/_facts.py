@@ -1,4 +1,4 @@
-"""The shape of a base model's facts; `interface` is where everybody imports it from."""
+"""The data types of a base model's facts; import them from `interface`."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ Number = int | float
 
 
 class FactSource(msgspec.Struct, frozen=True):
-    """Where some of an entry's facts were read, and when."""
+    """Where and when some of an entry's facts were read."""
 
     where: str
-    """An address, a document's name, or the measurement that gave the figures."""
+    """A URL, a document's name, or the measurement behind the figures."""
     date: str
-    """The day or month it was read or measured: 2026-11-21, 2026-08."""
+    """The day or month in which it was read or measured: 2026-11-21, 2026-08."""
     covers: tuple[str, ...]
-    """The entry's fields that it is the source of."""
+    """The entry's fields that this is the source of."""
 
 
 class Hyperparameter(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that may be set for a training job; a range of one value cannot be chosen."""
+    """One hyperparameter of a training job; a range with a single value means that it is fixed."""
 
     api_name: str
-    """What the training API calls it: `epochCount`; for local training the word used in YAML."""
+    """Its name in the training API, such as `epochCount`; for local training the name used in YAML."""
     minimum: Number | None = None
     """None when no bound is known."""
     maximum: Number | None = None
     default: Number | str | None = None
-    """What holds when nothing is stated; None when a value must be stated, or none is documented."""
+    """The value used when none is set; None when one must be set, or no default is documented."""
     whole: bool = True
-    """Whether only whole numbers are taken."""
+    """Whether only whole numbers are accepted."""
     required: bool = False
-    """Whether the API has no default."""
+    """Whether a value must be set because the API has no default."""
     auto: str = ""
-    """The word by which the API chooses for itself, spelled as the API wants it; '' when it has none."""
+    """The value that lets the API choose, in the API's own spelling; '' when there is none."""
     choices: tuple[str, ...] = ()
-    """The words it may be, for what is no number."""
+    """The accepted words, for a hyperparameter that is not a number."""
 
     def holds(self, value: Number | str) -> bool:
-        """Whether the API takes the value."""
+        """Whether the API accepts the value."""
         if isinstance(value, str):
             return value in self.choices or (bool(self.auto) and value.lower() == self.auto.lower())
         if self.choices or (self.whole and value != int(value)):
@@ -62,7 +62,7 @@ class Hyperparameter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def allowed(self) -> str:
-        """The values it may be, in words: `1 to 5`, `only 1`, `low, medium or high`."""
+        """The accepted values, in words: `1 to 5`, `only 1`, `low, medium or high`."""
         if self.choices:
             return " or ".join(filter(None, (", ".join(self.choices[:-1]), self.choices[-1])))
         if self.minimum is not None and self.minimum == self.maximum:
@@ -84,27 +84,27 @@ def count(api_name: str, minimum: int | None, maximum: int | None, default: int 
 
 
 def rate(api_name: str, minimum: float, maximum: float, default: float) -> Hyperparameter:
-    """A number that need not be whole."""
+    """A number that may have a fraction."""
     return Hyperparameter(api_name=api_name, minimum=minimum, maximum=maximum, default=default, whole=False)
 
 
 class Automatic(msgspec.Struct, frozen=True, kw_only=True):
-    """The vendor's published rules for hyperparameters by the size of the dataset."""
+    """The vendor's published rules for hyperparameters by dataset size."""
 
     large_rows: int
-    """Training rows from which a dataset is a large one."""
+    """The number of training rows from which a dataset counts as large."""
     epochs_below: int
-    """For fewer rows than that."""
+    """For fewer rows than `large_rows`."""
     epochs_from: int
-    """For that many rows and more."""
+    """For `large_rows` rows or more."""
     learning_rate: float
     rows_per_warmup_step: int
     """Warmup steps = training rows / this."""
     most_warmup_steps: int
-    """The API's bound."""
+    """The API's maximum."""
 
     def values(self, rows: int) -> dict[str, Number]:
-        """The hyperparameters for so many training rows, by their words in YAML."""
+        """The hyperparameters for this number of training rows, by their names in YAML."""
         return {
             "epochs": self.epochs_from if rows >= self.large_rows else self.epochs_below,
             "learning_rate": self.learning_rate,
@@ -113,25 +113,25 @@ class Automatic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much data a training job takes."""
+    """How much data a training job accepts."""
 
     min_train_rows: int
     """Fewer is an error."""
     min_counts_validation: bool = False
-    """Whether that number is of training and validation rows together."""
+    """Whether `min_train_rows` counts training and validation rows together."""
     advised_train_rows: int
     """Fewer is a warning."""
     max_rows: int | None
     """Training and validation rows together; None when no limit is known."""
     max_tokens_per_row: int | None
     chars_per_token: float
-    """For estimates before a tokenizer has seen the text."""
+    """For token estimates without a tokenizer."""
     validation_doubtful: bool = False
-    """Whether sources disagree on a validation set being taken at all."""
+    """Whether sources disagree on whether a validation set is accepted at all."""
     min_validation_rows: int = 0
-    """Fewer, where there are any, is an error."""
+    """Fewer is an error if there is a validation set."""
     max_validation_rows: int | None = None
-    """None when no limit of its own is known; 0 when no validation set is taken."""
+    """None when no separate limit is known; 0 when no validation set is accepted."""
     max_train_bytes: int | None = None
     """Size of the training file."""
     max_validation_bytes: int | None = None
@@ -142,35 +142,35 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Media(msgspec.Struct, frozen=True, kw_only=True):
-    """What one kind of media in training rows may be."""
+    """The limits for one kind of media in training rows."""
 
     kind: MediaKind
     formats: tuple[str, ...]
     doubtful_formats: tuple[str, ...] = ()
-    """Those on whose being taken sources disagree."""
+    """Formats that some sources list as accepted and others do not."""
     most_per_row: int | None = None
     max_bytes: int | None = None
     """Of one file."""
     max_seconds: float | None = None
     """Of one video."""
     doubtful_seconds: float | None = None
-    """Longer videos are taken by some sources only."""
+    """Sources disagree on whether longer videos are accepted."""
     min_side_pixels: int | None = None
     max_side_pixels: int | None = None
     max_pixels: int | None = None
     """Width times height."""
     max_aspect: float | None = None
-    """Longer side divided by the shorter."""
+    """The longer side divided by the shorter one."""
 
 
 class Reserved(msgspec.Struct, frozen=True, kw_only=True):
-    """Strings that training text must not hold, because the model's own markup uses them."""
+    """Strings that training text must not contain, because the model's own markup uses them."""
 
     documented: tuple[str, ...] = ()
-    """Stated by the vendor: in a system or user text, spelled so and not inside a longer word, an error;
-    elsewhere or spelled otherwise, a warning."""
+    """Documented by the vendor. An error in a system or user text when spelled exactly like this and not part
+    of a longer word; otherwise a warning."""
     reported: tuple[str, ...] = ()
-    """Refused by the vendor's published validators only: a warning anywhere."""
+    """Rejected only by the vendor's published validators: always a warning."""
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,138 +191,139 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Offering(msgspec.Struct, frozen=True, kw_only=True):
-    """What one platform offers of a base model: its ids there, and how it is trained, called and deployed."""
+    """A base model on one platform: its ids there, and how it is trained, called and deployed."""
 
     training_api: TrainingApi
-    """Through which API it is trained."""
+    """The API that trains it."""
     untrained_because: str = ""
-    """Why polytune starts no training job through that API; '' when it does."""
+    """Why polytune does not start training jobs through that API; '' when it does."""
     training_id: str | None
-    """What a training job names; None for a model that is only a teacher."""
+    """The id for training jobs; None for a model that is only a teacher."""
     inference_id: str
-    """What an inference call names: on Bedrock not the training id."""
+    """The id for inference calls; on Bedrock it differs from the training id."""
     profile_id: str | None = None
     """The system inference profile, such as us.amazon.nova-lite-v1:0; None when none is known."""
     other_ids: tuple[str, ...] = ()
-    """Further ids that mean this model."""
+    """Other ids of the same model."""
     regions: tuple[str, ...]
-    """Where it can be trained, or invoked if it is only a teacher; empty for this machine."""
+    """The regions where it can be trained, or invoked if it is only a teacher; empty for local models."""
     folder: str | None = None
-    """The folder of its weights and its tokenizer, for a model that a user has on this machine."""
+    """The folder with its weights and tokenizer, for a model on the user's machine."""
     file_names: str = ""
-    """What the name of a training file must match, as a regular expression; '' for any name."""
+    """A regular expression that the name of a training file must match; '' for any name."""
     teacher_invocation: tuple[TeacherInvocation, ...] = ()
-    """How a distillation job may call it as a teacher; empty for a model that teaches nobody."""
+    """How a distillation job may call it as a teacher; empty for a model that is not a teacher."""
     deployments: tuple[DeploymentRoute, ...] = ()
-    """How a custom model made from it is put to use; empty when it needs no deployment, or cannot be made."""
+    """How a custom model based on it is deployed; empty when it needs no deployment or cannot be trained."""
     price_family: str | None = None
-    """How AmazonBedrock's usage types in the AWS price list call it: NovaLite."""
+    """Its name in the AmazonBedrock usage types of the AWS price list, such as NovaLite."""
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Every id that means the model on this platform."""
+        """Every id of the model on this platform."""
         found = (self.training_id, self.inference_id, self.profile_id, *self.other_ids)
         return tuple(dict.fromkeys(each for each in found if each))
 
     def takes_file_name(self, name: str) -> bool:
-        """Whether a training file may be called so."""
+        """Whether a training file may have this name."""
         return not self.file_names or re.fullmatch(self.file_names, name) is not None
 
     @property
     def call_id(self) -> str:
-        """What a call names to ask the model itself: its profile where it has one, else its inference id."""
+        """The id for calling the base model: its inference profile if it has one, else its inference id."""
+        # Several models answer on demand only through a profile, and a profile works for the others too.
         return self.profile_id or self.inference_id
 
 
 class BaseModelEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything polytune knows of one base model."""
+    """Everything that polytune knows about a base model."""
 
     name: str
-    """The name in YAML: its file's with dashes, or its key in the table that it is a row of."""
+    """Its name in YAML: its file's name with dashes, or its key in the table of its model family."""
     title: str
-    """What tables call it."""
+    """Its name in tables and messages."""
     platforms: Mapping[str, Offering]
-    """The platforms that customize it, by their names in YAML; the usual one first, and never none."""
+    """The platforms that customize it, by their names in YAML; the default one first, never empty."""
     customizations: tuple[Customization, ...]
     refused: Mapping[Customization, str] = {}
-    """Customization types that one might expect, each with the reason why there are none."""
+    """Customization types that a user might expect, each with the reason why it is not available."""
     formats: tuple[str, ...]
-    """The training-record layouts it takes for fine-tuning, the usual one first."""
+    """The training-record layouts that it accepts for fine-tuning, the default one first."""
     other_formats: Mapping[Customization, tuple[str, ...]] = {}
-    """Those of the other customization types, where they are not the same."""
+    """The layouts for other customization types, where they differ."""
     blocks: tuple[str, ...]
-    """The kinds of content besides text that training rows may hold."""
+    """The kinds of content besides text that training rows may contain."""
     stricter: tuple[str, ...] = ()
-    """Rules whose breach is an error for this model, though only a warning for others."""
+    """Rules that are errors for this model but only warnings for others."""
     media: tuple[Media, ...] = ()
-    """What the media among the blocks may be."""
+    """The limits for the media among `blocks`."""
     limits: Limits | None
     """For fine-tuning; None when it cannot be fine-tuned."""
     other_limits: Mapping[Customization, Limits] = {}
-    """For the other customization types, where they are not the same."""
+    """For other customization types, where they differ."""
     hyperparameters: Mapping[str, Hyperparameter] | None
-    """By the word used in YAML; None when it cannot be fine-tuned."""
+    """By their names in YAML; None when it cannot be fine-tuned."""
     reinforcement: Mapping[str, Hyperparameter] | None = None
-    """Those of reinforcement fine-tuning, by the word used in YAML; None when there is none."""
+    """The hyperparameters of reinforcement fine-tuning, by their names in YAML; None when not available."""
     automatic: Automatic | None = None
     """None when the vendor publishes no rules."""
     reserved: Reserved
     teachers: tuple[str, ...]
-    """The base models that may teach it in a distillation job, by name."""
+    """The base models that can be its teacher in a distillation job, by name."""
     context_tokens: int | None
-    """What it can read and write in one call; None for models that make images or embeddings."""
+    """Input and output tokens of one call; None for models that produce images or embeddings."""
     max_output_tokens: int | None = None
-    """The longest answer; None when no source was found."""
+    """The longest answer, in tokens; None when no source was found."""
     capabilities: tuple[Capability, ...]
     end_of_life: str | None = None
-    """The date from which calls fail; None when none is announced."""
+    """The date from which calls fail; None when none has been announced."""
     prices: Prices | None
-    """None for a model that runs on this machine, where nothing is charged."""
+    """None for a local model, which costs nothing."""
     sources: tuple[FactSource, ...]
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Every id that means this model, on any platform."""
+        """Every id of this model, on any platform."""
         return tuple(dict.fromkeys(each for offering in self.platforms.values() for each in offering.ids))
 
     @property
     def offering(self) -> Offering:
-        """That of the usual platform, for a question that names no platform."""
+        """The offering of the default platform, for callers that name no platform."""
         return next(iter(self.platforms.values()))
 
     def on(self, platform: str) -> Offering:
-        """What the platform offers of it. Raises DataError when it offers nothing."""
+        """Its offering on the platform. Raises DataError when it is not available there."""
         if platform not in self.platforms:
             known = " or ".join(self.platforms)
             raise DataError(f"{self.title} is not available on platform '{platform}', only on {known}")
         return self.platforms[platform]
 
     def limits_of(self, customization: Customization) -> Limits | None:
-        """How much data a job of that type takes; None when there is no such job."""
+        """How much data a job of that type accepts; None when the type is not available."""
         if customization not in self.customizations:
             return None
         return self.other_limits.get(customization, self.limits)
 
     def formats_of(self, customization: Customization) -> tuple[str, ...]:
-        """The layouts that a job of that type takes; none when there is no such job."""
+        """The layouts that a job of that type accepts; empty when the type is not available."""
         if customization not in self.customizations:
             return ()
         return self.other_formats.get(customization, self.formats)
 
     @property
     def all_formats(self) -> tuple[str, ...]:
-        """The layouts that jobs of some type take, the usual one first."""
+        """The layouts that jobs of any type accept, the default one first."""
         found = [name for each in self.customizations for name in self.formats_of(each)]
         return tuple(dict.fromkeys(found))
 
     def has_ended(self, day: str) -> bool:
-        """Whether calls fail on that day (2026-11-21), because the model's end of life has come."""
+        """Whether the model has reached its end of life on that day (2026-11-21), so that calls fail."""
         return self.end_of_life is not None and day >= self.end_of_life
 
     def media_of(self, kind: str) -> Media | None:
-        """What media of that kind may be; None when nothing is known."""
+        """The limits for media of that kind; None when none are known."""
         return next((media for media in self.media if media.kind == kind), None)
 
     def source_of(self, field: str) -> FactSource | None:
-        """Where a fact was read; for a message about a limit or a range."""
+        """The source of a field, for messages about a limit or a range; None when no source covers it."""
         return next((source for source in self.sources if field in source.covers), None)

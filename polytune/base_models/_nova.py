@@ -1,4 +1,4 @@
-"""What AWS states once for both generations of Amazon Nova: addresses, reserved strings, hyperparameters."""
+"""Facts that both generations of Amazon Nova share: sources, reserved strings, hyperparameters."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ hyperparameters = {
     "warmup_steps": count("learningRateWarmupSteps", 0, 100, 10),
     "batch_size": count("batchSize", 1, 1, 1),
 }
-"""The ranges of the Nova understanding models.
+"""The ranges for the Nova understanding models.
 
-The batch size is not documented for Nova; AWS's own notebooks send 1, and jobs report 1.
+AWS does not document the batch size for Nova; its own notebooks send 1, and jobs report 1.
 """
 training_sources = (
     FactSource(
@@ -90,7 +90,7 @@ training_sources = (
     _bedrock.file_names_source,
     _bedrock.storage_source,
 )
-"""Where the facts shared by the trainable Nova models were read."""
+"""The sources of the facts that the trainable Nova models share."""
 profile_source = FactSource(
     "inference profiles as used by a project with real jobs", "2026-08", ("inference_id",)
 )

@@ -1,4 +1,4 @@
-"""Anthropic Claude 3 Haiku: the one Claude that Bedrock fine-tuned, until its end of life."""
+"""Anthropic Claude 3 Haiku: the only Claude model that Bedrock fine-tuned, until its end of life."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The models that are customized with captioned images: what AWS states once for all, and a row for each.
+"""The models that are customized with captioned images: facts they share, and a row for each model.
 
-Nova Canvas and Titan Image Generator make images; Titan Multimodal Embeddings turns texts and images into
-vectors.
+Nova Canvas and Titan Image Generator generate images; Titan Multimodal Embeddings turns texts and images
+into vectors.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ sources = (
     _bedrock.file_names_source,
     _bedrock.storage_source,
 )
-"""Where the facts shared by these models were read."""
+"""The sources of the facts that these models share."""
 
 generator_limits = Limits(
     min_train_rows=5,
@@ -74,7 +74,7 @@ class ImageModelRow(msgspec.Struct, frozen=True, kw_only=True):
     hyperparameters: Mapping[str, Hyperparameter]
     end_of_life: str | None = None
     sources: tuple[FactSource, ...] = ()
-    """Those of this row alone."""
+    """The sources of this row only."""
 
 
 rows: Mapping[str, ImageModelRow] = {

@@ -1,13 +1,13 @@
-"""What a base model is to polytune: dated, sourced facts, and nothing that acts.
+"""A base model's facts, with sources and dates; there is no behaviour here.
 
-Add one by writing one file here that holds one `BaseModelEntry`, whose name is the file's name, written
-with dashes; or add a row to the table of its near-identical relatives (`llama.py`). A fact that nobody
-stated is None, never a guess; `sources` says where each fact was read.
+To add one, write one file here that contains one `BaseModelEntry`, named after the file, with dashes; or add
+a row to the table of its model family (`llama.py`). A fact without a source is None, never a guess; `sources`
+says where each fact was read.
 
     nova-lite                                                          its name
     amazon.nova-lite-v1:0:300k, us.amazon.nova-lite-v1:0               any of its ids
     arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0  a foundation model's ARN
-    arn:aws:bedrock:...:custom-model/amazon.nova-lite-v1:0:300k/...    a model made from it, to train further
+    arn:aws:bedrock:...:custom-model/amazon.nova-lite-v1:0:300k/...    a custom model, to train further
     ./models/mine                                                      a folder of weights
 """
 
@@ -46,50 +46,52 @@ bedrock_arn = re.compile(
     r"arn:aws(?:-[^:]+)?:bedrock:[a-z0-9-]{1,20}:(?:[0-9]{12})?:(?P<kind>[a-z-]+)/(?P<id>[^/]+)"
     r"(?:/(?P<model>[a-z0-9]{12}))?"
 )
-"""The ARNs of foundation models, inference profiles and custom models, as botocore's patterns have them."""
+"""ARNs of foundation models, inference profiles and custom models, following botocore's patterns."""
 profile_prefix = re.compile(r"(?:us|us-gov|eu|apac|jp|au|ca|global)\.(?=.+\.)")
-"""What makes an inference profile's id out of a model's."""
+"""The geography that turns a model's id into an inference profile's id."""
 
 local_formats = ("bedrock-conversation-2024", "prompt-completion")
 unstated_context_tokens = 2048
+"""For a `config.json` without `max_position_embeddings`: Llama's default in transformers."""
 
 
 def is_folder(name: str) -> bool:
-    """Whether a spec's `base_model` is the path of a folder, not a name, an id or an ARN."""
+    """Whether a spec's `base_model` is a folder's path, not a name, an id or an ARN."""
     return "/" in name and not name.startswith("arn:")
 
 
 def custom_model_arn(name: str) -> str | None:
-    """The name itself when it is the ARN of a custom model, which a job can train further; else None."""
+    """The name itself if it is the ARN of a custom model, which a job can train further; else None."""
     found = bedrock_arn.fullmatch(name)
     return name if found and found["kind"] == "custom-model" and found["model"] else None
 
 
 def checked_base_model(name: str) -> str:
-    """A spec's `base_model` in the one spelling that is hashed: a path or a custom model's ARN as it is,
-    the short name for any id. Raises ValueError for one that is unknown."""
+    """A spec's `base_model` in its canonical spelling, which is hashed: a path or a custom model's ARN
+    unchanged, any id as the short name. Raises ValueError for an unknown one."""
     if is_folder(name):
         return name
     try:
         found = name_of(name)
     except PolytuneError as error:
+        # pydantic reports only a ValueError together with the field's place in the file.
         raise ValueError(str(error)) from error
     return name if custom_model_arn(name) else found
 
 
 def find_base_model(name: str, near: Path) -> BaseModelEntry:
-    """The facts behind a spec's `base_model`; a path is relative to the folder `near`.
+    """The entry for a spec's `base_model`; a path is relative to the folder `near`.
 
-    Raises UnknownMember for an unknown name or id, DataError for an ARN that names no base model and for
-    a folder that holds no model.
+    Raises UnknownMember for an unknown name or id, DataError for an ARN that is not a base model's and for
+    a folder that contains no model.
     """
     return for_directory((near / name).resolve()) if is_folder(name) else BASE_MODELS.get(name_of(name))
 
 
 def name_of(name: str) -> str:
-    """The short name of a base model that is named by it, by an id or by an ARN.
+    """The short name of the base model that `name` (a short name, an id or an ARN) refers to.
 
-    Raises UnknownMember, with the nearest name or id, and DataError for an ARN that names no base model.
+    Raises UnknownMember, with the closest name or id, and DataError for an ARN that is not a base model's.
     """
     if name.startswith("arn:"):
         name = _id_in(name)
@@ -98,6 +100,7 @@ def name_of(name: str) -> str:
         return name
     if "." not in name and ":" not in name:
         raise UnknownMember("base model", name, names)
+    # The exact id goes first: the profiles that entries list are more certain than a stripped prefix.
     ids = {each: entry for entry in names for each in BASE_MODELS.get(entry).ids if each != entry}
     plain = profile_prefix.sub("", name)
     if name not in ids and plain not in ids:
@@ -106,7 +109,7 @@ def name_of(name: str) -> str:
 
 
 def _id_in(arn: str) -> str:
-    """The id inside an ARN."""
+    """The model id in an ARN."""
     found = bedrock_arn.fullmatch(arn)
     kind = found["kind"] if found else ""
     if found is None or (kind == "custom-model") != bool(found["model"]):
@@ -128,15 +131,15 @@ def _id_in(arn: str) -> str:
 
 
 class HuggingFaceConfig(msgspec.Struct, frozen=True):
-    """The part of a model folder's `config.json` that decides how much text fits."""
+    """The part of a model folder's `config.json` that states the context length."""
 
     max_position_embeddings: int = unstated_context_tokens
 
 
 def for_directory(folder: Path) -> BaseModelEntry:
-    """The facts of a causal language model in a local Hugging Face folder, named after the folder.
+    """The entry for a causal language model in a local Hugging Face folder, named after the folder.
 
-    Raises DataError when the folder holds no readable `config.json`.
+    Raises DataError when the folder has no readable `config.json`.
     """
     path = folder / "config.json"
     if not folder.is_dir():
@@ -210,4 +213,4 @@ LOCAL_DIRECTORY = BaseModelEntry(
         FactSource("the folder itself", "2026-11-21", ("training_id", "inference_id", "training_api")),
     ),
 )
-"""The facts that hold for any local Hugging Face folder before its `config.json` is read."""
+"""The facts that apply to every local Hugging Face folder, before its `config.json` is read."""

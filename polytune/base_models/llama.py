@@ -1,8 +1,8 @@
-"""Meta's Llama 3.1, 3.2 and 3.3 Instruct: what AWS states once for all of them, and a row for each.
+"""Meta's Llama 3.1, 3.2 and 3.3 Instruct: facts they share, and a row for each model.
 
-405B taught the smaller ones until its end of life and was never trained itself. 3.1 is trained on prompts
-and completions, 3.2 and 3.3 on conversations; 11B and 90B read images; only 3.3 70B answers on demand once
-it is customized.
+405B was a distillation teacher until its end of life and could never be trained. 3.1 is trained on prompts
+and completions, 3.2 and 3.3 on conversations; 11B and 90B accept images; only 3.3 70B can be deployed on
+demand after customization.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ with_images: tuple[Capability, ...] = ("system_prompt", "streaming", "tools", "i
 without_tools: tuple[Capability, ...] = ("system_prompt", "streaming", "document_input")
 
 stricter = ("schema-version", "empty-system", "many-systems", "multi-turn-distillation")
-"""What AWS's validators for Llama refuse and those for Nova accept."""
+"""What AWS's validators reject for Llama and accept for Nova."""
 image_rules = (
     Media(
         kind="image",
@@ -54,7 +54,7 @@ limits = Limits(
     chars_per_token=6.0,
     max_validation_rows=1000,
 )
-"""Row limits; the estimate of 6 characters per token is the one of AWS's page on data."""
+"""Row limits; 6 characters per token is the estimate on AWS's data preparation page."""
 distillation_limits = _bedrock.distillation_limits(max_tokens_per_row=16_000, chars_per_token=6.0)
 conversation = ("bedrock-conversation-2024",)
 hyperparameters = {
@@ -62,7 +62,7 @@ hyperparameters = {
     "learning_rate": rate("learningRate", 5e-6, 0.1, 1e-4),
     "batch_size": count("batchSize", 1, 1, 1),
 }
-"""The ranges of Llama 3.1 and 3.2; real jobs report the same for 3.3."""
+"""The documented ranges of Llama 3.1 and 3.2; real jobs report the same for 3.3."""
 
 sources = (
     FactSource(
@@ -88,7 +88,7 @@ sources = (
     _bedrock.file_names_source,
     _bedrock.storage_source,
 )
-"""Where the facts shared by the trainable Llamas were read."""
+"""The sources of the facts that the trainable Llama models share."""
 plain_id_source = FactSource(
     "the id without its region; calls name the profile", _bedrock.read, ("other_ids",)
 )
@@ -103,27 +103,27 @@ price_list_source = FactSource(
 
 
 class LlamaRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs between the Llamas that Bedrock trains."""
+    """What differs between the Llama models that Bedrock trains."""
 
     title: str
     version: str
-    """As its ids spell it: 3-1-8b."""
+    """Version and size as spelled in its ids: 3-1-8b."""
     called_by_profile: bool = True
-    """Whether calls name the profile; the plain id is then one of the other ids."""
+    """Whether calls use the inference profile's id; the plain id is then in `other_ids`."""
     usd_per_1k_tokens: float
-    """Of input and of output, which cost the same."""
+    """For input and for output, which cost the same."""
     end_of_life: str
     capabilities: tuple[Capability, ...] = text_only
     formats: tuple[str, ...] = conversation
     limits: Limits = limits
     teachers: tuple[str, ...] = ()
-    """Those of a distillation; empty for one that is fine-tuned only."""
+    """Its teachers for distillation; empty when it can only be fine-tuned."""
     teacher_invocation: tuple[TeacherInvocation, ...] = ()
     deployments: tuple[DeploymentRoute, ...] = ("provisioned",)
     price_family: str | None = None
     training_usd_per_1k_tokens: float | None = None
     sources: tuple[FactSource, ...]
-    """Those of this row alone."""
+    """The sources of this row only."""
 
 
 rows: Mapping[str, LlamaRow] = {
@@ -226,7 +226,7 @@ def _offering(row: LlamaRow) -> Offering:
 
 
 def _prices(row: LlamaRow) -> Prices:
-    # The price list states a price of custom inference where it states one of training: for 3.3 only.
+    # The price list has custom inference prices only for models with a training price: for 3.3 only.
     custom = None if row.training_usd_per_1k_tokens is None else row.usd_per_1k_tokens
     return Prices(
         training_usd_per_1k_tokens=row.training_usd_per_1k_tokens,
@@ -248,7 +248,7 @@ def _trainable(name: str, row: LlamaRow) -> BaseModelEntry:
         customizations=("fine_tuning", "distillation") if distils else ("fine_tuning",),
         refused=_bedrock.no_continued_pre_training,
         formats=row.formats,
-        # Distillation takes conversations from every Llama, so it is stated where fine-tuning does not.
+        # Distillation takes conversations for every Llama, so they are listed where fine-tuning differs.
         other_formats={"distillation": conversation} if row.formats != conversation else {},
         blocks=("image",) if reads_images else (),
         stricter=stricter,

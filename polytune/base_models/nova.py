@@ -1,8 +1,8 @@
-"""Amazon Nova, first generation: what AWS states once for all of them, and a row for each.
+"""Amazon Nova, first generation: facts the models share, and a row for each model.
 
-Micro, Lite and Pro are the first generation that is trained: Micro text only, the smallest and cheapest;
-Lite text, images and video in, text out; Pro the largest, and a teacher of the smaller ones. Premier taught
-them until its end of life and was never trained itself.
+Micro, Lite and Pro can be trained: Micro is text only, the smallest and cheapest; Lite takes text, images
+and video and returns text; Pro is the largest, and a distillation teacher for the smaller ones. Premier was
+their teacher until its end of life and could never be trained.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ custom_rate_source = FactSource(_nova.custom_rate, "2026", ("prices",))
 
 
 class NovaRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs between the Novas of the first generation that Bedrock trains."""
+    """What differs between the first-generation Nova models that Bedrock trains."""
 
     title: str
     size: str
-    """As its ids spell it: micro."""
+    """Its size as spelled in its ids: micro."""
     context: str
     """The suffix of its training id: 128k."""
     context_tokens: int
     called_by_profile: bool = False
-    """Whether calls name the profile; the plain id is then one of the other ids."""
+    """Whether calls use the inference profile's id; the plain id is then in `other_ids`."""
     capabilities: tuple[Capability, ...] = _nova.with_media
     rows_per_warmup_step: int
-    """AWS's advice by dataset size; only that on warmup differs between the models."""
+    """From AWS's advice by dataset size, of which only the warmup differs between the models."""
     teachers: tuple[str, ...]
     teacher_invocation: tuple[TeacherInvocation, ...] = ()
     price_family: str
     input_usd_per_1k_tokens: float
-    """Of the base model, and of a custom model on demand."""
+    """For the base model, and for a custom model on demand."""
     output_usd_per_1k_tokens: float
     training_usd_per_1k_tokens: float | None = None
     provisioned_usd_per_hour: float | None = None
     sources: tuple[FactSource, ...]
-    """Those of this row alone."""
+    """The sources of this row only."""
 
 
 rows: Mapping[str, NovaRow] = {

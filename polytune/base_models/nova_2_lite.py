@@ -1,4 +1,4 @@
-"""Amazon Nova 2 Lite: second generation; trains on reasoning text, and by reinforcement."""
+"""Amazon Nova 2 Lite: second generation; supports reasoning text and reinforcement fine-tuning."""
 
 from __future__ import annotations
 

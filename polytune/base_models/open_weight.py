@@ -1,6 +1,6 @@
 """The open-weight models that Bedrock trains by reinforcement, through its OpenAI-compatible endpoint.
 
-What AWS states once for all of them, and an entry for each.
+Holds the facts that they share, and an entry for each model.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ reinforcement = {
     "batch_size": Hyperparameter(api_name="batch_size", minimum=1),
     "learning_rate_multiplier": Hyperparameter(api_name="learning_rate_multiplier", minimum=0, whole=False),
 }
-"""What the endpoint's `method.reinforcement.hyperparameters` may hold; no ranges are published."""
+"""The fields of the endpoint's `method.reinforcement.hyperparameters`; AWS publishes no ranges."""
 sources = (
     FactSource(
         f"{_bedrock.guide}/reinforcement-fine-tuning.html",
@@ -70,13 +70,13 @@ sources = (
     _bedrock.refusal_source,
     _bedrock.file_names_source,
 )
-"""Where the facts shared by these models were read."""
+"""The sources of the facts that these models share."""
 
 
 def _entry(
     name: str, title: str, ids: tuple[str, str], tokens: tuple[int, int], prices: Prices
 ) -> BaseModelEntry:
-    """`ids` are those of training and of inference; `tokens` the context's and the longest answer's."""
+    """`ids` are the training id and the inference id; `tokens` are the context and the longest answer."""
     return BaseModelEntry(
         name=name,
         title=title,

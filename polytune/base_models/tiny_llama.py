@@ -1,4 +1,4 @@
-"""tiny-llama: 0.92 M parameters from scratch, so that the whole pipeline runs anywhere in minutes."""
+"""tiny-llama: 0.92 M parameters, trained from scratch; the whole pipeline runs anywhere in minutes."""
 
 from __future__ import annotations
 

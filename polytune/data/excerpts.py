@@ -1,4 +1,4 @@
-"""A few rows of a file: the first ones, or some drawn evenly from all."""
+"""A few rows of a file: the first ones, or a uniform random sample."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from polytune.data.reading import BadRow, Row, read_rows
 
 
 class Excerpt(msgspec.Struct, frozen=True, kw_only=True):
-    """A row as it is shown."""
+    """A row as commands show it."""
 
     line: int
     id: str
-    """As `lint --allow` names the row; '' for a line that is none."""
+    """The row's id for `lint --allow`; '' for a line that is not a row."""
     layout: str
     system: str = ""
     prompt: str = ""
     answer: str = ""
     problem: str = ""
-    """Why the line is no row; '' for a row."""
+    """Why the line is not a row; '' for a row."""
 
 
 def excerpt(row: Row | BadRow) -> Excerpt:
-    """The row, or what is wrong with the line."""
+    """The excerpt of a row, or of what is wrong with the line."""
     if isinstance(row, BadRow):
         place = f"{row.path}: " if row.path else ""
         return Excerpt(line=row.line, id="", layout="", problem=f"{place}{row.reason}")
@@ -42,18 +42,19 @@ def excerpt(row: Row | BadRow) -> Excerpt:
 
 
 def head(path: Path, count: int) -> list[Excerpt]:
-    """The first rows; no more of the file is read than that takes."""
+    """The first rows; reads no more of the file than that takes."""
     return [excerpt(row) for row in islice(read_rows(path), count)]
 
 
 def drawn(path: Path, count: int, seed: int = 0) -> list[Excerpt]:
-    """So many rows, each as likely as any other, in file order; the same for the same file and seed."""
+    """A uniform random sample of `count` rows, in file order; the same for the same file and seed."""
     return [
         excerpt(row) for row in sorted(_reservoir(read_rows(path), count, seed), key=lambda row: row.line)
     ]
 
 
 def _reservoir(rows: Iterable[Row | BadRow], count: int, seed: int) -> list[Row | BadRow]:
+    # Reservoir sampling: one pass, and only `count` rows in memory.
     dice, held = random.Random(seed), list[Row | BadRow]()
     for number, row in enumerate(rows):
         if number < count:

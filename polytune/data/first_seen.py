@@ -1,9 +1,9 @@
-"""On which line each prompt, and each prompt with its answer, stands first; about 32 bytes a row.
+"""The first line of each prompt, and of each prompt with its answer; about 32 bytes per row.
 
-    hashes of a block's rows --FirstSeen.add--> lines on which they stood before
+    hashes of a block's rows --FirstSeen.add--> the lines on which they were seen first
 
-While prompts differ, a row costs one look-up: its answer is kept beside its prompt, and only further
-answers to the same prompt enter the second table.
+As long as prompts differ, a row costs one look-up: its answer is stored next to its prompt. Only further
+answers to the same prompt go into the second table.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ fewest_slots = 1 << 12
 
 
 class RowHashes(NamedTuple):
-    """One item a row in each; hashes agree within one run only."""
+    """One item per row in each array; hashes can be compared within one run only."""
+
+    # They come from `hash`, which is seeded per run; see `workers._share_hash_seed`.
 
     lines: array[int]
     prompts: array[int]
-    """Of system prompt and prompt, whitespace aside."""
+    """Hashes of system prompt and prompt, ignoring whitespace."""
     pairs: array[int]
-    """Of those and the answer."""
+    """Hashes of system prompt, prompt and answer, ignoring whitespace."""
 
 
 def row_hashes(rows: Iterable[Row]) -> RowHashes:
-    """The rows' hashes; running text has no prompt and is left out."""
+    """The rows' hashes; rows of plain text have no prompt and are left out."""
     asked = [row for row in rows if row.prompt]
     systems = {system: bare(system) for system in {row.system for row in asked}}
     prompts = list(
@@ -50,7 +52,7 @@ class RepeatedPrompt(NamedTuple):
     prompt: int
     """The first line with the same system prompt and prompt."""
     pair: int
-    """The first line with the same answer to them, too; 0 when this is the first."""
+    """The first line that also has the same answer; 0 when this line is the first."""
 
 
 class FirstSeen:
@@ -66,7 +68,8 @@ class FirstSeen:
         self._mask = slots - 1
 
     def add(self, rows: RowHashes) -> Iterator[RepeatedPrompt]:
-        """The rows whose prompts were seen before; all are known from now on."""
+        """The rows whose prompts were seen before; all rows are recorded."""
+        # Local names and an inlined look-up: this loop runs once per row of files with millions of rows.
         prompts, pairs, lines, mask = self._prompts, self._pairs, self._lines, self._mask
         for line, prompt, pair in zip(rows.lines, rows.prompts, rows.pairs, strict=True):
             slot = prompt & mask
@@ -80,6 +83,7 @@ class FirstSeen:
                 continue
             prompts[slot], pairs[slot], lines[slot] = prompt, pair, line
             self._held += 1
+            # Linear probing slows down above a load of two thirds.
             if 3 * self._held > 2 * (mask + 1):
                 self._grow()
                 prompts, pairs, lines, mask = self._prompts, self._pairs, self._lines, self._mask
@@ -96,14 +100,14 @@ class FirstSeen:
 
 
 class FirstLines:
-    """A map from hashes to the line on which each was seen first."""
+    """A map from each hash to the line on which it was seen first."""
 
     def __init__(self, slots: int = fewest_slots) -> None:
         self._keys, self._lines = (array("q", bytes(8 * slots)) for _ in range(2))
         self._held = 0
 
     def first(self, key: int, line: int) -> int:
-        """The line on which the hash was seen before; 0, and recorded now, if it is new."""
+        """The line on which the hash was seen first; 0 for a new hash, which is recorded."""
         slot = self._slot(key)
         if not self._lines[slot]:
             self._keys[slot], self._lines[slot] = key, line

@@ -1,7 +1,7 @@
-"""Prompts and rows as 64-bit hashes, and a table of millions of them in about 32 bytes each.
+"""64-bit hashes of prompts and rows, and hash tables that hold millions of them in about 32 bytes each.
 
-Whitespace never counts: two texts that differ in nothing else are the same text. Among a million texts
-the chance that any two different ones are taken for equal is 3 in 100 million.
+Whitespace is ignored: two texts that differ only in whitespace are the same text. Among a million texts, the
+probability that any two different ones have the same hash is 3 in 100 million.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ def bare(text: str) -> bytes:
 
 
 def all_bare(texts: Iterable[str]) -> Iterator[bytes]:
-    """`bare` of each text, at half the cost."""
+    """`bare` for each text, at half the cost."""
     return map(bytes.translate, map(str.encode, texts), repeat(None), repeat(whitespace))
 
 
 def stable_hash(content: bytes) -> int:
-    """64 bits of SHA-256, signed: for what enters files. Where only equality counts, `hash` is faster."""
+    """64 bits of SHA-256, signed, for hashes that are written to files. `hash` is faster within one run."""
     return int.from_bytes(sha256(content).digest()[:8], "little", signed=True)
 
 
 class HashTable:
-    """A map from hashes to tags 1 to 7, by open addressing; the tag takes the place of three hash bits."""
+    """A map from hashes to tags from 1 to 7 (open addressing); the tag replaces the hash's lowest 3 bits."""
 
     def __init__(self, expected: int = 0) -> None:
         size = max(fewest_slots, 1 << (expected + expected // 2).bit_length())
@@ -44,7 +44,7 @@ class HashTable:
     def find(self, key: int) -> int:
         """The slot that holds the key, or the empty one (0) where it belongs."""
         slots, mask = self.slots, self._mask
-        # The lowest three bits hold the tag, so keys are compared without them.
+        # The lowest three bits store the tag, so keys are compared without them.
         wanted = key | tag_mask
         slot = (key >> 3) & mask
         while (held := slots[slot]) and held | tag_mask != wanted:
@@ -52,7 +52,7 @@ class HashTable:
         return slot
 
     def fill(self, slot: int, key: int, tag: int) -> None:
-        """The empty slot that was found for the key holds it; no slot found earlier is valid any more."""
+        """The empty slot that `find` returned now holds the key; slots found earlier are no longer valid."""
         self.slots[slot] = key & ~tag_mask | tag
         self._room -= 1
         if not self._room:
@@ -69,7 +69,7 @@ class HashTable:
 
 
 class RowTable(HashTable):
-    """Prompts with their tags, and every row seen; free of cost for a second table while prompts differ."""
+    """Prompts with their tags, and every row seen; needs no second look-up as long as prompts differ."""
 
     def __init__(self, expected: int = 0) -> None:
         super().__init__(expected)
@@ -77,14 +77,14 @@ class RowTable(HashTable):
         self._other_rows = HashTable()
 
     def add(self, prompts: Sequence[int], rows: Sequence[int], tag_of: Callable[[int], int]) -> list[int]:
-        """The tag of each prompt, negative when its row has been seen; all have been seen from now on.
+        """The tag of each prompt, negative if its row was seen before; all rows are recorded.
 
-        The tag of a prompt that is new is asked for, by its place in the sequence.
+        `tag_of` gives the tag of a new prompt, by its index in the sequence.
         """
         tags = []
         slots, mask = self.slots, self._mask
         for index, prompt in enumerate(prompts):
-            # `find` and `fill` once more: calling them takes longer than what they do.
+            # `find` and `fill`, inlined: calling them takes longer than their work.
             wanted, slot = prompt | tag_mask, (prompt >> 3) & mask
             while (held := slots[slot]) and held | tag_mask != wanted:
                 slot = (slot + 1) & mask
@@ -121,15 +121,15 @@ class RowTable(HashTable):
 
 
 class Repeats:
-    """How often each of many texts occurred, in about twelve bytes for each different one."""
+    """How often each text occurred, in about 12 bytes per distinct text."""
 
     def __init__(self) -> None:
         self._seen = HashTable()
         self._again: Counter[str] = Counter()
-        """Only of texts that occurred more than once."""
+        """Only texts that occurred more than once."""
 
     def before(self, text: str) -> int:
-        """How often the text occurred before; this occurrence is counted."""
+        """How often the text occurred before; this occurrence is counted from now on."""
         key = stable_hash(text.encode())
         slot = self._seen.find(key)
         if not self._seen.slots[slot]:

@@ -1,4 +1,4 @@
-"""What Custom Model Import takes: regions, architectures, files and sizes of a Hugging Face folder.
+"""What Custom Model Import accepts: regions, architectures, files and sizes of a Hugging Face folder.
 
 docs.aws.amazon.com/bedrock/latest/userguide/model-customization-import-model.html, read 2026-11-21.
 """
@@ -23,22 +23,22 @@ architectures = (
     "Qwen3MoeForCausalLM",
     "GptOssForCausalLM",
 )
-"""By transformers' names."""
+"""Class names in transformers, as in `architectures` of `config.json`."""
 single_region = {"GptOssForCausalLM": "us-east-1"}
-"""Architectures that one region alone takes."""
+"""Architectures that only one region accepts."""
 no_converse = ("Qwen3ForCausalLM", "Qwen3MoeForCausalLM")
-"""Architectures that InvokeModel answers for, and Converse does not."""
+"""Architectures that work with InvokeModel but not with Converse."""
 needed_files = ("config.json", "tokenizer_config.json")
 tokenizer_files = ("tokenizer.json", "tokenizer.model")
-"""One of them is needed."""
+"""At least one of them is required."""
 most_bytes = 200_000_000_000
-"""Weights of a text model."""
+"""Size limit for the weights of a text model."""
 context_below = 128 * 1024
-"""Tokens."""
+"""The context length, in tokens, must be below this."""
 
 
 def missing_files(names: Collection[str]) -> list[str]:
-    """What a folder with files of these names lacks."""
+    """The required files that are not among these names."""
     missing = [name for name in needed_files if name not in names]
     if not any(name in names for name in tokenizer_files):
         missing.append(" or ".join(tokenizer_files))

@@ -1,4 +1,4 @@
-"""Files of lines, read a megabyte at a time, whatever is in them."""
+"""Reads the lines of a file one megabyte at a time, whatever their content."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from polytune.errors import DataError
 
 chunk_bytes = 1 << 20
 longest_line_bytes = 64 << 20
+"""Bounds memory when the file is not JSON lines, such as one large JSON array."""
 
 
 @dataclass(frozen=True)
@@ -20,18 +21,18 @@ class LineBlock:
     """Consecutive whole lines."""
 
     first: int
-    """The number of the first line, counted from 1."""
+    """The number of the first line, from 1."""
     raw: bytes
-    """The lines in one piece, without the newline of the last one."""
+    """The lines as one piece, without the newline of the last one."""
 
     @cached_property
     def lines(self) -> list[bytes]:
-        """The lines without their newlines; a carriage return before one is kept."""
+        """The lines without their newlines; carriage returns before them are kept."""
         return self.raw.split(b"\n")
 
 
 class Span(NamedTuple):
-    """Where a block stands in its file."""
+    """The place of a block in its file."""
 
     first: int
     """The number of its first line."""
@@ -49,7 +50,7 @@ def blocks(path: Path) -> Iterator[LineBlock]:
 
 
 def spans(path: Path) -> Iterator[Span]:
-    """Where the blocks of a file stand. Raises what `blocks` raises."""
+    """The places of the blocks of a file. Raises what `blocks` raises."""
     offset = 0
     for block in blocks(path):
         yield Span(block.first, offset, len(block.raw))
@@ -57,14 +58,14 @@ def spans(path: Path) -> Iterator[Span]:
 
 
 def block_at(path: Path, span: Span) -> LineBlock:
-    """The block that stands there. Raises DataError when the file cannot be read."""
+    """The block at that place. Raises DataError when the file cannot be read."""
     with _opened(path) as file:
         file.seek(span.offset)
         return LineBlock(span.first, file.read(span.size))
 
 
 def expected_lines(path: Path) -> int:
-    """About how many lines the file has, judging by its beginning; for sizing tables."""
+    """An estimate of the number of lines from the file's first block; for sizing tables."""
     first = next(blocks(path), None)
     return path.stat().st_size * len(first.lines) // (len(first.raw) + 1) if first else 0
 
@@ -79,7 +80,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _blocks(file: IO[bytes], path: Path) -> Iterator[LineBlock]:
-    # `begun` collects a line that spans chunks; it is joined once, so that a long line is not copied often.
+    # `begun` collects a line that spans chunks; it is joined once, so that a long line is copied only once.
     number, begun, begun_bytes = 1, [b""], 0
     while chunk := file.read(chunk_bytes):
         end = chunk.rfind(b"\n")

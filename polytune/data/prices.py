@@ -1,9 +1,9 @@
-"""The prices in force: a base model's sourced ones, AWS's list where it was asked, a user's file above both.
+"""Effective prices: the catalogue's, overridden by AWS's price list, overridden by the user's file.
 
     # the file that POLYTUNE_PRICES names
     nova-lite: {training_usd_per_1k_tokens: 0.002}
 
-Prices are settings, not part of an experiment: they change what an estimate says, and nothing that is made.
+Prices are settings, not part of an experiment: they change estimates but no outputs.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ fields = tuple(field.name for field in msgspec.structs.fields(Prices))
 
 
 def prices_of(entry: BaseModelEntry, settings: Settings) -> Prices | None:
-    """US dollars; None where nothing is charged.
+    """Prices in US dollars; None where nothing is charged.
 
-    Raises UsageError, with the file and what is wrong in it, when the user's file is no file of prices.
+    Raises UsageError, with the file and the problem, when the user's price file is not valid.
     """
     path = settings.environment.get(variable)
     stated = _stated(Path(path).expanduser()).get(entry.name) if path else None
@@ -34,12 +34,12 @@ def prices_of(entry: BaseModelEntry, settings: Settings) -> Prices | None:
 
 
 def price_list(settings: Settings) -> Path:
-    """Where AWS's price list is kept, by base model, once it was fetched with credentials."""
+    """The cached copy of AWS's price list, by base model; written once it was fetched with credentials."""
     return settings.cache_folder / "prices" / "bedrock.json"
 
 
 def _listed(settings: Settings) -> dict[str, dict[str, float]]:
-    """AWS's own prices, as far as they were ever asked for; an unreadable file is none."""
+    """The cached AWS prices; empty when there is no readable cache."""
     try:
         return msgspec.json.decode(price_list(settings).read_bytes(), type=dict[str, dict[str, float]])
     except (OSError, msgspec.DecodeError):
@@ -47,7 +47,7 @@ def _listed(settings: Settings) -> dict[str, dict[str, float]]:
 
 
 def _stated(path: Path) -> dict[str, dict[str, float]]:
-    """The user's prices by base model."""
+    """The user's prices, by base model."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -1,13 +1,13 @@
-"""Any JSONL of training data as typed rows: one streaming pass, whatever the layout of each line.
+"""Reads any JSONL file of training data as typed rows, in one streaming pass, whatever each line's layout.
 
     {"messages": [...]}                        Bedrock conversations, OpenAI chat, Anthropic messages
     {"prompt": "...", "completion": "..."}     and question/answer, instruction/output, input/response ...
     {"id": ..., "cell": ..., "answer": ...}    polytune's samples.jsonl
-    {"text": "..."}                            running text, as for continued pre-training
+    {"text": "..."}                            plain text, as for continued pre-training
 
-A line is decoded once by msgspec into the few keys that any of them may have; other keys are passed over.
-The last assistant turn is the answer, all before it but the system prompt is the prompt. A line that fits
-none of them is a `BadRow` with its JSON path and the reason. Lines are not kept.
+msgspec decodes each line once into the few keys that any layout may have; other keys are skipped. The last
+assistant turn is the answer; everything before it except the system prompt is the prompt. A line that fits no
+layout is a `BadRow` with its JSON path and the reason. Lines are not kept.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ between_texts = "\n\n"
 
 
 class Row(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One line that could be read."""
+    """One readable line."""
 
     line: int
     """Counted from 1."""
     id: str
-    """As the row states it; '' when it states none."""
+    """The id that the row states; '' when it states none."""
     layout: Layout
     system: str
     prompt: str
-    """All texts before the answer but the system prompt; '' of running text."""
+    """All texts before the answer except the system prompt; '' for plain text."""
     asked: str
-    """The last text before the answer that is the user's; '' without any."""
+    """The user's last text before the answer; '' when there is none."""
     answer: str
     answer_path: str
     """The answer's JSON path."""
@@ -61,28 +61,28 @@ class Row(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     other: bool
     """Whether it has content other than text: images, tool calls."""
     finish: str
-    """Why the teacher stopped, where the row says so: 'length', 'max_tokens'."""
+    """Why the teacher stopped, such as 'length' or 'max_tokens'; '' when the row does not say."""
     score: float | None
-    """A grader's or user's judgement, higher is better, where the row holds one."""
+    """A grader's or user's rating, higher is better; None when the row has none."""
     teacher: str
-    """Who wrote the answer, where the row says so."""
+    """Who wrote the answer; '' when the row does not say."""
     cell: bytes
-    """The matrix cell of a sample, as JSON; b'' without one."""
+    """The matrix cell of a sample, as JSON; b'' when there is none."""
 
     @property
     def key(self) -> str:
-        """The id; of a row that states none a name made of prompt and answer, whitespace aside."""
+        """The id; without one, a name derived from prompt and answer, ignoring whitespace."""
         if self.id:
             return self.id
         return f"row-{sha256(bare(self.prompt) + bytes(1) + bare(self.answer)).hexdigest()[:12]}"
 
 
 class BadRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A line that is no row."""
+    """A line that is not a row."""
 
     line: int
     path: str
-    """Where in it, as a JSON path; '' for the whole line."""
+    """The place in the line, as a JSON path; '' for the whole line."""
     reason: str
     fix: str
 
@@ -98,7 +98,7 @@ def rows_in(block: LineBlock) -> list[Row | BadRow]:
     lines = block.lines
     if block.first == 1 and lines[0].startswith(byte_order_mark):
         lines = [lines[0].removeprefix(byte_order_mark), *lines[1:]]
-    # All lines at once; only a block with a bad line is decoded again line by line, to name it.
+    # One `try` for all lines is faster; only a block with a bad line is decoded again, line by line.
     decode = _decoder.decode
     try:
         decoded = [decode(line) for line in lines]
@@ -108,7 +108,7 @@ def rows_in(block: LineBlock) -> list[Row | BadRow]:
 
 
 def row_of(content: bytes, line: int) -> Row | BadRow:
-    """What one line, without its newline, says."""
+    """The row on one line, which comes without its newline."""
     try:
         return _row(_decoder.decode(content), line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -119,7 +119,7 @@ def row_of(content: bytes, line: int) -> Row | BadRow:
 
 
 def conversation_of_row(row: Row) -> Conversation:
-    """The row's texts as turns; neighbouring texts of one role are one turn."""
+    """The row's texts as turns; consecutive texts of one role are joined into one turn."""
     turns: list[Turn] = []
     for passage in row.passages:
         if passage.role == "system":
@@ -150,7 +150,7 @@ _Stated = str | int | float | bool | list[Any] | dict[str, Any] | None
 
 
 class _RowLine(msgspec.Struct, gc=False):
-    """The keys that some layout has; all of them may be absent."""
+    """The keys of all layouts; each of them may be absent."""
 
     messages: tuple[_RowMessage, ...] | None = None
     system: str | tuple[_RowBlock, ...] | None = None
@@ -191,7 +191,7 @@ _roles: dict[str, Speaker] = {
 
 
 class _NotARow(Exception):
-    """Why a line that is JSON is no row."""
+    """Why a line of JSON is not a row."""
 
     def __init__(self, path: str, reason: str, fix: str) -> None:
         super().__init__(reason)
@@ -244,7 +244,7 @@ def _row_of(found: _RowLine, line: int) -> Row:
 
 
 def _own_texts(found: _RowLine) -> int:
-    """How many texts the last message of a conversation is made of."""
+    """The number of texts in the last message of a conversation."""
     content = found.messages[-1].content if found.messages else None
     if not isinstance(content, tuple) or len(content) < 2:
         return 1
@@ -252,7 +252,7 @@ def _own_texts(found: _RowLine) -> int:
 
 
 def _prompt_passages(found: _RowLine, passages: list[Passage]) -> tuple[Layout, bool]:
-    """The layout, and whether there is content besides text; the texts before a stated answer are added."""
+    """The layout, and whether there is content besides text; adds the texts before a separate answer."""
     system, other = found.system, False
     if isinstance(system, str):
         if system:
@@ -290,7 +290,7 @@ def _speaks_system(found: _RowLine) -> bool:
 
 
 def _turns(messages: tuple[_RowMessage, ...], key: str, passages: list[Passage]) -> bool:
-    """Whether there is content besides text; the texts are added."""
+    """Whether there is content besides text; adds the texts to `passages`."""
     other = False
     for index, message in enumerate(messages):
         role = _roles.get(message.role)
@@ -312,7 +312,8 @@ def _turns(messages: tuple[_RowMessage, ...], key: str, passages: list[Passage])
 
 
 def _say_something(messages: tuple[_RowMessage, ...], key: str, passages: list[Passage]) -> None:
-    """A last turn of nothing but tool use or images has a text, an empty one."""
+    """Adds an empty text for a last turn that has only tool use or images."""
+    # Otherwise an earlier text would be taken for the answer.
     own = f"{key}[{len(messages) - 1}]."
     if not passages or not passages[-1].field.startswith(own):
         passages.append(Passage(_content_path(key, len(messages) - 1), "assistant", ""))
@@ -321,7 +322,7 @@ def _say_something(messages: tuple[_RowMessage, ...], key: str, passages: list[P
 def _block_passages(
     content: tuple[_RowBlock, ...], path: str, role: Speaker, passages: list[Passage]
 ) -> bool:
-    """Whether some block is no text; the texts are added."""
+    """Whether any block is not text; adds the texts to `passages`."""
     other = False
     for index, block in enumerate(content):
         if block.text is None:
@@ -342,7 +343,7 @@ def _block_path(path: str, index: int) -> str:
 
 
 def _stated_answer(found: _RowLine, passages: list[Passage], layout: Layout, *, other: bool) -> Layout:
-    """The layout; the answer that stands under a key of its own is added."""
+    """The layout; adds the answer that has a key of its own."""
     key = next((key for key in answer_keys if getattr(found, key) is not None), "")
     if key:
         asked = any(passage.role == "user" for passage in passages)
@@ -363,7 +364,7 @@ def _stated_answer(found: _RowLine, passages: list[Passage], layout: Layout, *, 
 
 
 def _only_input(found: _RowLine) -> bool:
-    """Whether the line is running text as Bedrock's continued pre-training has it."""
+    """Whether the line is plain text in the layout of Bedrock's continued pre-training."""
     return isinstance(found.input, str) and found.prompt is None and found.instruction is None
 
 
@@ -384,7 +385,7 @@ def _unanswered(found: _RowLine, passages: list[Passage], *, other: bool) -> _No
 
 
 def _written(value: object) -> str:
-    """A stated answer as text; what is no string as the JSON it was."""
+    """An answer as text; one that is not a string as JSON."""
     return value if isinstance(value, str) else _encoder.encode(value).decode()
 
 
@@ -396,7 +397,7 @@ def _teacher(found: _RowLine) -> str:
 
 
 def _wrong_shape(line: int, said: str) -> BadRow:
-    """A bad row out of msgspec's words: 'Expected `str`, got `int` - at `$.prompt`'."""
+    """A bad row from msgspec's message: 'Expected `str`, got `int` - at `$.prompt`'."""
     place = _place.search(said)
     path = place.group(1).removeprefix(".") if place else ""
     reason = _place.sub("", said).replace("`", "'")

@@ -1,4 +1,4 @@
-"""The record of `samples.jsonl`: one draw from a teacher with everything that led to it."""
+"""The record of `samples.jsonl`: one draw from a teacher, with everything that produced it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Value = str | int | float | bool
 
 
 class SampleTeacher(msgspec.Struct, frozen=True, kw_only=True):
-    """Who answered."""
+    """The teacher that answered."""
 
     kind: str
     """The teacher's name in YAML."""
     label: str
-    """What tables call it; for a language model its name."""
+    """Its name in tables; for a language model the model's name."""
 
 
 class SampleUsage(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,11 +27,11 @@ class SampleUsage(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int = 0
     output_tokens: int = 0
     estimated: bool = True
-    """False when the teacher itself reported the figures."""
+    """False when the teacher itself reported the counts."""
 
 
 class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a longer conversation: an answer, and what the user said next."""
+    """One step of a longer conversation: an answer, and the user's next message."""
 
     answer: str
     prompt: str
@@ -41,13 +41,13 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """One line of `samples.jsonl`."""
 
     id: str
-    """Unique in the file, and the same in every longer file of the same plan."""
+    """Unique in the file; stays the same when the same plan is extended to more samples."""
     cell: dict[str, Value]
     """The matrix cell."""
     template: str
     """The name of the template behind the prompt."""
     slots: dict[str, Value] = {}
-    """What the template's slots were filled with."""
+    """The values of the template's slots."""
     system: str = ""
     """The system prompt that the teacher saw."""
     prompt: str
@@ -55,11 +55,11 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     request: str
     """The digest of the request that was answered."""
     draw: int = 0
-    """Which answer to that request this is, counted from 0."""
+    """The number of this answer among those to the same request, from 0."""
     answer: str
     usage: SampleUsage = SampleUsage()
     price_usd: float | None = 0.0
-    """What the answer cost; None when no price is known."""
+    """The cost of the answer; None when no price is known."""
 
 
 class SampledFollowUp(FollowUp, frozen=True, kw_only=True):
@@ -73,14 +73,14 @@ class SampledFollowUp(FollowUp, frozen=True, kw_only=True):
 
 
 class Derivation(msgspec.Struct, frozen=True, kw_only=True):
-    """How a derived prompt was made: it is the answer to a request of its own."""
+    """How a derived prompt was made: as the answer to a request of its own."""
 
     how: str
     """`paraphrase` or `evolve`."""
     request: str
     draw: int = 0
     answer: str
-    """The raw answer: the prompt, perhaps with text around it."""
+    """The raw answer: the prompt, possibly with text around it."""
     usage: SampleUsage = SampleUsage()
     price_usd: float | None = 0.0
 
@@ -89,12 +89,12 @@ class LinkedSample(Sample, frozen=True, kw_only=True):
     """A sample with its links; a line of `samples.jsonl` has only those that it needs."""
 
     seed: str | msgspec.UnsetType = msgspec.UNSET
-    """The seed that it was generated from: samples of one seed belong on one side of a split."""
+    """The seed that it was generated from; samples of one seed belong in one split."""
     parent: str | msgspec.UnsetType = msgspec.UNSET
     """The id of the sample that its prompt was derived from."""
     derivation: Derivation | msgspec.UnsetType = msgspec.UNSET
     follow_ups: tuple[SampledFollowUp, ...] | msgspec.UnsetType = msgspec.UNSET
-    """What came between its prompt and its last answer."""
+    """The exchanges between its prompt and its last answer."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -106,7 +106,7 @@ def encode_sample(sample: Sample) -> bytes:
 
 
 class SampleRow(msgspec.Struct, frozen=True, gc=False):
-    """The part of a sample that formatting needs; the rest is checked as JSON and passed over."""
+    """The part of a sample that formatting needs; the rest is only checked to be JSON."""
 
     id: str
     cell: msgspec.Raw
@@ -114,20 +114,21 @@ class SampleRow(msgspec.Struct, frozen=True, gc=False):
     prompt: str
     request: str
     answer: str
-    """The last one; empty in a sample that is a prompt alone."""
+    """The last answer; empty for a sample that is only a prompt."""
     system: str = ""
     follow_ups: tuple[FollowUp, ...] = ()
-    """What came between the prompt and the last answer."""
+    """The exchanges between the prompt and the last answer."""
 
 
 _row_decoder = msgspec.json.Decoder(SampleRow)
 
 
 def rows_of(block: LineBlock, path: Path) -> list[SampleRow]:
-    """The samples of a block of lines, in order. Raises DataError at the first line that is none."""
+    """The samples of a block of lines, in order. Raises DataError at the first line that is not a sample."""
     try:
         return _row_decoder.decode_lines(block.raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # msgspec does not say which line was wrong, so decode them again one by one.
         for number, line in enumerate(block.lines, block.first):
             try:
                 _row_decoder.decode(line)

@@ -1,10 +1,10 @@
-"""How many tokens texts are: counted by the model's own tokenizer where there is one, else estimated.
+"""Token counts of texts: exact with the model's own tokenizer if it is available, otherwise estimated.
 
-    TokenCounter   LocalTokens      tokenizer.json in a local model's folder           exact
+    TokenCounter   LocalTokens      tokenizer.json in a local model's folder             exact
                    CalibratedTokens an estimate scaled by an exact count of some texts   error as measured
                    EstimatedTokens  from kinds of characters                             error as published
 
-Every counter says whether it is exact and, if not, how far off it is.
+Every counter states whether it is exact and, if not, how large its error is.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from polytune.base_models.interface import BaseModelEntry
 from polytune.errors import DataError
 
 fewest_to_calibrate = 8
+"""Half of the texts give the scale, the other half its error: four of each are the least that is useful."""
 tokenizer_file = "tokenizer.json"
 
 
 class TokenCounter(ABC):
-    """Counts tokens of plain texts, without what a chat template adds."""
+    """Counts the tokens of plain texts, without those that a chat template adds."""
 
     exact: bool
-    """Whether the counts are those of the model itself."""
+    """Whether the counts are the model's own."""
     error: str
     """How far off a count may be, in words; '' when exact."""
 
@@ -42,13 +43,13 @@ _ascii_words = re.compile(rb"[A-Za-z]+")
 
 
 class EstimatedTokens(TokenCounter):
-    """Words, letters, digits, signs and other characters, each with a weight.
+    """An estimate from the numbers of words, letters, digits, signs and other characters, with weights.
 
-    The weights are a least-squares fit of relative error to the mean of three public tokenizers (cl100k,
+    The weights are a least-squares fit of the relative error to the mean of three public tokenizers (cl100k,
     o200k, Claude 2), on 1,900 texts of 50 to 1,500 characters: Python, English prose, JSON, Strudel, prompts,
-    and German, French, Russian, Japanese and Chinese messages. On the half that was not fitted, 9 texts
-    in 10 are within 21 % under each of the three; totals of English and code within 9 %. Characters divided
-    by four are 47 % too low for Strudel there. Measured 2026-11-21.
+    and German, French, Russian, Japanese and Chinese messages. On the held-out half, 9 texts in 10 are within
+    21 % for each of the three tokenizers, and totals of English and code within 9 %. Characters divided by
+    four are 47 % too low for Strudel there. Measured 2026-11-21.
     """
 
     exact = False
@@ -59,14 +60,15 @@ class EstimatedTokens(TokenCounter):
     sign = 0.69
     space = 0.068
     other = 0.413
-    """A character that is not ASCII; it also counts its further bytes in UTF-8."""
+    """A non-ASCII character; its further UTF-8 bytes are added with `further_byte`."""
     further_byte = 0.444
 
     def count(self, texts: Sequence[str]) -> list[int]:
         return [math.ceil(self.amount(text)) for text in texts]
 
     def amount(self, text: str) -> float:
-        """The estimate before it is rounded up; 0 for an empty text."""
+        """The estimate before rounding up; 0 for an empty text."""
+        # `bytes.translate` with a set of bytes to delete counts characters at C speed.
         content = text.encode(errors="replace")
         size = len(content)
         letters = size - len(content.translate(None, _letters))
@@ -86,14 +88,14 @@ class EstimatedTokens(TokenCounter):
 
 
 class CalibratedTokens(TokenCounter):
-    """Estimates, scaled so that their total over some texts is what the model's own counter says."""
+    """Estimates, scaled so that their total over some texts matches the model's own counter."""
 
     exact = False
 
     def __init__(self, counter: TokenCounter, texts: Sequence[str]) -> None:
-        """Counts these texts with the exact counter: a few dozen rows drawn from the file are plenty.
+        """Counts these texts with the exact counter; a few dozen rows drawn from the file are enough.
 
-        Every second text gives the scale, the others its error. Raises DataError for fewer than
+        Every second text is used for the scale, the others for its error. Raises DataError for fewer than
         `fewest_to_calibrate` texts that are not empty, and what the counter raises.
         """
         used = [text for text in texts if text.strip()]
@@ -121,22 +123,24 @@ class CalibratedTokens(TokenCounter):
 
 
 class LocalTokens(TokenCounter):
-    """The tokenizer of a model on this machine."""
+    """Counts with the tokenizer of a model on this machine."""
 
     exact = True
     error = ""
 
     def __init__(self, path: Path) -> None:
-        """Raises DataError when the file is no tokenizer, ModuleNotFoundError without `tokenizers`."""
+        """Raises DataError when the file is not a tokenizer, ModuleNotFoundError without `tokenizers`."""
         # Imported here: the package belongs to the local extra.
         from tokenizers import Tokenizer  # noqa: PLC0415
 
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
+        # `tokenizers` raises bare Exception for a file that it cannot read.
         except Exception as error:
             raise DataError(
                 f"{path}: not a tokenizer: {error}. Give a Hugging Face tokenizer.json."
             ) from error
+        # A tokenizer.json may ask for both, which would make counts of batches wrong.
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
@@ -146,7 +150,7 @@ class LocalTokens(TokenCounter):
 
 
 def counter_for(entry: BaseModelEntry | None) -> TokenCounter:
-    """The best counter on this machine for a base model; the estimate when the model is open or remote.
+    """The best counter on this machine for a base model; the estimate if the model is unknown or remote.
 
     Raises DataError for a local folder whose tokenizer cannot be read.
     """
@@ -158,9 +162,9 @@ def counter_for(entry: BaseModelEntry | None) -> TokenCounter:
 
 
 def tokenizer_at(path: Path) -> TokenCounter:
-    """The counter of a `tokenizer.json`; the estimate when the machine lacks what reads it.
+    """The counter for a `tokenizer.json`; the estimate if the `tokenizers` package is not installed.
 
-    Raises DataError when the file is no tokenizer.
+    Raises DataError when the file is not a tokenizer.
     """
     try:
         return LocalTokens(path)

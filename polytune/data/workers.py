@@ -3,9 +3,9 @@
     file --spans--> worker --results--.
          `-spans--> worker --results--+--> the caller, in file order
 
-A worker is told where to read and reads for itself. Only a few spans are out at a time, so memory does
-not grow with the file. The results are the same with any number of workers, and with none; values of
-`hash` in them differ from run to run and agree within one.
+A worker gets the place of a block and reads it itself. Only a few spans are submitted at a time, so memory
+does not grow with the file. Results are the same with any number of workers, including none; values of
+`hash` in them can be compared within one run only.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
 
 fewest_bytes = 64 << 20
-"""Below this, starting workers takes as long as they save (measured with two processors, 2026-11)."""
+"""For smaller files, starting workers takes as long as they save (measured with two processors, 2026-11)."""
 most_workers = 4
 """With more workers the calling process is the bottleneck."""
 spans_ahead = 3
-"""How many spans per worker are submitted before the oldest result is taken."""
+"""The number of spans per worker that are submitted before the oldest result is taken."""
 
 _seeding = threading.Lock()
 
 
 class BlockFunction(Protocol[Result_co]):
-    """Depends on nothing but the block and its own fields; it is pickled, and so is its result."""
+    """A function that depends only on the block and its own fields; it is pickled, and so is its result."""
 
     def __call__(self, block: LineBlock) -> Result_co:
         """The result for the block. Raises DataError."""
 
 
 def workers_for(files: Iterable[Path]) -> int:
-    """How many workers are worth starting: none for small files, or on a single processor."""
+    """The number of workers worth starting: 0 for small files, or on a single processor."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     size = sum(path.stat().st_size for path in files if path.exists())
     return min(processors, most_workers) if processors > 1 and size >= fewest_bytes else 0
 
 
 class WorkerPool:
-    """A number of worker processes for as long as the context lasts; with 0 the caller does the work."""
+    """Worker processes for the duration of the context; with 0, the calling process does the work."""
 
     def __init__(self, workers: int) -> None:
         self._size = workers
@@ -78,8 +78,8 @@ class WorkerPool:
     def results(self, path: Path, function: BlockFunction[Result]) -> Iterator[Result]:
         """The function's result for each block of the file, in order.
 
-        Raises what the function raises, and DataError when the file cannot be read: in the place of
-        that block's result, as without workers. Raises StepFailed when a worker dies.
+        Raises what the function raises, and DataError when the file cannot be read: each in place of that
+        block's result, as without workers. Raises StepFailed when a worker dies.
         """
         if self._executor is None:
             return map(function, blocks(path))
@@ -98,7 +98,7 @@ class WorkerPool:
 def _submitted(
     executor: ProcessPoolExecutor, path: Path, function: BlockFunction[Result]
 ) -> Iterator[Future[Result]]:
-    """A future for each block; one that fails where the file cannot be read on."""
+    """A future for each block, and a failed one at the place where the file cannot be read."""
     try:
         for span in spans(path):
             # A worker may already have died while earlier blocks were submitted.
@@ -130,25 +130,25 @@ def _explained() -> Iterator[None]:
 
 
 def _share_hash_seed() -> None:
-    """Processes that start from now on agree on `hash`: their hashes of rows are compared."""
-    # Set for good, not for the moment: the executor starts its workers one by one, when it needs them.
+    """Processes started from now on have the same `hash`, because hashes from all workers are compared."""
+    # Set permanently: the executor starts its workers one by one, when it needs them.
     with _seeding:
         if not os.environ.get("PYTHONHASHSEED", "").isdigit():
             os.environ["PYTHONHASHSEED"] = str(secrets.randbits(32))
 
 
 def _prepare_worker() -> None:
-    """The first thing that a worker does."""
+    """Sets up a worker process."""
     gc.disable()  # blocks leave no cycles behind
-    # A session of its own: Ctrl-C reaches the caller alone, which ends the pool, and on a busy Linux machine
-    # the scheduler shares processors out by session (2 times faster there, measured 2026-12).
+    # Its own session: Ctrl-C reaches only the caller, which shuts down the pool; and on a busy Linux machine
+    # the scheduler divides processors by session (twice as fast there, measured 2026-12).
     os.setsid()
     os.dup2(2, 1)  # what a library prints must not end up in the result on standard output
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
 def _exit_with_parent() -> None:
-    """The worker ends when its parent is killed; by itself an idle worker would wait forever."""
+    """Ends the worker when its parent is killed; an idle worker would otherwise wait forever."""
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""Media, reasoning and tools in Bedrock's conversation rows, judged for place and shape.
+"""Checks the place and shape of media, reasoning and tools in Bedrock's conversation rows.
 
 Sources, read 2026-11-21: docs.aws.amazon.com/nova/latest/nova2-userguide/nova-data-prep-sft-2.html and the
 validators that AWS publishes in aws-samples/amazon-nova-samples and aws/nova-forge-sdk.
@@ -16,29 +16,29 @@ media_formats = {
     "document": ("pdf",),
 }
 owner_of = {"reasoningContent": "assistant", "toolUse": "assistant", "toolResult": "user"}
-"""Who may send a kind of content; media are the user's."""
+"""The role that may send each kind of content; for media it is the user."""
 content_keys = ("text", *media_formats, *owner_of)
 media_uri = re.compile(r"s3://[\w\-/.]+", re.ASCII)
-"""Stricter than S3: what the validators let through."""
+"""Stricter than S3 itself: this is what AWS's validators accept."""
 uri_fix = "Give s3://bucket/key with letters, digits, _ - / and . only."
 
 
 class Blocks:
-    """Collects what a row holds besides text, and judges it."""
+    """Collects and checks a row's content besides text."""
 
     def __init__(self, findings: Findings, row: dict[str, object]) -> None:
         self.found: list[Block] = []
         self._findings = findings
         self._tools: frozenset[str] | None = None
         self._open: set[str] = set()
-        """The ids of tool uses without a result yet."""
+        """The ids of tool uses that have no result yet."""
         self._ids: set[str] = set()
         if "toolConfig" in row:
             self.found.append(Block("toolConfig", "toolConfig"))
             self._tools = self._tool_names(row["toolConfig"])
 
     def add(self, block: Block, value: object, role: Role | None) -> None:
-        """The block has been noted and judged."""
+        """The block has been recorded and checked."""
         self.found.append(block)
         owner = owner_of.get(block.kind, "user")
         if role is not None and role != owner:
@@ -60,7 +60,7 @@ class Blocks:
             self._tool_result(block, value)
 
     def finish(self) -> None:
-        """What concerns the row as a whole has been judged."""
+        """The rules for the row as a whole have been checked."""
         kinds = {block.kind for block in self.found}
         if "video" in kinds and kinds & {"image", "document"}:
             what, fix = "a video beside an image or document", "Use one kind of media in a dataset."
@@ -95,7 +95,7 @@ class Blocks:
         return frozenset(names - {""})
 
     def _tool_spec(self, spec: dict[str, object], field: str) -> str:
-        """The tool's name, '' when it has none."""
+        """The tool's name; '' when it has none."""
         for key in ("name", "description"):
             if not _filled(spec.get(key)):
                 what = f"the tool has no {key}"
@@ -145,7 +145,7 @@ def reasoning_text(value: object) -> str | None:
 
 
 def media_in(content: object, field: str) -> list[MediaReference]:
-    """The media of a list of blocks; what is not in its place is left out."""
+    """The media in a list of blocks; misplaced ones are left out."""
     found = []
     for index, item in enumerate(content if isinstance(content, list) else ()):
         for kind in media_formats:

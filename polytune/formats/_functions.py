@@ -1,4 +1,4 @@
-"""Tools as the OpenAI chat API declares them, judged for shape."""
+"""Checks the shape of tool declarations of the OpenAI chat API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from polytune.formats.interface import Findings, kind_of, shown
 
 
 def judged_tools(findings: Findings, tools: object) -> None:
-    """Every declared function has a name of its own, a description and a schema of an object."""
+    """Reports every declared function without a unique name, a description or the schema of an object."""
     if not isinstance(tools, list):
         fix = 'Write "tools": [{"type": "function", "function": {...}}].'
         findings.error("tool-config", "tools", f"expected a list, found {kind_of(tools)}", fix)
@@ -28,7 +28,7 @@ def judged_tools(findings: Findings, tools: object) -> None:
 
 
 def _described(findings: Findings, function: dict[str, object], field: str) -> str:
-    """The function's name, '' when it has none."""
+    """The function's name; '' when it has none."""
     for key in ("name", "description"):
         value = function.get(key)
         if not isinstance(value, str) or not value.strip():

@@ -1,4 +1,4 @@
-"""Who may speak when: the roles of a row's messages, judged for every layout that has messages."""
+"""Checks the roles of a row's messages and their order, for every layout with messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ roles: tuple[Role, Role] = get_args(Role)
 
 
 def judged_role(findings: Findings, role: object, field: str, system_place: str) -> Role | None:
-    """The role if it is user or assistant; else None and an error."""
+    """The role if it is user or assistant; otherwise None, with an error."""
     if role == "user" or role == "assistant":
         return "user" if role == "user" else "assistant"
     fix = "Write user or assistant."
@@ -25,7 +25,10 @@ def judged_role(findings: Findings, role: object, field: str, system_place: str)
 
 
 def judged_order(findings: Findings, found: Sequence[Role | None], answers: Answers) -> None:
-    """First user, then alternating, last assistant; messages without a role are passed over."""
+    """Reports turns that do not start with the user, alternate, and end with the assistant.
+
+    Messages without a role are skipped.
+    """
     if not found:
         return
     if found[0] == "assistant":
@@ -41,7 +44,7 @@ def judged_order(findings: Findings, found: Sequence[Role | None], answers: Answ
 
 
 def judged_list(findings: Findings, messages: object, least: int) -> list[object] | None:
-    """The messages if they are a list; an error when they are none, or too few."""
+    """The messages if they are a list, else None; reports an error if they are not, or too few."""
     if not isinstance(messages, list):
         what = "'messages' is missing" if messages is None else f"expected a list, found {kind_of(messages)}"
         fix = 'Write "messages": [{"role": "user", ...}, {"role": "assistant", ...}].'
@@ -59,7 +62,7 @@ def judged_list(findings: Findings, messages: object, least: int) -> list[object
 
 
 def alternating(turns: tuple[Turn, ...], answers: Answers) -> bool:
-    """Whether there is nothing wrong with the turns: order, end, and a text in each."""
+    """Whether the turns are all valid: their order, the last role, and a text in each."""
     if not turns or (len(turns) % 2 and answers == "required"):
         return False
     for index, turn in enumerate(turns):
@@ -69,7 +72,7 @@ def alternating(turns: tuple[Turn, ...], answers: Answers) -> bool:
 
 
 def spoken(messages: object, speakers: Sequence[str]) -> list[Passage]:
-    """The messages of these speakers whose content is a string; what is not in its place is left out."""
+    """The messages with these roles and a string as content; all others are left out."""
     return [
         Passage(f"messages[{index}].content", message["role"], message["content"])
         for index, message in enumerate(messages if isinstance(messages, list) else ())

@@ -30,7 +30,7 @@ system_place = '"system": "..."'
 
 
 class AnthropicRowMessage(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """One turn as the layout has it."""
+    """One turn in this layout."""
 
     role: Role
     content: str
@@ -95,7 +95,7 @@ class AnthropicMessages(Format):
 
 
 def _message(findings: Findings, message: object, field: str) -> Turn | None:
-    """One message, judged; None when it has no usable role."""
+    """The turn in one message, which is checked; None when it has no usable role."""
     if not isinstance(message, dict):
         fix = 'Write {"role": ..., "content": "..."}.'
         findings.error("wrong-type", field, f"expected an object, found {kind_of(message)}", fix)

@@ -5,9 +5,9 @@
      "messages": [{"role": "user", "content": [{"text": "..."}]},
                   {"role": "assistant", "content": [{"text": "..."}]}]}
 
-polytune writes text only. Images, videos, documents, reasoning and tools are read and checked for
-place and shape; whether they may be trained on, and how many, is the base model's business.
-With answers optional, a row may end with the user's turn: a prompt for a teacher to answer.
+polytune writes only text. Images, videos, documents, reasoning and tools are read, and their place and shape
+are checked; whether a model can be trained on them, and on how many, is in the base model's facts. With
+answers optional, a row may end with the user's turn: a prompt for a teacher to answer.
 
 Sources, read 2026-11-21: docs.aws.amazon.com/nova/latest/userguide/fine-tune-prepare-data-understanding.html,
 docs.aws.amazon.com/bedrock/latest/userguide/nova-2-sft-data-prep.html, and the validators that AWS
@@ -51,14 +51,14 @@ class BedrockText(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=T
 
 
 class BedrockRowMessage(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """One turn as the layout has it."""
+    """One turn in this layout."""
 
     role: Role
     content: tuple[BedrockText]
 
 
 class BedrockRow(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
-    """One line that holds nothing but text, each turn in one block."""
+    """One line with only text, each turn in one block."""
 
     schemaVersion: Literal["bedrock-conversation-2024"]
     system: tuple[BedrockText] | msgspec.UnsetType = msgspec.UNSET
@@ -84,6 +84,8 @@ class BedrockConversation2024(Format):
     def exchanges(
         self, systems: Sequence[str | None], prompts: Sequence[str], answers: Sequence[str]
     ) -> list[bytes]:
+        # Built from encoded parts: files have few system prompts and one shape of row, so this is much
+        # faster than encoding each row as an object.
         openings = {system: _opening(system) for system in set(systems)}
         columns = zip(systems, _encoded(prompts), _encoded(answers), strict=True)
         return [
@@ -139,7 +141,7 @@ class BedrockConversation2024(Format):
         return [found for content, field in contents for found in media_in(content, field)]
 
     def _alternating(self, messages: tuple[BedrockRowMessage, ...]) -> tuple[Turn, ...]:
-        """The turns of a longer row; () when something is wrong with them."""
+        """The turns of a longer row; () when they are not valid."""
         turns = tuple([Turn(message.role, message.content[0].text) for message in messages])
         return turns if alternating(turns, self.answers) else ()
 
@@ -149,12 +151,12 @@ ending = b"}]}]}"
 
 
 def _encoded(texts: Sequence[str]) -> list[bytes]:
-    """Each text as JSON, in which there are no newlines."""
+    """Each text as JSON, which contains no raw newlines."""
     return encoder.encode_lines(texts).split(b"\n")[:-1]
 
 
 def _opening(system: str | None) -> bytes:
-    """A row up to its prompt."""
+    """The beginning of a row, up to its prompt."""
     given = b"" if system is None else b'"system":[{"text":%b}],' % encoder.encode(system)
     return b'{"schemaVersion":"%b",%b"messages":[{"role":"user","content":[{"text":' % (
         schema_version.encode(),
@@ -163,7 +165,7 @@ def _opening(system: str | None) -> bytes:
 
 
 def _exchange(messages: tuple[BedrockRowMessage, ...]) -> tuple[Turn, ...]:
-    """The two turns of nearly every row; () when something is wrong with them."""
+    """The two turns of a single exchange, as in almost every row; () when they are not valid."""
     first, second = messages
     asked, answered = first.content[0].text, second.content[0].text
     if first.role != "user" or second.role != "assistant":
@@ -174,14 +176,14 @@ def _exchange(messages: tuple[BedrockRowMessage, ...]) -> tuple[Turn, ...]:
 
 
 class BedrockTexts(NamedTuple):
-    """What one message turned out to be."""
+    """Role and text of one message."""
 
     role: Role | None
     text: str
 
 
 class BedrockRowCheck:
-    """One pass over a row that the typed decoder refused, noting everything wrong on the way."""
+    """One pass over a row that the typed decoder rejected; reports every problem."""
 
     def __init__(self, findings: Findings, blocks: Blocks, answers: Answers) -> None:
         self.findings = findings
@@ -189,7 +191,7 @@ class BedrockRowCheck:
         self.answers = answers
 
     def envelope(self, row: dict[str, object]) -> None:
-        """The keys and the version have been judged."""
+        """The keys and the version have been checked."""
         self.findings.unknown_keys(row, row_keys, "")
         version = row.get("schemaVersion")
         if version != schema_version:
@@ -200,7 +202,7 @@ class BedrockRowCheck:
             )
 
     def system(self, system: object) -> str | None:
-        """The system prompt, judged; None when it says nothing."""
+        """The system prompt, which is checked; None when it has no text."""
         if not isinstance(system, list):
             fix = f'Write "system": {text_example}.'
             self.findings.error("content-shape", "system", f"expected a list, found {kind_of(system)}", fix)
@@ -216,7 +218,7 @@ class BedrockRowCheck:
         return "\n".join(filter(None, texts)) or None
 
     def text_block(self, item: object, field: str) -> str:
-        """The text of a block that may hold nothing else."""
+        """The text of a block that may contain nothing else."""
         if not isinstance(item, dict) or "text" not in item:
             fix = f"Write {text_example}."
             self.findings.error(
@@ -227,7 +229,7 @@ class BedrockRowCheck:
         return self.findings.text(item["text"], f"{field}.text")
 
     def messages(self, messages: object) -> tuple[Turn, ...] | None:
-        """The turns, judged; None when some message has no usable role."""
+        """The turns, which are checked; None when any message has no usable role."""
         listed = judged_list(self.findings, messages, 2 if self.answers == "required" else 1)
         if listed is None:
             return None
@@ -237,7 +239,7 @@ class BedrockRowCheck:
         return tuple(turns) if turns and len(turns) == len(spoken) else None
 
     def message(self, message: object, field: str) -> BedrockTexts:
-        """One message, judged."""
+        """Role and text of one message, which is checked."""
         if not isinstance(message, dict):
             fix = 'Write {"role": ..., "content": [...]}.'
             self.findings.error("wrong-type", field, f"expected an object, found {kind_of(message)}", fix)
@@ -248,7 +250,7 @@ class BedrockRowCheck:
         return BedrockTexts(role, self.content(message.get("content"), role, f"{field}.content"))
 
     def content(self, content: object, role: Role | None, field: str) -> str:
-        """The text of a message, its blocks judged."""
+        """The text of a message, whose blocks are checked."""
         if not isinstance(content, list):
             what = "'content' is missing" if content is None else f"expected a list, found {kind_of(content)}"
             self.findings.error("content-shape", field, what, f'Write "content": {text_example}.')
@@ -261,7 +263,7 @@ class BedrockRowCheck:
         return "\n".join(filter(None, texts))
 
     def block(self, item: object, role: Role | None, field: str) -> str:
-        """The text of one block, '' when it is something else."""
+        """The text of one block; '' for other content."""
         if not isinstance(item, dict):
             self.findings.error(
                 "content-shape",
@@ -286,7 +288,7 @@ def _only(item: object, kind: str) -> bool:
 
 
 def _texts(content: object) -> list[tuple[str, str]]:
-    """The texts of a list of blocks, each with the end of its path."""
+    """The texts in a list of blocks, each with the end of its JSON path."""
     found = []
     for index, item in enumerate(content if isinstance(content, list) else ()):
         if not isinstance(item, dict):

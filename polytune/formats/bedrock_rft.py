@@ -1,12 +1,12 @@
-"""`bedrock-rft`: prompts and what a grader compares answers with, the layout of reinforcement fine-tuning.
+"""`bedrock-rft`: prompts with reference answers for a grader, the layout of reinforcement fine-tuning.
 
     {"id": "...",                                                      optional
      "messages": [{"role": "system", "content": "..."}, {"role": "user", "content": "..."}],
      "reference_answer": "..." or {...},
      "tools": [{"type": "function", "function": {...}}],               optional
-     ...}                                                              anything else goes to the grader
+     ...}                                                              other keys are passed to the grader
 
-As a conversation, the reference answer is the assistant's last turn; an object is written as JSON.
+In a conversation, the reference answer is the assistant's last turn; an object is written as JSON.
 
 Sources: docs.aws.amazon.com/bedrock/latest/userguide/rft-prepare-data.html, rft-prepare-data-open-weight.html
 and the validators in aws-samples/amazon-nova-samples and aws/nova-forge-sdk, read 2026-11-21.
@@ -47,7 +47,7 @@ class RftMessage(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tr
 
 
 class RftRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One line without tools; other keys are the grader's."""
+    """One line without tools; unknown keys are for the grader."""
 
     id: str | msgspec.UnsetType = msgspec.UNSET
     messages: tuple[RftMessage, ...]
@@ -61,7 +61,7 @@ decoder = msgspec.json.Decoder(RftRow)
 
 
 class BedrockRft(Format):
-    """A prompt and the reference for its answers a line."""
+    """One prompt and the reference for its answers per line."""
 
     name = "bedrock-rft"
 
@@ -127,7 +127,8 @@ class BedrockRft(Format):
 
 
 def _text(reference: Reference) -> str:
-    """The reference as the answer of a conversation; '' when it says nothing."""
+    """The reference as the answer of a conversation; '' when it is empty."""
+    # Keys are sorted: equal objects must give equal text, whatever the order of their keys.
     if isinstance(reference, str):
         return reference
     return ordered.encode(reference).decode() if reference else ""
@@ -153,7 +154,7 @@ def _judged_reference(findings: Findings, row: Mapping[str, object]) -> str:
 
 
 def _judged_prompt(findings: Findings, messages: object) -> Conversation | None:
-    """What the messages say; None when some of them have no usable role."""
+    """The conversation in the messages, which are checked; None when there is no user turn."""
     listed = judged_list(findings, messages, 1)
     if listed is None:
         return None

@@ -1,8 +1,8 @@
-"""`image-caption`: an image in S3 and what it shows, the layout of Nova Canvas and the Titan image models.
+"""`image-caption`: an image in S3 and its caption, the layout of Nova Canvas and the Titan image models.
 
     {"image-ref": "s3://bucket/key.png", "caption": "..."}
 
-As a conversation, the image's address is what is asked and the caption is the answer.
+In a conversation, the image's address is the prompt and the caption is the answer.
 
 Source: docs.aws.amazon.com/bedrock/latest/userguide/model-customization-prepare.html, read 2026-11-21.
 """
@@ -28,7 +28,7 @@ from polytune.formats.interface import (
 keys = ("image-ref", "caption")
 example = 'Write {"image-ref": "s3://...", "caption": "..."}.'
 format_of = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg"}
-"""By the end of the address, in lower case."""
+"""The image format by file extension, in lower case."""
 
 
 class ImageCaptionRow(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -43,7 +43,7 @@ decoder = msgspec.json.Decoder(ImageCaptionRow)
 
 
 class ImageCaption(Format):
-    """One image and its caption a line."""
+    """One image and its caption per line."""
 
     name = "image-caption"
     takes_samples = False
@@ -111,6 +111,6 @@ def _judge_uri(findings: Findings, uri: str) -> None:
 
 
 def _ending(uri: str) -> str:
-    """The file name's ending in lower case; '' when it has none."""
+    """The file name's extension in lower case; '' when it has none."""
     _, dot, ending = uri.rpartition("/")[2].rpartition(".")
     return ending.lower() if dot else ""

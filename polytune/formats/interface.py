@@ -1,11 +1,11 @@
-"""What a format is: one training-record layout, one JSON object a line, and the rules its rows obey.
+"""The interface of formats: each is one training-record layout (one JSON object per line) with its rules.
 
-    line --clean()--> Conversation          the ordinary row: one typed decode, nothing wrong
-      `----diagnose()--> Reading            any other row: everything wrong with it, field by field
+    line --clean()--> Conversation          an ordinary row: one typed decode, no problems
+      `----diagnose()--> Reading            any other row: all of its problems, field by field
 
-Add one by writing one file here with one subclass of `Format`; its name in YAML is the file's name,
-written with dashes. A row is certified clean by msgspec's typed decoder; only a row that fails pays
-for the slow walk that explains why.
+To add one, write one file here with one subclass of `Format`; its name in YAML is the file's name, with
+dashes. msgspec's typed decoder certifies clean rows; only rows that it rejects go through the slow pass that
+explains why.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from polytune.registry import Family
 Role = Literal["user", "assistant"]
 Severity = Literal["error", "warning"]
 Answers = Literal["required", "optional"]
-"""Whether every row must end with an answer; prompts for distillation need none."""
+"""Whether every row must end with an answer; prompts for distillation do not need one."""
 
 byte_order_mark = b"\xef\xbb\xbf"
 shown_characters = 40
@@ -36,7 +36,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
 
 class Conversation(msgspec.Struct, frozen=True, gc=False):
-    """What one training row says, whatever its layout."""
+    """The content of one training row, independent of its layout."""
 
     system: str | None
     """The system prompt; None when the row has none."""
@@ -45,23 +45,23 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing wrong with one row or file, and what to do about it."""
+    """One problem of one row or file, and how to fix it."""
 
     rule: str
     """The rule's name, stable between releases: 'last-role'."""
     severity: Severity
     """An error stops the pipeline; a warning does not."""
     line: int
-    """Counted from 1; 0 when the finding is about the whole file."""
+    """The line number from 1; 0 for the whole file."""
     field: str
-    """The JSON path, as in `messages[1].content[0].text`; '' for the whole row."""
+    """The JSON path, such as `messages[1].content[0].text`; '' for the whole row."""
     message: str
     fix: str
     """What to change."""
 
 
 class Passage(msgspec.Struct, frozen=True):
-    """One text of a row, at its exact place."""
+    """One text of a row, with its JSON path."""
 
     field: str
     role: Literal["system", "user", "assistant"]
@@ -77,50 +77,50 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class MediaReference(msgspec.Struct, frozen=True):
-    """A file that a row points to."""
+    """A file that a row refers to."""
 
     field: str
     kind: str
     """image, video or document."""
     uri: str
     format: str
-    """As the row states it, or as the URI ends; '' when neither says."""
+    """The format stated by the row, or by the URI's extension; '' when neither states one."""
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What was made of one line."""
+    """The result of reading one line."""
 
     conversation: Conversation | None
-    """None when the row cannot be read as one."""
+    """None when the row cannot be read as a conversation."""
     findings: tuple[Finding, ...] = ()
     blocks: tuple[Block, ...] = ()
-    """Content besides text: well-formed, but only some base models take it."""
+    """Content besides text, which only some base models accept."""
 
 
 class Format(ABC):
-    """Writes conversations as lines, reads lines as conversations, and explains rows that are wrong."""
+    """Writes conversations as lines, reads lines as conversations, and explains invalid rows."""
 
     name: ClassVar[str]
     """The name in YAML."""
     takes_samples: ClassVar[bool] = True
-    """Whether a question and its answer, both text, make a row."""
+    """Whether a row can be made from a question and its answer, both text."""
 
     def __init__(self, answers: Answers = "required") -> None:
-        """Rows without an answer are right too when answers are optional, where the layout has a place for
-        such rows; their conversations end with the user's turn."""
+        """With answers optional, rows without an answer are valid too, if the layout allows them; their
+        conversations end with the user's turn."""
         self.answers = answers
 
     @abstractmethod
     def encode(self, conversation: Conversation) -> bytes:
         """The row's line, without a newline; equal conversations give equal bytes.
 
-        Raises DataError when the layout has no place for the conversation.
+        Raises DataError when the layout cannot represent the conversation.
         """
 
     def exchanges(
         self, systems: Sequence[str | None], prompts: Sequence[str], answers: Sequence[str]
     ) -> list[bytes]:
-        """`encode` of conversations of one question and its answer each. Override it to be faster."""
+        """`encode` for many single exchanges. Override it with something faster."""
         return [
             self.encode(Conversation(system, (Turn("user", prompt), Turn("assistant", answer))))
             for system, prompt, answer in zip(systems, prompts, answers, strict=True)
@@ -128,22 +128,22 @@ class Format(ABC):
 
     @abstractmethod
     def clean(self, line: bytes) -> Conversation | None:
-        """The conversation of a row with nothing wrong and nothing but text; None for any other line."""
+        """The conversation of a row without problems and with only text; None for any other line."""
 
     @abstractmethod
     def diagnose(self, row: object, line: int) -> Reading:
-        """Everything wrong with a row that is JSON; `row` is as the JSON decoder gave it."""
+        """All problems of a row that is JSON; `row` is the decoded JSON."""
 
     @abstractmethod
     def passages(self, row: object) -> list[Passage]:
-        """Every text of a row with its JSON path; what is not in its place is left out."""
+        """Every text of a row with its JSON path; misplaced ones are left out."""
 
     def references(self, row: object) -> list[MediaReference]:
-        """Every file that a row points to; what is not in its place is left out."""
+        """Every file that a row refers to; misplaced ones are left out."""
         return []
 
     def check(self, content: bytes, line: int) -> Reading:
-        """What one line (without its newline) says, and everything wrong with it."""
+        """The conversation in one line (without its newline), and all of its problems."""
         conversation = self.clean(content)
         if conversation is not None:
             return Reading(conversation)
@@ -153,15 +153,15 @@ class Format(ABC):
         return self.diagnose(msgspec.json.decode(content), line)
 
     def passages_of(self, line: bytes) -> list[Passage]:
-        """Every text of a line that is JSON, with its JSON path."""
+        """Every text in a line of JSON, with its JSON path."""
         return self.passages(msgspec.json.decode(line))
 
     def references_of(self, line: bytes) -> list[MediaReference]:
-        """Every file that a line that is JSON points to."""
+        """Every file that a line of JSON refers to."""
         return self.references(msgspec.json.decode(line))
 
     def decode(self, line: bytes) -> Conversation:
-        """The conversation in a line. Raises DataError, with field and fix, at a row with an error in it."""
+        """The conversation in a line. Raises DataError, with field and fix, for a row with an error."""
         reading = self.check(line, 1)
         for finding in reading.findings:
             if finding.severity == "error":
@@ -176,7 +176,8 @@ FORMATS = Family("formats", "format", Format, dashes=True)
 
 
 def unreadable(content: bytes, line: int) -> Finding | None:
-    """Why a line is no JSON at all; None when it is JSON."""
+    """Why a line is not JSON; None when it is."""
+    # From the most specific cause to the least: each of these would also fail as JSON, with a worse message.
     if not content.strip(b" \t\r\n"):
         return broken("blank-line", line, "the line is empty", "Delete it: every line is one JSON object.")
     if b"\0" in content:
@@ -202,14 +203,14 @@ def broken(rule: str, line: int, message: str, fix: str) -> Finding:
 
 
 class Findings:
-    """Collects what is wrong with one row."""
+    """Collects the problems of one row."""
 
     def __init__(self, line: int) -> None:
         self.line = line
         self.found: list[Finding] = []
 
     def error(self, rule: str, field: str, message: str, fix: str) -> None:
-        """Adds something that stops the pipeline."""
+        """Adds a problem that stops the pipeline."""
         self._add(rule, "error", field, (message, fix))
 
     def warning(self, rule: str, field: str, message: str, fix: str) -> None:
@@ -229,7 +230,7 @@ class Findings:
                 )
 
     def text(self, value: object, field: str) -> str:
-        """The value if it is text with something in it; else '' and an error."""
+        """The value if it is a non-blank string; otherwise '', with an error."""
         if not isinstance(value, str):
             self.error("wrong-type", field, f"expected a string, found {kind_of(value)}", "Write a string.")
             return ""
@@ -246,11 +247,11 @@ class Findings:
 
 
 def kind_of(value: object) -> str:
-    """What JSON calls a value's type, with its article."""
+    """The JSON name of a value's type, with its article."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")
 
 
 def shown(text: str) -> str:
-    """A text short enough for a message."""
+    """A text, shortened for a message."""
     return text if len(text) <= shown_characters else text[: shown_characters - 1] + "…"

@@ -1,12 +1,12 @@
-"""`openai-chat`: messages as the OpenAI chat API has them, the layout that most tools write and read.
+"""`openai-chat`: messages of the OpenAI chat API, the layout that most tools write and read.
 
     {"messages": [{"role": "system", "content": "..."},                optional
                   {"role": "user", "content": "..."},
                   {"role": "assistant", "content": "..."}],
      "tools": [{"type": "function", "function": {...}}]}               optional
 
-polytune writes text only. Content in parts, images, tool calls and their results are read and checked;
-what a tool says is no turn of the conversation.
+polytune writes only text. Content in parts, images, tool calls and their results are read and checked; a
+tool's result is not a turn of the conversation.
 
 The layout is OpenAI's own (platform.openai.com/docs/guides/supervised-fine-tuning);
 docs.aws.amazon.com/bedrock/latest/userguide/rft-prepare-data-open-weight.html builds on it, read 2026-11-21.
@@ -48,7 +48,7 @@ class OpenAIChatMessage(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fi
 
 
 class OpenAIChatRow(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """One line that holds nothing but text."""
+    """One line with only text."""
 
     messages: tuple[OpenAIChatMessage, ...]
 
@@ -58,7 +58,7 @@ decoder = msgspec.json.Decoder(OpenAIChatRow)
 
 
 class OpenAIChat(Format):
-    """Messages with roles, the system prompt among them."""
+    """Messages with roles, including the system prompt."""
 
     name = "openai-chat"
 
@@ -131,7 +131,7 @@ class OpenAIChat(Format):
 
 
 class OpenAIRowCheck:
-    """One pass over the messages, noting everything wrong on the way."""
+    """One pass over the messages; reports every problem."""
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
@@ -139,10 +139,10 @@ class OpenAIRowCheck:
         self.systems: list[str] = []
         self.turns: list[Turn] = []
         self.lost = 0
-        """Messages that have no usable role."""
+        """The number of messages without a usable role."""
 
     def message(self, message: object, field: str) -> None:
-        """One message has been judged and kept."""
+        """One message has been checked and recorded."""
         if not isinstance(message, dict):
             what = f"expected an object, found {kind_of(message)}"
             self.findings.error("wrong-type", field, what, example)
@@ -166,7 +166,7 @@ class OpenAIRowCheck:
             self.turns.append(Turn("user" if role == "user" else "assistant", text))
 
     def order(self, *, required: bool) -> None:
-        """Who speaks when has been judged."""
+        """The order of the roles has been checked."""
         if not any(turn.role == "user" for turn in self.turns):
             what, fix = "there is no user turn", "Give the conversation a user turn."
             self.findings.error("no-user-turn", "messages", what, fix)
@@ -181,7 +181,7 @@ class OpenAIRowCheck:
             self.findings.warning("role-order", "messages", what, fix)
 
     def conversation(self) -> Conversation | None:
-        """What has been said; None when it cannot be told."""
+        """The conversation; None when a message has no usable role or there is no user turn."""
         if self.lost or not any(turn.role == "user" for turn in self.turns):
             return None
         return Conversation("\n".join(filter(None, self.systems)) or None, tuple(self.turns))
@@ -218,7 +218,7 @@ class OpenAIRowCheck:
 
 
 def _texts(content: object) -> list[tuple[str, str]]:
-    """The texts of a message, each with the end of its path."""
+    """The texts of a message, each with the end of its JSON path."""
     if isinstance(content, str):
         return [("", content)]
     parts = enumerate(content if isinstance(content, list) else ())

@@ -1,7 +1,7 @@
 """`prompt-completion`: `{"prompt": "...", "completion": "..."}`, the layout of Llama 3.1 on Bedrock.
 
-It has no place for a system prompt or a second turn: the system prompt is written before the prompt,
-a blank line between them, and comes back as part of it.
+It has no field for a system prompt and allows no second turn. The system prompt is written before the prompt,
+separated by a blank line, and is read back as part of it.
 
 Source: docs.aws.amazon.com/bedrock/latest/userguide/model-customization-prepare.html, read 2026-11-21.
 """
@@ -37,7 +37,7 @@ decoder = msgspec.json.Decoder(PromptCompletionRow)
 
 
 class PromptCompletion(Format):
-    """One prompt and its completion a line."""
+    """One prompt and its completion per line."""
 
     name = "prompt-completion"
 

@@ -1,4 +1,4 @@
-"""What commands show of a platform, as values: jobs, curves, models, deployments, checks, answers."""
+"""The values that commands show about a platform: jobs, curves, models, deployments, checks, answers."""
 
 from __future__ import annotations
 
@@ -28,45 +28,45 @@ from polytune.platforms.interface import (
 
 
 class ManagedJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job or a deployment as it stood when it was read, whoever started it."""
+    """The state of a job or a deployment when it was read, whether or not polytune started it."""
 
     platform: str
     kind: str
-    """What the platform calls it: customization, import, batch, on demand."""
+    """Its kind in the platform's terms: customization, import, batch, on demand."""
     id: str
-    """What commands take to find it again: an ARN, a token."""
+    """The identifier that commands accept: an ARN, a token."""
     name: str
     status: str
     """In the platform's own words."""
     state: JobState
-    """What the status means."""
+    """The meaning of the status."""
     stages: dict[str, str] = {}
-    """The status of each stage, for a job that tells."""
+    """The status of each stage, for jobs that report it."""
     created: datetime | None = None
     changed: datetime | None = None
     ended: datetime | None = None
     model: str = ""
-    """The id of the model that it made, or serves; '' when there is none yet."""
+    """The id of the model that it created or serves; '' when there is none yet."""
     message: str = ""
-    """Why it failed, as the platform says it."""
+    """The platform's own message about a failure."""
     details: Facts = {}
-    """Everything that the platform said, in its own terms."""
+    """The platform's full description, in its own terms."""
     own: bool = True
-    """Whether polytune started it, as far as can be told."""
+    """Whether polytune started it, as far as can be determined."""
 
     @property
     def succeeded(self) -> bool:
-        """Whether it ended as it should; a deployment: whether it answers."""
+        """Whether a job completed, or a deployment is active."""
         return self.state is JobState.COMPLETED
 
     @property
     def failed(self) -> bool:
-        """Whether it ended otherwise."""
+        """Whether it ended without success."""
         return self.final and not self.succeeded
 
     @property
     def final(self) -> bool:
-        """Whether no further look will show anything else."""
+        """Whether its state can no longer change."""
         return self.state.final
 
 
@@ -75,7 +75,7 @@ class JobListing(msgspec.Struct, frozen=True, kw_only=True):
 
     jobs: tuple[ManagedJob, ...]
     gaps: tuple[str, ...] = ()
-    """What could not be listed, and why: one line each."""
+    """One line for each kind that could not be listed, with the reason."""
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,23 +87,23 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curves(msgspec.Struct, frozen=True, kw_only=True):
-    """What a training has written so far."""
+    """The curves that a training job has written so far."""
 
     curves: tuple[Curve, ...] = ()
     synthetic: bool = False
-    """Whether an emulator made the figures up."""
+    """Whether an emulator generated the numbers."""
 
 
 class JobObservation(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look at a watched job showed."""
+    """The result of one look at a watched job."""
 
     job: ManagedJob
-    """As it stood at the last look that succeeded."""
+    """Its state at the last successful look."""
     curves: Curves = Curves()
     trouble: str = ""
     """Why this look failed; '' when it did not."""
     gone: bool = False
-    """Whether the job does not exist any more."""
+    """Whether the job no longer exists."""
     next_look_seconds: float = 0.0
     """0 after the last look."""
 
@@ -116,9 +116,9 @@ class ManagedModel(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """`custom` or `imported`."""
     base_id: str
-    """What it was made from, in the platform's terms; '' when the platform does not know."""
+    """The platform's id of its base model; '' when the platform does not know it."""
     base: str
-    """The catalogue's name for what it was made from; '' when the catalogue does not know it."""
+    """The catalogue's name of its base model; '' when it is not in the catalogue."""
     status: str
     created: datetime | None
     details: Facts
@@ -126,16 +126,16 @@ class ManagedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class AnsweringModel:
-    """What to call for a model's name, and what is known of it."""
+    """The model that a name resolves to for calls."""
 
     id: str
-    """What a call names."""
+    """The id to use in calls."""
     base: str
-    """The catalogue's name; '' for a model that the catalogue does not know."""
+    """The catalogue's name of its base model; '' when it is not in the catalogue."""
     custom: bool
-    """Whether it is a model of the user's own."""
+    """Whether it is one of the user's own models."""
     name: str = ""
-    """Of a custom model: its own name."""
+    """The name of a custom model."""
     deployment_kind: str = ""
     """`on_demand`, `provisioned`; '' where no deployment is needed."""
     region: str = ""
@@ -146,37 +146,37 @@ class OfferedModels(msgspec.Struct, frozen=True, kw_only=True):
 
     region: str
     customizations: dict[str, tuple[str, ...]]
-    """By model id: the customizations it takes; empty for one that cannot be customized."""
+    """By model id, the customizations that it supports; empty for one that cannot be customized."""
     failure: str = ""
-    """Why nobody could be asked."""
+    """Why the platform could not be asked; '' when it was."""
 
 
 class LeasedDeployment(msgspec.Struct, frozen=True, kw_only=True):
-    """One deployment that polytune made, and what its lease comes to now."""
+    """One deployment that polytune created, and the current state of its lease."""
 
     job: ManagedJob
     tags: dict[str, str]
     """polytune's own: project, experiment, step, lease."""
     state: Literal["expired", "idle", "leased", "kept"]
-    """`expired` and `idle` may be torn down; `leased` has a lease that still runs, `kept` has none."""
+    """`expired` and `idle` may be deleted; `leased` has a lease that is still valid, `kept` has none."""
     why: str
     orphan: bool
-    """Whether a run made it and no run of the ledger refers to it."""
+    """Whether a run created it but no run in the ledger refers to it."""
 
     @property
     def due(self) -> bool:
-        """Whether its lease is over."""
+        """Whether its lease has ended."""
         return self.state in ("expired", "idle")
 
 
 class DeploymentRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to deploy by hand, and how."""
+    """What to deploy from the command line, and how."""
 
     model: str
     """Its id or its name."""
     kind: DeploymentKind
     name: str = ""
-    """Of the deployment; '' for the model's own."""
+    """The deployment's name; '' uses the model's name."""
     units: int = 1
     commitment: Commitment = "none"
     ttl_seconds: int = 0
@@ -185,16 +185,16 @@ class DeploymentRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentPlan:
-    """What deploying would do, before anything is done."""
+    """What deploying would do; nothing has been done yet."""
 
     request: DeploymentRequest
     model: ManagedModel
     existing: ManagedJob | None
-    """What has the name already, and is used again."""
+    """The deployment that already has the name and is reused; None for a new one."""
     notice: str = ""
-    """What it costs; '' when it costs nothing while it is idle."""
+    """What it costs; '' when it costs nothing while idle."""
     question: str = ""
-    """What must be agreed to first; '' for nothing."""
+    """The question that the user must confirm first; '' for none."""
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,7 +202,7 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
     uri: str
     sent: bool
-    """False when the same bytes were there already."""
+    """False when the same bytes were already stored."""
 
 
 class PreflightCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,51 +210,51 @@ class PreflightCheck(msgspec.Struct, frozen=True, kw_only=True):
 
     what: str
     state: Literal["ok", "problem", "unknown"]
-    """`unknown`: it could not be looked at."""
+    """`unknown` means that it could not be checked."""
     found: str
     fix: str = ""
-    """What to do about a problem."""
+    """How to fix a problem."""
 
 
 def ok(what: str, found: str) -> PreflightCheck:
-    """Nothing to do."""
+    """A check that passed."""
     return PreflightCheck(what=what, state="ok", found=found)
 
 
 def wrong(what: str, found: str, fix: str) -> PreflightCheck:
-    """A run would fail here."""
+    """A check that failed: a run would fail here."""
     return PreflightCheck(what=what, state="problem", found=found, fix=fix)
 
 
 def unchecked(what: str, failure: PolytuneError) -> PreflightCheck:
-    """It could not be looked at."""
+    """A check that could not be made."""
     return PreflightCheck(what=what, state="unknown", found=f"could not be checked: {failure}")
 
 
 class MeasuredAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A model's answer, and what it took."""
+    """A model's answer, with tokens, times and cost."""
 
     text: str
     input_tokens: int
     output_tokens: int
     seconds: float
-    """From the request to the end of the answer, as this machine saw it."""
+    """From the request to the end of the answer, measured on this machine."""
     first_seconds: float | None = None
-    """Until the first piece of a streamed answer."""
+    """From the request to the first piece of a streamed answer."""
     server_ms: int | None = None
-    """The latency that the platform states."""
+    """The latency that the platform reports."""
     stop_reason: str = ""
     usd: float | None = None
-    """None where no price is known, or none is charged by the token."""
+    """None when no price is known, or tokens are not charged."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformUse:
-    """What one experiment asks of one platform."""
+    """What one experiment needs from one platform."""
 
     project: str
     spec: PlatformSpec
-    """The platform as the experiment's steps state it."""
+    """The platform's spec in the experiment."""
     requirements: tuple[tuple[str, Requirement], ...]
     """Step id and requirement, in the order of the steps."""
 
@@ -264,10 +264,10 @@ class ModelClient(ABC):
 
     @abstractmethod
     def ask(self, question: Question) -> MeasuredAnswer:
-        """The whole answer. Raises PolytuneError when there is none."""
+        """The complete answer. Raises PolytuneError when there is none."""
 
     def stream(self, question: Question) -> Iterator[str | MeasuredAnswer]:
-        """The pieces of the text as they arrive, then the answer. Raises PolytuneError, also halfway."""
+        """The pieces of the text as they arrive, then the answer. Raises PolytuneError, also mid-answer."""
         answer = self.ask(question)
         yield answer.text
         yield answer
@@ -275,14 +275,14 @@ class ModelClient(ABC):
 
 @dataclass
 class InvokerClient(ModelClient):
-    """Asks the model of a run through its platform's invoker, which answers whole."""
+    """Asks a run's model through its platform's invoker, which does not stream."""
 
     platform: Platform
     model: Artifact
     inference: Inference
 
     def ask(self, question: Question) -> MeasuredAnswer:
-        """The whole answer. Raises StepFailed."""
+        """The complete answer. Raises StepFailed."""
         return asyncio.run(self._asked(question))
 
     async def _asked(self, question: Question) -> MeasuredAnswer:

@@ -1,4 +1,4 @@
-"""Watches one job to its end, whoever started it and whatever goes wrong meanwhile."""
+"""Watches one job until it ends, through failures of the network or the credentials."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from polytune.errors import PolytuneError
 from polytune.platforms._managed import Curves, JobObservation, ManagedJob
 
 longest_pause_seconds = 300.0
-"""Between two looks at a job, however many have failed."""
+"""The longest pause between two looks at a job, however many have failed."""
 
 
 class Watchable(Protocol):
     """The part of a platform's management that watching needs."""
 
     def look(self, job: ManagedJob) -> ManagedJob | None:
-        """The job as it is now; None when it does not exist any more."""
+        """The job's current state; None when it no longer exists."""
 
     def curves(self, job: ManagedJob) -> Curves:
-        """The curves that a training has written so far."""
+        """The curves that a training job has written so far."""
 
     def reopen(self) -> None:
         """Settings and credentials are read again before the next call."""
@@ -35,10 +35,10 @@ W = TypeVar("W", bound=Watchable)
 
 @dataclass(frozen=True)
 class Watching(Generic[W]):
-    """How to look.
+    """How to watch a job.
 
-    A look that fails says nothing about the job: the next one comes later, after a pause that doubles up to
-    five minutes. After a failure credentials are read again.
+    A failed look says nothing about the job, so it is repeated after a pause that doubles up to five minutes.
+    Credentials are read again after each failure.
     """
 
     clock: Clock
@@ -47,9 +47,9 @@ class Watching(Generic[W]):
     async def found(
         self, find: Callable[[], tuple[W, ManagedJob]], report: Callable[[str, float], None]
     ) -> tuple[W, ManagedJob]:
-        """The platform and its job, through failures that may pass by themselves; others are raised.
+        """The platform and its job; transient failures are retried, others are raised.
 
-        `report` is called with each of those failures and the seconds until the next try.
+        `report` is called with each transient failure and the seconds until the next attempt.
         """
         troubles = 0
         while True:
@@ -64,7 +64,7 @@ class Watching(Generic[W]):
                 await self.clock.sleep(pause)
 
     async def observations(self, platform: W, job: ManagedJob) -> AsyncIterator[JobObservation]:
-        """One observation a look, the last one when the job has ended or is gone."""
+        """One observation per look; the last one when the job has ended or no longer exists."""
         last = JobObservation(job=job)
         troubles = 0
         while True:
@@ -80,7 +80,7 @@ class Watching(Generic[W]):
 
 
 def _observed(platform: Watchable, last: JobObservation) -> JobObservation:
-    """The next observation; never raises what a platform, the network or a wrong `.env` can cause."""
+    """The next observation; never raises errors of the platform, the network or an invalid `.env`."""
     try:
         found = platform.look(last.job)
     except (PolytuneError, OSError) as failure:
@@ -96,7 +96,8 @@ def _observed(platform: Watchable, last: JobObservation) -> JobObservation:
 
 
 def longer(pause: float, troubles: int) -> float:
-    """The pause after so many failed looks in a row, in seconds."""
+    """The pause in seconds after this many failed looks in a row."""
     if not troubles:
         return pause
+    # The exponent is capped so that the float cannot overflow after a night without network.
     return max(pause, min(pause * 2.0 ** min(troubles, 30), longest_pause_seconds))

@@ -1,8 +1,7 @@
-"""What a platform is: where datasets are stored and models are customized, deployed, addressed and invoked.
+"""The interface of platforms: they store datasets, and customize, deploy, address and invoke models.
 
-Add one by writing one file here with one subclass of `Platform`; its name in YAML is the file's name.
-Everything long is a job: the platform says which driver runs it and with which request, and reads what a
-finished job left.
+To add one, write one file here with one subclass of `Platform`; its name in YAML is the file's name. All long
+work is a job: the platform names the driver that runs it and the request, and reads a finished job's results.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
 
 Offer = Literal["fine_tuning", "distillation", "reinforcement_fine_tuning", "import", "deployment"]
-"""What a platform may be able to do with models."""
+"""What a platform may support for models."""
 
 DeploymentKind = Literal["on_demand", "provisioned"]
 Commitment = Literal["none", "one_month", "six_months"]
 CustomizationKind = Literal["fine_tuning", "distillation", "reinforcement_fine_tuning"]
 
 Job = tuple[Driver, Facts]
-"""Where a job runs, and the request in that driver's terms."""
+"""The driver that runs a job, and the request in that driver's terms."""
 
 
 class PlatformSpec(MemberSpec):
@@ -41,7 +40,7 @@ class PlatformSpec(MemberSpec):
 
 
 class PlatformRequirement(Requirement, frozen=True, kw_only=True):
-    """Something that a step asks of the platform that its spec states; by itself: to store and read data."""
+    """What a step needs from the platform in its spec; this base class means: to store and read data."""
 
     spec: PlatformSpec
 
@@ -51,15 +50,15 @@ class CustomizationRequirement(PlatformRequirement, frozen=True, kw_only=True):
 
     kind: CustomizationKind
     base_model: str
-    """As the file names it."""
+    """The base model as written in the file."""
     teacher_model: str = ""
-    """A name of the catalogue; '' for none."""
+    """The teacher's name in the catalogue; '' for none."""
     grader_function: str = ""
-    """The ARN of a function that rewards answers; '' when polytune deploys the file of a reinforcement."""
+    """The ARN of a function that rewards answers; '' when polytune deploys a grader file."""
     grader_role: str = ""
-    """The ARN of the role that such a function runs with."""
+    """The ARN of the role that a deployed grader file runs with."""
     logs: str = ""
-    """Where the invocation logs lie that are training data; '' for none."""
+    """The address of invocation logs used as training data; '' for none."""
 
 
 class ImportRequirement(PlatformRequirement, frozen=True, kw_only=True):
@@ -75,18 +74,18 @@ class DeploymentRequirement(PlatformRequirement, frozen=True, kw_only=True):
 
 
 class InvocationRequirement(PlatformRequirement, frozen=True, kw_only=True):
-    """Models of the platform are asked by this machine."""
+    """This machine calls models of the platform."""
 
 
 class TeacherRequirement(Requirement, frozen=True, kw_only=True):
-    """A teacher answers on the platform, whatever platform the step itself works on."""
+    """A teacher answers on this platform, independent of the step's own platform."""
 
     batches: bool = False
     """Whether it also answers in batch jobs."""
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
-    """What names and tags of remote things say."""
+    """The labels in names and tags of remote resources."""
 
     project: str
     experiment: str
@@ -94,24 +93,24 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Medium(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that rows of a dataset name."""
+    """A file that rows of a dataset refer to."""
 
     uri: str
     kind: str
     """image, video or document."""
     format: str
-    """As the row states it; '' when it does not."""
+    """The format that the row states; '' when it states none."""
     allowed: Media | None
-    """What the base model takes of the kind; None when nothing is known."""
+    """The base model's limits for this kind of media; None when none are known."""
     path: Path | None = None
-    """Where the file lies that is stored with the dataset; None for one that is stored already."""
+    """The local file that will be stored with the dataset; None for a file that is already stored."""
 
 
 class Teaching(msgspec.Struct, frozen=True, kw_only=True):
-    """Who teaches in a distillation."""
+    """The teacher of a distillation."""
 
     teacher_model: str
-    """A name of the catalogue."""
+    """Its name in the catalogue."""
     max_response_tokens: int
 
 
@@ -120,30 +119,30 @@ class Logs(msgspec.Struct, frozen=True, kw_only=True):
 
     uri: str
     use_responses: bool
-    """Whether the logged answers are the teacher's, so that only prompts without one are asked."""
+    """Whether the logged answers are the teacher's, so that it is asked only for prompts without one."""
     filters: Facts
-    """As the platform's API takes them; {} for every record."""
+    """Filters in the format of the platform's API; {} for every record."""
 
 
 class Customization(msgspec.Struct, frozen=True, kw_only=True):
-    """What a training step asks of a platform."""
+    """A training step's request to a platform."""
 
     kind: CustomizationKind = "fine_tuning"
     base_model: str
-    """A name of the catalogue, or the absolute path of a Hugging Face directory."""
+    """A name in the catalogue, or the absolute path of a Hugging Face directory."""
     starts_from: str = ""
     """The custom model to continue from, by its ARN; '' for the base model itself."""
     method: str = ""
     """`lora` or `full` where the user can choose; '' where the platform decides."""
     hyperparameters: dict[str, int | float | str] = {}
-    """In words: epochs, learning_rate, warmup_steps, batch_size, and those of the method."""
+    """By their names in YAML: epochs, learning_rate, warmup_steps, batch_size, and those of the method."""
     layout: str
     """The format of the files, as in `formats/`."""
     seed: int = 0
     label: Label
     teaching: Teaching | None = None
     logs: Logs | None = None
-    """Training data besides, or instead of, the files."""
+    """Training data in addition to, or instead of, the files."""
     grader: str = ""
     """The ARN of the function that rewards answers."""
 
@@ -152,49 +151,49 @@ class Importing(msgspec.Struct, frozen=True, kw_only=True):
     """A model that was trained elsewhere."""
 
     uri: str
-    """Where its files were stored."""
+    """The address of its stored files."""
     label: Label
 
 
 class Deploying(msgspec.Struct, frozen=True, kw_only=True):
-    """How a custom model shall answer."""
+    """The request to deploy a custom model."""
 
     kind: DeploymentKind
     name: str
-    """A stable name behind which models may change; '' makes a new one for each model."""
+    """A stable name whose model may be replaced; '' creates a new deployment for each model."""
     model: Facts
     """The custom model's facts."""
     units: int = 1
     """Model units, when provisioned."""
     commitment: Commitment = "none"
     ttl_seconds: int = 0
-    """How long it may live; 0 for ever."""
+    """Its maximum lifetime; 0 for no limit."""
     idle_seconds: int = 0
-    """How long it may stay unasked; 0 for ever."""
+    """How long it may go without a call; 0 for no limit."""
     label: Label
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True):
-    """What a finished job left."""
+    """The results of a finished job."""
 
     files: tuple[str, ...] = ()
     """Files and folders in the folder that was collected into."""
     facts: Facts
-    """What it takes to use the model; free of times, places and run ids."""
+    """What is needed to use the model; without times, paths and run ids, which would change its digest."""
     metrics: Facts = {}
     resources: dict[str, str] = {}
-    """Remote things the result stands for, name to URI."""
+    """The remote resources that the result depends on, name to URI."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model is asked: the system prompt it was trained with, and the user's turn."""
+    """A request to a model: the system prompt that it was trained with, and the user's turn."""
 
     system: str
     prompt: str
 
 
 class InvokedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model answered."""
+    """A model's answer."""
 
     text: str
     input_tokens: int
@@ -203,7 +202,7 @@ class InvokedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inference(msgspec.Struct, frozen=True, kw_only=True):
-    """How answers are drawn."""
+    """The sampling parameters."""
 
     max_tokens: int
     temperature: float
@@ -213,7 +212,7 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Invoked:
-    """A model to invoke: the artifact of a custom model, or the base it was made from."""
+    """A model to invoke: a custom model's artifact, or its base model."""
 
     artifact: Artifact
     base: bool
@@ -224,23 +223,23 @@ class Invoker(Openable, ABC):
     """Asks one model; an async context manager around the process or connection it needs."""
 
     batch_size: ClassVar[int] = 1
-    """Questions asked together. The answers of a batch may depend on its composition, so callers keep it."""
+    """Questions per batch. Answers may depend on the composition of a batch, so callers keep it stable."""
     batches_at_once: int = 1
-    """How many batches may be in flight together."""
+    """The number of batches that may be in flight at once."""
     endpoint: str = ""
-    """Whose rate limits the questions count against: the server and the model, as messages name them. ''
-    for a process of its own, which shares its limits with nobody."""
+    """The server and the model whose rate limits apply, as shown in messages; '' for a local process, which
+    shares its limits with no one."""
 
     def most_usd(self, question: Question) -> float:
-        """What the answer costs at most; 0 where nothing is charged or no price is known."""
+        """The maximum cost of the answer; 0 when nothing is charged or no price is known."""
         return 0.0
 
     @abstractmethod
     async def ask(self, questions: Sequence[Question]) -> list[InvokedAnswer]:
-        """One answer to each question, in order, from a single attempt.
+        """One answer per question, in order, from a single attempt.
 
-        Raises Failure (asking.failures) when another attempt may succeed: the caller decides when. Raises
-        StepFailed when the model cannot be asked at all, Paused when the user has to act first.
+        Raises Failure (asking.failures) when another attempt may succeed; the caller decides when to retry.
+        Raises StepFailed when the model cannot be called at all, Paused when the user has to act first.
         """
 
 
@@ -250,9 +249,9 @@ class Platform(ABC):
     Spec: ClassVar[type[PlatformSpec]]
     name: ClassVar[str]
     offers: ClassVar[frozenset[Offer]]
-    """What it can do with models; the steps for anything else say so before a run."""
+    """What it supports for models; steps that need anything else report that before a run."""
     answers_free: ClassVar[bool] = False
-    """Whether nothing is charged for answers."""
+    """Whether answers are free of charge."""
 
     def __init__(self, spec: PlatformSpec, root: Path, settings: Settings) -> None:
         """`root` is the workspace."""
@@ -261,7 +260,7 @@ class Platform(ABC):
         self.settings = settings
 
     def missing(self) -> str:
-        """What keeps this platform from working here, and the remedy; '' when nothing does."""
+        """Why this platform does not work here, and how to fix that; '' when it works."""
         return ""
 
     def lacks(self, offer: Offer) -> str:
@@ -271,27 +270,27 @@ class Platform(ABC):
         return f"platform {self.name} has no {offer.replace('_', ' ')}"
 
     def unready(self) -> str:
-        """What a run would fail at later, asked of the outside world before it starts; '' if nothing."""
+        """A problem that would make a run fail later, checked against the outside world; '' for none."""
         return ""
 
     def refresh_prices(self) -> None:
-        """What things cost is known as of today, where a price can be looked up; changes nothing else."""
+        """Prices are up to date if they can be looked up; nothing else changes."""
         return
 
     def key_facts(self) -> KeyFacts:
-        """What of the surroundings decides where things are stored and trained."""
+        """The settings outside the spec that decide where data is stored and models are trained."""
         return KeyFacts()
 
     @abstractmethod
     async def store(self, project: str, files: Mapping[str, Path]) -> dict[str, str]:
-        """Every file is stored under its content; its URI is returned by name. Idempotent."""
+        """Every file is stored under the digest of its content; returns the URIs by name. Idempotent."""
 
     async def store_folder(self, project: str, files: Mapping[str, Path]) -> str:
-        """The files, by their paths in one folder, are stored together; the URI that theirs begin with."""
+        """The files of one folder, by relative path, are stored together; returns their common URI prefix."""
         raise Unavailable(f"platform {self.name} stores no folders")
 
     async def media_problems(self, media: Sequence[Medium]) -> dict[str, str]:
-        """What keeps training from reading each of the files, by URI; nothing for those that are right."""
+        """Why training cannot use a file, by URI; files without a problem are left out."""
         return {each.uri: f"platform {self.name} trains on text only" for each in media}
 
     @abstractmethod
@@ -303,43 +302,43 @@ class Platform(ABC):
         """The outputs of a completed training job are in the folder."""
 
     def try_reward(self, grader: Path, rollouts: Sequence[Facts]) -> Facts:
-        """What a reward function did with some rows here. Raises StepFailed when it is unfit."""
+        """The results of a local trial of a reward function. Raises StepFailed when it is not usable."""
         raise Unavailable(self.lacks("reinforcement_fine_tuning"))
 
     def publish_reward(self, grader: Path, role_arn: str, timeout_seconds: int) -> str:
-        """The function, deployed from a Python file under its content; its address. Idempotent."""
+        """The Python file is deployed as a function named by its content; returns its address. Idempotent."""
         raise Unavailable(self.lacks("reinforcement_fine_tuning"))
 
     def importing(self, ask: Importing) -> Job:
-        """The import of a model as a job. Raises Unavailable where the platform has none."""
+        """The import of a model as a job. Raises Unavailable if the platform has no imports."""
         raise Unavailable(self.lacks("import"))
 
     def imported(self, job: JobRow) -> Collected:
-        """The model that a completed import left."""
+        """The model that a completed import created."""
         raise Unavailable(self.lacks("import"))
 
     def deploying(self, ask: Deploying) -> Job:
-        """A deployment as a job. Raises Unavailable where the platform has none."""
+        """A deployment as a job. Raises Unavailable if the platform has no deployments."""
         raise Unavailable(self.lacks("deployment"))
 
     def deployed(self, job: JobRow) -> Collected:
-        """The deployment that a completed job left."""
+        """The deployment that a completed job created."""
         raise Unavailable(self.lacks("deployment"))
 
     @abstractmethod
     def address(self, model: Artifact) -> str:
-        """The stable URI under which applications find the model, made available if need be."""
+        """The stable URI of the model for applications; the model is made available there if necessary."""
 
     def has_base(self, model: Artifact) -> bool:
-        """Whether the base model of a custom one answers here too, to be compared with."""
+        """Whether a custom model's base model can be called here too, for comparison."""
         return True
 
     @abstractmethod
     def invoker(self, model: Invoked, inference: Inference) -> Invoker:
-        """Someone who asks that model."""
+        """An invoker for that model."""
 
     def exists(self, uri: str) -> bool:
-        """Whether a resource of this platform is still there. True when nobody can be asked."""
+        """Whether a resource of this platform still exists; True when this cannot be checked."""
         return True
 
 

@@ -1,1 +1,1 @@
-"""Where existing records come from."""
+"""Sources of existing records: files, S3, invocation logs, Hugging Face datasets."""

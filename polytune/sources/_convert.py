@@ -1,11 +1,11 @@
-"""Rows of other tools' files as rows of any training layout, one at a time.
+"""Converts rows of other tools' files to any training layout, one row at a time.
 
 file --lines--> Conversation --encode--> line of the layout, checked by its own rules
                       `--> RefusedRow: the line, the place in it, why, and what to do
 
-chat, prompt/completion    JSON lines of any shape that `reading` knows, also gzipped
+chat, prompt/completion    JSON lines in any layout that `reading` knows, also gzipped
 csv                        a header names the columns
-invocation-logs            what Bedrock writes when model invocation logging is on, gzipped JSON lines
+invocation-logs            Bedrock's model invocation logs: gzipped JSON lines
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ layouts: Mapping[ImportOrigin, tuple[str, ...]] = {
     "prompt-completion": ("prompt-completion", "prompt-answer"),
     "samples": ("polytune-samples",),
 }
-"""The layouts of `reading` that count as each origin: rows of chats do not always tell whose they are."""
+"""The layouts of `reading` accepted for each origin: chat rows do not always show which tool wrote them."""
 log_endings = (".gz", ".json", ".jsonl")
+# csv's own limit of 128 KiB is too small for long prompts.
 longest_cell = 64 << 20
 
 
@@ -45,7 +46,7 @@ class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     line: int
     path: str
-    """Where in it; '' for the whole row."""
+    """The place in the row; '' for the whole row."""
     reason: str
     fix: str
 
@@ -55,7 +56,7 @@ class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Columns(msgspec.Struct, frozen=True, kw_only=True):
-    """The columns of a CSV file; '' to go by their names."""
+    """The columns of a CSV file; '' finds a column by its usual names."""
 
     prompt: str = ""
     answer: str = ""
@@ -65,9 +66,9 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
 def imported(
     paths: Sequence[Path], origin: ImportOrigin, layout: Format, columns: Columns | None = None
 ) -> Iterator[bytes | RefusedRow]:
-    """Each row as a line of the layout, without its newline, or why it was left out; in order.
+    """Each row as a line of the layout, without its newline, or the reason why it was left out; in order.
 
-    A folder stands for the logs in it. Raises DataError for a file that cannot be read at all.
+    A folder means all logs in it. Raises DataError for a file that cannot be read at all.
     """
     for path in _files(paths, origin):
         for number, found in _rows(path, origin, columns or Columns()):
@@ -130,6 +131,7 @@ def _records(
     try:
         header = [name.strip() for name in next(rows, [])]
         places = _places(path, header, columns)
+        # A quoted cell may span lines: a row's number is the line after the one where the previous row ended.
         number = rows.line_num + 1
         for cells in rows:
             if cells:
@@ -140,7 +142,7 @@ def _records(
 
 
 def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, int]:
-    """Where each of prompt, answer and system stands. Raises DataError when a column is not there."""
+    """The column numbers of prompt, answer and system. Raises DataError when a column is missing."""
     found = {}
     known = {"prompt": prompt_keys, "answer": answer_keys, "system": ("system", "system_prompt")}
     lowered = [name.lower() for name in header]
@@ -176,7 +178,7 @@ def _cells(
 
 
 def _encoded(path: Path, number: int, found: Conversation | BadRow, layout: Format) -> bytes | RefusedRow:
-    """The row's line in the layout, if the layout's own rules take it."""
+    """The row's line in the layout, if the layout's own rules accept it; otherwise the reason."""
     if isinstance(found, BadRow):
         bad = (found.path, found.reason, found.fix)
     else:

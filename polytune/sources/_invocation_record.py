@@ -1,10 +1,10 @@
-"""One record of Bedrock's model invocation log as a conversation.
+"""Turns a record of Bedrock's model invocation log into a conversation.
 
     {"schemaType": "ModelInvocationLog", "operation": "Converse", "modelId": ...,
      "input": {"inputBodyJson": {...}}, "output": {"outputBodyJson": {...} or [events]}}
 
-The bodies are the model's own: Converse, messages as Anthropic and Nova take them, or a prompt as Llama,
-Titan and Mistral do. Large bodies lie in S3 beside the log and are not followed.
+The bodies are in the model's own format: Converse, messages for Anthropic and Nova, or a prompt for Llama,
+Titan and Mistral. Bedrock stores large bodies in S3 next to the log; these are not fetched.
 Source: docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-logging.html, read 2026-11.
 """
 
@@ -23,7 +23,7 @@ answers = ("generation", "outputText", "completion", "text")
 
 
 class NotConvertible(Exception):
-    """Why a record is no training row."""
+    """The reason why a record cannot become a training row."""
 
     def __init__(self, path: str, reason: str, fix: str) -> None:
         super().__init__(reason)
@@ -54,7 +54,7 @@ _decoder = msgspec.json.Decoder(_LogRecord)
 
 
 def conversation_of(line: bytes) -> Conversation:
-    """What was asked and answered. Raises NotConvertible."""
+    """The conversation in a record: request and answer. Raises NotConvertible."""
     record = _record(line)
     asked, answered = _bodies(record)
     system, turns = _asked(asked)
@@ -119,7 +119,7 @@ def _spoken(messages: list[Any], system: str) -> tuple[str, list[Turn]]:
 
 
 def _texts(content: Any, path: str) -> Iterator[str]:
-    """The texts of a message's content. Raises NotConvertible for anything that is no text."""
+    """The texts of a message's content. Raises NotConvertible for content other than text."""
     if content is None or isinstance(content, str):
         yield from [content] if content else []
         return
@@ -128,13 +128,14 @@ def _texts(content: Any, path: str) -> Iterator[str]:
             yield block
         elif isinstance(block, Mapping) and isinstance(block.get("text"), str):
             yield block["text"]
+        # A cache point only marks where prompt caching may start; it is not content.
         elif not (isinstance(block, Mapping) and "cachePoint" in block):
             what = "content other than text, which is not converted"
             raise NotConvertible(path, what, "Drop the record, or take the content out.")
 
 
 def _texts_of(body: Any) -> Iterator[str]:
-    """The texts of an answer, whole or in the events of a stream."""
+    """The texts of an answer, complete or in the events of a stream."""
     if isinstance(body, list):
         for event in body:
             yield from _delta(event)
@@ -151,7 +152,7 @@ def _texts_of(body: Any) -> Iterator[str]:
 
 
 def _spoken_blocks(content: Any) -> Any:
-    """The content without what the model thought to itself."""
+    """The content without the model's reasoning."""
     if not isinstance(content, list):
         return content
     silent = ("reasoningContent", "thinking", "redacted_thinking")
@@ -179,7 +180,7 @@ def _listed(body: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 
 
 def _delta(event: Any) -> Iterator[str]:
-    """The piece of text in an event: Converse's, Nova's or Anthropic's."""
+    """The piece of text in a stream event of Converse, Nova or Anthropic."""
     if not isinstance(event, Mapping):
         return
     delta = event.get("contentBlockDelta", event)

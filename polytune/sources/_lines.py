@@ -1,4 +1,4 @@
-"""Lines of plain and gzipped files with their numbers, in flat memory."""
+"""Numbered lines of plain and gzipped files, in constant memory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ packed = ".gz"
 
 
 def numbered_lines(path: Path, shown: str) -> Iterator[tuple[int, bytes]]:
-    """Every line that is not blank, without its line end, with its number from 1.
+    """Every non-blank line, without its line ending, with its number from 1.
 
-    `shown` is the file's name in messages. Raises DataError when the file cannot be read, also halfway.
+    `shown` is the file's name in messages. Raises DataError when the file cannot be read, also mid-file.
     """
     lines = _unpacked(path, shown) if path.name.endswith(packed) else _plain(path)
     for number, line in lines:
@@ -37,6 +37,7 @@ def _unpacked(path: Path, shown: str) -> Iterator[tuple[int, bytes]]:
     number = 0
     try:
         with gzip.open(path, "rb") as file:
+            # The limit bounds memory: a small archive can unpack to one line of gigabytes.
             while line := file.readline(longest_line_bytes):
                 number += 1
                 if len(line) == longest_line_bytes:

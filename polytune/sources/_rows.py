@@ -1,4 +1,4 @@
-"""Rows of any known layout, and of layouts whose fields a spec names, as records."""
+"""Turns rows into records: rows in any known layout, and rows whose fields the spec names."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ usual: Mapping[str, tuple[str, ...]] = {
     "rating": ("rating", "score"),
     "teacher": ("teacher", "model"),
 }
-"""Where each part of a record usually stands, the likeliest place first."""
+"""The usual keys for each part of a record, the most likely one first."""
 
 
 class FieldsSpec(Spec):
-    """Where the parts of a record stand, by key or column; a dot leads into nested objects."""
+    """The keys or columns of the parts of a record; use dots for nested objects."""
 
     prompt: str = ""
-    """The question; `prompt`, `question`, `instruction`, `input` or `query` when not stated."""
+    """The question. Default: `prompt`, `question`, `instruction`, `input` or `query`."""
     answer: str = ""
-    """The answer; `completion`, `answer`, `response`, `output`, `target` and the like when not stated."""
+    """The answer. Default: `completion`, `answer`, `response`, `output`, `target` or similar."""
     system: str = ""
-    """The system prompt; `system` or `system_prompt` when not stated."""
+    """The system prompt. Default: `system` or `system_prompt`."""
     rating: str = ""
-    """The judgement; `rating` or `score` when not stated."""
+    """The rating. Default: `rating` or `score`."""
     teacher: str = ""
-    """Who answered; `teacher` or `model` when not stated."""
+    """Who wrote the answer. Default: `teacher` or `model`."""
 
     @property
     def stated(self) -> bool:
-        """Whether any field is named."""
+        """Whether any field is set."""
         return any((self.prompt, self.answer, self.system, self.rating, self.teacher))
 
 
@@ -51,12 +51,12 @@ class At:
     line: int
 
     def bad(self, path: str, reason: str, fix: str) -> BadRecord:
-        """A record there that cannot be used."""
+        """A record at this place that cannot be used."""
         return BadRecord(file=self.file, line=self.line, path=path, reason=reason, fix=fix)
 
 
 def record_of_line(line: bytes, at: At, fields: FieldsSpec) -> Found:
-    """The record on a line of JSON: of any known layout, or with the fields that are named."""
+    """The record on a line of JSON, in any known layout or with the given fields."""
     if not fields.stated:
         return record_of_row(row_of(line, at.line), at)
     value = object_of(line, at)
@@ -75,7 +75,7 @@ def object_of(line: bytes, at: At) -> dict[str, Any] | BadRecord:
 
 
 def record_of_row(row: Row | BadRow, at: At) -> Found:
-    """A row that `reading` has read."""
+    """The record in a row that `reading` has read."""
     if isinstance(row, BadRow):
         return at.bad(row.path, row.reason, row.fix)
     if row.other:
@@ -88,7 +88,7 @@ def record_of_row(row: Row | BadRow, at: At) -> Found:
 def record_of_conversation(
     said: Conversation, at: At, *, rating: float | None = None, teacher: str = ""
 ) -> Found:
-    """A conversation whose last two turns are the question and its answer."""
+    """The record in a conversation, whose last two turns must be the question and its answer."""
     if len(said.turns) < 2 or said.turns[-2].role != "user" or said.turns[-1].role != "assistant":
         return at.bad("", "no question with an answer", "Give a question of the user and its answer.")
     *earlier, question, answer = said.turns
@@ -108,7 +108,7 @@ def record_of_conversation(
 
 
 def record_of_object(value: Mapping[str, Any], at: At, fields: FieldsSpec) -> Found:
-    """The record in an object or a table's row, its parts where the spec says or where they usually are."""
+    """The record in an object or table row, with its parts under the spec's keys or the usual ones."""
     texts: dict[str, str] = {}
     for part in ("prompt", "answer", "system", "teacher"):
         place, found = part_of(value, part, fields)
@@ -117,6 +117,7 @@ def record_of_object(value: Mapping[str, Any], at: At, fields: FieldsSpec) -> Fo
         if found is not None and not isinstance(found, str):
             if part != "answer":
                 return at.bad(place, f"expected text, found {kind_of(found)}", "Write a string.")
+            # An answer may be JSON that the model must produce: it is kept as JSON text.
             found = msgspec.json.encode(found).decode()
         texts[part] = found or ""
     _, rating = part_of(value, "rating", fields)
@@ -128,7 +129,7 @@ def record_of_object(value: Mapping[str, Any], at: At, fields: FieldsSpec) -> Fo
 
 
 def part_of(value: Mapping[str, Any], part: str, fields: FieldsSpec) -> tuple[str, Any]:
-    """Where a part of a record stands and what stands there; None for nothing."""
+    """The key of a part of a record, and its value; None when it is absent."""
     stated: str = getattr(fields, part)
     for place in (stated,) if stated else usual[part]:
         found = _at(value, place)
@@ -138,7 +139,7 @@ def part_of(value: Mapping[str, Any], part: str, fields: FieldsSpec) -> tuple[st
 
 
 def lacking_columns(columns: Iterable[str], fields: FieldsSpec) -> str:
-    """Which part of a record has no column in a table, and the columns there are; '' when none lacks."""
+    """A message about the first part of a record without a column in a table; '' when none is missing."""
     names = list(columns)
     for part in usual:
         stated: str = getattr(fields, part)
@@ -150,7 +151,8 @@ def lacking_columns(columns: Iterable[str], fields: FieldsSpec) -> str:
 
 
 def _at(value: Any, place: str) -> Any:
-    """What stands under a key, or under a path of keys and positions."""
+    """The value under a key, or under a path of keys and list indices."""
+    # A key that contains a dot itself takes precedence over a path.
     if isinstance(value, Mapping) and place in value:
         return value[place]
     for key in place.split("."):

@@ -1,9 +1,9 @@
-"""What an application captured in production, with its users' ratings: what was liked becomes training data.
+"""Answers that an application captured in production, with user ratings: the good ones become training data.
 
     {"prompt": "A slow waltz", "answer": "note(\\"c e g\\")", "rating": 5}
     {"prompt": "Something dark", "answer": "...", "rating": false}
 
-A rating is a number, a boolean, or a word that the spec gives a worth.
+A rating is a number, a boolean, or a word for which the spec gives a number.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class CapturesSpec(SourceSpec):
     """A JSONL file of captured answers, each with a rating."""
 
     path: InputFile
-    """The file; `.gz` is unpacked."""
+    """The file; `.gz` files are decompressed."""
     minimum_rating: float
-    """Records with a lower rating, or with none, are left out. True counts as 1, false as 0."""
+    """Records with a lower rating, or without one, are left out. True counts as 1, false as 0."""
     ratings: dict[str, float] = {}
-    """What words for ratings are worth, such as `{up: 1, down: 0}`."""
+    """The numbers that rating words stand for, such as `{up: 1, down: 0}`."""
     fields: FieldsSpec = FieldsSpec()
-    """Where the parts of a record stand, for layouts of your own."""
+    """The keys of the parts of a record, for custom layouts."""
 
 
 class Captures(Source):
-    """Reads the captures that are rated well enough."""
+    """Reads the captures with a sufficient rating."""
 
     Spec = CapturesSpec
 
@@ -54,7 +54,7 @@ class Captures(Source):
         self.spec = spec
 
     def records(self) -> Iterator[Found]:
-        """One record a line."""
+        """One record per line."""
         path = self.files["path"]
         file = self.shown(path)
         for number, line in numbered_lines(path, file):
@@ -70,6 +70,7 @@ class Captures(Source):
         if rating < self.spec.minimum_rating:
             return PassedOver(f"rated below {self.spec.minimum_rating:g}")
         if "messages" in value and not self.spec.fields.stated:
+            # `reading` takes only numbers for ratings; the rating was read above and is set below.
             rest = {key: item for key, item in value.items() if key not in usual["rating"]}
             found = record_of_row(row_of(msgspec.json.encode(rest), at.line), at)
         else:

@@ -1,4 +1,4 @@
-"""A table in a text file: a header names the columns, every further row is a record."""
+"""A CSV or TSV file: the header names the columns, every further row is a record."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class CsvSpec(SourceSpec):
     path: InputFile
     """The file, in UTF-8."""
     fields: FieldsSpec = FieldsSpec()
-    """The columns that hold the parts of a record, where they are not called as usual."""
+    """The columns of the parts of a record, if they do not have the usual names."""
     delimiter: str = ""
-    """What stands between cells; a tab for files that end in `.tsv`, else a comma, when not stated."""
+    """The character between cells. Default: a tab for `.tsv` files, else a comma."""
 
     def problems(self) -> list[FieldProblem]:
-        """A delimiter of several characters."""
+        """Rejects a delimiter of several characters."""
         return [FieldProblem("delimiter", "must be one character")] if len(self.delimiter) > 1 else []
 
 
@@ -39,11 +39,11 @@ class Csv(Source):
         self.spec = spec
 
     def records(self) -> Iterator[Found]:
-        """One record a row; a row's line is the one on which it begins."""
+        """One record per row; a row's line number is that of its first line."""
         path = self.files["path"]
         csv.field_size_limit(longest_line_bytes)
         try:
-            # surrogateescape: one cell that is not UTF-8 spoils its row, not the whole file.
+            # surrogateescape: a cell that is not UTF-8 makes only its row unusable, not the whole file.
             with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
                 yield from self._rows(file, self.shown(path))
         except OSError as error:

@@ -1,4 +1,4 @@
-"""A Hugging Face dataset on disk: what `save_to_disk` wrote (Arrow), or a folder of Parquet files.
+"""A Hugging Face dataset on disk: written by `save_to_disk` (Arrow), or a folder of Parquet files.
 
 my-dataset/train/data-00000-of-00001.arrow        my-dataset/data/train-00000-of-00002.parquet
 """
@@ -23,19 +23,19 @@ from polytune.sources.interface import Found, Source, SourceSpec, digest_of_file
 library = "pyarrow"
 endings = (".arrow", ".parquet")
 cached = ("cache-", "tmp")
-"""How files begin that the library keeps beside a dataset for itself."""
+"""Prefixes of the cache files that the `datasets` library keeps next to a dataset."""
 rows_at_once = 1024
 
 
 class HuggingfaceSpec(SourceSpec):
-    """A dataset folder; nothing is fetched from the hub."""
+    """A dataset folder; nothing is downloaded from the Hub."""
 
     folder: str
     """The folder, relative to the experiment file."""
     split: str = "train"
-    """Which split, where the folder holds several."""
+    """The split, if the folder has several."""
     fields: FieldsSpec = FieldsSpec()
-    """The columns that hold the parts of a record, where they are not called as usual."""
+    """The columns of the parts of a record, if they do not have the usual names."""
 
 
 class Huggingface(Source):
@@ -49,7 +49,7 @@ class Huggingface(Source):
         self.folder = (scope.folder / spec.folder).resolve()
 
     def missing(self) -> str:
-        """The folder that is not there, or the library."""
+        """The missing folder or library; '' when neither is missing."""
         if not self.folder.is_dir():
             return f"no such folder '{self.spec.folder}'"
         if importlib.util.find_spec(library) is None:
@@ -59,11 +59,11 @@ class Huggingface(Source):
         return ""
 
     def listing(self) -> str:
-        """The split's files as they are now."""
+        """A digest of the split's current files."""
         return digest_of_files(self._files(), self.folder) if self.folder.is_dir() else ""
 
     def records(self) -> Iterator[Found]:
-        """One record a row, file after file; a row's number counts as its line."""
+        """One record per row, file after file; a row's number in its file is its line."""
         if self.missing():
             raise Unavailable(self.missing())
         files = self._files()
@@ -75,7 +75,7 @@ class Huggingface(Source):
                 yield self._record(row, At(self.shown(path), number))
 
     def _files(self) -> list[Path]:
-        """The split's own folder, else files named after the split, else all where no split has a name."""
+        """The files in the split's folder, else those named after it, else all if no split is named."""
         if (self.folder / self.spec.split).is_dir():
             return _data_in(self.folder / self.spec.split)
         found = _data_in(self.folder)
@@ -84,6 +84,7 @@ class Huggingface(Source):
         return named or (found if flat else [])
 
     def _record(self, row: dict[str, Any], at: At) -> Found:
+        # A table has every column in every row: null is the same as an absent key.
         held = {name: value for name, value in row.items() if value is not None}
         if self.spec.fields.stated:
             return record_of_object(held, at, self.spec.fields)
@@ -108,7 +109,7 @@ def _rows(path: Path, shown: str) -> Iterator[dict[str, Any]]:
 
 
 def _batches(path: Path) -> Iterator[Any]:
-    """Rows, about a thousand at a time; pyarrow's errors are OSError and ValueError."""
+    """Batches of about a thousand rows; pyarrow raises OSError and ValueError."""
     if path.suffix == ".parquet":
         yield from importlib.import_module("pyarrow.parquet").ParquetFile(path).iter_batches(rows_at_once)
         return

@@ -1,11 +1,11 @@
-"""What a source is: somewhere that holds questions and their answers already, read one record at a time.
+"""The interface of sources: each reads existing questions with answers, one record at a time.
 
-    Source.records()  -->  Record       what becomes a sample
-                      -->  BadRecord    what cannot, with its place and the reason
-                      -->  PassedOver   what the source's own options leave out
+    Source.records()  -->  Record       becomes a sample
+                      -->  BadRecord    cannot be used; has its place and the reason
+                      -->  PassedOver   left out by the source's own options
 
-Add one by writing one file here with one subclass of `Source`; its name in YAML is the file's name.
-Records come in an order that stays when more are added at the end, and memory stays flat.
+To add one, write one file here with one subclass of `Source`; its name in YAML is the file's name. The order
+of records must not change when more are added at the end, and memory use must be constant.
 """
 
 from __future__ import annotations
@@ -31,44 +31,44 @@ from polytune.spec.model import MemberSpec
 
 
 class SourceSpec(MemberSpec):
-    """One place that records are collected from."""
+    """One source of records."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$")] = ""
-    """What samples and tables call this source; its kind when not stated."""
+    """The source's name in samples and tables. Default: its kind."""
     weight: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
-    """Its share of the mixture, relative to the other sources' weights. The mixture then ends with the first
-    source that has no more; without weights everything of every source is taken."""
+    """Its share of the mixture, relative to the weights of the other sources. The mixture then ends when the
+    first source is exhausted; without weights all records of all sources are used."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """At most so many records, the first ones."""
+    """The maximum number of records; the first ones are used."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A question and its answer."""
 
     file: str
-    """The file relative to the workspace, or an S3 address."""
+    """The file, relative to the workspace, or an S3 address."""
     line: int
-    """Where in it the record begins, from 1."""
+    """The line on which the record begins, from 1."""
     prompt: str
     """The last question."""
     answer: str
     system: str = ""
     """The system prompt; '' when the record states none."""
     earlier: tuple[Turn, ...] = ()
-    """What was said before the question."""
+    """The turns before the question."""
     rating: float | None = None
-    """A judgement, higher is better; None when there is none."""
+    """A rating, higher is better; None when there is none."""
     teacher: str = ""
-    """Who answered; '' when the record does not say."""
+    """Who wrote the answer; '' when the record does not say."""
 
 
 class BadRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is no question with an answer."""
+    """An entry that is not a question with an answer."""
 
     file: str
     line: int
     path: str
-    """Where in the record, as a JSON path or a column; '' for all of it."""
+    """The place in the record, as a JSON path or a column; '' for the whole record."""
     reason: str
     fix: str
 
@@ -81,7 +81,7 @@ class PassedOver(msgspec.Struct, frozen=True):
     """A record that the source's options leave out."""
 
     reason: str
-    """The same for all records that are left out for it."""
+    """The same text for all records with this reason, so that they can be counted by it."""
 
 
 Found = Record | BadRecord | PassedOver
@@ -93,18 +93,18 @@ class Source(ABC):
     Spec: ClassVar[type[SourceSpec]]
 
     def __init__(self, spec: SourceSpec, files: Mapping[str, Path], scope: Scope) -> None:
-        """`files` holds the absolute path of each `InputFile` of the spec, by field name."""
+        """`files` has the absolute path of each `InputFile` of the spec, by field name."""
         self.files = files
         self.scope = scope
 
     def missing(self) -> str:
-        """What keeps it from being read on this machine, and the remedy; '' when nothing does."""
+        """Why it cannot be read on this machine, and how to fix that; '' when it can."""
         return ""
 
     def listing(self) -> str:
-        """A digest of what is there to be read now, where that is more than the spec's own files.
+        """A digest of what can be read now, for sources with more than the spec's own files.
 
-        '' where nothing is, or when it cannot be looked at.
+        '' when there is nothing, or when it cannot be checked.
         """
         return ""
 
@@ -113,13 +113,14 @@ class Source(ABC):
         """Every record, in order. Raises DataError for a file that cannot be read at all."""
 
     def shown(self, path: Path) -> str:
-        """A file as records name it: relative to the workspace where it is inside, else by its name."""
+        """A file's name in records: relative to the workspace if it is inside, else the bare file name."""
         root = self.scope.root
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
 def digest_of_files(paths: Iterable[Path], folder: Path) -> str:
-    """One digest of files by name below the folder, size and time of change: another listing has another."""
+    """A digest of the files' names below the folder, sizes and modification times."""
+    # Not of their contents: planning must not read gigabytes.
     running = hashlib.sha256()
     for path in paths:
         stat, name = path.stat(), path.relative_to(folder).as_posix()

@@ -1,4 +1,4 @@
-"""Bedrock's model invocation logs: what an account's applications asked, and what models answered.
+"""Bedrock's model invocation logs: the requests of an account's applications and the models' answers.
 
     s3://<bucket>/<prefix>/AWSLogs/<account>/BedrockModelInvocationLogs/<region>/2026/11/21/09/<name>.json.gz
 
@@ -27,38 +27,38 @@ if TYPE_CHECKING:
 
 endings = (".json.gz", ".jsonl.gz", ".json", ".jsonl")
 bodies = "data"
-"""The folder beside the logs in which large bodies lie."""
+"""The folder next to the logs where Bedrock stores large bodies."""
 cut_off = ("max_tokens", "length", "LENGTH", "max_length")
-"""How models say that an answer was not finished."""
+"""Stop reasons for an unfinished answer, as the various models spell them."""
 most_pairs = 16
-"""Request metadata of one call holds no more (API reference of Converse)."""
+"""The maximum number of request metadata entries per call (API reference of Converse)."""
 
 
 class InvocationLogsSpec(SourceSpec):
     """Model invocation logs in S3 or in a folder; failed calls and unfinished answers are left out."""
 
     uri: Annotated[str, Field(pattern=r"^(s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9](/.*)?)?$")] = ""
-    """Where logging writes to: s3://bucket/prefix/AWSLogs/."""
+    """The S3 address that the logs are written to: s3://bucket/prefix/AWSLogs/."""
     folder: str = ""
-    """A folder that holds the logs, relative to the experiment file; instead of `uri`."""
+    """A folder with the logs, relative to the experiment file; instead of `uri`."""
     region: str = ""
-    """Where the bucket is; AWS_REGION when not stated."""
+    """The bucket's region. Default: AWS_REGION."""
     match: Annotated[dict[str, str], Field(max_length=most_pairs)] = {}
-    """Request metadata that a record must carry, all of it; {} takes every record."""
+    """Request metadata that a record must have, all of it; {} selects every record."""
     exclude: Annotated[dict[str, str], Field(max_length=most_pairs)] = {}
-    """Request metadata that a record must not carry."""
+    """Request metadata that a record must not have."""
     models: Items[str] = ()
-    """Only calls of models whose id holds one of these texts, such as `nova-premier`; [] takes all."""
+    """Only calls to models whose id contains one of these texts, such as `nova-premier`; [] selects all."""
 
     def problems(self) -> list[FieldProblem]:
-        """No place, or two."""
+        """Requires exactly one of `uri` and `folder`."""
         if bool(self.uri) == bool(self.folder):
             return [FieldProblem("", "state `uri` (in S3) or `folder` (on this machine)")]
         return []
 
 
 class _LoggedCall(msgspec.Struct, gc=False):
-    """What of a record decides whether it is wanted."""
+    """The part of a record that decides whether it is used."""
 
     modelId: str = ""
     requestMetadata: dict[str, str] | None = None
@@ -85,14 +85,14 @@ class InvocationLogs(Source):
         self.folder = (scope.folder / spec.folder).resolve()
 
     def missing(self) -> str:
-        """The folder that is not there."""
+        """The missing folder; '' when none is missing."""
         if self.spec.folder and not self.folder.is_dir():
             return f"no such folder '{self.spec.folder}'"
         return ""
 
     @property
     def _shelf(self) -> Shelf:
-        # boto3 takes a fifth of a second to import: a plan that does not look into the bucket does without.
+        # boto3 takes a fifth of a second to import; plans that do not list the bucket avoid that.
         from polytune.sources._objects import shelf
 
         spec = self.spec
@@ -102,13 +102,13 @@ class InvocationLogs(Source):
         )
 
     def listing(self) -> str:
-        """The logs there are now."""
+        """A digest of the current logs."""
         if self.spec.uri:
             return self._shelf.digest()
         return digest_of_files(self._local(), self.folder) if self.folder.is_dir() else ""
 
     def records(self) -> Iterator[Found]:
-        """One record a call, log after log. Raises DataError where there are no logs."""
+        """One record per call, log after log. Raises DataError when there are no logs."""
         empty = True
         for path, name in self._logs():
             empty = False
@@ -146,7 +146,7 @@ class InvocationLogs(Source):
         return record_of_conversation(said, at, teacher=call.modelId.rpartition("/")[2])
 
     def _unwanted(self, call: _LoggedCall) -> str:
-        """Why a call is left out; '' for one that is wanted."""
+        """Why a call is left out; '' for one that is used."""
         carried = (call.requestMetadata or {}).items()
         if not self.spec.match.items() <= carried or self.spec.exclude.items() & carried:
             return "other request metadata"
@@ -156,12 +156,12 @@ class InvocationLogs(Source):
 
 
 def _is_log(name: str) -> bool:
-    """Whether a file is a log and no large body, which has a file of its own beside the logs."""
+    """Whether a file is a log, and not one of the large bodies that are stored next to the logs."""
     return name.endswith(endings) and name.split("/")[-2:-1] != [bodies]
 
 
 def _ending(body: Any) -> str:
-    """Why the model stopped, as Converse, Nova, Claude, Llama, Titan and chat completions say it."""
+    """The stop reason, in the format of Converse, Nova, Claude, Llama, Titan or chat completions."""
     for each in _telling(body):
         for key in ("stopReason", "stop_reason", "finish_reason", "completionReason"):
             if isinstance(each.get(key), str):
@@ -170,7 +170,7 @@ def _ending(body: Any) -> str:
 
 
 def _telling(body: Any) -> Iterator[Mapping[str, Any]]:
-    """The objects of an answer, or of the events it came in, that may tell its end."""
+    """The objects of an answer, or of its stream events, that may contain the stop reason."""
     for whole in _objects(body if isinstance(body, list) else [body]):
         yield whole
         yield from _objects([whole.get("messageStop"), whole.get("delta")])

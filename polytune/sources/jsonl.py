@@ -1,9 +1,9 @@
-"""A file of JSON objects, one a line.
+"""A file of JSON objects, one per line.
 
     {"question": "How do I reset it?", "answer": "Hold the button."}
     {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}
 
-Chats of OpenAI, Anthropic and Bedrock, prompts with completions, and samples are told by their keys.
+The layout is recognized by its keys: OpenAI, Anthropic and Bedrock chats, prompts with completions, samples.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from polytune.spec.model import InputFile
 
 
 class JsonlSpec(SourceSpec):
-    """A JSONL file, also gzipped; its layout is told from each row."""
+    """A JSONL file, also gzipped; the layout is detected for each row."""
 
     path: InputFile
-    """The file; `.gz` is unpacked."""
+    """The file; `.gz` files are decompressed."""
     fields: FieldsSpec = FieldsSpec()
-    """Where the parts of a record stand, for layouts of your own."""
+    """The keys of the parts of a record, for custom layouts."""
 
 
 class Jsonl(Source):
@@ -37,7 +37,7 @@ class Jsonl(Source):
         self.spec = spec
 
     def records(self) -> Iterator[Found]:
-        """One record a line."""
+        """One record per line."""
         path = self.files["path"]
         file = self.shown(path)
         for number, line in numbered_lines(path, file):

@@ -1,4 +1,4 @@
-"""JSONL files below a prefix in S3: rows as the `jsonl` source reads them, in the order of the keys."""
+"""JSONL files below a prefix in S3, in key order; rows are read like those of the `jsonl` source."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ endings = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 
 
 class S3Spec(SourceSpec):
-    """Objects in S3 with one JSON object a line, `.jsonl` or `.jsonl.gz`."""
+    """Objects in S3 with one JSON object per line, `.jsonl` or `.jsonl.gz`."""
 
     uri: Annotated[str, Field(pattern=r"^s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9](/.*)?$")]
-    """What the objects' addresses begin with: s3://bucket/prefix/."""
+    """The prefix of the objects' addresses: s3://bucket/prefix/."""
     region: str = ""
-    """Where the bucket is; AWS_REGION when not stated."""
+    """The bucket's region. Default: AWS_REGION."""
     fields: FieldsSpec = FieldsSpec()
-    """Where the parts of a record stand, for layouts of your own."""
+    """The keys of the parts of a record, for custom layouts."""
 
 
 class S3(Source):
@@ -42,18 +42,18 @@ class S3(Source):
 
     @property
     def _shelf(self) -> Shelf:
-        # boto3 takes a fifth of a second to import: a plan that does not look into the bucket does without.
+        # boto3 takes a fifth of a second to import; plans that do not list the bucket avoid that.
         from polytune.sources._objects import shelf
 
         spec = self.spec
         return shelf(spec.uri, spec.region, self.scope.settings, lambda key: key.endswith(endings))
 
     def listing(self) -> str:
-        """What is below the prefix now."""
+        """A digest of the current objects below the prefix."""
         return self._shelf.digest()
 
     def records(self) -> Iterator[Found]:
-        """One record a line, object after object. Raises DataError where there are none."""
+        """One record per line, object after object. Raises DataError when there are none."""
         empty = True
         for fetched in self._shelf.fetched():
             empty = False

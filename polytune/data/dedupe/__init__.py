@@ -1,1 +1,1 @@
-"""Texts and rows that repeat others, exactly or nearly."""
+"""Finds texts and rows that are exact or near duplicates of others."""

@@ -1,4 +1,4 @@
-"""`dedupe`: the rows of a file that repeat others of it, or of files that are held out."""
+"""`dedupe`: finds rows that duplicate another row of the file, or a row of a held-out file."""
 
 from __future__ import annotations
 
@@ -15,37 +15,39 @@ from polytune.files import published
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that repeats another."""
+    """A row that duplicates another."""
 
     line: int
     of_file: str
-    """The file of the row that stays: the same, or one that is held out."""
+    """The file of the row that is kept: the same file, or a held-out one."""
     of_line: int
     likeness: float
 
 
 class DedupeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What repeats in a file."""
+    """The duplicates in a file."""
 
     file: str
     kind: Kind
     threshold: float | None
-    """None where rows must be the same."""
+    """None when only exact duplicates are dropped."""
     compared: Part
     rows: int
     kept: int
     held_out: int
-    """Rows that are dropped because a held-out file holds them or their like."""
+    """Rows dropped because they duplicate a row of a held-out file."""
     dropped: tuple[Dropped, ...]
 
 
 def dedupe_file(
     path: Path, kind: Kind, threshold: float, part: Part = "row", held_out: Sequence[Path] = ()
 ) -> DedupeReport:
-    """What would go: of rows that are alike the one with the highest score stays, the first among equals.
+    """The rows to drop: of similar rows the one with the highest score is kept, the first one on a tie.
 
-    Lines that are no rows stay. Raises what `Alike` raises, and DataError when a file cannot be read.
+    Lines that cannot be read as rows are kept. Raises what `Alike` raises, and DataError when a file cannot
+    be read.
     """
+    # Held-out texts come first, so that their places are below `before` and they win every tie.
     others = [RowTexts(each, part) for each in held_out]
     own = RowTexts(path, part)
     before = sum(map(len, others))
@@ -77,7 +79,7 @@ def dedupe_file(
 
 
 def write_kept(report: DedupeReport, out: Path) -> None:
-    """`out` holds the lines that stay, byte for byte and in order; it may be the file itself."""
+    """`out` contains the kept lines, byte for byte and in order; it may be the input file itself."""
     gone = {dropped.line for dropped in report.dropped}
     with published(out) as file:
         for block in blocks(Path(report.file)):

@@ -1,10 +1,11 @@
-"""Texts that are the same or nearly so: which to keep, and which belong together.
+"""Exact and near duplicates among texts: which to keep, and which belong together.
 
-    texts --exact--> groups with the same characters, case and whitespace aside
-          --near---> MinHash candidates, each confirmed by the true likeness of the two texts
+    texts --exact--> groups with the same characters, ignoring case and whitespace
+          --near---> MinHash candidates, each confirmed by the actual similarity of the two texts
 
-`kept` answers for a training file: every text that is dropped is like one that stays. `clusters` answers
-for a split: whoever is like somebody in a cluster is in it, so no two clusters hold texts that are alike.
+`kept` is for deduplicating a file: every text that is dropped is similar to one that is kept. `clusters` is
+for splitting one: a text that is similar to any text in a cluster is in that cluster, so no two clusters
+contain similar texts.
 """
 
 from __future__ import annotations
@@ -22,19 +23,20 @@ from polytune.extras import install_command
 
 Kind = Literal["exact", "near"]
 default_threshold = 0.7
+# Below 0.5 the MinHash bands would have to be so short that most pairs become candidates.
 lowest_threshold = 0.5
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A text that may go."""
+    """A text that can be dropped."""
 
     number: int
-    """Its place among the texts, from 0."""
+    """Its index among the texts, from 0."""
     of: int
-    """The place of the text that stays for it."""
+    """The index of the text that is kept in its place."""
     likeness: float
-    """Shared windows over all windows of both, 0 to 1; 1 when nothing but case and whitespace differs."""
+    """Shared windows divided by all windows of both, 0 to 1; 1 when only case and whitespace differ."""
 
 
 def kept(
@@ -45,7 +47,7 @@ def kept(
     scores: Sequence[float | None] | None = None,
     held_out: int = 0,
 ) -> list[Duplicate]:
-    """The texts that may go, in order, each with one that stays; see `Alike.kept`."""
+    """The texts that can be dropped, in order, each with one that is kept; see `Alike.kept`."""
     return Alike(texts, kind, threshold).kept(scores=scores, held_out=held_out)
 
 
@@ -60,7 +62,7 @@ def clusters(
 
 
 class Alike:
-    """Which of some texts are alike; they are read once, and a pair again when it may be alike."""
+    """Finds similar texts; reads every text once, and a pair again when it may be similar."""
 
     def __init__(
         self, texts: Sequence[str], kind: Kind = "near", threshold: float = default_threshold
@@ -73,6 +75,7 @@ class Alike:
             if not lowest_threshold <= threshold <= 1:
                 raise UsageError(f"threshold {threshold:g}: near-duplicates need one from 0.5 to 1")
             try:
+                # Imported here: rensa belongs to an extra, and exact duplicates need no signatures.
                 from polytune.data.dedupe.minhash import Signatures
 
                 signatures = Signatures()
@@ -81,12 +84,13 @@ class Alike:
                 raise Unavailable(what) from error
         firsts: dict[bytes, int] = {}
         self._first: list[int] = []
-        """For each text the first that equals it, case and whitespace aside: itself, if no earlier does."""
+        """For each text the first one equal to it, ignoring case and whitespace; itself if there is none."""
         for number, text in enumerate(texts):
             content = normalised(text)
             first = (
                 firsts.setdefault(blake2b(content, digest_size=16).digest(), number) if content else number
             )
+            # A repeated text is signed as empty, and so is never a candidate: its first represents it.
             self._first.append(first)
             if kind == "near":
                 signatures.add(content if first == number else b"")
@@ -94,22 +98,23 @@ class Alike:
 
     @cached_property
     def _candidates(self) -> list[tuple[int, int]]:
-        """Pairs of firsts that may be alike."""
+        """Pairs of firsts that may be similar."""
         if self._signatures is None:
             return []
         return self._signatures.candidates(self._threshold)
 
     def _likeness(self, one: int, other: int) -> float:
+        # Candidates are sorted, so the same text often comes several times in a row.
         if self._last[0] != one:
             self._last = (one, set(windows(self._texts[one])))
         return likeness(self._last[1], set(windows(self._texts[other])))
 
     def kept(self, *, scores: Sequence[float | None] | None = None, held_out: int = 0) -> list[Duplicate]:
-        """The texts that may go, in order; each is like one that stays.
+        """The texts that can be dropped, in order; each is similar to one that is kept.
 
-        Of texts that are alike the one with the highest score stays, the first among equals; one without
-        a score comes after those with one. The first `held_out` texts are those of another file and stay
-        in any case. Empty texts are like no other.
+        Of similar texts the one with the highest score is kept, the first one on a tie; texts without a score
+        rank below those with one. The first `held_out` texts belong to another file and are always kept.
+        Empty texts are not similar to any other.
         """
         rank = _ranks(len(self._texts), scores, held_out)
         best: dict[int, int] = {}
@@ -127,12 +132,13 @@ class Alike:
     def _staying(
         self, best: dict[int, int], rank: Sequence[int], held_out: int
     ) -> dict[int, tuple[int, float]]:
-        """For each first that goes with all its equals: the text that stays for it, and how alike it is."""
+        """For each first that is dropped with all its equals: the text kept instead, and their likeness."""
         rivals: dict[int, list[int]] = defaultdict(list)
         for one, other in self._candidates:
             better, worse = (one, other) if rank[best[one]] < rank[best[other]] else (other, one)
             if best[worse] >= held_out:
                 rivals[worse].append(better)
+        # Best first: a text may be dropped only for one that is kept, so better ones are decided before it.
         gone: dict[int, tuple[int, float]] = {}
         for worse in sorted(rivals, key=lambda first: rank[best[first]]):
             for better in sorted(rivals[worse], key=lambda first: rank[best[first]]):
@@ -143,10 +149,10 @@ class Alike:
         return gone
 
     def clusters(self, *together: Sequence[str]) -> list[int]:
-        """The cluster of each text, numbered from 0 in the order in which they appear.
+        """The cluster of each text, numbered from 0 in order of appearance.
 
-        Each of `together` names something of every text, such as its prompt or its seed: texts with the
-        same name, if it is not empty, share a cluster whatever they say.
+        Each of `together` has one name per text, such as its prompt or its seed: texts with the same name
+        that is not empty share a cluster whatever their content.
         """
         union = _Union(len(self._texts))
         for number, first in enumerate(self._first):
@@ -156,6 +162,7 @@ class Alike:
             for number, name in enumerate(names):
                 if name:
                     union.join(number, firsts.setdefault(name, number))
+        # Pairs that are in one cluster already need no comparison: that saves most of them.
         for one, other in self._candidates:
             if union.root(one) != union.root(other) and self._likeness(one, other) >= self._threshold:
                 union.join(one, other)
@@ -163,9 +170,9 @@ class Alike:
         return [numbers.setdefault(union.root(n), len(numbers)) for n in range(len(self._texts))]
 
     def crossing(self, sides: Sequence[int]) -> int:
-        """How many pairs of texts that are alike stand on different sides; a text on side -1 is nowhere.
+        """How many pairs of similar texts are on different sides; a text on side -1 is on none.
 
-        Of texts that equal each other only the first on each side is paired with others.
+        Of equal texts only the first one on each side is paired with others.
         """
         held: dict[int, set[int]] = defaultdict(set)
         for first, side in zip(self._first, sides, strict=True):
@@ -180,7 +187,7 @@ class Alike:
 
 
 def _ranks(count: int, scores: Sequence[float | None] | None, held_out: int) -> Sequence[int]:
-    """The place of each text among all in the order in which they would rather stay."""
+    """The rank of each text; of two similar texts the one with the lower rank is kept."""
     if scores is None:
         return range(count)
 
@@ -195,13 +202,13 @@ def _ranks(count: int, scores: Sequence[float | None] | None, held_out: int) -> 
 
 
 class _Union:
-    """Which of some numbers belong together."""
+    """A union-find structure over the numbers from 0."""
 
     def __init__(self, count: int) -> None:
         self._above = list(range(count))
 
     def root(self, number: int) -> int:
-        """The least number of its group."""
+        """The smallest number in its group."""
         above = self._above
         while above[number] != number:
             above[number] = above[above[number]]
@@ -209,6 +216,6 @@ class _Union:
         return number
 
     def join(self, one: int, other: int) -> None:
-        """The groups of both are one group."""
+        """Both numbers are in one group."""
         first, second = sorted((self.root(one), self.root(other)))
         self._above[second] = first

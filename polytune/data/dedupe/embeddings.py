@@ -1,8 +1,8 @@
-"""Texts of one meaning, by the angle between their embeddings; for a report, never for dropping rows unseen.
+"""Finds texts with the same meaning by the cosine of their embeddings; for reports, not for dropping rows.
 
-The embeddings are those of a sentence-transformers model that the user names. What counts as near depends on
-the model and the corpus: rows made from one template are near each other whatever they say. For the same
-reason no recall is stated here: it was not measured.
+The embeddings come from a sentence-transformers model that the user names. Which threshold is useful depends
+on the model and the corpus: rows made from one template are close to each other whatever they say. For the
+same reason no recall is stated here: it was not measured.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from polytune.extras import install_command
 
 texts_at_a_time = 512
 most_texts = 50_000
-"""Every text is compared with every other."""
+"""A limit because every text is compared with every other one."""
 
 
 class SameMeaning(msgspec.Struct, frozen=True, kw_only=True):
-    """Two rows of one meaning."""
+    """Two rows with the same meaning."""
 
     line: int
     of_line: int
-    """The earlier of the two."""
+    """The line of the earlier row."""
     likeness: float
     """The cosine of the angle between them."""
 
@@ -39,14 +39,14 @@ class Embedder(ABC):
 
     @abstractmethod
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """A vector of length 1 for each text, in order."""
+        """A unit vector for each text, in order."""
 
 
 class SentenceEmbedder(Embedder):
     """A sentence-transformers model in a local folder."""
 
     def __init__(self, folder: str | None) -> None:
-        """Raises Unavailable without the package, DataError when there is no such folder."""
+        """Raises Unavailable if the package is not installed, DataError if the folder does not exist."""
         package = _package("sentence_transformers")
         if folder is None or not Path(folder).is_dir():
             stated = f"{folder}: no such folder." if folder else "--kind semantic needs --model."
@@ -59,7 +59,9 @@ class SentenceEmbedder(Embedder):
 
 
 def alike(texts: Sequence[str], embedder: Embedder, threshold: float) -> list[SameMeaning]:
-    """Each text whose meaning an earlier one has, with the nearest of those, in order; empty ones left out.
+    """The texts that mean the same as an earlier one, each with the closest of those, in order.
+
+    Empty texts are ignored.
 
     Raises DataError for more than `most_texts` texts, Unavailable without numpy.
     """

@@ -1,11 +1,11 @@
-"""Which texts may be alike, without comparing each with each: MinHash signatures in bands; needs rensa.
+"""Finds pairs of texts that may be similar without comparing all pairs: banded MinHash; needs rensa.
 
     windows of a text -> 128 minima, its signature -> bands of some minima -> pairs that agree in a band
 
-Two texts of likeness j agree in one minimum with probability j, and in a band of r minima with j to the
-power of r. Rows and bands are chosen so that a pair at the threshold is noticed with probability 0.98 or
-more, one of higher likeness hardly ever missed; what is noticed wrongly is dropped when the true likeness is
-looked at. A signature takes 512 bytes; that of an empty text is never alike to any.
+Two texts with likeness j agree in one minimum with probability j, and in a band of r minima with probability
+j to the power of r. Rows and bands are chosen so that a pair at the threshold is found with probability 0.98
+or more, and one with a higher likeness almost always. False positives are dropped when the actual likeness
+is computed. A signature takes 512 bytes; an empty text is not similar to any other.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ minima = 128
 seed = 17
 texts_at_a_time = 2000
 pair_columns = minima // 2
-"""Minima are read in pairs, as 64 bits."""
+"""Minima are compared in pairs, as 64-bit numbers: half as many to hash."""
 most_bands = 64
 missed_at_threshold = 0.02
 compared_minima = 48
-"""So many minima of two signatures are compared before their texts are."""
+"""Minima of two signatures that are compared before their texts are, which costs far more."""
 most_neighbours = 32
-"""In a band where many texts agree, each is paired with so many of them, and with the first."""
+"""Where many texts agree in a band, each is paired with this many of them, and with the first."""
 
 
 class Signatures:
@@ -46,7 +46,7 @@ class Signatures:
         return len(self._minima) // minima + len(self._ends) - 1
 
     def add(self, content: bytes) -> None:
-        """One more text, normalised, has been signed."""
+        """The normalised text has been added."""
         found = windows_of(content)
         if not found:
             self._empty.add(len(self))
@@ -63,7 +63,7 @@ class Signatures:
         self._windows, self._ends = array("Q"), array("Q", [0])
 
     def candidates(self, threshold: float) -> list[tuple[int, int]]:
-        """Pairs (one, other) with one < other whose likeness may reach the threshold, in order."""
+        """Pairs (one, other) with one < other whose likeness may reach the threshold, sorted."""
         if len(self._ends) > 1:
             self._sign()
         rows, bands = shape_of(threshold)
@@ -91,13 +91,14 @@ class Signatures:
             return False
         first = self._minima[one * minima : one * minima + compared_minima]
         second = self._minima[other * minima : other * minima + compared_minima]
-        # Four standard deviations below what a pair at the threshold agrees in.
+        # Four standard deviations below the expected agreement of a pair at the threshold.
         least = threshold - 4 * (threshold * (1 - threshold) / compared_minima) ** 0.5
         return bool(sum(map(eq, first, second)) >= least * compared_minima)
 
 
 def shape_of(threshold: float) -> tuple[int, int]:
-    """Minima in a band and bands: the largest bands that notice a pair at the threshold often enough."""
+    """Minima per band, and bands: the largest bands that find a pair at the threshold often enough."""
+    # Larger bands give fewer false candidates.
     for rows in (8, 6, 4):
         bands = ceil(log(missed_at_threshold) / log(1 - threshold**rows)) if threshold < 1 else 1
         if bands <= most_bands:
@@ -106,7 +107,7 @@ def shape_of(threshold: float) -> tuple[int, int]:
 
 
 def _bands(size: int, count: int) -> list[list[int]]:
-    """So many bands, each of `size` columns, that use every column about equally often."""
+    """`count` bands of `size` columns each, which use every column about equally often."""
     dice = random.Random(seed)
     bands: list[list[int]] = []
     while len(bands) < count:

@@ -1,6 +1,6 @@
-"""The rows of a file as a sequence of texts that are read when they are asked for, not held.
+"""The rows of a file as a sequence of texts that are read on demand, not kept in memory.
 
-Of each row there is its place in the file, eight bytes; going through all of them reads the file once.
+Only each row's place in the file is kept, start and end in 8 bytes each; iterating reads the file once.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from polytune.data.reading import BadRow, Row, row_of, rows_in
 from polytune.errors import DataError
 
 Part = Literal["row", "prompt", "answer"]
-"""What of a row is compared: prompt and answer together, or one of them; never the system prompt."""
+"""The part of a row that is compared: prompt and answer together, or one of them; never the system prompt."""
 
 
 def text_of(row: Row | BadRow, part: Part) -> str:
-    """That part of a row; '' of a line that is none."""
+    """That part of a row; '' for a line that is not a row."""
     if isinstance(row, BadRow):
         return ""
     if part == "row":
@@ -28,7 +28,7 @@ def text_of(row: Row | BadRow, part: Part) -> str:
 
 
 class RowTexts(Sequence[str]):
-    """A part of every row of a file, in order; lines that are no rows count as empty."""
+    """One part of every row of a file, in order; lines that are not rows count as empty."""
 
     def __init__(self, path: Path, part: Part = "row") -> None:
         """Raises DataError when the file cannot be read."""
@@ -63,7 +63,7 @@ class RowTexts(Sequence[str]):
         return text_of(row_of(self.line(index), index + 1), self.part)
 
     def line(self, number: int) -> bytes:
-        """The line of a row, counted from 0, without its newline."""
+        """The line of a row, by its number from 0, without the newline."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self._starts[number])
@@ -73,7 +73,7 @@ class RowTexts(Sequence[str]):
 
 
 class Joined(Sequence[str]):
-    """Several sequences of texts, one after the other."""
+    """Several sequences of texts, concatenated."""
 
     def __init__(self, *parts: Sequence[str]) -> None:
         self._parts = parts

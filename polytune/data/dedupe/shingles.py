@@ -1,10 +1,10 @@
-"""Texts as sets of overlapping eight-byte windows, and how much two such sets have in common.
+"""Texts as sets of overlapping eight-byte windows, and the similarity of two such sets.
 
     "Play a  Beat" -> playabeat -> {playabea, layabeat}
 
-Case and ASCII whitespace never count. Windows are read off the bytes in eight strides, not one by one, so
-a text costs microseconds; they need no notion of a word and serve code and every script alike. Eight bytes
-are about a word and a half of English: one word changed in a hundred leaves a likeness near 0.97.
+Case and ASCII whitespace are ignored. Windows are taken from the bytes in eight strides, not one by one, so a
+text costs microseconds. They do not depend on words, so they work for code and every script. Eight bytes are
+about a word and a half of English: changing one word in a hundred leaves a likeness near 0.97.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ window_bytes = 8
 _shuffled = list(range(256))
 random.Random(8).shuffle(_shuffled)
 alphabet = bytes(_shuffled)
-"""Bytes under another name each, so that windows make good hashes although text uses few bytes."""
+"""A permutation of the byte values, so that windows are good hashes although text uses few of them."""
 
 
 def normalised(text: str) -> bytes:
-    """The text's bytes without case and whitespace, in the other alphabet."""
+    """The text's bytes in lower case, without whitespace, in the shuffled alphabet."""
     return text.lower().encode(errors="replace").translate(alphabet, whitespace)
 
 
@@ -32,9 +32,9 @@ def windows(text: str) -> array[int]:
 
 
 def windows_of(content: bytes) -> array[int]:
-    """Every window of a normalised text as 64 bits, repeats included; at least one, of a short text padded.
+    """Every window of a normalised text as a 64-bit number, repeats included.
 
-    Only an empty one has none.
+    A text shorter than a window is padded to one; an empty text has none.
     """
     size = len(content)
     found = array("Q")
@@ -49,7 +49,7 @@ def windows_of(content: bytes) -> array[int]:
 
 
 def likeness(one: set[int], other: set[int]) -> float:
-    """Jaccard's: shared windows over all windows of both, 0 to 1; 1 of two empty sets."""
+    """The Jaccard index: shared windows divided by all windows, 0 to 1; 1 for two empty sets."""
     shared = len(one & other)
     together = len(one) + len(other) - shared
     return shared / together if together else 1.0

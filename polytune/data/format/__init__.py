@@ -1,1 +1,1 @@
-"""Samples become the rows of a training layout, split into train, validation and test."""
+"""Turns samples into rows of a training layout, split into train, validation and test."""

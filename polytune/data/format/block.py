@@ -1,6 +1,6 @@
-"""The part of `format` that looks at one block of samples and nothing else: their rows, and how to tell them.
+"""The part of `format` that needs only one block of samples: their rows, and hashes that identify them.
 
-What needs to know the samples before, `formatting` does: duplicates, splits, line numbers.
+Whatever depends on earlier samples is done in `format`: duplicates, splits, line numbers.
 """
 
 from __future__ import annotations
@@ -34,34 +34,35 @@ class FormatOptions(msgspec.Struct, frozen=True, kw_only=True):
     test: float = 0.1
     seed: int = 0
     dedupe: Kind = "exact"
-    """`exact`: prompt and answer are the same, whitespace aside; `near`: also such as are nearly so."""
+    """Which duplicates are dropped. `exact`: prompt and answer are the same, ignoring whitespace; `near`: also
+    near-duplicates."""
     cluster: Clustering = "prompt"
-    """What stays in one split: all samples of a `prompt`; `exact`, `near`: also samples that are alike, and
-    those that stem from one seed."""
+    """What is kept in one split. `prompt`: all samples of a prompt; `exact`, `near`: also samples that are
+    exact or near duplicates, and samples generated from the same seed."""
     dedupe_threshold: float = default_threshold
-    """From which likeness on samples are dropped as near-duplicates, 0.5 to 1."""
+    """The likeness from which samples are dropped as near-duplicates, 0.5 to 1."""
     cluster_threshold: float = default_threshold
-    """From which likeness on samples are clustered as near-duplicates, 0.5 to 1."""
+    """The likeness from which samples are clustered as near-duplicates, 0.5 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A prepared block of samples; every sequence but `cells` has one item for each sample."""
+    """A prepared block of samples; every sequence except `cells` has one item per sample."""
 
     prompts: array[int]
     """Hashes of the prompts."""
     pairs: array[int]
     """Hashes of prompt and answer together."""
     marks: array[int]
-    """Checksums of the prompts, for chance to start from: the same in every process, for ever."""
+    """CRC-32 of the prompts; seeds the random choice of split, so it is the same in every process."""
     cells: tuple[bytes, ...]
-    """The different matrix cells, as they are written."""
+    """The distinct matrix cells, as JSON."""
     cell_of: array[int]
-    """Where among them each sample's is."""
+    """The index of each sample's cell in `cells`."""
     rows: list[bytes]
     """The rows in their layout."""
     origins: list[bytes]
-    """What provenance says of each after its place, as JSON without the first brace."""
+    """The end of each sample's line of provenance, after split and line number; without the first brace."""
 
 
 class ProvenanceLine(msgspec.Struct, frozen=True, gc=False):
@@ -77,7 +78,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class BlockPreparation:
-    """Prepares blocks of one file of samples."""
+    """Prepares the blocks of one file of samples."""
 
     def __init__(self, samples: Path, options: FormatOptions) -> None:
         """Raises UnknownMember for an unknown format, DataError for a system prompt that is missing."""
@@ -87,7 +88,7 @@ class BlockPreparation:
         self._system = _stated_system(options)
 
     def __call__(self, block: LineBlock) -> Prepared:
-        """The block's samples, prepared. Raises DataError at a line that is no sample."""
+        """The block's samples, prepared. Raises DataError at a line that is not a sample."""
         samples = rows_of(block, self._samples)
         prompts = list(all_bare([sample.prompt for sample in samples]))
         answers = all_bare([sample.answer for sample in samples])
@@ -108,7 +109,7 @@ class BlockPreparation:
             systems = [self._system] * len(samples)
         else:
             systems = [sample.system or None for sample in samples]
-        # Single exchanges are nearly every file, and formats write whole batches of them faster.
+        # Almost every file has only single exchanges, and formats write batches of them faster.
         if all(sample.answer and not sample.follow_ups for sample in samples):
             return self._format.exchanges(systems, [s.prompt for s in samples], [s.answer for s in samples])
         return [
@@ -118,7 +119,7 @@ class BlockPreparation:
 
 
 def _turns(sample: SampleRow) -> tuple[Turn, ...]:
-    """A conversation that ends with the answer; with the user's turn where there is none."""
+    """A conversation that ends with the answer, or with the user's turn if there is no answer."""
     turns = [Turn("user", sample.prompt)]
     for each in sample.follow_ups:
         turns += [Turn("assistant", each.answer), Turn("user", each.prompt)]
@@ -127,12 +128,12 @@ def _turns(sample: SampleRow) -> tuple[Turn, ...]:
 
 def _origins(samples: list[SampleRow]) -> list[bytes]:
     lines = _encoder.encode_lines([ProvenanceLine(s.id, s.cell, s.template, s.request) for s in samples])
-    # The caller, which knows split and line number, puts `{"split":"train","line":7,` before each.
+    # The caller knows split and line number, and puts `{"split":"train","line":7,` before each.
     return lines[1:-1].split(b"\n{") if samples else []
 
 
 def _stated_system(options: FormatOptions) -> str | None:
-    """The system prompt of every row, where it is not the teacher's."""
+    """The system prompt of every row; None for the teacher's, or for none."""
     if options.system in ("full", "none"):
         return None
     if options.system != "short":

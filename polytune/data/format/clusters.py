@@ -1,8 +1,8 @@
-"""What `format` must know of all samples before it places the first: which repeat, and which belong together.
+"""A first pass over all samples for `format`: finds near-duplicates to drop, and clusters to keep together.
 
-    samples.jsonl --> Alike --> rows that go, clusters --> Formatting
+    samples.jsonl --> Alike --> rows to drop, clusters --> Formatting
 
-A first pass over the samples, made only when near-duplicates are dropped or clusters are kept on one side.
+Only needed when near-duplicates are dropped or clusters are kept in one split.
 """
 
 from __future__ import annotations
@@ -24,34 +24,35 @@ Clustering = Literal["prompt", "exact", "near"]
 
 @dataclass(frozen=True)
 class Criterion:
-    """When two samples are alike."""
+    """When two samples count as similar."""
 
     kind: Kind
     threshold: float
-    """From which likeness on, 0.5 to 1; without meaning for `exact`."""
+    """The minimum likeness, 0.5 to 1; not used for `exact`."""
 
 
 class Grouping:
-    """The samples that go, and the cluster of each."""
+    """The samples to drop, and the cluster of each sample."""
 
     def __init__(self, samples: Path, dedupe: Criterion, cluster: Criterion | None) -> None:
-        """Without a criterion for clusters every prompt is one of its own.
+        """Without a criterion for clusters, every prompt is a cluster of its own.
 
         Raises what `Alike` raises, and DataError when the file cannot be read.
         """
         texts = RowTexts(samples)
         self.drops_near = dedupe.kind == "near"
         self.gone: set[int] = set()
-        """Places of samples, from 0, that are like one that stays."""
+        """Indices, from 0, of samples that are similar to one that is kept."""
         self.clusters: list[int] = []
-        """The cluster of each sample; empty when every prompt is one of its own."""
+        """The cluster of each sample; empty when every prompt is a cluster of its own."""
         self.sides: list[int] = []
-        """The split of each sample that was placed, -1 for one that has gone; in order."""
+        """The split of each sample so far, in order; -1 for a dropped one."""
         alike = Alike(texts, "near", dedupe.threshold) if self.drops_near else None
         if alike is not None:
             self.gone = {duplicate.number for duplicate in alike.kept()}
         self._clustering: Alike | None = None
         if cluster is not None:
+            # Signatures cost minutes for large files: computed once if both criteria are the same.
             shared = alike is not None and cluster == dedupe
             self._clustering = alike if shared else Alike(texts, cluster.kind, cluster.threshold)
         if self._clustering is not None:
@@ -59,10 +60,11 @@ class Grouping:
             self.clusters = self._clustering.clusters(prompts, seeds)
 
     def crossing(self) -> int | None:
-        """Pairs of samples that are alike and stand in different splits; None without clustering.
+        """The number of pairs of similar samples in different splits, which is 0; None without clustering.
 
-        Raises StepFailed for any.
+        Raises StepFailed if there are any.
         """
+        # Checked although clusters rule it out: a leak into the test split would invalidate every score.
         if self._clustering is None:
             return None
         found = self._clustering.crossing(self.sides)
@@ -77,7 +79,7 @@ class _ClusterFields(msgspec.Struct, gc=False):
 
 
 def _origins(samples: Path) -> tuple[list[str], list[str]]:
-    """For each sample a name for its prompt, whitespace aside, and one for the seed that it stems from."""
+    """For each sample a name for its prompt, ignoring whitespace, and a name for the seed it came from."""
     decoder = msgspec.json.Decoder(_ClusterFields)
     prompts, seeds = [], []
     for block in blocks(samples):

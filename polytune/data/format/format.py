@@ -1,10 +1,10 @@
-"""`format`: samples become the rows of train, validation and test, and a line of provenance for each.
+"""`format`: turns samples into rows of train, validation and test, with a line of provenance for each.
 
     samples.jsonl --blocks--> BlockPreparation --Prepared--> Formatting --Batch--> files
                               by worker processes       in order
 
-One streaming pass: a sample is dropped if its prompt and answer have been seen, placed in its prompt's
-split, written. What is kept between blocks is two tables of hashes.
+One streaming pass: a sample is dropped if its prompt and answer were seen before; otherwise it is written to
+its prompt's split. Only two hash tables are kept between blocks.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ class FormatReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     samples: int
     duplicates: int
-    """Samples dropped because prompt and answer had been seen, whitespace aside."""
+    """Samples dropped because prompt and answer were seen before, ignoring whitespace."""
     prompts: int
-    """Different prompts; each is in one split only."""
+    """Distinct prompts; each is in one split only."""
     rows: dict[Split, int]
-    """Rows of each split that was asked for."""
+    """Rows in each requested split."""
     cells: int
-    """Different matrix cells."""
+    """Distinct matrix cells."""
     near_duplicates: int | None = None
-    """Samples dropped because they are nearly the same as one that stays; None when nobody looked."""
+    """Samples dropped because they nearly duplicate one that is kept; None when this was not checked."""
     clusters: int | None = None
-    """Different clusters of samples; each is in one split only. None without clustering."""
+    """Distinct clusters of samples; each is in one split only. None without clustering."""
     crossing_pairs: int | None = None
-    """Pairs of samples in different splits that are alike: 0, or the step fails. None without clustering."""
+    """Pairs of similar samples in different splits: 0, or the step fails. None without clustering."""
 
 
 def format_samples(
     samples: Path, out: Path, options: FormatOptions, *, workers: int | None = None
 ) -> FormatReport:
-    """`out` holds `<split>.jsonl` for each split with a share, and `provenance.jsonl`; all are durable.
+    """`out` contains `<split>.jsonl` for each split with a share, and `provenance.jsonl`; all are on disk.
 
-    The same samples and options give the same bytes, with any number of worker processes; None for as many
-    as are worth starting. Raises DataError at a line that is no sample, and for options that cannot be met;
-    Unavailable when near-duplicates are asked for and the machine lacks what finds them.
+    The same samples and options give the same bytes with any number of worker processes; None starts as many
+    as are worthwhile. Raises DataError at a line that is not a sample and for options that cannot be met,
+    Unavailable when near-duplicates are requested and the package that finds them is not installed.
     """
     formatting = Formatting(options, expected_lines(samples), grouping_of(samples, options))
     preparation = BlockPreparation(samples, options)
@@ -72,10 +72,10 @@ def format_samples(
 
 
 def grouping_of(samples: Path, options: FormatOptions) -> Grouping | None:
-    """What must be known of all samples first; None where one pass is enough."""
+    """The first pass over all samples; None when one pass is enough."""
     if options.dedupe == "exact" and options.cluster == "prompt":
         return None
-    # Read once for its errors alone: a bad line must be reported before minutes of clustering.
+    # Read only to find errors: a bad line must be reported before minutes of clustering.
     for block in blocks(samples):
         rows_of(block, samples)
     cluster = None if options.cluster == "prompt" else Criterion(options.cluster, options.cluster_threshold)
@@ -83,7 +83,7 @@ def grouping_of(samples: Path, options: FormatOptions) -> Grouping | None:
 
 
 class Batch:
-    """The lines made of one block of samples, not yet written."""
+    """The lines for one block of samples, not yet written."""
 
     def __init__(self, splits: int) -> None:
         self.rows: list[list[bytes]] = [[] for _ in range(splits)]
@@ -98,7 +98,7 @@ def _write(writers: list[IO[bytes]], provenance: IO[bytes], batch: Batch) -> Non
 
 
 class Formatting:
-    """What is known of the samples so far."""
+    """The state of formatting after the samples so far."""
 
     def __init__(self, options: FormatOptions, expected: int, grouping: Grouping | None = None) -> None:
         ratios = {"train": options.train, "validation": options.validation, "test": options.test}
@@ -111,11 +111,11 @@ class Formatting:
         self._prompts = 0
         self._grouping = grouping
         self._split_of: dict[int, int] = {}
-        """The split of each cluster that has one."""
+        """The split of each cluster that has been placed."""
         self._openings = [b'{"split":"%b","line":' % name.encode() for name in self.splits]
 
     def add(self, prepared: Prepared) -> Batch:
-        """The rows of the samples that are no duplicates, and their provenance."""
+        """The rows of the samples that are not duplicates, and their provenance."""
         if self._grouping is not None:
             return self._add_grouped(prepared, self._grouping)
         batch = Batch(len(self.splits))
@@ -123,6 +123,7 @@ class Formatting:
         lines, openings, provenance = self._lines, self._openings, batch.provenance
         place, cell_of = self._placer.place, prepared.cell_of
 
+        # Tags are splits counted from 1: the table reserves 0 for empty slots.
         def tag_of(index: int) -> int:
             self._prompts += 1
             return place(self._cell(prepared.cells[cell_of[index]]), prepared.marks[index]) + 1
@@ -137,7 +138,7 @@ class Formatting:
         return batch
 
     def _add_grouped(self, prepared: Prepared, grouping: Grouping) -> Batch:
-        """The same, without the samples that have gone, each cluster in one split."""
+        """Like `add`, but without the samples to drop, and with each cluster in one split."""
         batch = Batch(len(self.splits))
         for index, (row, origin) in enumerate(zip(prepared.rows, prepared.origins, strict=True)):
             number = self._samples
@@ -153,7 +154,7 @@ class Formatting:
         return batch
 
     def _placed(self, prepared: Prepared, index: int, number: int) -> int:
-        """The split of a sample; -1 when its prompt and answer have been seen."""
+        """The split of a sample; -1 if its prompt and answer were seen before."""
         assert self._grouping is not None
         clusters = self._grouping.clusters
         cell, mark = prepared.cells[prepared.cell_of[index]], prepared.marks[index]
@@ -171,7 +172,7 @@ class Formatting:
         return tag - 1 if tag > 0 else -1
 
     def report(self) -> FormatReport:
-        """What has been added. Raises StepFailed when samples that are alike stand in different splits."""
+        """The report on all samples so far. Raises StepFailed if similar samples are in different splits."""
         grouping = self._grouping
         near = len(grouping.gone) if grouping else 0
         crossing = grouping.crossing() if grouping else None
@@ -187,7 +188,7 @@ class Formatting:
         )
 
     def _cell(self, written: bytes) -> int:
-        """One number for a cell, however its keys are ordered."""
+        """The cell's number, the same for any order of its keys."""
         number = self._cells.get(written)
         if number is None:
             # Decoded once for each spelling of a cell; axes may be written in any order.

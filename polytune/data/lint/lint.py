@@ -1,9 +1,9 @@
-"""`lint`: a file's rows against every rule, in one streaming pass by worker processes.
+"""`lint`: checks a file's rows against every rule, in one streaming pass with worker processes.
 
     LineBlock --BlockLinter--> LintedBlock --Lint--> findings in line order
                 by worker processes        in file order
 
-Of a row only hashes are kept; findings are yielded as they are found.
+Only hashes of each row are kept; findings are yielded as they are found.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ class RowFinding(msgspec.Struct, frozen=True):
 
     finding: Finding
     row: str
-    """The row's id, as `allow` names it; '' for a line that is no row, or where nobody asked."""
+    """The row's id, as used in `allow`; '' for a line that is not a row, or when ids are not needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LintedBlock:
-    """What was found in one block of rows."""
+    """The findings in one block of rows."""
 
     rows: int
-    """Lines, blank ones and bad ones included."""
+    """The number of lines, including blank and bad ones."""
     allowed: int
-    """Findings left out because their rows are allowed."""
+    """The number of findings left out because their rows are allowed."""
     findings: list[RowFinding]
     hashes: RowHashes | None
     ids: dict[int, str]
-    """The id of every row by its line, where some rule that compares rows allows any."""
+    """The id of every row by line number, if rows are allowed for a rule that compares rows."""
 
 
 class BlockLinter:
-    """Lints the blocks of a file, each by itself."""
+    """Lints the blocks of a file independently of each other."""
 
     def __init__(self, rules: Sequence[Rule], options: LintOptions) -> None:
         self.rules = [rule for rule in rules if not rule.compares]
@@ -54,9 +54,10 @@ class BlockLinter:
         self.names_rows = any(rule.compares and options.allow.get(rule.name) for rule in rules)
 
     def __call__(self, block: LineBlock) -> LintedBlock:
-        """The block's rows, each judged by itself."""
+        """The findings in the block, from the rules that look at one row at a time."""
         rows_read = LintBlock(rows_in(block))
         findings = [finding for rule in self.rules for finding in rule.check(rows_read)]
+        # An id costs a hash of the whole row, so it is computed only for rows with findings.
         rows = {row.line: row for row in rows_read.rows} if findings else {}
         found = [RowFinding(each, rows[each.line].key if each.line in rows else "") for each in findings]
         kept = [each for each in found if each.row not in self.allow.get(each.finding.rule, ())]
@@ -80,28 +81,29 @@ class Lint:
         *,
         workers: int | None = None,
     ) -> None:
-        """All rules unless some are named. Raises UnknownMember for an unknown one.
+        """Uses all rules unless some are named. Raises UnknownMember for an unknown one.
 
-        `workers` is the number of processes; None for as many as are worth starting.
+        `workers` is the number of processes; None starts as many as are worthwhile.
         """
         self.path = path
         self.options = options or LintOptions()
         self.rules = [RULES.load(name)(self.options) for name in rules or RULES.names()]
+        # A misspelled rule in `allow` would otherwise allow nothing, without a word.
         for name in self.options.allow:
             RULES.load(name)
         self._comparing = [rule for rule in self.rules if rule.compares]
         self._seen = FirstSeen()
         self._workers = workers
         self.rows = 0
-        """Lines linted at so far."""
+        """The number of lines linted so far."""
         self.allowed = 0
-        """Findings left out because their rows are allowed."""
+        """The number of findings left out because their rows are allowed."""
         self.errors = 0
         self.warnings = 0
 
     @property
     def unchecked(self) -> dict[str, str]:
-        """By rule, what is not checked because this machine lacks a package, and how to install it."""
+        """By rule, what is not checked because a package is not installed, and how to install it."""
         return {rule.name: what for rule in self.rules if (what := rule.unchecked())}
 
     def __iter__(self) -> Iterator[RowFinding]:

@@ -1,1 +1,1 @@
-"""What a file of rows is like: summaries, comparisons, dataset cards."""
+"""Describes files of rows: summaries, comparisons, dataset cards."""

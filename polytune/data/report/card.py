@@ -1,4 +1,4 @@
-"""A dataset card: what a file holds, its licence, who wrote it, its lint, and how to make it again."""
+"""A dataset card: a file's contents, licence, teachers, lint findings, and how to reproduce it."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ from polytune.errors import UsageError
 from polytune.files import digest_of
 
 folders_up = 4
+"""How many parent folders are searched for a manifest: a run's outputs are only few levels below it."""
 
 
 class CardTeacher(msgspec.Struct, frozen=True, kw_only=True):
-    """Who wrote answers."""
+    """A teacher who wrote answers."""
 
     label: str
     rows: int
-    """0 where the rows do not say which are whose."""
+    """0 when the rows do not say who wrote them."""
 
 
 class CardOrigin(msgspec.Struct, frozen=True, kw_only=True):
-    """The run that made the file."""
+    """The run that produced the file."""
 
     experiment: str
     run: str
     commands: tuple[str, ...]
-    """What makes it again, in the workspace at that commit."""
+    """The commands that reproduce it, in the workspace at that commit."""
     commit: str
     dirty: bool
     polytune: str
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a card says."""
+    """The contents of a card."""
 
     title: str
     sha256: str
     licence: str
-    """As the user or the experiment states it; '' when nobody does."""
+    """As stated by the user or the experiment; '' when neither states one."""
     summary: FileSummary
     teachers: tuple[CardTeacher, ...]
     errors: int
     warnings: int
     findings: tuple[FindingGroup, ...]
     unchecked: dict[str, str]
-    """By lint rule, what was not checked on this machine, and how to install what it needs."""
+    """By lint rule, what was not checked on this machine, and how to install the missing package."""
     origin: CardOrigin | None
-    """None for a file that is in no run's folder."""
+    """None for a file that is not in a run's folder."""
 
 
 def card_of(path: Path, counter: TokenCounter, options: LintOptions, licence: str = "") -> Card:
-    """The card of a file, which is read three times: figures, lint, digest.
+    """The card of a file, which is read three times: for the summary, the lint and the digest.
 
-    Without a licence, that of the experiment whose run made the file counts.
-
-    Raises DataError when the file cannot be read.
+    `licence` defaults to that of the experiment whose run produced the file. Raises DataError when the file
+    cannot be read.
     """
     summary = summarise(path, counter)
     lint, tally = Lint(path, options), Tally()
@@ -93,7 +93,7 @@ def _teachers(summary: FileSummary, manifest: Manifest | None) -> tuple[CardTeac
 
 
 def _manifest_near(path: Path) -> Manifest | None:
-    """The manifest of the run in whose folder the file lies."""
+    """The manifest of the run whose folder contains the file; None when there is none."""
     for folder in path.resolve().parents[:folders_up]:
         if (folder / "manifest.json").is_file():
             try:
@@ -117,7 +117,7 @@ def _origin(manifest: Manifest) -> CardOrigin:
 
 
 def markdown(card: Card) -> str:
-    """The card as a page."""
+    """The card as a Markdown page."""
     summary = card.summary
     lines = [
         f"# {card.title}",

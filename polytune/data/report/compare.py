@@ -1,4 +1,4 @@
-"""`diff`: the rows of two files, matched by system prompt and prompt, whatever their layouts and order."""
+"""`diff`: compares the rows of two files, matched by system prompt and prompt, in any layout and order."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ shown_characters = 100
 
 
 class RowChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that one of the files lacks, or has with another answer."""
+    """A row that was added, removed, or has another answer."""
 
     line: int
-    """In the second file; in the first for a row that was removed."""
+    """The line in the second file; for a removed row, in the first file."""
     was_line: int | None = None
-    """In the first file, when the row has another answer there."""
+    """The line in the first file, for a row with another answer."""
     prompt: str
     """Its beginning."""
 
@@ -33,13 +33,13 @@ class RowsDiff(msgspec.Struct, frozen=True, kw_only=True):
     rows_a: int
     rows_b: int
     same: int
-    """Rows in both, whitespace, layout and order aside."""
+    """Rows in both files, ignoring whitespace, layout and order."""
     added: int
     removed: int
     changed: int
-    """Rows of the second file whose prompts the first one answers otherwise."""
+    """Rows of the second file whose prompts have another answer in the first file."""
     bad: int
-    """Lines of either that are no rows; they are not compared."""
+    """Lines in either file that are not rows; they are not compared."""
     first_added: tuple[RowChange, ...]
     first_removed: tuple[RowChange, ...]
     first_changed: tuple[RowChange, ...]
@@ -51,7 +51,7 @@ class RowsDiff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _ComparedFile:
-    """One file: its rows by their hashes, and where each prompt stands first."""
+    """One file: its rows by hash, and the first line of each prompt."""
 
     def __init__(self, path: Path) -> None:
         self.rows = self.bad = 0
@@ -73,11 +73,12 @@ class _ComparedFile:
 
 
 def compare_rows(a: Path, b: Path, examples: int = 3) -> RowsDiff:
-    """How the rows of `b` differ from those of `a`; rows of running text are not compared.
+    """How the rows of `b` differ from those of `a`; rows of plain text are not compared.
 
     Raises DataError when a file cannot be read.
     """
     old, new = _ComparedFile(a), _ComparedFile(b)
+    # Counters, not sets: a row that occurs twice in one file and once in the other is a difference.
     gone, come = old.pairs - new.pairs, new.pairs - old.pairs
     changed = {pair: count for pair, count in come.items() if new.lines[pair][1] in old.prompts}
     rewritten = {new.lines[pair][1] for pair in changed}
@@ -107,7 +108,7 @@ def compare_rows(a: Path, b: Path, examples: int = 3) -> RowsDiff:
 
 
 def _beginnings(path: Path, lines: list[int]) -> dict[int, str]:
-    """How the prompts on some lines begin."""
+    """The beginnings of the prompts on these lines."""
     found: dict[int, str] = {}
     wanted = set(lines)
     for block in blocks(path) if wanted else ():

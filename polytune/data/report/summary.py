@@ -1,4 +1,4 @@
-"""`stats`: what a file of rows is like, whatever its layouts, in one streaming pass."""
+"""`stats`: summarises a file of rows in any layouts, in one streaming pass."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from polytune.data.reading import Row, rows_in
 from polytune.data.tokens import EstimatedTokens, TokenCounter
 
 most_listed = 50
-"""So many teachers and matrix cells are listed; the others are summed up."""
+"""The number of teachers and matrix cells that are listed; the rest is summed up under `others`."""
 others = "others"
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one figure of each row; a percentile is the smallest value that so many rows do not exceed."""
+    """The distribution of a number over all rows, with nearest-rank percentiles.
+
+    A percentile is the smallest value that at least that percentage of the rows does not exceed.
+    """
 
     total: int
     min: int
@@ -29,54 +32,54 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One file."""
+    """The summary of one file."""
 
     file: str
     bytes: int
     rows: int
-    """Lines that could be read."""
+    """Readable lines."""
     bad_rows: int
-    """Lines that could not; `lint` says why."""
+    """Unreadable lines; `lint` says why."""
     layouts: dict[str, int]
-    """Rows of each layout, the most frequent first."""
+    """Rows in each layout, the most frequent first."""
     prompts: int
-    """Different pairs of system prompt and prompt."""
+    """Distinct pairs of system prompt and prompt."""
     duplicate_rows: int
-    """Rows whose prompts and answer stand earlier, whitespace aside."""
+    """Rows whose prompts and answer occur earlier in the file, ignoring whitespace."""
     different_answers: int
-    """Further answers to a prompt that stands earlier."""
+    """Further answers to a prompt that occurs earlier in the file."""
     systems: int
-    """Different system prompts, '' included."""
+    """Distinct system prompts, including ''."""
     longer_conversations: int
-    """Rows of more than one exchange."""
+    """Rows with more than one exchange."""
     tokens: Distribution
-    """Of all texts of a row."""
+    """Tokens of all texts of a row."""
     answer_tokens: Distribution
     tokens_exact: bool
     token_error: str
-    """How far off they may be; '' when they are exact."""
+    """How far off token counts may be; '' when they are exact."""
     longest_row: int
-    """The line with most tokens; 0 in a file without rows."""
+    """The line with the most tokens; 0 for a file without rows."""
     scored_rows: int
     mean_score: float | None
     teachers: dict[str, int]
-    """Rows of each teacher that the rows name."""
+    """Rows by teacher, for rows that name one."""
     cells: dict[str, int]
-    """Rows of each matrix cell, `style=techno, complexity=simple`."""
+    """Rows by matrix cell, such as `style=techno, complexity=simple`."""
 
 
 class Figures:
-    """One figure of each row, as a histogram."""
+    """A histogram of one number per row."""
 
     def __init__(self) -> None:
         self._rows_of: Counter[int] = Counter()
 
     def add(self, figures: list[int]) -> None:
-        """So many rows more."""
+        """The numbers of more rows are counted."""
         self._rows_of.update(figures)
 
     def distribution(self) -> Distribution:
-        """Of the rows so far; all 0 without any."""
+        """The distribution over the rows so far; all 0 without rows."""
         sizes = sorted(self._rows_of)
         rows = self._rows_of.total()
 
@@ -99,7 +102,8 @@ class Figures:
 
 
 def summarise(path: Path, counter: TokenCounter | None = None) -> FileSummary:
-    """The file has been read once. Raises DataError when it cannot be read, and what the counter raises."""
+    """The summary of a file, which is read once. Raises DataError when it cannot be read, and what the
+    counter raises."""
     summing = Summing(counter or EstimatedTokens())
     for block in blocks(path):
         found = rows_in(block)
@@ -109,7 +113,7 @@ def summarise(path: Path, counter: TokenCounter | None = None) -> FileSummary:
 
 
 class Summing:
-    """What is known of the rows so far."""
+    """The running totals of a file's summary."""
 
     def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter
@@ -124,7 +128,7 @@ class Summing:
         self._seen = FirstSeen()
 
     def add(self, rows: list[Row], bad: int) -> None:
-        """Rows of one block, and how many of its lines are none."""
+        """The rows of one block are counted; `bad` is the number of its lines that are not rows."""
         self._rows += len(rows)
         self._bad += bad
         for row in rows:
@@ -153,7 +157,7 @@ class Summing:
             self._longest, self._longest_row = longest, rows[whole.index(longest)].line
 
     def summary(self, path: Path) -> FileSummary:
-        """The file that the rows were of."""
+        """The summary of the file that the rows came from."""
         return FileSummary(
             file=str(path),
             bytes=path.stat().st_size,

@@ -1,9 +1,9 @@
-"""The part of `validate` that looks at one block of a file and nothing else: findings, lengths, hashes.
+"""The part of `validate` that needs only one block of a file: findings, lengths, hashes.
 
     line --Format.clean--> conversation --> length, hashes   nearly every row
       `--Format.check--> findings                            rows with something wrong
 
-What needs to know the rows before, `checking` does: duplicates, and prompts in two files.
+Whatever depends on earlier rows is done in `validate`: duplicates, and prompts in two files.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from polytune.formats.interface import (
 )
 
 distillation_refuses = frozenset({"schema-version", "empty-system"})
-"""Rules that AWS's validator of prompts for distillation makes errors, whatever the base model
+"""Rules that are errors in AWS's validator of distillation prompts, whatever the base model
 (aws-samples/amazon-bedrock-samples @85fba9d, model_distillation/dataset-validation)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a block of rows comes to; the arrays have one item for each row that could be read."""
+    """The result for one block of rows; the arrays have one item per readable row."""
 
     lines: int
     blank: int
@@ -46,22 +46,22 @@ class Judged:
     """The rows' line numbers."""
     characters: array[int]
     prompts: array[int]
-    """Hashes of all turns but the last."""
+    """Hashes of all turns except the last."""
     pairs: array[int]
-    """Hashes of those and the last turn together."""
+    """Hashes of all turns."""
     holding: dict[str, int]
-    """How many rows hold each kind of content besides text."""
+    """The number of rows with each kind of content besides text."""
 
 
 class Rules:
-    """What the rows of a dataset are judged by."""
+    """The rules that apply to the rows of a dataset."""
 
     def __init__(
         self, entry: BaseModelEntry, format_name: str, customization: Customization | None = None
     ) -> None:
-        """The customization type that takes the format, the usual one first, when none is stated.
+        """`customization` defaults to the first type of the base model that accepts the format.
 
-        Raises DataError when the base model takes no data, or none in this format.
+        Raises DataError when the base model cannot be trained, or not with this format.
         """
         self.entry = entry
         self.customization = customization or _customization(entry, format_name)
@@ -83,7 +83,7 @@ class Rules:
 
 
 def _customization(entry: BaseModelEntry, format_name: str) -> Customization:
-    """The first type of job that takes the format; fine-tuning when none does."""
+    """The first type of job that accepts the format; fine-tuning when none does."""
     found = (each for each in entry.customizations if format_name in entry.formats_of(each))
     usual: Customization = entry.customizations[0] if entry.customizations else "fine_tuning"
     return next(found, usual)
@@ -100,7 +100,7 @@ def _no_such_job(entry: BaseModelEntry, customization: Customization) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Judges the blocks of one split's file."""
+    """Checks the blocks of one split's file."""
 
     rules: Rules
     split: str
@@ -108,12 +108,12 @@ class Judgement:
     """The file's name."""
 
     def __call__(self, block: LineBlock) -> Judged:
-        """The block's rows, each judged by itself."""
+        """The result for the block's rows, each checked by itself."""
         return BlockJudgement(self, block).judged()
 
 
 class BlockJudgement:
-    """The judgement of one block."""
+    """The check of one block."""
 
     def __init__(self, judgement: Judgement, block: LineBlock) -> None:
         self._rules = judgement.rules
@@ -125,12 +125,12 @@ class BlockJudgement:
         self._read: list[Conversation] = []
         self._holding: dict[str, int] = {}
         self._pictured: dict[int, bytes] = {}
-        """The addresses of the media in a row, by its place among those read: part of what is asked."""
+        """The URIs of a row's media, by its index among the rows read; they are part of the prompt."""
 
     def judged(self) -> Judged:
-        """Every row has been judged."""
+        """The result, after every row has been checked."""
         lines = self._repaired()
-        # One scan of the whole block: nearly always it rules out reserved strings in every row at once.
+        # One scan of the whole block usually rules out reserved strings in all of its rows.
         suspicious = self._rules.scanner.may_hold(self._block.raw)
         clean = self._rules.format.clean
         for number, line in enumerate(lines, self._block.first):
@@ -164,7 +164,7 @@ class BlockJudgement:
         )
 
     def _repaired(self) -> list[bytes]:
-        """The block's lines without a byte order mark and carriage returns, which are reported."""
+        """The block's lines without a byte order mark and carriage returns; both are reported."""
         lines, first = self._block.lines, self._block.first
         if first == 1 and lines[0].startswith(byte_order_mark):
             lines[0] = lines[0].removeprefix(byte_order_mark)
@@ -179,7 +179,7 @@ class BlockJudgement:
         return lines
 
     def _unclean(self, line: bytes, number: int) -> None:
-        """A row that is not plainly right has been judged in full."""
+        """A row that `clean` did not accept has been checked in full."""
         reading = self._rules.format.check(line, number)
         for finding in reading.findings:
             self._blank += finding.rule == "blank-line"
@@ -195,7 +195,7 @@ class BlockJudgement:
             self._reserved(line, number)
 
     def _blocks(self, reading: Reading, line: bytes, number: int) -> None:
-        """What a row holds besides text has been judged by what the base model takes."""
+        """A row's content besides text has been checked against what the base model accepts."""
         entry = self._rules.entry
         for kind in dict.fromkeys(block.kind for block in reading.blocks):
             self._holding[kind] = self._holding.get(kind, 0) + 1
@@ -239,7 +239,7 @@ class BlockJudgement:
                 self._row(number, "caption-length", "error", (what, "Rewrite the caption."), "caption")
 
     def _single_turns(self) -> None:
-        """Some models are distilled on single questions only."""
+        """Rows with several questions have been reported: some models are distilled on single ones only."""
         for number, conversation in zip(self._numbers, self._read, strict=True):
             if len(conversation.turns) > 2:
                 what = "more than one question in a row for distillation"
@@ -282,7 +282,7 @@ def _length(conversation: Conversation) -> int:
 
 
 def _asked(conversation: Conversation) -> str:
-    """All turns up to the answer."""
+    """The text of all turns before the answer."""
     turns = conversation.turns
     if len(turns) == 2:
         return turns[0].text

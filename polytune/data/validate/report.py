@@ -1,4 +1,4 @@
-"""The outcome of `validate`: findings grouped by rule, a screenful of it, and all of it as JSON."""
+"""The report of `validate`: findings grouped by rule, as a short text for the terminal and as full JSON."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ shown_message = 100
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
-    """One place where a rule was broken."""
+    """One place where a rule was violated."""
 
     split: str
     file: str
     line: int
-    """0 when the whole file is meant."""
+    """0 for the whole file."""
     field: str
     message: str
 
@@ -31,19 +31,19 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FindingGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """Every breach of one rule."""
+    """All findings of one rule."""
 
     rule: str
     severity: Severity
     count: int
     fix: str
-    """What to do about the first one."""
+    """How to fix the first one."""
     examples: tuple[Example, ...]
     """The first few, in file order."""
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found in a dataset."""
+    """The findings in a dataset, and its statistics."""
 
     base_model: str
     format: str
@@ -51,19 +51,19 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     """Findings that stop the pipeline."""
     warnings: int
     token_estimate: str
-    """How the token figures were made."""
+    """How tokens were counted."""
     splits: tuple[SplitStatistics, ...]
     groups: tuple[FindingGroup, ...]
     """Errors first, the most frequent first."""
 
     @property
     def passed(self) -> bool:
-        """Whether the dataset may go on."""
+        """Whether the pipeline may continue with the dataset."""
         return not self.errors
 
 
 class Tally:
-    """Findings counted by rule; only the first few of each are kept."""
+    """Counts findings by rule; keeps only the first few of each."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[Severity, str], int] = {}
@@ -81,7 +81,7 @@ class Tally:
             examples.append(msgspec.convert({"split": split, "file": file, **place}, Example))
 
     def merge(self, later: Tally) -> None:
-        """What a later part of the data held has been counted too."""
+        """The findings of a later part of the data are counted too."""
         for key, count in later._counts.items():
             self._counts[key] = self._counts.get(key, 0) + count
             self._fixes.setdefault(key, later._fixes[key])
@@ -89,11 +89,12 @@ class Tally:
             examples += later._examples[key][: examples_kept - len(examples)]
 
     def count(self, severity: Severity) -> int:
-        """Findings of a severity."""
+        """The number of findings of a severity."""
         return sum(count for (kind, _), count in self._counts.items() if kind == severity)
 
     def groups(self) -> tuple[FindingGroup, ...]:
-        """All of them: errors first, then by count, then by name."""
+        """All groups: errors first, then by count, then by name."""
+        # "error" sorts before "warning".
         keys = sorted(self._counts, key=lambda key: (key[0], -self._counts[key], key[1]))
         return tuple(
             FindingGroup(
@@ -108,15 +109,15 @@ class Tally:
 
 
 def to_json(report: CheckReport) -> bytes:
-    """The whole report as text made for reading and for diff: sorted, indented, the same every time."""
+    """The whole report as JSON for readers and for diff: sorted, indented, deterministic."""
     content = json.dumps(msgspec.to_builtins(report), sort_keys=True, indent=2, ensure_ascii=False)
     return content.encode() + b"\n"
 
 
 def render(report: CheckReport, limit: int = 20, *, everything: str = "validation.json") -> list[str]:
-    """The report in at most `limit` lines: a line a split, the groups that fit, a verdict.
+    """The report in at most `limit` lines: one line per split, the groups that fit, the verdict.
 
-    `everything` is where a reader finds the groups that do not fit.
+    `everything` names the file with the groups that do not fit.
     """
     lines = _table([_cells(split) for split in report.splits])
     room = limit - len(lines) - 1

@@ -1,7 +1,7 @@
-"""Finds the strings that training text must not hold, fast where there are none.
+"""Finds strings that training text must not contain; optimised for data without any.
 
-`System:` in a prompt is an error, `ecosystem:` is nothing: a string counts when it stands alone, and
-inside a longer word only if it is spelled exactly as documented, and then as a warning.
+`System:` in a prompt is an error, `ecosystem:` is fine: a string counts when it is not part of a longer word.
+Inside a longer word it counts only if it is spelled exactly as documented, and then as a warning.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ shown_around = 16
 
 
 class ReservedScanner:
-    """Looks for one base model's reserved strings."""
+    """Searches for one base model's reserved strings."""
 
     def __init__(self, reserved: Reserved) -> None:
         self._documented = frozenset(reserved.documented)
@@ -28,25 +28,25 @@ class ReservedScanner:
         self._pattern = re.compile("|".join(map(re.escape, strings)), re.IGNORECASE)
 
     def may_hold(self, raw: bytes) -> bool:
-        """False when no text in these JSON bytes can hold a reserved string."""
+        """False when no text in these JSON bytes can contain a reserved string."""
         if not self._anywhere:
             return False
         lowered = raw.lower()
         for pattern in self._anywhere:
             if pattern.search(lowered):
                 return True
-        # An escaped character may hide part of one: "\u0055ser:".
+        # An escaped character may hide part of one, as in "\u0055ser:".
         return self._escape in raw
 
     def places(self, text: bytes) -> Iterator[int]:
-        """Where in a text, in bytes, a reserved string may stand; the text holds no escapes."""
+        """Byte offsets where a text may contain a reserved string; the text must not contain escapes."""
         lowered = text.lower()
         for pattern in self._anywhere:
             for match in pattern.finditer(lowered):
                 yield match.start()
 
     def findings(self, passages: Sequence[Passage], line: int) -> list[Finding]:
-        """What the texts of one row hold; each string once for each text."""
+        """The findings in the texts of one row; each string once per text."""
         return [finding for passage in passages for finding in self._in(passage, line)]
 
     def _in(self, passage: Passage, line: int) -> Iterator[Finding]:
@@ -74,15 +74,15 @@ class ReservedScanner:
 
 
 def _in_json(string: str) -> bytes:
-    """How a row's bytes spell the string: a newline is a backslash and an n."""
+    """The string as it appears in JSON: a newline is a backslash and an n."""
     return json.dumps(string, ensure_ascii=False)[1:-1].encode()
 
 
 def _anchored(needles: Sequence[bytes]) -> list[re.Pattern[bytes]]:
-    """Patterns that find any of the strings, three times as fast as one alternation of them.
+    """Patterns that find any of the strings, three times as fast as one alternation of all of them.
 
-    A search runs to a literal first byte without thinking, so each pattern starts with the sign that
-    its strings end or begin with (`:` of `user:`, `<` of `<image>`) and only then looks around.
+    The regex engine skips to a literal first byte quickly. So each pattern starts with the sign that its
+    strings end or begin with (`:` in `user:`, `<` in `<image>`), and only then looks around.
     """
     before: dict[bytes, list[bytes]] = {}
     after: dict[bytes, list[bytes]] = {}

@@ -1,4 +1,4 @@
-"""What a checked dataset is like: how many rows, how long, from which cells."""
+"""Statistics of a validated dataset: numbers of rows, their lengths, their matrix cells."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polytune.errors import DataError
 
 
 class TokenStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Estimated tokens: characters over the base model's characters per token, rounded up by row."""
+    """Estimated tokens: characters divided by the base model's characters per token, rounded up per row."""
 
     total: int
     p50: int
@@ -26,7 +26,7 @@ class TokenStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """One split's file."""
+    """The statistics of one split's file."""
 
     split: str
     file: str
@@ -34,22 +34,22 @@ class SplitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     """Lines that are not blank."""
     readable_rows: int
-    """Rows that could be read as a conversation; the figures below are of these."""
+    """Rows that could be read as a conversation; the numbers below are about these."""
     bytes: int
     characters: int
     tokens: TokenStatistics
     longest_row: int
-    """The line of the row with most characters; 0 when there is none."""
+    """The line of the row with the most characters; 0 when there is none."""
     duplicate_rows: int
-    """Rows whose prompt and answer stand earlier in the same file, whitespace aside."""
+    """Rows whose prompt and answer occur earlier in the same file, ignoring whitespace."""
     leaked_prompts: int
-    """Rows whose prompt stands in a split checked before this one, whitespace aside."""
+    """Rows whose prompt occurs in a split checked before this one, ignoring whitespace."""
     cells: dict[str, int]
-    """Rows of each matrix cell, `style=techno, complexity=simple`; empty without provenance."""
+    """Rows by matrix cell, such as `style=techno, complexity=simple`; empty without provenance."""
 
 
 class Lengths:
-    """How long rows are, as a histogram of their characters."""
+    """A histogram of row lengths in characters."""
 
     def __init__(self) -> None:
         self.rows_of: Counter[int] = Counter()
@@ -57,7 +57,7 @@ class Lengths:
         self.longest_row = 0
 
     def add(self, characters: Sequence[int], lines: Sequence[int]) -> None:
-        """So many characters on each of these lines have been counted."""
+        """The lengths of rows on these lines are counted."""
         self.rows_of.update(characters)
         longest = max(characters, default=0)
         if longest > self.longest:
@@ -65,16 +65,16 @@ class Lengths:
 
     @property
     def rows(self) -> int:
-        """Rows counted."""
+        """The number of rows counted."""
         return self.rows_of.total()
 
     @property
     def characters(self) -> int:
-        """Characters of all rows."""
+        """The characters of all rows."""
         return sum(length * rows for length, rows in self.rows_of.items())
 
     def tokens(self, chars_per_token: float) -> TokenStatistics:
-        """The estimates; a percentile is the smallest length that so many rows do not exceed."""
+        """The estimates; a percentile is the smallest length that this share of the rows does not exceed."""
         return TokenStatistics(
             total=sum(ceil(length / chars_per_token) * rows for length, rows in self.rows_of.items()),
             p50=ceil(self._percentile(50) / chars_per_token),
@@ -101,7 +101,7 @@ _decoder = msgspec.json.Decoder(_Provenance)
 
 
 def cells_by_split(provenance: Path, pool: WorkerPool) -> dict[str, dict[str, int]]:
-    """Rows of each matrix cell, by split. Raises DataError at a line that is no provenance."""
+    """Rows by split and matrix cell. Raises DataError at a line that is not provenance."""
     counted: dict[str, Counter[bytes]] = defaultdict(Counter)
     for counts in pool.results(provenance, CellCount(provenance)):
         for (split, cell), rows in counts.items():
@@ -116,7 +116,7 @@ class CellCount:
     provenance: Path
 
     def __call__(self, block: LineBlock) -> Counter[tuple[str, bytes]]:
-        """Rows by split and cell. Raises DataError when one of the lines is no provenance."""
+        """Rows by split and cell. Raises DataError when a line is not provenance."""
         try:
             rows = _decoder.decode_lines(block.raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -1,10 +1,10 @@
-"""`validate`: a dataset's files against its format and its base model, in one streaming pass a file.
+"""`validate`: checks a dataset against its format and its base model, in one streaming pass per file.
 
     file --blocks--> Judgement --Judged--> FileCheck --> statistics, findings
                      by worker processes   in order
 
-Nothing is kept of a row but two 64-bit hashes and a place in a histogram; of the findings, counts and
-the first few of each rule.
+Only two 64-bit hashes and a histogram entry are kept per row, and of the findings the counts and the first
+few of each rule.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from polytune.errors import DataError
 from polytune.formats.interface import Finding, Severity
 
 most_files = 7
+"""Each file has a tag in the hash table, and a tag has three bits, of which 0 means empty."""
 
 
 def check_dataset(
@@ -34,12 +35,12 @@ def check_dataset(
     customization: Customization | None = None,
     workers: int | None = None,
 ) -> CheckReport:
-    """Everything wrong with the files of a dataset, by split, and what they are like.
+    """The findings and statistics of a dataset's files, given by split.
 
-    Prompts must not be shared between files; row limits hold for `train` and `validation`. They are those
-    of the customization type; None for the first one that takes the format. The report is the same with
-    any number of worker processes; None for as many as are worth starting. Raises DataError when a file
-    cannot be read or the base model takes no data in this format.
+    Prompts must not occur in several files. Row limits apply to `train` and `validation`; they are those of
+    the customization type, by default the first one that accepts the format. The report is the same with any
+    number of worker processes; None starts as many as are worthwhile. Raises DataError when a file cannot be
+    read or the base model does not accept this format.
     """
     rules = Rules(entry, format_name, customization)
     if len(files) > most_files:
@@ -64,7 +65,7 @@ def check_dataset(
 
 
 class Check:
-    """What the files of one dataset are checked against, and what has been found in them together."""
+    """The rules for the files of one dataset, and the findings in all of them."""
 
     def __init__(self, rules: Rules, pool: WorkerPool, expected: int) -> None:
         self.rules = rules
@@ -72,10 +73,10 @@ class Check:
         self.tally = Tally()
         self.table = RowTable(expected)
         self.holding: dict[str, int] = {}
-        """How many rows hold each kind of content besides text."""
+        """The number of rows with each kind of content besides text."""
 
     def row_limits(self, rows: Mapping[str, int]) -> None:
-        """The numbers of rows have been judged."""
+        """The numbers of rows have been checked."""
         train, validation = rows.get("train"), rows.get("validation", 0)
         title, limits = self.rules.entry.title, self.rules.limits
         counted = (train or 0) + (validation if limits.min_counts_validation else 0)
@@ -94,7 +95,7 @@ class Check:
             self._validation(validation)
 
     def _validation(self, rows: int) -> None:
-        """The size of the validation set has been judged, and whether there may be one."""
+        """The size of the validation set has been checked, and whether one is accepted."""
         title, limits = self.rules.entry.title, self.rules.limits
         if limits.validation_doubtful:
             what = f"sources disagree on whether {title} takes a validation set"
@@ -110,7 +111,7 @@ class Check:
             self._dataset("too-few-rows", "error", what, "Give the validation split a larger share, or 0.")
 
     def evenness(self, rows: int) -> None:
-        """Whether the rows are all of one kind has been judged."""
+        """Rows with different kinds of content have been reported."""
         media = [kind for kind in ("image", "video") if self.holding.get(kind)]
         if len(media) > 1:
             what = "some rows hold images and some hold videos"
@@ -138,7 +139,7 @@ class FileCheck:
         self.lines = self.blank = self.duplicates = self.leaks = 0
 
     def run(self, cells: dict[str, int]) -> SplitStatistics:
-        """The file has been read once."""
+        """The statistics of the file, which is read once."""
         self._name()
         self._size()
         judgement = Judgement(self.check.rules, self.split, self.path.name)
@@ -167,7 +168,7 @@ class FileCheck:
         )
 
     def _compare(self, judged: Judged) -> None:
-        """The rows have been compared with all rows before, and are known to those after."""
+        """The rows have been compared with all earlier rows, and are recorded for later ones."""
         own = self.number
         tags = self.check.table.add(judged.prompts, judged.pairs, lambda _: own)
         if tags.count(own) == len(tags):
@@ -191,7 +192,7 @@ class FileCheck:
         )
 
     def _name(self) -> None:
-        """A name that a platform of the base model refuses, as Bedrock does one with a space."""
+        """A name that a platform of the base model rejects has been reported, such as one with a space."""
         offered = self.check.rules.entry.platforms.items()
         refusing = [name for name, each in offered if not each.takes_file_name(self.path.name)]
         if refusing:

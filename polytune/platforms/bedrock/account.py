@@ -1,6 +1,6 @@
-"""The account behind the Bedrock platform: everything that talks to AWS.
+"""The account behind the Bedrock platform: all of its calls to AWS.
 
-`bedrock` imports it when an account is really needed, because boto3 takes half a second to load.
+`platform` imports it only when an account is needed, because boto3 takes half a second to load.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Account:
         self._seen: dict[str, bool] = {}
 
     def unready(self) -> str:
-        """What a run would meet later: no credentials, no bucket, a bucket elsewhere; '' for nothing."""
+        """A problem that a run would hit later: credentials, a missing bucket, its region; '' for none."""
         places = self.places
         try:
             self.access.identity()
@@ -84,13 +84,13 @@ class Account:
         )
 
     def refresh_prices(self) -> None:
-        """AWS's price list is not older than a day, if it can be asked."""
+        """The cached AWS price list is at most a day old, if AWS can be reached."""
         refresh_price_list(self.access, self.settings)
 
     # data
 
     async def store(self, project: str, files: Mapping[str, Path]) -> dict[str, str]:
-        """Each file is in the bucket under its digest; bytes that are there already are not sent."""
+        """Each file is in the bucket under its digest; bytes that are already there are not sent."""
         uris = {}
         for name, path in files.items():
             digest = await asyncio.to_thread(digest_of, path)
@@ -100,7 +100,7 @@ class Account:
         return uris
 
     async def store_folder(self, project: str, files: Mapping[str, Path]) -> str:
-        """The files are in the bucket under one prefix, named by all their contents; the prefix."""
+        """The files are in the bucket under one prefix, named by the digest of all; returns the prefix."""
         digests = {name: await asyncio.to_thread(digest_of, path) for name, path in files.items()}
         whole = fingerprint("polytune.folder.v1", dict(digests))
         prefix = self._content_uri(project, whole, "") + "/"
@@ -109,7 +109,7 @@ class Account:
         return prefix
 
     async def media_problems(self, media: Sequence[Medium]) -> dict[str, str]:
-        """Files that are not there, cannot be read, lie in another bucket, or are not as the row says."""
+        """Files that are missing, unreadable, in another bucket, or not what the row states."""
         with calling("looking at media files"):
             return await asyncio.to_thread(media_problems, self.access, self.places.bucket, media)
 
@@ -125,7 +125,7 @@ class Account:
     # jobs
 
     def customization(self, ask: Customization, uris: Mapping[str, str]) -> Job:
-        """CreateModelCustomizationJob. Raises StepFailed where the region has no such customization."""
+        """CreateModelCustomizationJob. Raises StepFailed if the model is not customized in this region."""
         entry = self._entry(ask.base_model)
         regions = entry.on(platform_name).regions
         if self.places.region not in regions:
@@ -138,7 +138,7 @@ class Account:
         return self._driver(CustomizationDriver), request
 
     def collect(self, job: JobRow, folder: Path) -> Collected:
-        """The model's ARN, the values in force, and the curves from S3."""
+        """The model's ARN, the effective hyperparameters, and the curves from S3."""
         with calling("reading the finished job"):
             found = self._bedrock("GetModelCustomizationJob", {"jobIdentifier": job.handle})
             files = results.fetched(Objects(self.access), found, folder)
@@ -151,11 +151,11 @@ class Account:
         )
 
     def try_reward(self, grader: Path, rollouts: Sequence[Facts]) -> Facts:
-        """Deterministic, from 0 to 1, and quick: tried in processes of this machine."""
+        """Runs the grader locally, and checks that it is deterministic, fast and scores from 0 to 1."""
         return rewards.tried(grader, rollouts)
 
     def publish_reward(self, grader: Path, role_arn: str, timeout_seconds: int) -> str:
-        """A Lambda function named by the package's content; its ARN."""
+        """The grader is a Lambda function named by the package's content; returns its ARN."""
         with calling(f"deploying {grader.name} as a Lambda function"):
             function = Function(
                 "polytune-reward",
@@ -172,7 +172,7 @@ class Account:
         return self._driver(ImportDriver), requests.importing(ask, self.places)
 
     def imported(self, job: JobRow) -> Collected:
-        """The imported model, which answers without a deployment."""
+        """The imported model, which can be called without a deployment."""
         with calling("reading the finished import"):
             found = self._bedrock("GetModelImportJob", {"jobIdentifier": job.handle})
         model = found["importedModelArn"]
@@ -211,7 +211,7 @@ class Account:
     # use
 
     def invoker(self, model: Invoked, inference: Inference) -> Invoker:
-        """Converse with the base model, or with what makes the custom one answer."""
+        """Converse with the base model, or with the custom model's deployment."""
         facts = model.artifact.facts
         if model.base:
             entry = self._entry(str(facts["base_model"]))
@@ -234,7 +234,8 @@ class Account:
         return prices_of(entry, self.settings) or Prices()
 
     def exists(self, uri: str) -> bool:
-        """Whether an object, a model or a deployment is still there; True when nobody can be asked."""
+        """Whether an object, a model or a deployment still exists; True when this cannot be checked."""
+        # One answer per process: planning asks for the same resource once per step that uses it.
         if uri not in self._seen:
             self._seen[uri] = self._exists(uri)
         return self._seen[uri]
@@ -250,6 +251,8 @@ class Account:
         except Missing:
             return False
         except (NeedsCredentials, AwsFailure):
+            # Without an answer the cached result stays valid: redoing paid work must never follow from an
+            # outage.
             return True
 
     def _bedrock(self, operation: str, members: Mapping[str, str]) -> dict[str, Any]:
@@ -257,20 +260,20 @@ class Account:
 
 
 price_list_seconds = 24 * 3600
-"""How old the kept price list may be, which all workspaces share."""
+"""The maximum age of the cached price list, which all workspaces share."""
 serving = "#serving="
-"""Between a deployment with a stable name and the model that a result needs it to serve."""
+"""Separates a stable deployment's ARN from the model that a result needs it to serve."""
 looks = {
     "custom-model-deployment": ("GetCustomModelDeployment", "customModelDeploymentIdentifier"),
     "custom-model": ("GetCustomModel", "modelIdentifier"),
     "imported-model": ("GetImportedModel", "modelIdentifier"),
     "provisioned-model": ("GetProvisionedModelThroughput", "provisionedModelId"),
 }
-"""How to ask whether something is still there, by the part of its ARN that says what it is."""
+"""The operation and member that check whether a resource exists, by the resource type in its ARN."""
 
 
 def _teacher_id(teacher: BaseModelEntry | None) -> str:
-    """How a distillation job names its teacher: by profile where that is the only way, else by id."""
+    """The teacher's identifier in a distillation job: its profile if that is the only way, else its id."""
     if teacher is None:
         return ""
     offering = teacher.on(platform_name)
@@ -279,7 +282,7 @@ def _teacher_id(teacher: BaseModelEntry | None) -> str:
 
 
 def refresh_price_list(access: Access, settings: Settings) -> None:
-    """The kept list is not older than a day, unless AWS cannot be asked: then nothing changes."""
+    """The cached list is at most a day old; unchanged when AWS cannot be reached."""
     path = price_list(settings)
     if path.is_file() and time.time() - path.stat().st_mtime < price_list_seconds:
         return
@@ -289,6 +292,7 @@ def refresh_price_list(access: Access, settings: Settings) -> None:
         offering = entry.platforms.get(platform_name)
         if offering and offering.price_family and access.region in offering.regions:
             prices = live_prices(access, offering.price_family)
+            # No prices for the first family mostly means no permission or no network: do not try the others.
             if not prices and not found:
                 return
             found[name] = prices

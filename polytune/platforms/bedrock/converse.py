@@ -1,4 +1,4 @@
-"""Asks models on Bedrock through Converse: many questions for a run, or one, whole or piece by piece."""
+"""Calls models on Bedrock through Converse: many questions for a run, or a single one, also streamed."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from polytune.platforms.interface import Inference, InvokedAnswer, Invoker, Ques
 from polytune.platforms.management import MeasuredAnswer, ModelClient
 
 at_once = 8
+# Long answers of large models take minutes; boto3's default of 60 s would cut them off, and retry.
 converse_read_timeout_seconds = 900
 
 
 @dataclass(frozen=True)
 class Target:
-    """What to ask, and what asking costs."""
+    """The model to call, and its token prices."""
 
     model_id: str
     input_usd_per_1k_tokens: float | None
     output_usd_per_1k_tokens: float | None
 
     def price_usd(self, read: int, written: int) -> float | None:
-        """What an answer costs; None when no price is known."""
+        """The cost of an answer; None when no price is known."""
         if self.input_usd_per_1k_tokens is None or self.output_usd_per_1k_tokens is None:
             return None
         return (read * self.input_usd_per_1k_tokens + written * self.output_usd_per_1k_tokens) / 1000
@@ -46,23 +47,23 @@ def custom_target(model_id: str, prices: Prices) -> Target:
 
 
 class ConverseInvoker(Invoker):
-    """One Converse request for each question. Whoever asks decides when to try again."""
+    """One Converse request per question. The caller decides when to retry."""
 
     def __init__(self, access: Access, target: Target, inference: Inference) -> None:
         self.target = target
         self.inference = inference
         self.batches_at_once = at_once
-        # The same words as a teacher's endpoint: both count against one quota.
+        # The same text as a teacher's endpoint, because both count against the same quota.
         self.endpoint = f"Bedrock {access.region} {target.model_id}"
         self._connection = ConverseConnection(target.model_id, access)
 
     def most_usd(self, question: Question) -> float:
-        """Every byte a token, and the longest answer."""
+        """An upper bound: every byte counts as a token, and the answer has the maximum length."""
         read = len(question.system.encode()) + len(question.prompt.encode())
         return self.target.price_usd(read, self.inference.max_tokens) or 0.0
 
     async def ask(self, questions: Sequence[Question]) -> list[InvokedAnswer]:
-        """One answer to each question. Raises Failure, and Paused without valid credentials."""
+        """One answer per question. Raises Failure, and Paused without valid credentials."""
         return [await self._asked(question) for question in questions]
 
     async def _asked(self, question: Question) -> InvokedAnswer:
@@ -79,20 +80,20 @@ class ConverseInvoker(Invoker):
 
 @dataclass
 class ConverseClient(ModelClient):
-    """Asks one model one question, with its figures."""
+    """Asks one model one question at a time, and measures the answers."""
 
     access: Access
     target: Target
     inference: Inference
 
     def ask(self, question: Question) -> MeasuredAnswer:
-        """The whole answer. Raises AwsFailure."""
+        """The complete answer. Raises AwsFailure."""
         began = time.monotonic()
         found = self._runtime.call("Converse", request_members(self.target, self.inference, question))
         return self._answer(_text(found), found, time.monotonic() - began)
 
     def stream(self, question: Question) -> Iterator[str | MeasuredAnswer]:
-        """The pieces of the text as they arrive, then the answer. Raises AwsFailure, also halfway."""
+        """The pieces of the text as they arrive, then the answer. Raises AwsFailure, also mid-answer."""
         began, first, pieces = time.monotonic(), None, []
         stated: dict[str, Any] = {}
         for event in self._runtime.stream(

@@ -1,7 +1,7 @@
-"""Deploys a model of the account by hand, under a stable name: the same request twice makes one.
+"""Deploys a model of the account from the command line, under a stable name. Idempotent.
 
-The name is the model's own unless one is given. What has the name already is adopted when it serves the
-model, and on demand it can be given the model when it serves another one.
+The name defaults to the model's own. An existing deployment with that name is adopted if it serves the model;
+an on-demand deployment that serves another model can be switched to this one.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ from polytune.platforms.management import DeploymentRequest, ManagedJob, Managed
 from polytune.settings import Settings
 
 by_hand = "by-hand"
-"""What the tag for the step says of deployments that no run made."""
+"""The step tag of deployments that were not created by a run."""
 hours_per_month = 730
 name_pattern = re.compile(rf"([0-9a-zA-Z][_-]?){{1,{longest_name}}}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDeployment:
-    """A deployment as requested, and the model that was found for it."""
+    """A requested deployment, and the model found for it."""
 
     request: DeploymentRequest
     model: ManagedModel
 
     @property
     def kind(self) -> DeploymentKind:
-        """Billed by the token, or by the hour."""
+        """On demand (billed by the token) or provisioned (billed by the hour)."""
         return self.request.kind
 
     @property
     def name(self) -> str:
-        """The stable name, in the characters that deployments take."""
+        """The stable name, limited to the characters that deployments accept."""
         plain = re.sub(r"[^0-9a-zA-Z]*([-_])[^0-9a-zA-Z]*|[^0-9a-zA-Z]+", "-", self.model.name)
         return self.request.name or plain[:longest_name].strip("-")
 
     def problem(self) -> str:
-        """Why it cannot be made; '' when it can."""
+        """Why it cannot be deployed; '' when it can."""
         request = self.request
         if self.model.kind == "imported":
             return f"{self.model.name} is an imported model, which answers without a deployment"
@@ -76,14 +76,14 @@ class ModelDeployment:
 
 @dataclass(frozen=True)
 class Deployer:
-    """Deploys in one account and region. Every method raises AwsFailure when AWS does not do as asked."""
+    """Deploys in one account and region. Every method raises AwsFailure when a call fails."""
 
     inventory: Inventory
 
     def existing(self, wanted: ModelDeployment) -> ManagedJob | None:
-        """What has the name already; None for nothing.
+        """The existing deployment with this name; None when there is none.
 
-        Raises UsageError when it is bought capacity for another model, or of another size.
+        Raises UsageError when it is provisioned throughput for another model, or of another size.
         """
         kind = deployment if wanted.kind == "on_demand" else provisioned
         found = next((each for each in self._named(wanted, kind) if not each.failed), None)
@@ -101,7 +101,7 @@ class Deployer:
         return [each for each in self.inventory.all(kind, nameContains=name) if each.name == name]
 
     def deploy(self, wanted: ModelDeployment, existing: ManagedJob | None, now: datetime) -> ManagedJob:
-        """The deployment has been requested, or existed already; its lease counts from `now`."""
+        """The deployment has been requested, or already existed; its lease starts at `now`."""
         token = str(uuid.uuid4())
         label = self._label(wanted)
         request = requests.deploying(_asked(wanted, label), now)
@@ -125,6 +125,7 @@ class Deployer:
             update = {deployment.identifier: existing.id, "modelArn": wanted.model.id}
             bedrock.call("UpdateCustomModelDeployment", update)
         before = polytunes(self.inventory.tags(existing.id))
+        # The lease of a deployment with polytune's tags is renewed, but its owner's labels stay.
         kept = [tag for tag in tags if tag["key"].startswith(("polytune:expires", "polytune:idle"))]
         changed = tags if not before else kept
         if changed:
@@ -132,7 +133,7 @@ class Deployer:
         return self.inventory.read(kind_named(existing.kind), existing.id)
 
     def _label(self, wanted: ModelDeployment) -> Label:
-        """Whose model it is, as far as its own tags tell."""
+        """The project and experiment of the model, from its tags."""
         tags = polytunes(self.inventory.tags(wanted.model.id))
         experiment = tags.get("experiment") or wanted.model.name
         return Label(project=tags.get("project", ""), experiment=experiment, step=by_hand)
@@ -152,7 +153,7 @@ def _asked(wanted: ModelDeployment, label: Label) -> Deploying:
 
 
 def price_words(wanted: ModelDeployment, settings: Settings, live: Mapping[str, float]) -> str:
-    """What provisioned throughput costs, in words; `live` are looked-up prices, which win."""
+    """The cost of provisioned throughput, in words; `live` are current prices, which take precedence."""
     hourly = _hourly(wanted, settings, live)
     if hourly is None:
         price_text = "billed by the hour until it is deleted, at a price that is unknown"

@@ -1,6 +1,6 @@
-"""What `polytune doctor` looks at in an account: one check a line, all of them reads.
+"""The account checks of `polytune doctor`: one per line, all of them read-only.
 
-Every check either is ok, or says what is wrong and what to do, or says that it may not look.
+Every check passes, or reports a problem with its fix, or reports that it was not permitted.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ seen_quotas = (
     ("custom models", 100),
     ("on-demand deployments", 10),
 )
-"""As two accounts with real jobs had them in 2026; all are adjustable."""
+"""The quotas of two accounts with real jobs in 2026; all are adjustable."""
 
 
 @dataclass(frozen=True)
 class AccountExamination:
-    """Examines one account for what an experiment needs of it."""
+    """Checks whether one account meets an experiment's requirements."""
 
     access: Access
     needed: AccountRequirements
 
     def checks(self) -> Iterator[PreflightCheck]:
-        """Every check, in the order in which a run would meet the problem."""
+        """Every check, in the order in which a run would hit the problems."""
         try:
             identity = self.access.identity()
         except AwsFailure as failure:
@@ -86,7 +86,7 @@ class AccountExamination:
         yield from self._bucket_policy(name)
 
     def _bucket_policy(self, name: str) -> Iterator[PreflightCheck]:
-        """A bucket policy that denies everybody, whatever the roles allow."""
+        """Reports a bucket policy that denies everyone, whatever the roles allow."""
         what = f"policy of bucket {name}"
         try:
             document = self.access.service("s3").call("GetBucketPolicy", {"Bucket": name})["Policy"]
@@ -143,7 +143,7 @@ class AccountExamination:
         yield self._rights(role, identity.account)
 
     def _rights(self, role: iam.RoleFacts, account: str) -> PreflightCheck:
-        """Whether the role's policies allow all that the jobs need."""
+        """Whether the role's policies allow everything that the jobs need."""
         needed = service_policy(self.needed.policy_facts(account))["Statement"]
         lacking = [
             f"{action} on {resource}"
@@ -204,6 +204,7 @@ class AccountExamination:
 
     def _functions(self, identity: CallerIdentity) -> Iterator[PreflightCheck]:
         for arn in self.needed.functions:
+            # A function that polytune will deploy does not exist yet: its ARN still has placeholders.
             if "{" in arn:
                 continue
             what = f"grader {arn.rpartition(':')[2]}"
@@ -251,7 +252,7 @@ class AccountExamination:
         yield ok("imports", f"{len(running)} on their way" if running else "none on its way")
 
     def _names(self) -> Iterator[PreflightCheck]:
-        """Jobs and models have names of their own; only a stable deployment can collide."""
+        """Checks the names of stable deployments; names of jobs and models are unique and cannot collide."""
         inventory = Inventory(self.access)
         for wanted in self.needed.deployments:
             if not wanted.name:
@@ -277,11 +278,11 @@ class AccountExamination:
 _everything = iam.Statement(
     policy="", effect="Allow", actions=("s3:*",), resources=(), services=(), conditions={}
 )
-"""Only a Deny counts: what a policy allows says nothing about what the caller's own role allows."""
+"""Stands for the role's own permissions, so that only a Deny in the bucket policy makes a difference."""
 
 
 def _statements(document: str) -> tuple[iam.Statement, ...]:
-    """The statements of a bucket policy that mean everybody."""
+    """The statements of a bucket policy that apply to everyone."""
     try:
         held = json.loads(document)
         statements = held.get("Statement") or []
@@ -293,7 +294,7 @@ def _statements(document: str) -> tuple[iam.Statement, ...]:
 
 
 def _only_for(role: iam.RoleFacts, account: str) -> str:
-    """The account that the trust policy wants instead; '' when it takes this one."""
+    """The other account that the trust policy requires; '' when it accepts this one."""
     for statement in role.trust:
         stated = (statement.conditions.get("StringEquals") or {}).get("aws:SourceAccount")
         wanted = [stated] if isinstance(stated, str) else list(stated or ())

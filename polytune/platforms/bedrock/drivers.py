@@ -1,10 +1,10 @@
-"""Drivers for the long work of Bedrock: customization, import, deployment, provisioned throughput.
+"""Drivers for Bedrock's long-running work: customization, import, deployment, provisioned throughput.
 
-They differ in the names of operations and members, which an `Api` states, and in what a look means.
+They differ in the names of operations and members, which are in an `Api`, and in how a status is interpreted.
 
     submit    create, with the token as the API's idempotency token and in the name
-              "name in use": look it up, compare, and adopt it or fail loudly
-    look      one call without the SDK's retries: a look that fails is followed by another one anyway
+              "name in use": look it up, compare, and adopt it or fail
+    look      one call without the SDK's retries, because a failed look is followed by another one anyway
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from polytune.errors import Paused, StepFailed
 from polytune.platforms.bedrock.failures import calling, explained
 
 first_pause_seconds, longest_pause_seconds = 5.0, 60.0
-"""AWS's own SDK and notebooks look once a minute; the first looks show a quick refusal sooner."""
+"""AWS's own SDK and notebooks poll once a minute; the shorter first pauses show an early rejection sooner."""
 quiet_hours = 1.0
-"""A stage that has not started for longer is reported: queues of 25 to 74 hours have been seen."""
+"""A stage that has not started for longer is reported as queued: queues of 25 to 74 hours have been seen."""
 
 
 @dataclass(frozen=True)
 class Api:
-    """How one kind of remote work is created and looked at."""
+    """The operations and members for one kind of remote work."""
 
     create: str
     get: str
     identifier: str
-    """The member of `get` that takes a name or an ARN."""
+    """The member of `get` for a name or an ARN."""
     names: tuple[str, ...]
-    """Members of `create` that hold the unique name."""
+    """The members of `create` for the unique name."""
     tags: tuple[str, ...]
     arn: str
-    """The member of `create`'s answer, and of `get`'s, that identifies the thing."""
+    """The member with the ARN in the replies of `create` and `get`."""
     stop: str = ""
-    """How the command line stops it."""
+    """The polytune command that stops it."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class Waiting:
 
     clock: Clock
     stall_seconds: float
-    """A stage that lasts longer is given up; 0 for never."""
+    """A job is stopped when a stage lasts longer; 0 for never."""
 
 
 class BedrockDriver(Driver):
-    """What every kind of remote work has in common."""
+    """The common part of all drivers."""
 
     pauses = (first_pause_seconds, longest_pause_seconds)
     api: ClassVar[Api]
@@ -70,7 +70,7 @@ class BedrockDriver(Driver):
         self.waiting = waiting
 
     async def submit(self, token: str, request: Facts, what: str) -> str:
-        """The thing of that token exists; its ARN is returned. Raises Paused and StepFailed."""
+        """The job with this token exists; returns its ARN. Raises Paused and StepFailed."""
         return await asyncio.to_thread(self._submitted, token, request)
 
     def _submitted(self, token: str, request: Facts) -> str:
@@ -84,11 +84,12 @@ class BedrockDriver(Driver):
         with calling(f"{self.api.create} {name}"):
             try:
                 return str(self._service().call(self.api.create, members)[self.api.arn])
+            # The reply to an earlier attempt was lost, and its idempotency token has expired since.
             except NameTaken:
                 return self._adopted(name, request["members"])
 
     def _adopted(self, name: str, members: Mapping[str, Any]) -> str:
-        """The ARN of what has the name already. Raises StepFailed when it is other work."""
+        """The ARN of the existing job with this name. Raises StepFailed when its request was different."""
         found = self._service().call(self.api.get, {self.api.identifier: name})
         other = [member for member in members if not self.same(member, members[member], found)]
         if other:
@@ -99,11 +100,11 @@ class BedrockDriver(Driver):
         return str(found[self.api.arn])
 
     def same(self, member: str, asked: Any, found: Mapping[str, Any]) -> bool:
-        """Whether a member of an existing thing is what would have been asked for."""
+        """Whether a member of an existing job has the requested value; true when the reply lacks it."""
         return member not in found or bool(found[member] == asked)
 
     async def look(self, token: str, handle: str) -> Look:
-        """Where it stands; trouble when AWS did not say. Raises Paused when credentials have expired."""
+        """Its current state; trouble when AWS did not answer. Raises Paused when credentials have expired."""
         try:
             found = await asyncio.to_thread(
                 self._service(attempts=1).call, self.api.get, {self.api.identifier: handle}
@@ -118,7 +119,7 @@ class BedrockDriver(Driver):
 
     @abstractmethod
     def judged(self, found: Mapping[str, Any], now: float) -> Look:
-        """What the answer of `get` says; `now` in seconds since 1970."""
+        """The state in a reply of `get`; `now` is in seconds since 1970."""
 
     def detached(self, token: str, handle: str) -> str:
         """The command that stops it."""
@@ -142,8 +143,8 @@ class CustomizationDriver(BedrockDriver):
     )
 
     def same(self, member: str, asked: Any, found: Mapping[str, Any]) -> bool:
-        """The base model is asked for by id (or by a custom model's ARN, which holds it) and answered by ARN;
-        hyperparameters come back completed."""
+        """The base model is requested by id (or by a custom model's ARN, which contains it) and returned as an
+        ARN; hyperparameters are returned with all defaults filled in."""
         if member == "baseModelIdentifier":
             base = str(asked).rsplit("/", 2)[1] if ":custom-model/" in str(asked) else str(asked)
             return str(found["baseModelArn"]).endswith(f"/{base.rpartition('/')[2]}")
@@ -153,7 +154,7 @@ class CustomizationDriver(BedrockDriver):
         return super().same(member, asked, found)
 
     def judged(self, found: Mapping[str, Any], now: float) -> Look:
-        """Completed, failed with the likely fix, or the stage it is in."""
+        """Completed, failed with the likely fix, or its current stage."""
         match found["status"]:
             case "Completed":
                 return Look(state=JobState.COMPLETED, done=1.0)
@@ -175,7 +176,7 @@ class CustomizationDriver(BedrockDriver):
         return Look(state=JobState.SUBMITTED, message=message, done=_share(found))
 
     def _given_up(self, found: Mapping[str, Any], what: str) -> Look:
-        """The job is stopped: it has waited longer than the settings allow."""
+        """The job has been stopped because it waited longer than the settings allow."""
         limit = _duration(self.waiting.stall_seconds)
         try:
             self._service().call("StopModelCustomizationJob", {"jobIdentifier": found["jobArn"]})
@@ -207,7 +208,7 @@ class ImportDriver(BedrockDriver):
 
 
 class DeploymentDriver(BedrockDriver):
-    """On-demand deployments, each under a name of its own or behind a stable one."""
+    """On-demand deployments, each with a unique name or a stable one."""
 
     api = Api(
         create="CreateCustomModelDeployment",
@@ -220,7 +221,7 @@ class DeploymentDriver(BedrockDriver):
     )
 
     def __init__(self, access: Access, waiting: Waiting, model_arn: str) -> None:
-        """`model_arn` is what the deployment shall serve."""
+        """`model_arn` is the model that the deployment must serve."""
         super().__init__(access, waiting)
         self.model_arn = model_arn
 
@@ -246,12 +247,12 @@ class DeploymentDriver(BedrockDriver):
     def _created(
         self, name: str, token: str, members: Mapping[str, Any], tags: Sequence[Mapping[str, str]]
     ) -> str:
-        """A new deployment under a stable name. A lost answer is asked for again with the same token."""
+        """A new deployment with a stable name. After a lost reply, the call is repeated with the same token."""
         whole = {**members, "modelDeploymentName": name, "tags": tags, "clientRequestToken": token}
         return str(self._service().call(self.api.create, whole)[self.api.arn])
 
     def judged(self, found: Mapping[str, Any], now: float) -> Look:
-        """Active, and no update of the model behind it is in progress; lost when it serves another model."""
+        """Complete when active without an update in progress; lost when it serves another model."""
         update = found.get("updateDetails") or {}
         if update.get("updateStatus") == "Updating":
             return Look(state=JobState.SUBMITTED, message="the model behind the deployment is being replaced")
@@ -277,11 +278,11 @@ class ThroughputDriver(BedrockDriver):
     )
 
     def same(self, member: str, asked: Any, found: Mapping[str, Any]) -> bool:
-        """The model is asked for as `modelId` and answered as `modelArn`."""
+        """The model is requested as `modelId` and returned as `modelArn`."""
         return bool(found["modelArn"] == asked) if member == "modelId" else super().same(member, asked, found)
 
     def judged(self, found: Mapping[str, Any], now: float) -> Look:
-        """In service, failed, or on its way."""
+        """In service, failed, or in progress."""
         if found["status"] == "Failed":
             return Look(state=JobState.FAILED, message=explained(found.get("failureMessage") or ""))
         done = found["status"] == "InService"
@@ -296,7 +297,7 @@ stages = (
 
 
 def _stage(found: Mapping[str, Any]) -> tuple[str, str, float]:
-    """The first stage that is not finished, its status, and since when it has that (seconds since 1970)."""
+    """The first unfinished stage, its status, and since when it has it (seconds since 1970)."""
     details = found.get("statusDetails") or {}
     since = _seconds(found["creationTime"])
     for name, member in stages:
@@ -311,7 +312,7 @@ def _stage(found: Mapping[str, Any]) -> tuple[str, str, float]:
 
 
 def _share(found: Mapping[str, Any]) -> float:
-    """Stages finished, of those it has; what is inside a stage nobody tells."""
+    """The share of finished stages; the API does not report progress within a stage."""
     details = found.get("statusDetails") or {}
     known = [details[member].get("status") for _, member in stages if details.get(member)]
     return known.count("Completed") / (len(known) + 1) if known else 0.0
@@ -328,7 +329,7 @@ def _duration(seconds: float) -> str:
 
 
 def _equal(asked: str, effective: str) -> bool:
-    """Whether two numbers written as text are equal: the API answers 1.0E-4 for 0.0001."""
+    """Whether two numbers in text form are equal: the API returns 1.0E-4 for 0.0001."""
     try:
         return float(asked) == float(effective)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How failures of jobs are explained, and how failures of calls end a step."""
+"""Explains failures of jobs, and turns failures of calls into the end of a step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def explained(message: str) -> str:
 
 @contextmanager
 def calling(what: str) -> Iterator[None]:
-    """A call to AWS inside a step: what waiting or fresh credentials can cure pauses the run."""
+    """Wraps a step's call to AWS: raises Paused if waiting or new credentials can help, else StepFailed."""
     try:
         yield
     except NeedsCredentials as failure:

@@ -1,6 +1,6 @@
-"""Deployments with the leases in their tags: what has expired, what lies idle, what nobody remembers.
+"""Deployments and the leases in their tags: finds expired, idle and orphaned ones.
 
-Only what carries a tag of polytune's is looked at; anything else in the account is not polytune's to judge.
+Only deployments with polytune's tags are considered; everything else in the account is left alone.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ State = Literal["expired", "idle", "leased", "kept"]
 
 @dataclass(frozen=True)
 class Leases:
-    """Looks at the leases of one account and region."""
+    """Checks the leases in one account and region."""
 
     inventory: Inventory
     now: datetime
-    """With its zone: what leases are held against."""
+    """The time, with its zone, that leases are compared with."""
     known: Collection[str]
     """ARNs of deployments that the ledger's runs refer to."""
 
@@ -47,7 +47,7 @@ class Leases:
         return ("expired", f"since {end:%Y-%m-%d %H:%MZ}") if end and end <= self.now else None
 
     def _idle(self, job: ManagedJob, tags: dict[str, str]) -> tuple[State, str] | None:
-        """How it stands with the time that it may stay unasked; None for one that may stay so for ever."""
+        """The state of its idle limit; None when it has no idle limit."""
         stated = tags.get("idle-seconds", "")
         allowed = int(stated) if stated.isdigit() else 0
         if not allowed:
@@ -56,6 +56,7 @@ class Leases:
         made = max(filter(None, (job.created, job.changed)), default=self.now)
         if made > since:
             return "leased", f"younger than the {words} that it may stay unasked"
+        # Without CloudWatch a deployment counts as used: deleting one that is needed is the worse mistake.
         calls = invocations_since(self.inventory.access, job.id, since, self.now)
         if calls is None:
             return "leased", "CloudWatch does not tell whether it is asked"
@@ -67,7 +68,7 @@ class Leases:
 
 
 def _moment(text: str) -> datetime | None:
-    """A tag's time; None for none, or for what is no time."""
+    """The time in a tag; None when it is missing or not a time."""
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Bedrock as the command line sees it: one account, in the region of an ARN, `--region`, or the usual one."""
+"""Bedrock for the command line: one account, in the region of an ARN, of `--region`, or the default one."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ from polytune.platforms.management import (
 from polytune.settings import load_settings
 
 usual_region = "us-east-1"
-"""What an experiment that names no region takes too."""
+"""The same default as for an experiment that names no region."""
 offered_attempts = 2
-"""Tries at the live list of models, which is only a check: the catalogue is there anyway."""
+"""Attempts at listing the live models, which is only a check: the catalogue is always available."""
 patient_attempts = 8
 no_credentials = "NoCredentialsError"
-"""The code of the failure when AWS is not set up on this machine."""
+"""The error code when AWS is not set up on this machine."""
 endpoints = "AWS_ENDPOINT_URL"
 
 _arn = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:(?P<region>[a-z0-9-]*):[0-9]*:.+")
@@ -80,10 +80,10 @@ _region = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 
 
 class BedrockManagement(Management):
-    """The account that the workspace's variables lead to."""
+    """The account that the workspace's environment variables select."""
 
     name = platform_name
-    # Of all three kinds of jobs, by the API's enums (botocore's `bedrock` model, 2023-04-20).
+    # The union of all three kinds of jobs, from the API's enums (botocore's `bedrock` model, 2023-04-20).
     statuses = (
         "InProgress",
         "Completed",
@@ -104,22 +104,22 @@ class BedrockManagement(Management):
         return self._handle(identifier).startswith("arn:")
 
     def _handle(self, name: str) -> str:
-        """The ARN that the ledger has for a job's token, else the name itself."""
+        """The ARN that the ledger has for a job's token; otherwise the name itself."""
         job = None if name.startswith("arn:") else JobBook(self.ledger).of_token(name)
         return job.handle if job and job.handle.startswith("arn:") else name
 
     def reopen(self) -> None:
-        """The `.env` and the credentials of now, where they can be read."""
+        """Uses the current `.env` and credentials, if they can be read."""
         try:
             self.settings = load_settings(self.workspace.root)
         except (PolytuneError, OSError):
-            # The file may be half edited: new clients still find credentials that were renewed elsewhere.
+            # The file may be half edited; new clients still pick up credentials that were renewed elsewhere.
             self._access = replace(self._access) if self._access else None
         else:
             self._access = None
 
     def access(self, *names: str) -> Access:
-        """The account, in the region of the ARNs among the names. Raises UsageError when they disagree."""
+        """The account, in the region of the ARNs among the names. Raises UsageError if regions conflict."""
         region = self._region_of(names)
         if self._access is None or self._access.region != region:
             self._access = Access(region=region, environment=self.settings.environment)
@@ -145,7 +145,7 @@ class BedrockManagement(Management):
     # jobs
 
     def jobs(self) -> JobListing:
-        """Customization, import and batch jobs; a kind that may not be listed is a gap, but for the first."""
+        """Customization, import and batch jobs; import and batch jobs that cannot be listed become gaps."""
         known = {job.handle for job in JobBook(self.ledger).all_jobs()}
         inventory = self._inventory()
         try:
@@ -176,13 +176,13 @@ class BedrockManagement(Management):
             return None
 
     def curves(self, job: ManagedJob) -> Curves:
-        """What a customization job has written to S3 so far."""
+        """The curves that a customization job has written to S3 so far."""
         if job.kind != customization.word:
             return Curves()
         return read_curves(Objects(self.access(job.id)), job.details)
 
     def facts(self, job: ManagedJob) -> Iterable[tuple[str, str]]:
-        """Models, data, output, figures."""
+        """Models, data, output and metrics."""
         return facts_of(job.details)
 
     def why(self, job: ManagedJob) -> str:
@@ -190,7 +190,7 @@ class BedrockManagement(Management):
         return explained(job.message) if job.status == "Failed" or job.message else ""
 
     def cost_of_stopping(self, job: ManagedJob) -> str:
-        """What is billed all the same."""
+        """What is billed even if it is stopped."""
         check_stoppable(job)
         return kind_named(job.kind).billed
 
@@ -233,13 +233,13 @@ class BedrockManagement(Management):
         return OfferedModels(region=region, customizations=types)
 
     def live_prices(self, entry: BaseModelEntry) -> Mapping[str, float]:
-        """The AWS Price List API's."""
+        """Prices from the AWS Price List API."""
         offering = entry.platforms.get(self.name)
         family = offering.price_family if offering else None
         return live_prices(self.access(), family) if family else {}
 
     def token_counter(self, entry: BaseModelEntry) -> TokenCounter | None:
-        """CountTokens, where the environment states credentials."""
+        """CountTokens, if the environment has credentials; else None."""
         if not any(self.settings.environment.get(name) for name in credential_variables):
             return None
         offering = entry.on(self.name)
@@ -253,7 +253,7 @@ class BedrockManagement(Management):
     # asking
 
     def answering(self, name: str) -> AnsweringModel:
-        """The profile of a base model, the deployment of a custom one, an imported model itself."""
+        """The profile of a base model, the deployment of a custom model, or the imported model itself."""
         models = self._models(name)
         found = models.answering(name)
         return AnsweringModel(
@@ -266,18 +266,18 @@ class BedrockManagement(Management):
         )
 
     def client(self, name: str, inference: Inference) -> ModelClient:
-        """Converse, with the prices of what answers."""
+        """A Converse client with the prices of the model."""
         models = self._models(name)
         return ConverseClient(models.inventory.access, models.answering(name).target, inference)
 
     def client_of(self, platform: Platform, model: Artifact, inference: Inference) -> ModelClient:
-        """Converse with the run's deployment, or with what else makes its model answer."""
+        """A Converse client for the run's deployment, or for whatever serves its model."""
         return self.client(platform.address(model), inference)
 
     # deployments
 
     def plan_deployment(self, request: DeploymentRequest) -> DeploymentPlan:
-        """What has the name already, and what provisioned throughput would cost."""
+        """The existing deployment with the name, and the cost of provisioned throughput."""
         models = self._models(request.model)
         wanted = ModelDeployment(request=request, model=models.find(request.model))
         if problem := wanted.problem():
@@ -311,18 +311,18 @@ class BedrockManagement(Management):
         return self._inventory(name).find(name, deployment_kinds)
 
     def check_removable(self, deployment: ManagedJob) -> None:
-        """It is neither committed nor being changed."""
+        """Returns when it is neither committed nor being changed; raises UsageError otherwise."""
         check_removable(deployment)
 
     def undeploy(self, deployment: ManagedJob) -> None:
-        """The deployment is deleted; its model stays, and its storage is billed."""
+        """The deployment is deleted; its model is kept, and its storage is still billed."""
         check_removable(deployment)
         self._inventory(deployment.id).delete(deployment)
 
     # before a run
 
     def checks(self, use: PlatformUse | None, options: Mapping[str, str]) -> Iterator[PreflightCheck]:
-        """Endpoints, region, identity, bucket, rights, models, quotas and names."""
+        """Endpoints, region, identity, bucket, permissions, models, quotas and names."""
         needed = self._requirements(use) if use else self._stated(options)
         for name, value in sorted(self.settings.environment.items()):
             if name.startswith(endpoints) and value:
@@ -336,7 +336,7 @@ class BedrockManagement(Management):
         yield from AccountExamination(access, needed).checks()
 
     def policies(self, use: PlatformUse, form: str, account: str) -> str:
-        """The service role's trust and permissions, and the caller's."""
+        """The service role's trust policy and permissions, and the caller's permissions."""
         return policies(self._requirements(use), form, account, self.settings.environment)
 
     def _requirements(self, use: PlatformUse) -> AccountRequirements:
@@ -345,7 +345,7 @@ class BedrockManagement(Management):
         return requirements_of(use.project, places, use.spec.assume_role_arn, use.requirements)
 
     def _stated(self, options: Mapping[str, str]) -> AccountRequirements:
-        """What any experiment needs, with the bucket and the role of the command line."""
+        """The requirements of any experiment, with the bucket and the role from the command line."""
         spec = BedrockSpec(
             kind=self.name,
             region=self._region_of(()),

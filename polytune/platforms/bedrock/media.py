@@ -1,7 +1,7 @@
-"""The files that rows of a dataset name, looked at in S3 before a job does: there, readable, as stated.
+"""Checks the files that rows of a dataset refer to before a job reads them: existence, access, format, size.
 
-Their first bytes say what they are. Signatures and places of sizes: the PNG, JFIF, GIF, WebP (RFC 9649), ISO
-base media, Matroska and PDF formats.
+Their first bytes identify the format. Signatures and offsets of sizes: the PNG, JFIF, GIF, WebP (RFC 9649),
+ISO base media, Matroska and PDF formats.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from polytune.platforms.interface import Medium
 
 looks_at_once = 32
 usable = re.compile(r"s3://[\w\-/.]+", re.ASCII)
-"""What AWS's own validators let through in rows (aws-samples/amazon-nova-samples)."""
+"""What AWS's own validators accept in rows (aws-samples/amazon-nova-samples)."""
 empty = ("InvalidRange", "416")
-"""How S3 answers the question for the first bytes of an object that has none."""
+"""S3's error codes for a range request to an empty object."""
 telling_bytes = 4096
-"""Enough of a file to tell its format, and the size of most pictures."""
+"""Enough of a file to identify its format, and the size of most images."""
 telling_jpeg_bytes = 72 << 10
-"""A JPEG's size stands behind its notes, of which one may take 64 KiB."""
+"""A JPEG's size comes after its metadata segments, each of which can be up to 64 KiB long."""
 containers = ({"mp4", "mov"}, {"mkv", "webm"})
-"""Video formats that only details tell apart."""
+"""Video formats that share a container and are hard to tell apart."""
 start_of_frame = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def problems(access: Access, bucket: str, media: Sequence[Medium]) -> dict[str, str]:
-    """What keeps a job whose rows lie in `bucket` from reading each file, by address.
+    """Why a job with its rows in `bucket` cannot use a file, by URI; usable files are left out.
 
-    Raises AwsFailure when S3 cannot be asked.
+    Raises AwsFailure when S3 does not answer.
     """
     with ThreadPoolExecutor(looks_at_once) as threads:
         found = threads.map(partial(_problem, access, bucket), media)
@@ -71,22 +71,22 @@ def _problem(access: Access, bucket: str, medium: Medium) -> str:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the first bytes of a file tell."""
+    """What the first bytes of a file reveal."""
 
     format: str
-    """'' when they tell none that is known."""
+    """'' for an unknown format."""
     width: int | None = None
-    """Pixels; None when it cannot be told."""
+    """In pixels; None when unknown."""
     height: int | None = None
 
 
 def telling(medium: Medium) -> int:
-    """How many of its first bytes are wanted."""
+    """The number of first bytes to read."""
     return telling_jpeg_bytes if medium.format in ("jpeg", "jpg") else telling_bytes
 
 
 def problem_of(medium: Medium, head: bytes, size: int) -> str:
-    """Why a base model cannot be trained on a file of that many bytes; '' when nothing speaks against it."""
+    """Why a base model cannot be trained on a file of `size` bytes that starts with `head`; '' if it can."""
     if not size:
         return "is empty"
     seen = seen_in(head)
@@ -94,7 +94,7 @@ def problem_of(medium: Medium, head: bytes, size: int) -> str:
 
 
 def seen_in(head: bytes) -> Seen:
-    """What a file is that begins so."""
+    """Format and size of a file that starts with these bytes."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return Seen("png", *_unpacked(">II", head, 16))
     if head.startswith((b"GIF87a", b"GIF89a")):
@@ -142,7 +142,7 @@ def _ill_sized(allowed: Media | None, seen: Seen) -> str:
 
 
 def _unpacked(layout: str, head: bytes, offset: int) -> tuple[int | None, int | None]:
-    """Two numbers; None for both where the head is too short."""
+    """Two numbers; None for both when the head is too short."""
     if len(head) < offset + struct.calcsize(layout):
         return None, None
     width, height = struct.unpack_from(layout, head, offset)

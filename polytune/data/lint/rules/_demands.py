@@ -1,9 +1,9 @@
-"""What form of answer a prompt demands; English prompts only.
+"""Detects which form of answer a prompt demands; English prompts only.
 
-Only a firm demand counts: an order to whoever answers. What is asked about ("How do I make it answer in
-JSON?"), conditional ("if it fails, return JSON"), refused ("do not answer in JSON"), quoted, left open
-("JSON or plain text"), or required of a program to be written ("a function that returns JSON") demands
-nothing.
+Only a firm demand counts: an instruction to the answering model. These are not demands: a question ("How do I
+make it answer in JSON?"), a condition ("if it fails, return JSON"), a negation ("do not answer in JSON"), a
+quotation, a choice ("JSON or plain text"), and a requirement for a program to be written ("a function that
+returns JSON").
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import NamedTuple
 
 
 class Demand(NamedTuple):
-    """What is asked of the answer's form; all False for nothing."""
+    """What a prompt demands of the answer's form; all False for no demand."""
 
     json: bool = False
-    """The answer as a whole is to be JSON."""
+    """The whole answer must be JSON."""
     holds_json: bool = False
-    """The answer is to hold JSON; words around it are not ruled out."""
+    """The answer must contain JSON; text around it is allowed."""
     json_lines: bool = False
-    """One JSON value a line will do."""
+    """One JSON value per line is allowed."""
     code: bool = False
-    """The answer is to be code and nothing else."""
+    """The answer must be code and nothing else."""
     fences: bool = False
-    """Code fences are asked for or allowed."""
+    """Code fences are requested or allowed."""
 
     def together(self, other: Demand) -> Demand:
-        """What both ask for."""
+        """The union of both demands."""
         return Demand(*(mine or theirs for mine, theirs in zip(self, other, strict=True)))
 
 
@@ -77,7 +77,7 @@ _json_orders = re.compile(
     ),
     re.IGNORECASE,
 )
-"""The two orders with names leave room for other words beside the JSON."""
+"""The two orders with group names allow text next to the JSON."""
 
 _programs = _any_of(
     *("function", "method", "script", "program", "endpoint", "api", "server", "service", "class", "cli"),
@@ -89,7 +89,7 @@ _programming = re.compile(
     rf"[^.!?\n]{{0,80}}?\b{_programs}s?\b",
     re.IGNORECASE,
 )
-"""A program is to be written: what it should return, print or output is its own business."""
+"""A program is to be written: what it returns, prints or outputs says nothing about the answer's form."""
 _answering = re.compile(r"\b(?:respond|reply|answer|responses?|answers?)\b", re.IGNORECASE)
 _subject_after = re.compile(
     r"\s*-?"
@@ -175,12 +175,13 @@ _signs_of_code_order = ("only", "just", "nothing but", "solely", "strictly", "ex
 
 @lru_cache(maxsize=4096)
 def standing_demand(system: str) -> Demand:
-    """What a system prompt demands of every answer; remembered, as rows share their system prompts."""
+    """What a system prompt demands of every answer; cached, because rows share their system prompts."""
     return demand(system)
 
 
 def demand(text: str) -> Demand:
-    """What a text demands of the answer to it."""
+    """What a text demands of its answer."""
+    # The patterns are expensive and most texts demand nothing: a substring search rules those out.
     lowered = text.lower()
     speaks_of_json = "json" in lowered
     if not speaks_of_json and not any(sign in lowered for sign in _signs_of_code_order):
@@ -200,7 +201,7 @@ def demand(text: str) -> Demand:
 
 
 def _is_for_json(text: str, match: re.Match[str]) -> bool:
-    """Whether whoever answers is to write it, not a program that is asked for."""
+    """Whether the answering model must write the JSON, and not a program that it is asked to write."""
     start, end = _start(match), match.end()
     begin = _sentence_begin(text, start)
     if _subject_after.match(text, end) or _others_doing.search(text[begin:start]):

@@ -1,4 +1,4 @@
-"""different-answers: one prompt, two answers; a model can only learn one of them."""
+"""different-answers: the same prompt with different answers, of which a model can learn only one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from polytune.formats.interface import Finding
 
 
 class DifferentAnswers(Rule):
-    """Names the line on which the prompt stands first, under the same system prompt; copies do not count."""
+    """Names the first line with the same system prompt and prompt; exact copies of a row do not count."""
 
     name = "different-answers"
     severity = "warning"

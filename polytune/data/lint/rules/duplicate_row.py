@@ -1,4 +1,4 @@
-"""duplicate-row: system prompt, prompt and answer repeat an earlier row of the file, whitespace aside."""
+"""duplicate-row: system prompt, prompt and answer repeat an earlier row of the file, ignoring whitespace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from polytune.formats.interface import Finding
 
 
 class DuplicateRow(Rule):
-    """Names the line on which the row stands first."""
+    """Names the first line with the same row."""
 
     name = "duplicate-row"
     severity = "warning"

@@ -1,7 +1,7 @@
 """format-contradiction: the prompt demands a form of answer that the target does not have.
 
-A model trained on such rows learns that the demand means nothing. Only firm demands count (see `_demands`):
-JSON, and code and nothing else.
+A model trained on such rows learns to ignore the demand. Only firm demands count (see `_demands`), and only
+two forms: JSON, and code without other text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _comment = ("//", "#", "--", "/*", "*", "%", ";", '"', "'''", "<!--", "(*")
 
 
 class FormatContradiction(Rule):
-    """Reads the system prompt and the user's last words, then the answer."""
+    """Compares the demands of the system prompt and of the user's last text with the answer."""
 
     name = "format-contradiction"
     severity = "error"
@@ -99,7 +99,7 @@ class FormatContradiction(Rule):
 
 
 def json_error(text: str) -> str:
-    """Why a text is no JSON value; '' when it is one."""
+    """Why a text is not a JSON value; '' when it is one."""
     try:
         _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -110,14 +110,14 @@ def json_error(text: str) -> str:
 
 
 def is_json(text: str, *, lines: bool = False) -> bool:
-    """Whether all of a text is one JSON value, or where `lines` will do, one on each line."""
+    """Whether the whole text is one JSON value, or with `lines` one value per line."""
     if lines:
         return all(not json_error(line) for line in text.splitlines() if line.strip())
     return not json_error(text)
 
 
 def holds_json(text: str) -> bool:
-    """Whether an object or array stands somewhere in a text, in a fence or free."""
+    """Whether a text contains an object or array anywhere, in a code fence or not."""
     if is_json(text) or any(is_json(block) for block in _block.findall(text)):
         return True
     for first, last in ("{}", "[]"):
@@ -133,14 +133,14 @@ def is_fenced(text: str) -> bool:
 
 
 def outside_fences(text: str) -> str:
-    """What of a text stands outside its code fences."""
+    """The part of a text outside its code fences."""
     return _block.sub("", text).strip()
 
 
 def prose_in_code(text: str) -> str:
-    """The first or last line of a text when it is a sentence and no code; '' when both may be code.
+    """The first or last line of a text if it is a sentence and not code; '' when both may be code.
 
-    The lines between are not looked at: they may stand in a docstring or a long string.
+    The lines in between are ignored: they may belong to a docstring or a long string.
     """
     text = text.strip()
     for line in (text.partition("\n")[0].rstrip(), text.rpartition("\n")[2].lstrip()):

@@ -1,11 +1,11 @@
-"""What a lint rule is: one way in which a row can be readable and still teach the wrong thing.
+"""The interface of lint rules: each finds one way in which a readable row teaches the wrong thing.
 
     LintBlock --check()--> Finding                   by each rule, in a worker process
     RepeatedPrompt --check_repeated()--> Finding     by rules that compare rows, in file order
 
-Add one by writing one file here with one subclass of `Rule`; its name is the file's name, written with
-dashes. Nearly every row is fine, so a rule first searches the whole block at once: `LintBlock.content` is all
-its texts in one piece of bytes, which a regular expression scans quickly; only a hit is examined further.
+To add one, write one file here with one subclass of `Rule`; its name is the file's name, with dashes. Nearly
+every row is fine, so a rule first searches the whole block at once: `LintBlock.content` is all its texts as
+one piece of bytes, which a regular expression scans quickly. Only hits are examined further.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from polytune.formats.interface import Finding, Passage, Severity
 from polytune.registry import Family
 
 gap = b"\n\0\n"
-"""What stands between two texts in a block's content."""
+"""Separates two texts in a block's content; the NUL byte keeps patterns from matching across it."""
 digits_to_zero = bytes.maketrans(b"123456789", b"000000000")
 shown_around = 24
 
 
 @dataclass(frozen=True)
 class LintOptions:
-    """What rows are judged for."""
+    """What rows are linted for."""
 
     base_model: BaseModelEntry | None = None
-    """The model that will be trained; None when that is open."""
+    """The model that will be trained; None when it is not known yet."""
     allow: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """By rule, the ids of rows that are as they should be."""
+    """By rule, the ids of rows whose findings are left out."""
 
 
 class Hit(NamedTuple):
@@ -47,7 +47,7 @@ class Hit(NamedTuple):
     row: Row
     passage: Passage
     start: int
-    """Where in the block's content."""
+    """The offset in the block's content."""
     end: int
     text: str
 
@@ -58,7 +58,7 @@ class Hit(NamedTuple):
 
 
 class LintBlock:
-    """The rows of one block, and all their texts in one piece."""
+    """The rows of one block, and all their texts as one piece."""
 
     def __init__(self, rows: Iterable[Row | BadRow]) -> None:
         self.rows: list[Row] = []
@@ -80,7 +80,7 @@ class LintBlock:
 
     @cached_property
     def lowered(self) -> bytes:
-        """The content with ASCII letters in lower case; every byte keeps its place."""
+        """The content with ASCII letters in lower case; offsets stay the same."""
         return self.content.lower()
 
     @cached_property
@@ -97,12 +97,12 @@ class LintBlock:
         return [(row, passage) for row in self.rows for passage in row.passages]
 
     def hits(self, pattern: re.Pattern[bytes], within: bytes | None = None) -> Iterator[Hit]:
-        """Every match of the pattern in the content, or in another version of it of equal length."""
+        """Every match of the pattern in the content, or in `within`, a version of it of equal length."""
         for match in pattern.finditer(self.content if within is None else within):
             yield self.hit(match.start(), match.end())
 
     def hit(self, start: int, end: int = 0) -> Hit:
-        """The row and passage at a place in the content."""
+        """The row and passage at an offset in the content."""
         row, passage = self._places[bisect_right(self._starts, start) - 1]
         return Hit(row, passage, start, end, self.content[start:end].decode(errors="replace"))
 
@@ -112,27 +112,27 @@ class Rule(ABC):
 
     name: ClassVar[str]
     severity: ClassVar[Severity]
-    """That of its worst finding."""
+    """The severity of its worst finding."""
     example: ClassVar[str]
-    """A row that breaks it, in short."""
+    """A shortened row that violates it."""
     fix: ClassVar[str]
     """How to fix it."""
     compares: ClassVar[bool] = False
-    """Whether it needs the rows before."""
+    """Whether it compares rows with earlier ones."""
 
     def __init__(self, options: LintOptions) -> None:
         self.options = options
 
     def unchecked(self) -> str:
-        """What the rule cannot check on this machine, with the command that installs what it needs; or ''."""
+        """What the rule cannot check without a package, with the command that installs it; '' for nothing."""
         return ""
 
     @abstractmethod
     def check(self, block: LintBlock) -> Iterator[Finding]:
-        """What is wrong with rows of the block, each by itself."""
+        """The findings in the rows of the block, each row taken by itself."""
 
     def check_repeated(self, row: RepeatedPrompt) -> Finding | None:
-        """What is wrong with a row whose prompt was seen before."""
+        """The finding for a row whose prompt was seen before; None for none."""
         return None
 
     def finding(
@@ -159,7 +159,7 @@ RULES = Family("data.lint.rules", "lint rule", Rule, dashes=True, group="lint_ru
 
 
 def around(text: str, start: int, end: int) -> str:
-    """A place in a text with a little context, on one line and in quotes."""
+    """A part of a text with some context, on one line and in quotes."""
     left = "…" if start > shown_around else ""
     right = "…" if end + shown_around < len(text) else ""
     return f'"{left}{" ".join(text[max(0, start - shown_around) : end + shown_around].split())}{right}"'

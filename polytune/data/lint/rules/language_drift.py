@@ -1,7 +1,7 @@
-"""language-drift: the prompt is in one language, the answer in another that nobody asked for.
+"""language-drift: the answer is in another language than the prompt, which did not ask for that.
 
-py3langid tells 140 languages apart. The rule says nothing where the language of either text is unclear, as
-with code, lists and texts of a few words.
+py3langid distinguishes 140 languages. The rule reports nothing when the language of either text is unclear,
+as with code, lists and texts of a few words.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from polytune.extras import install_command
 from polytune.formats.interface import Finding
 
 looked_at = 300
-"""Characters of a text that decide."""
+"""The number of characters of a text that are examined."""
 least_confidence = 0.5
-"""The probability that a text's language must have."""
+"""The minimum probability of a text's language."""
 most_in_common = 0.1
-"""The probability, summed over all languages, that two texts share theirs: close relatives often may."""
+"""The maximum probability that two texts have the same language, summed over all languages: closely related
+languages are easily confused."""
 least_letters = 0.7
-"""The share of letters and spaces in prose, by bytes; code has less, and is not worth asking about."""
+"""The minimum share of letters and spaces, in bytes, of a text that counts as prose; code has fewer."""
 
 _no_letters = bytes(byte for byte in range(33, 127) if not chr(byte).isalpha())
 _languages_named = (
@@ -40,7 +41,7 @@ _asks_for_language = re.compile(
 
 
 class LanguageDrift(Rule):
-    """Compares the user's last words with the answer; a prompt that mentions languages may want another one.
+    """Compares the user's last text with the answer; a prompt that mentions languages may want another one.
 
     Measured on the exchanges of tests/data/labelled_languages.yaml in 15 languages, 2026-12: with the answer
     in another language than the question it found 406 of 420 pairs of sentences and 92 of 210 pairs of a few
@@ -53,7 +54,7 @@ class LanguageDrift(Rule):
     fix = "Answer in the language of the question, or say in the prompt which one to use."
 
     def unchecked(self) -> str:
-        """Everything, without py3langid."""
+        """All rows if py3langid is not installed; else ''."""
         return "" if find_spec("py3langid") else f"all rows: run `{install_command('lint', 'py3langid')}`"
 
     def check(self, block: LintBlock) -> Iterator[Finding]:
@@ -93,7 +94,7 @@ def drift(asked: str, answered: str) -> tuple[str, str] | None:
 
 
 def languages_of(text: str) -> Mapping[str, float]:
-    """The probability of each language, by the beginning of the text. Raises ModuleNotFoundError."""
+    """The probability of each language, from the beginning of the text. Raises ModuleNotFoundError."""
     return dict(_identifier().rank(text[:looked_at]))
 
 
@@ -103,7 +104,7 @@ class _Identifier(Protocol):
 
 @cache
 def _identifier() -> _Identifier:
-    """The model, loaded once in each process: it takes some tenths of a second."""
+    """The model, loaded once per process: loading takes some tenths of a second."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415
 
     identifier: _Identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -1,4 +1,4 @@
-"""near-empty-answer: the target says nothing, or only that something is missing."""
+"""near-empty-answer: the target is empty, only punctuation, or a placeholder."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ class NearEmptyAnswer(Rule):
                 yield self.finding(row, row.answer_path, what, severity="warning")
 
     def _is_label(self, asked: str, said: str) -> bool:
-        """Whether the prompt offers the very word, as classifications do."""
+        """Whether the prompt contains the same word, as classification tasks do."""
         return said.strip(" .!").lower() in asked.lower()

@@ -1,4 +1,4 @@
-"""reasoning-left-in: the teacher's thoughts stand in the target, tags and all."""
+"""reasoning-left-in: the target still contains the teacher's reasoning, including its tags."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _bracketed = re.compile(rb"\[/?think\]")
 
 
 class ReasoningLeftIn(Rule):
-    """A prompt that names the tag wants it; in code and backticks it is a subject, no thought."""
+    """Ignores a tag that the prompt names, and a tag in code or backticks, where it is only talked about."""
 
     name = "reasoning-left-in"
     severity = "warning"

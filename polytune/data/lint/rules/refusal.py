@@ -1,6 +1,6 @@
 """refusal: the target declines to answer; a few such rows teach a model to decline.
 
-Rows that are meant to refuse are allowed by id.
+Rows that should refuse can be allowed by id.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _looked_at = 300
 
 
 class Refusal(Rule):
-    """Looks at how the answer begins: an apology that goes on to help is none."""
+    """Checks how the answer begins; an apology that goes on to help is not a refusal."""
 
     name = "refusal"
     severity = "warning"
@@ -52,6 +52,7 @@ class Refusal(Rule):
     def check(self, block: LintBlock) -> Iterator[Finding]:
         for row in block.rows:
             answer = row.answer
+            # The pattern is expensive; the first character rules out most answers.
             if answer[:1] not in _beginnings and answer.lstrip()[:1] not in _beginnings:
                 continue
             if row.prompt and _refusal.match(answer[:_looked_at].replace("\u2019", "'")):

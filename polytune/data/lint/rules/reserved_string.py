@@ -1,4 +1,4 @@
-"""reserved-string: the base model's own markup stands in a text: `System:` is, `ecosystem:` is not."""
+"""reserved-string: a text contains the base model's own markup, such as `System:` (but not `ecosystem:`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from polytune.formats.interface import Finding
 
 
 class ReservedString(Rule):
-    """Without a base model, the strings of all of them count, each as a warning."""
+    """Without a base model, checks the strings of all base models and reports each as a warning."""
 
     name = "reserved-string"
     severity = "error"

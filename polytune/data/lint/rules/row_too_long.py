@@ -1,4 +1,4 @@
-"""row-too-long: training would cut the row at the base model's token limit, or refuse it."""
+"""row-too-long: training would truncate or reject the row, which exceeds the base model's token limit."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""secret: a key, token or password stands in a text, and a model may come to say it.
+"""secret: a text contains a key, token or password, which a model may repeat.
 
-The shapes are those that the issuers document. What is made up is let pass: fewer than six different
-characters, `YOUR_KEY`; AWS's own example key is a warning.
+The patterns follow the issuers' documentation. Made-up secrets are ignored: those with fewer than six
+different characters, and placeholders such as `YOUR_KEY`. AWS's own example key is a warning.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _shapes = {
     b"J(?<=eyJ)(?<![A-Za-z0-9_-]eyJ)": {"a JSON web token": rb"[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}"},
     b"G(?<=SG)(?<![A-Za-z0-9]SG)": {"a SendGrid key": rb"\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"},
 }
-"""Each pattern begins with a rare character, found at memory speed, and looks back from it."""
+"""Each pattern starts with a rare character, which is found at memory speed, and looks back from it."""
 _patterns = [
     (tuple(kinds), re.compile(first + b"(?:" + b"|".join(b"(%b)" % each for each in kinds.values()) + b")"))
     for first, kinds in _shapes.items()
@@ -48,7 +48,7 @@ fewest_different = 6
 
 
 class Secret(Rule):
-    """Names the kind; of the secret itself a message shows the beginning only."""
+    """Names the kind of secret; messages show only the beginning of the secret itself."""
 
     name = "secret"
     severity = "error"

@@ -1,4 +1,4 @@
-"""truncated-answer: the teacher ran into its token limit, and the target stops in the middle."""
+"""truncated-answer: the teacher reached its token limit, so the target ends in the middle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ stopped_early = frozenset(
         "model_context_window_exceeded",
     }
 )
-"""How providers say so: OpenAI, Anthropic and Bedrock, Gemini, Mistral; in lower case."""
+"""The stop reasons that mean this at OpenAI, Anthropic and Bedrock, Gemini and Mistral; in lower case."""
 long_answer = 500
 long_line = 60
 _sentence = re.compile(r"[a-z0-9)\"'][.!?](?=[\s\"')]|$)")
@@ -28,7 +28,7 @@ _not_prose = re.compile(r"[=<>{}\[\]|`/\\_]|^\s*(?:[-*•#>|]|\d+[.)])")
 
 
 class TruncatedAnswer(Rule):
-    """Believes the row where it says why the teacher stopped; else looks at how the answer ends."""
+    """Uses the stop reason if the row states one; otherwise checks how the answer ends."""
 
     name = "truncated-answer"
     severity = "error"

@@ -1,4 +1,4 @@
-"""unreadable-row: a line that is no row in any known layout."""
+"""unreadable-row: a line is not a row in any known layout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from polytune.formats.interface import Finding
 
 
 class UnreadableRow(Rule):
-    """Says why, and where in the line."""
+    """Reports the reason, and the place in the line."""
 
     name = "unreadable-row"
     severity = "error"
