@@ -95,7 +95,9 @@ def test_docstrings_are_descriptions(schema: JsonObject) -> None:
     train = schema["$defs"]["steps.train"]
 
     assert train["properties"]["epochs"]["description"] == "How often each record is seen."
-    assert schema["properties"]["budget"]["description"] == message("spec/what-experiment-may-spend")
+    assert schema["properties"]["budget"]["description"] == message(
+        "spec/limits-on-what-experiment-may-spend"
+    )
     assert "\n" not in schema["properties"]["extends"]["description"]
     undescribed = [
         f"{name}.{key}"

@@ -56,10 +56,10 @@ def main() -> None:
     for rollout in json.load(sys.stdin):
         started = time.perf_counter()
         try:
-            outcome = {"score": _scored(grade, rollout)["aggregate_reward_score"]}
+            told = {"score": _scored(grade, rollout)["aggregate_reward_score"]}
         except Exception as error:  # noqa: BLE001  (the user's code may raise anything; all of it is reported)
-            outcome = {"error": f"{type(error).__name__}: {error}"}
-        line = {"id": rollout["id"], **outcome, "seconds": time.perf_counter() - started}
+            told = {"error": f"{type(error).__name__}: {error}"}
+        line = {"id": rollout["id"], **told, "seconds": time.perf_counter() - started}
         sys.stdout.write(json.dumps(line) + "\n")
 
 
