@@ -34,8 +34,8 @@ class FormatOptions(msgspec.Struct, frozen=True, kw_only=True):
     test: float = 0.1
     seed: int = 0
     dedupe: Kind = "exact"
-    """Which duplicates are dropped. `exact`: prompt and answer are the same, ignoring whitespace; `near`: also
-    near-duplicates."""
+    """Which duplicates are dropped. `exact`: prompt and answer are the same, ignoring whitespace; `near`:
+    also near-duplicates."""
     cluster: Clustering = "prompt"
     """What is kept in one split. `prompt`: all samples of a prompt; `exact`, `near`: also samples that are
     exact or near duplicates, and samples generated from the same seed."""

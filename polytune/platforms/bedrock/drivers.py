@@ -143,8 +143,8 @@ class CustomizationDriver(BedrockDriver):
     )
 
     def same(self, member: str, asked: Any, found: Mapping[str, Any]) -> bool:
-        """The base model is requested by id (or by a custom model's ARN, which contains it) and returned as an
-        ARN; hyperparameters are returned with all defaults filled in."""
+        """The base model is requested by id (or by a custom model's ARN, which contains it) and returned as
+        an ARN; hyperparameters are returned with all defaults filled in."""
         if member == "baseModelIdentifier":
             base = str(asked).rsplit("/", 2)[1] if ":custom-model/" in str(asked) else str(asked)
             return str(found["baseModelArn"]).endswith(f"/{base.rpartition('/')[2]}")
@@ -247,7 +247,7 @@ class DeploymentDriver(BedrockDriver):
     def _created(
         self, name: str, token: str, members: Mapping[str, Any], tags: Sequence[Mapping[str, str]]
     ) -> str:
-        """A new deployment with a stable name. After a lost reply, the call is repeated with the same token."""
+        """A new deployment with a stable name. After a lost reply, the call repeats with the same token."""
         whole = {**members, "modelDeploymentName": name, "tags": tags, "clientRequestToken": token}
         return str(self._service().call(self.api.create, whole)[self.api.arn])
 
