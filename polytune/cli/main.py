@@ -26,7 +26,7 @@ summaries = {
     "schema": "Print the JSON Schema of experiment files.",
     "gc": "Delete data that no kept run needs.",
     "ledger": "Create, check, rebuild or locate the ledger.",
-    "job": "List, watch and stop jobs that run in the cloud.",
+    "job": "List, watch and stop jobs, local or in the cloud.",
     "model": "List, inspect, query, export and delete models.",
     "deploy": "Deploy a custom model, optionally for a limited time.",
     "undeploy": "Delete a deployment; its model is kept.",

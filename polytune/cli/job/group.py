@@ -11,4 +11,4 @@ members = {
     "stop": "Stop one job.",
 }
 
-command = Group("job", members, help="List, watch and stop jobs that run in the cloud.")
+command = Group("job", members, help="List, watch and stop jobs, local or in the cloud.")
