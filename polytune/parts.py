@@ -21,13 +21,19 @@ if TYPE_CHECKING:
     from polytune.engine import compile as compiler
     from polytune.engine import session as session
     from polytune.engine import step as step
+    from polytune.report import differences as differences
+    from polytune.report import markdown as markdown
+    from polytune.report import text as text
 else:
     _homes = {
         "compiler": "polytune.engine.compile",
+        "differences": "polytune.report.differences",
         "environment": "polytune.emulator.environment",
+        "markdown": "polytune.report.markdown",
         "session": "polytune.engine.session",
         "step": "polytune.engine.step",
         "step_factory": "polytune.step_factory",
+        "text": "polytune.report.text",
     }
 
     def __getattr__(name: str) -> ModuleType:
@@ -37,4 +43,13 @@ else:
         return globals()[name]
 
 
-__all__ = ["compiler", "environment", "session", "step", "step_factory"]
+__all__ = [
+    "compiler",
+    "differences",
+    "environment",
+    "markdown",
+    "session",
+    "step",
+    "step_factory",
+    "text",
+]

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from polytune import parts
 from polytune.cli import options
 from polytune.engine.comparand import Comparand, comparand_of_file, comparand_of_run
 from polytune.engine.compiled import Compiled
@@ -15,10 +16,7 @@ from polytune.engine.manifest import read_manifest
 from polytune.engine.selection import Selection
 from polytune.engine.workspace import manifest_name
 from polytune.errors import UsageError, did_you_mean
-from polytune.report.differences import compare_figures
-from polytune.report.markdown import markdown_lines
 from polytune.report.shape import Difference, nothing
-from polytune.report.text import text_lines
 from polytune.wiring import OpenWorkspace
 
 different = 1
@@ -54,14 +52,13 @@ def command(ctx: click.Context, /, a: str, b: str, rows: int, workspace: Path | 
     if flags["as_json"]:
         click.echo(msgspec.json.encode(found))
     else:
-        page = markdown_lines if flags["markdown"] else text_lines
+        page = parts.markdown.markdown_lines if flags["markdown"] else parts.text.text_lines
         click.echo("\n".join(page(found)))
     ctx.exit(0 if found.same else different)
 
 
 def _figures(old: Comparand, new: Comparand, structure: Structure, rows: int) -> Difference:
-    found: Difference = compare_figures(old, new, structure, rows)
-    return found
+    return parts.differences.compare_figures(old, new, structure, rows)
 
 
 class _Workspaces:
