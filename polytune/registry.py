@@ -71,7 +71,7 @@ class Family(Generic[T]):
 
     def names(self) -> list[str]:
         """Return every member's name, sorted; imports none of them."""
-        built_in = set(_modules(self.name))
+        built_in = set(_modules(f"polytune.{self.name}"))
         if self.file:
             package = importlib.import_module(f"polytune.{self.name}")
             folders = [Path(folder) for folder in package.__path__]
@@ -148,6 +148,8 @@ class Catalogue(Generic[T]):
     name: str
     noun: str
     interface: type[T]
+    home: str = "polytune"
+    """The package whose folder `name` holds the built-in entries."""
 
     def unknown(self, name: str) -> str:
         """Return the error message for an unknown name; '' for a known one."""
@@ -179,10 +181,10 @@ class Catalogue(Generic[T]):
     def _built_in(self) -> Mapping[str, T]:
         """Every entry by name. Raises TypeError for a file without an entry and for a name stated twice."""
         found: dict[str, T] = {}
-        for stem in _modules(self.name):
-            entries = self._entries(importlib.import_module(f"polytune.{self.name}.{stem}"))
+        for stem in _modules(f"{self.home}.{self.name}"):
+            entries = self._entries(importlib.import_module(f"{self.home}.{self.name}.{stem}"))
             if twice := found.keys() & entries.keys():
-                raise TypeError(f"polytune.{self.name}.{stem}: {', '.join(twice)} is in another file too")
+                raise TypeError(f"{self.home}.{self.name}.{stem}: {', '.join(twice)} is in another file too")
             found |= entries
         return found
 
@@ -205,9 +207,9 @@ class Catalogue(Generic[T]):
         return found[0]
 
 
-def _modules(family: str) -> list[str]:
-    """Return the names of the files and folders of a family that are members."""
-    package = importlib.import_module(f"polytune.{family}")
+def _modules(package_name: str) -> list[str]:
+    """Return the names of the files and folders of a family's package that are members."""
+    package = importlib.import_module(package_name)
     names = (module.name for module in pkgutil.iter_modules(package.__path__))
     return [name for name in names if name not in contracts and not name.startswith("_")]
 

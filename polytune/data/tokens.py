@@ -131,7 +131,7 @@ class LocalTokens(TokenCounter):
     def __init__(self, path: Path) -> None:
         """Raises DataError when the file is not a tokenizer, ModuleNotFoundError without `tokenizers`."""
         # Imported here: the package belongs to the local extra.
-        from tokenizers import Tokenizer  # noqa: PLC0415
+        from tokenizers import Tokenizer
 
         try:
             self._tokenizer = Tokenizer.from_file(str(path))

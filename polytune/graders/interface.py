@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
+from polytune.errors import Unavailable
 from polytune.evaluation.results import Verdict as Verdict
 from polytune.fingerprint import Json
 from polytune.registry import Family, Openable
@@ -72,7 +73,7 @@ class Grader(Openable, ABC):
 
         Raises Unavailable if a required tool is missing, StepFailed if the build fails.
         """
-        raise NotImplementedError
+        raise Unavailable(f"grader {cls.__name__} needs no building")
 
     @abstractmethod
     async def judge(self, case: Case) -> Verdict:

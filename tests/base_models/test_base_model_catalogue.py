@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -9,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import polytune
 from polytune.base_models.interface import BASE_MODELS
 from polytune.registry import Catalogue, UnknownMember
 from tests.messages import matching
@@ -19,17 +19,19 @@ HEAVY = {"boto3", "botocore", "pydantic", "torch", "transformers", "asyncio", "r
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
-    """An empty package `polytune.<this test>` for the files of a catalogue of fractions."""
-    monkeypatch.setattr(polytune, "__path__", [*polytune.__path__, str(tmp_path)])
-    package = tmp_path / str(request.node.name)
-    package.mkdir()
-    (package / "__init__.py").write_text("")
+    """An empty package `<home>.fractions` for the files of a catalogue, under a home of this test's own."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    home = re.sub(r"\W", "_", f"home_of_{request.node.name}_{id(request)}")
+    package = tmp_path / home / "fractions"
+    package.mkdir(parents=True)
+    for made in (package, package.parent):
+        (made / "__init__.py").write_text("")
     return package
 
 
 def catalogue(folder: Path) -> Catalogue[Fraction]:
     """The catalogue of the package."""
-    return Catalogue(folder.name, "fraction", Fraction)
+    return Catalogue(folder.name, "fraction", Fraction, folder.parent.name)
 
 
 def test_names_come_from_files_and_from_tables(folder: Path) -> None:

@@ -105,7 +105,7 @@ class _Identifier(Protocol):
 @cache
 def _identifier() -> _Identifier:
     """The model, loaded once per process: loading takes some tenths of a second."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier: _Identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     return identifier

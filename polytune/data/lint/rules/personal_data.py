@@ -121,7 +121,7 @@ def is_card(text: str) -> bool:
     One random number in ten has a valid check digit.
     """
     try:
-        from stdnum import luhn  # noqa: PLC0415
+        from stdnum import luhn
     except ModuleNotFoundError:
         return False
     number = "".join(filter(str.isdigit, text))
@@ -131,7 +131,7 @@ def is_card(text: str) -> bool:
 def is_phone(text: str) -> bool:
     """Whether it may be a telephone number, international or of North America; False without phonenumbers."""
     try:
-        import phonenumbers  # noqa: PLC0415
+        import phonenumbers
     except ModuleNotFoundError:
         return False
     try:
@@ -144,7 +144,7 @@ def is_phone(text: str) -> bool:
 def is_security_number(text: str) -> bool:
     """Whether it may be an issued US social security number; False without python-stdnum."""
     try:
-        from stdnum.us import ssn  # noqa: PLC0415
+        from stdnum.us import ssn
     except ModuleNotFoundError:
         return False
     return bool(ssn.is_valid(text))
