@@ -50,19 +50,20 @@ def command(
         return
     asked = choice.managements(opened)
     wanted = _checked(status, list(dict.fromkeys(each for one in asked for each in one.statuses)))
-    listed, failed = _listed(asked)
+    listed, silent, failed = _listed(asked)
     found = [each for each in listed if wanted in ("", each.status.lower())]
     shown = [each for each in found if everything or each.own]
     shown.sort(key=lambda each: each.created or long_ago, reverse=True)
-    _show(shown, as_json)
+    _show(shown, silent, as_json)
     if not as_json and len(found) > len(shown):
         click.echo(f"{len(found) - len(shown)} more are not polytune's: --all lists them", err=True)
     ctx.exit(1 if failed else 0)
 
 
-def _listed(asked: Sequence[Management]) -> tuple[list[ManagedJob], bool]:
-    """Every job, and whether a platform that is set up here could not be queried."""
+def _listed(asked: Sequence[Management]) -> tuple[list[ManagedJob], list[str], bool]:
+    """Every job, the platforms that did not answer, and whether one of them is set up here."""
     found: list[ManagedJob] = []
+    silent: list[str] = []
     failed = False
     for each in asked:
         try:
@@ -73,19 +74,22 @@ def _listed(asked: Sequence[Management]) -> tuple[list[ManagedJob], bool]:
                 raise
             click.echo(f"{each.name} could not be asked: {failure}", err=True)
             failed |= not isinstance(failure, Unavailable)
+            silent.append(each.name)
             continue
         found += listing.jobs
         for gap in listing.gaps:
             click.echo(gap, err=True)
-    return found, failed
+    return found, silent, failed
 
 
-def _show(jobs: Sequence[ManagedJob], as_json: bool) -> None:
+def _show(jobs: Sequence[ManagedJob], silent: Sequence[str], as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode([job_json(each) for each in jobs]))
         return
     rows = [[each.name, each.kind, status_words(each), moment(each.created), each.id] for each in jobs]
-    click.echo("\n".join(table(rows)) or "no jobs", err=not rows)
+    # A platform that did not answer may have jobs.
+    none = f"no jobs known; not asked: {', '.join(silent)}" if silent else "no jobs"
+    click.echo("\n".join(table(rows)) or none, err=not rows)
 
 
 def _ledger(jobs: Sequence[JobRow], wanted: str, as_json: bool) -> None:
