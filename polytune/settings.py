@@ -35,6 +35,11 @@ class Settings:
     """Folder for converted base models and grader bundles, shared by workspaces. POLYTUNE_CACHE."""
     rehearsal: bool = False
     """Whether emulators replace everything that would cost money; set by `--rehearse`."""
+    undeclared_inputs: str = "fail"
+    """What happens when a grader reads a file that is not part of its key: `fail` or `warn`.
+    POLYTUNE_UNDECLARED_INPUTS."""
+    workspace: Path | None = None
+    """The workspace's folder."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Environment and `.env` combined: where `${env:}` and `${secret:}` look up names."""
 
@@ -57,6 +62,8 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None) ->
         clock_url=merged.get("POLYTUNE_CLOCK_URL", ""),
         log_format=_word(merged, "POLYTUNE_LOG_FORMAT", ("auto", "plain", "json")),
         cache_folder=Path(cache).expanduser(),
+        undeclared_inputs=_word(merged, "POLYTUNE_UNDECLARED_INPUTS", ("fail", "warn")),
+        workspace=folder,
         environment=merged,
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from polytune.base_models.interface import BASE_MODELS
 from polytune.engine.answers import AnswerMemory
-from polytune.engine.artifacts import below
+from polytune.engine.artifacts import below, ordered_paths
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.ledger import Ledger
 from polytune.engine.plan import Plan
@@ -110,9 +110,12 @@ def _spec(cls: type[Step], compiled: CompiledStep) -> Spec:
 def _with_fields(spec: dict[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
     """Return the spec with what compilation set aside (file paths, references to secrets) put back."""
     whole = deepcopy(spec)
-    for field, value in fields.items():
-        *path, last = field.split(".")
-        below(whole, path)[last] = value
+    for path in ordered_paths(fields):
+        parent, last, value = below(whole, path[:-1]), path[-1], fields[".".join(path)]
+        if isinstance(parent, list):
+            parent.insert(int(last), value)
+        else:
+            parent[last] = value
     return whole
 
 

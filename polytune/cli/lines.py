@@ -28,6 +28,8 @@ def line_of(event: Mapping[str, Any]) -> str:
             return f"{step}cached   from {event['from_run']}"
         case "step_finished":
             return f"{step}done     {event['seconds']:.1f} s{usage_text(event)}"
+        case "step_warning":
+            return f"{step}warning  {event['message']}"
         case "step_failed":
             return f"{step}FAILED   {event['message']}"
         case "step_skipped":

@@ -67,7 +67,13 @@ def plan_lines(plan: Plan, estimates: Mapping[str, Any], spent: float) -> list[s
     rows = [row for step in plan.steps for row in _rows(step, estimates.get(step.step.id))]
     against = next((s.against for s in plan.steps if s.against), "")
     title = plan.compiled.name + (f"    compared with {against}" if against else "")
-    return [title, "", *_table(rows), "", *_money(plan, estimates, spent)]
+    return [title, "", *_table(rows), "", *_money(plan, estimates, spent), *_notes(plan)]
+
+
+def _notes(plan: Plan) -> list[str]:
+    """What to know of the steps, each note once, whichever step it is about."""
+    notes = (note for planned in plan.steps for note in planned.step.notes)
+    return [f"  note: {note}" for note in dict.fromkeys(notes)]
 
 
 def _rows(planned: PlannedStep, estimate: Any) -> list[list[str]]:
@@ -149,6 +155,7 @@ def _step_json(planned: PlannedStep, estimate: Any) -> dict[str, Any]:
         "because": planned.because,
         "differences": planned.differences,
         "against": planned.against,
+        "notes": planned.step.notes,
         "key": planned.record.key if planned.record else None,
         "estimate": estimate,
     }

@@ -6,7 +6,7 @@ that may change a step's output. The record that `why` and `diff` show is the re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -113,6 +113,14 @@ def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield from leaves(item, f"{prefix}.{index}")
     else:
         yield prefix, value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def ordered_paths(fields: Iterable[str]) -> list[list[str]]:
+    """Return dotted paths as lists of their parts; the items of a list are in the list's order."""
+    parts = [field.split(".") for field in fields]
+    return sorted(
+        parts, key=lambda path: [(part.isdigit(), len(part) * part.isdigit(), part) for part in path]
+    )
 
 
 def below(value: Any, path: Sequence[str]) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from polytune.engine.artifacts import Facts, below
+from polytune.engine.artifacts import Facts, below, ordered_paths
 from polytune.engine.budget import BudgetLimits
 from polytune.engine.compiled import Compilation, Compiled, CompiledStep, Watched
 from polytune.engine.filememory import FileMemory
@@ -243,6 +243,7 @@ class _Compiler:
             inputs=dict(wiring.inputs[entry.id]),
             needs=entry.needs,
             produces=cls.produces,
+            notes=facts.notes,
             origins=origins(resolved.node, "", self.around.workspace.root),
         )
 
@@ -304,9 +305,10 @@ def as_facts(value: object) -> Facts:
 def without(value: object, fields: Iterable[str]) -> Facts:
     """Return a spec's JSON without file paths (the key holds their contents instead) and without secrets."""
     facts = msgspec.json.decode(msgspec.json.encode(value))
-    for field in fields:
-        *path, last = field.split(".")
-        del below(facts, path)[last]
+    # Backwards, so that an item that is removed from a list does not move those still to be removed.
+    for *path, last in reversed(ordered_paths(fields)):
+        parent = below(facts, path)
+        del parent[int(last) if isinstance(parent, list) else last]
     return as_facts(facts)
 
 

@@ -32,6 +32,8 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     """Steps that must finish first although this one reads nothing from them."""
     produces: str
     """The artifact type."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the plan should know; in no digest."""
     origins: dict[str, str]
     """Where each value of the spec was set: `file:line`, `--set` or `env:NAME`. Others are defaults."""
 

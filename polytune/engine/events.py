@@ -7,6 +7,7 @@
     step_restored   step, files, because
     step_cached     step, from_run
     step_finished   step, seconds, digest, metrics?, usage?
+    step_warning    step, message                something was noticed that fails nothing
     step_failed     step, message
     step_crashed    step, error, exception       a bug; the traceback, never its local variables
     step_skipped    step, message

@@ -224,6 +224,7 @@ class Execution:
         # names files which do not exist would be wrong. The answers of the repeated step are
         # remembered, so they cost nothing.
         artifact = await asyncio.to_thread(self._published, step, folder, outcome)
+        self._warn(step, outcome)
         result = Result(
             record=record,
             artifact=artifact,
@@ -243,6 +244,14 @@ class Execution:
         )
         # Only now: until the result is durable, the job's folder is the only copy of what was trained.
         await asyncio.to_thread(self._forget_jobs, record.key)
+
+    def _warn(self, step: CompiledStep, outcome: Outcome) -> None:
+        warnings = [self.tools.redact(warning) for warning in outcome.warnings]
+        for warning in warnings:
+            self.tools.log.info("step_warning", step=step.id, message=warning)
+        if warnings:
+            notes = (*self.manifest.steps[step.id].notes, *warnings)
+            self._note(step, notes=tuple(dict.fromkeys(notes)))
 
     def _keep_inputs(self, step: CompiledStep) -> None:
         """Store copies of the files that the spec names, so that `diff` can later show their contents."""
@@ -367,7 +376,7 @@ class Execution:
 
 def new_report(planned: PlannedStep, cost: StepCost) -> StepReport:
     """Return the report of a step that has not started."""
-    return StepReport(kind=planned.step.kind, because=planned.because, cost=cost)
+    return StepReport(kind=planned.step.kind, because=planned.because, cost=cost, notes=planned.step.notes)
 
 
 def _deliberate(error: Exception) -> str:

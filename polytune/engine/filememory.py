@@ -13,6 +13,8 @@ from pathlib import Path
 
 from polytune.engine.ledger import Ledger
 from polytune.files import digest_of
+from polytune.fingerprint import fingerprint
+from polytune.globs import has_magic, matches
 
 fine_clock_ns = 50_000_000
 """Required age on file systems with sub-second timestamps: kernels tick at 100 Hz or faster."""
@@ -27,14 +29,21 @@ class FileMemory:
         self.ledger = ledger
 
     def digest(self, path: Path) -> str | None:
-        """Return the SHA-256 of the file's bytes; None when it is not a regular file or does not exist."""
+        """Return the SHA-256 of the file's bytes; None when it is not a regular file or does not exist.
+
+        For a pattern such as `data/**/*.json`: a digest of the names and bytes of all files that it matches.
+        """
         try:
             before = os.stat(path)
             if not stat.S_ISREG(before.st_mode):
                 return None
             return self._remembered(before) or self._hashed(path, before)
         except (FileNotFoundError, NotADirectoryError):
-            return None
+            return self._matched(path) if has_magic(str(path)) else None
+
+    def _matched(self, pattern: Path) -> str | None:
+        found = {str(path): self.digest(path) for path in matches(pattern)}
+        return fingerprint("polytune.pattern.v1", dict(found)) if found else None
 
     def _remembered(self, found: os.stat_result) -> str | None:
         row = self.ledger.connection.execute(

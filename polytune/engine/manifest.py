@@ -79,6 +79,8 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     accepted: bool = False
     message: str = ""
     """Why it failed, stopped or was skipped."""
+    notes: tuple[str, ...] = ()
+    """What to know about it, such as inputs that were not observed. In no digest."""
 
 
 class GitSource(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,6 +59,8 @@ class KeyFacts:
     """Files whose creation or change may change these facts."""
     environment: tuple[str, ...] = ()
     """Environment variables that were read for these facts."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the plan should know, such as inputs that cannot be observed. Not part of the key."""
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -136,6 +138,8 @@ class Outcome:
     metrics: Facts = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     resources: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    """What was noticed and fails nothing; it is shown, and recorded in the manifest."""
 
 
 class Step(ABC):

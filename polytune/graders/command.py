@@ -2,28 +2,41 @@
 
     graders:
       - kind: command
-        command: [python, graders/judge.py]
+        command: [python, graders/judge.py, --rubric=rubric.md]
+        files: [data/**/*.json]
+        environment: [JUDGE_LIMIT, "${secret:JUDGE_API_KEY}"]
 
 `_child.py` describes the protocol. The program runs in the experiment file's folder; `python` is the
 interpreter that runs polytune. It sees PATH, HOME, the locale, and the variables that `environment` names.
+
+Verdicts are remembered by what decides them: every file and folder in the command, what a Python script
+imports from the workspace, the files that `files` declares, and the values of the variables, but for secrets.
+A Python program that reads anything else of the workspace fails the step, with its name and the line to add.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from pydantic import Field
 
+from polytune.engine.remembered import value_fingerprint
 from polytune.errors import StepFailed
-from polytune.files import digest_of
 from polytune.graders._child import Judge, Launch
 from polytune.graders.interface import Case, Grader, GraderSpec, Identity, Verdict
+from polytune.programs.inputs import CommandInputs, ProgramInputs
+from polytune.programs.python_words import is_python, python_calls, shebang_words
+from polytune.programs.reads import ReadObserver, undeclared_text
 from polytune.settings import Settings
-from polytune.spec.model import FieldProblem, Items
+from polytune.spec.interpolate import secret_name
+from polytune.spec.model import FieldProblem, Items, MaybeSecret
 
 # An allowlist: API keys and cloud credentials must not reach the program unless the user names them.
 always_seen = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "VIRTUAL_ENV")
@@ -37,19 +50,27 @@ class CommandSpec(GraderSpec):
     """A program that reads cases and prints verdicts."""
 
     command: Items[str]
-    """The program and its arguments, one word each. Words that are files of the experiment are hashed."""
+    """The program and its arguments, one word each. The content of every file and folder of the workspace
+    that a word names is hashed, and so are the modules of the workspace that a Python script imports."""
+    files: Items[str] = ()
+    """Further files that the program reads: paths or patterns such as `data/**/*.json`, relative to this
+    file. Their content is hashed."""
     timeout_seconds: float = Field(default=10.0, gt=0)
     """Time limit for one verdict, in seconds. When it expires, the program is killed and the answer fails."""
     startup_seconds: float = Field(default=30.0, ge=0)
     """Extra time, in seconds, for the first verdict of a newly started program."""
-    environment: Items[str] = ()
-    """Names of environment variables to pass to the program."""
+    environment: Items[MaybeSecret] = ()
+    """Names of environment variables to pass to the program; their values are hashed. The variable of a
+    `${secret:NAME}` is passed and not hashed, so that a new key judges nothing again."""
 
     def problems(self) -> list[FieldProblem]:
         """The problem of an empty command, or one with empty words."""
         if self.command and all(self.command):
             return []
         return [FieldProblem("command", "needs at least one word, and no empty one")]
+
+
+unobserved = "the files that it reads are not observed, so `files:` must name all that decides its verdicts"
 
 
 class CommandGrader(Grader):
@@ -59,22 +80,45 @@ class CommandGrader(Grader):
 
     def __init__(self, spec: GraderSpec, folder: Path, settings: Settings) -> None:
         assert isinstance(spec, CommandSpec)
-        self._judge = Judge(_launch(spec, folder, settings))
+        super().__init__(spec, folder, settings)
+        self._spec = spec
+        self._launch = _launch(spec, folder, settings)
+        self._judge: Judge | None = None
+        self._observer: ReadObserver | None = None
+        self._starting = asyncio.Lock()
+        self._warnings: tuple[str, ...] = ()
 
     @classmethod
     def identity(cls, spec: GraderSpec, folder: Path, settings: Settings) -> Identity:
-        """The digests of all words that are files, so that editing a script invalidates its verdicts."""
+        """The digests of all inputs that are known without running the program, and of the variables' values.
+
+        Raises StepFailed for a pattern in `files` that leads out of the workspace or matches nothing.
+        """
         assert isinstance(spec, CommandSpec)
-        found = {word: folder / word for word in spec.command if _is_beside(word, folder)}
+        variables = _variables(settings)
+        names = tuple(name for name in spec.environment if not secret_name(name))
+        inputs = _inputs(spec, folder, settings)
+        values = {name: value_fingerprint(variables.get(name)) for name in names}
         return Identity(
             name=f"command {' '.join(spec.command)}",
-            facts={"files": {word: digest_of(path) for word, path in found.items()}},
-            watched=tuple(found.values()),
+            facts={**inputs.facts(), **({"environment": values} if values else {})},
+            watched=inputs.watched,
+            environment=names,
+            note="" if _is_observable(spec, folder, settings) else f"{_place(spec)}: {unobserved}",
         )
 
     async def judge(self, case: Case) -> Verdict:
-        """The program's verdict."""
-        return await self._judge.judge(case)
+        """The program's verdict. Raises StepFailed if it has read what is not part of its key."""
+        async with self._starting:
+            if self._judge is None:
+                self._judge = Judge(await asyncio.to_thread(self._observed_launch))
+        verdict = await self._judge.judge(case)
+        self._check()
+        return verdict
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the program read and should not, if that only warns; and whether it could be observed."""
+        return self._warnings
 
     async def __aexit__(
         self,
@@ -82,20 +126,57 @@ class CommandGrader(Grader):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._judge is None or self._observer is None:
+            return
         await self._judge.close()
+        with self._observer as observer:
+            # What a program reads at its end counts too. An error that is on its way already says more.
+            if error is None:
+                self._check()
+            if not observer.has_started and _is_observable(self._spec, self.folder, self.settings):
+                self._warnings += (f"{self._launch.place}: {unobserved}",)
+
+    def _observed_launch(self) -> Launch:
+        # Here, and not when the grader is made: facts are taken from graders that never judge.
+        self._observer = ReadObserver(_inputs(self._spec, self.folder, self.settings))
+        return replace(self._launch, environment=self._observer.environment(self._launch.environment))
+
+    def _check(self) -> None:
+        assert self._observer is not None
+        paths = self._observer.undeclared()
+        if not paths:
+            return
+        text = undeclared_text(self._launch.place, paths, self.folder, self._spec.files)
+        if self.settings.undeclared_inputs == "fail":
+            raise StepFailed(text)
+        self._warnings = (text,)
 
 
-def _is_beside(word: str, folder: Path) -> bool:
-    """Whether a word names a file of the experiment, not a program of the machine."""
-    # Programs of the machine are not hashed: a system update would invalidate every verdict.
+def _inputs(spec: CommandSpec, folder: Path, settings: Settings) -> ProgramInputs:
+    python_path = _variables(settings).get("PYTHONPATH", "") if "PYTHONPATH" in spec.environment else ""
+    finder = CommandInputs(spec.command, folder, settings.workspace or folder, python_path)
     try:
-        return not Path(word).is_absolute() and (folder / word).is_file()
-    except (OSError, ValueError):
-        return False
+        return finder.inputs(spec.files)
+    except StepFailed as wrong:
+        raise StepFailed(f"{_place(spec)}: {wrong}") from wrong
+
+
+def _is_observable(spec: CommandSpec, folder: Path, settings: Settings) -> bool:
+    """Whether the program is a Python that can be observed, as far as its command tells."""
+    program, path = spec.command[0], _search_path(_variables(settings))
+    if is_python(program):
+        return python_calls(spec.command)[0].is_observable
+    found = shutil.which(str(folder / program) if os.sep in program else program, path=path)
+    script = shebang_words(Path(found)) if found else None
+    return script is not None and script.is_observable
+
+
+def _place(spec: CommandSpec) -> str:
+    return f"grader command `{' '.join(spec.command)}`"
 
 
 def _launch(spec: CommandSpec, folder: Path, settings: Settings) -> Launch:
-    place = f"grader command `{' '.join(spec.command)}`"
+    place = _place(spec)
     environment = _environment(spec, settings, place)
     return Launch(
         command=(_program(spec.command[0], folder, environment["PATH"], place), *spec.command[1:]),
@@ -109,14 +190,22 @@ def _launch(spec: CommandSpec, folder: Path, settings: Settings) -> Launch:
 
 
 def _environment(spec: CommandSpec, settings: Settings, place: str) -> dict[str, str]:
-    given = {**os.environ, **settings.environment}
-    missing = [name for name in spec.environment if name not in given]
+    given = _variables(settings)
+    names = [secret_name(item) or item for item in spec.environment]
+    missing = [name for name in names if name not in given]
     if missing:
         raise StepFailed(f"{place}: {', '.join(missing)} is not set. Set it in the environment or in `.env`.")
-    seen = {name: given[name] for name in (*always_seen, *spec.environment) if name in given}
+    seen = {name: given[name] for name in (*always_seen, *names) if name in given}
+    return {"PATH": _search_path(given), "PYTHONUNBUFFERED": "1", **seen}
+
+
+def _variables(settings: Settings) -> Mapping[str, str]:
+    return {**os.environ, **settings.environment}
+
+
+def _search_path(variables: Mapping[str, str]) -> str:
     # The folder of polytune's own interpreter comes first, so that `python` means that one.
-    path = os.pathsep.join((str(Path(sys.executable).parent), given.get("PATH", os.defpath)))
-    return {"PATH": path, "PYTHONUNBUFFERED": "1", **seen}
+    return os.pathsep.join((str(Path(sys.executable).parent), variables.get("PATH", os.defpath)))
 
 
 def _program(word: str, folder: Path, path: str, place: str) -> str:

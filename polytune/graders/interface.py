@@ -42,7 +42,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     facts: Json = None
     """Versions and digests that affect verdicts."""
     watched: tuple[Path, ...] = ()
-    """Files whose creation or change may change this identity."""
+    """Files, and patterns of files, whose creation or change may change this identity."""
+    environment: tuple[str, ...] = ()
+    """Environment variables whose values may change this identity."""
+    note: str = ""
+    """What a reader of the plan should know, such as inputs that cannot be observed. Not part of the key."""
 
 
 class Grader(Openable, ABC):
@@ -74,6 +78,10 @@ class Grader(Openable, ABC):
         Raises Unavailable if a required tool is missing, StepFailed if the build fails.
         """
         raise Unavailable(f"grader {cls.__name__} needs no building")
+
+    def warnings(self) -> tuple[str, ...]:
+        """What was noticed while judging and fails nothing. Complete once the grader is closed."""
+        return ()
 
     @abstractmethod
     async def judge(self, case: Case) -> Verdict:

@@ -26,6 +26,12 @@ forms = "${env:NAME}, ${env:NAME:-default}, ${spec:path} or ${secret:NAME}"
 escape = "write $${ for a literal ${"
 
 
+def secret_name(text: str) -> str:
+    """Return the NAME of a `${secret:NAME}` reference; '' for any other text."""
+    is_reference = secret_reference.fullmatch(text) is not None
+    return text.removeprefix("${secret:").removesuffix("}") if is_reference else ""
+
+
 class _WrongReference(Exception):
     """A reference that cannot be resolved; its text is the problem. Empty when already reported."""
 

@@ -77,6 +77,9 @@ class FileMarker:
 class SecretMarker:
     """Marks a `${secret:NAME}` reference; NAME is looked up in the environment when it is used."""
 
+    optional: bool = False
+    """Whether other text is allowed instead."""
+
 
 @dataclass(frozen=True)
 class Inherited:
@@ -102,6 +105,7 @@ Items = Annotated[tuple[T, ...], Strict(False)]
 
 InputFile = Annotated[str, FileMarker()]
 Secret = Annotated[str, SecretMarker()]
+MaybeSecret = Annotated[str, SecretMarker(optional=True)]
 
 JsonObject = dict[str, Any]
 """A JSON object whose shape only its producer knows."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from polytune.errors import Problem
 from polytune.fingerprint import Json
 from polytune.spec.fields import ANYTHING, Shape, fields_of, key_of
+from polytune.spec.interpolate import secret_reference
 from polytune.spec.located import Node, Parts, problem, shown_folder, stated_at
 from polytune.spec.model import FileMarker, MemberSpec, SecretMarker, Spec
 
@@ -83,7 +84,9 @@ def secret_references(spec: Spec) -> dict[str, str]:
     return {
         ".".join(found.path): found.value
         for found in walk(spec)
-        if found.shape.marker(SecretMarker) is not None and isinstance(found.value, str)
+        if found.shape.marker(SecretMarker) is not None
+        and isinstance(found.value, str)
+        and secret_reference.fullmatch(found.value)
     }
 
 

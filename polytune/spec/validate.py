@@ -131,10 +131,12 @@ class _Preparation:
         """Return a node's value for a field of this shape; FAILED when a problem was reported."""
         if node.broken:
             return self._failure(path)
-        if shape.marker(SecretMarker) is not None and shape.item is None and node.value is not None:
-            return self._secret(node, path)
+        secret = shape.marker(SecretMarker)
+        if secret is not None and shape.item is None and node.value is not None:
+            if not secret.optional or _is_secret(node.value):
+                return self._secret(node, path)
         # Only secret fields look the reference up; any other would use it as literal text.
-        if _is_secret(node.value) and shape.annotation is not Any:
+        elif _is_secret(node.value) and shape.annotation is not Any:
             what = "${secret:...} is not allowed here; only secret fields accept one"
             return self._failure(path, node, what)
         if isinstance(node.value, tuple):

@@ -45,6 +45,7 @@ from polytune.platforms.interface import (
 )
 from polytune.spec.model import Inherited, Items, Member, MemberSpec
 from polytune.steps._invoking import answers_of, batches_of
+from polytune.steps._judging import judge_facts, warnings_of
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 models = (base, custom)
@@ -93,10 +94,7 @@ class Evaluate(PlatformStep):
 
     def key_facts(self) -> KeyFacts:
         """Return the graders and their versions."""
-        identities = {judge.name: judge.identity for judge in self.judges}
-        watched = [path for identity in identities.values() for path in identity.watched]
-        facts = {name: {"name": i.name, "facts": i.facts} for name, i in identities.items()}
-        return KeyFacts({"judges": facts}, tuple(watched))
+        return judge_facts({judge.name: judge.identity for judge in self.judges})
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Estimate two answers to every test prompt."""
@@ -135,6 +133,7 @@ class Evaluate(PlatformStep):
             facts={"judges": {name: result.judged_by for name, result in results.items()}},
             metrics=evaluation_metrics(results, base_is_untrained=untrained),
             usage=_usage(gauge, [answer for found in answers.values() for answer in found]),
+            warnings=warnings_of(judge.grader for judge in self.judges),
         )
 
     def _test_rows(self, work: Work, dataset: Artifact) -> list[Exchange]:

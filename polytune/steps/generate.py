@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,11 +28,11 @@ from polytune.engine.answers import AnswerMemory, StoredAnswer
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Requirement, Scope, Step, Work
 from polytune.files import digest_of, published
-from polytune.fingerprint import Json
-from polytune.graders.interface import GRADERS, GraderSpec, Identity
+from polytune.graders.interface import GRADERS, Grader, GraderSpec, Identity
 from polytune.prompts.coverage import Coverage, coverage
 from polytune.spec.model import MemberSpec
 from polytune.steps._batching import rounds_of
+from polytune.steps._judging import judge_facts, warnings_of
 from polytune.steps._questions import (
     GenerateSpec,
     PlainGenerateSpec,
@@ -106,12 +106,8 @@ class Generate(Step):
             watched.append(self.files["seeds.path"])
         if not self.graders:
             return KeyFacts(own, tuple(watched))
-        judges: dict[str, Json] = {}
-        for name, spec in self.graders.items():
-            identity = self._judge_identity(spec)
-            judges[name] = {"name": identity.name, "facts": identity.facts}
-            watched += identity.watched
-        return KeyFacts({**own, "judges": judges}, tuple(watched))
+        judges = judge_facts({name: self._judge_identity(spec) for name, spec in self.graders.items()})
+        return replace(judges, facts={**own, **judges.facts}, watched=(*watched, *judges.watched))
 
     def _judge_identity(self, spec: GraderSpec) -> Identity:
         return GRADERS.load(spec.kind).identity(spec, self.scope.folder, self.scope.settings)
@@ -155,11 +151,10 @@ class Generate(Step):
     async def run(self, work: Work) -> Outcome:
         """Request the answers that are not stored, then write every sample from the stored answers."""
         gauge = Gauge(self.spec.count, work.report)
+        judges = [StepGrader(name, self._grader(spec)) for name, spec in self.graders.items()]
         async with AsyncExitStack() as stack:
-            judges = [
-                StepGrader(name, await stack.enter_async_context(self._grader(spec)))
-                for name, spec in self.graders.items()
-            ]
+            for judge in judges:
+                await stack.enter_async_context(judge.grader)
             places = SamplePlaces(self.teacher, judges, self.rules, work.answers, gauge, self.questions.ask)
             rows = await self._filled(work, places)
         covered = await asyncio.to_thread(self._covered, places)
@@ -176,9 +171,10 @@ class Generate(Step):
             facts={"teacher": self.teacher.label, "short_system": self.questions.library().short_system},
             metrics={"samples": rows, **rejected, **covered},
             usage=gauge.usage(),
+            warnings=warnings_of(judge.grader for judge in judges),
         )
 
-    def _grader(self, spec: GraderSpec) -> Any:
+    def _grader(self, spec: GraderSpec) -> Grader:
         return GRADERS.load(spec.kind)(spec, self.scope.folder, self.scope.settings)
 
     def _covered(self, places: SamplePlaces) -> dict[str, Any]:

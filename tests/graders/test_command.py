@@ -309,7 +309,7 @@ def test_editing_the_program_changes_the_identity(tmp_path: Path, settings: Sett
 
     assert before.name == after.name == "command python judge.py"
     assert before.facts != after.facts
-    assert after.watched == (tmp_path / "judge.py",)
+    assert tmp_path / "judge.py" in after.watched
 
 
 def test_a_command_needs_words() -> None:

@@ -1,0 +1,152 @@
+"""Python imports this when an observed program starts; from then on, each file that it reads is noted.
+
+The launcher puts this folder on PYTHONPATH and names a report file and a root folder in two variables. Each
+path below the root is appended to the report once, after a letter and before a zero byte:
+
+    H/usr/bin/python3      a Python program has started and is observed
+    R/work/rubric.md       it opened this file for reading
+    W/work/cache.json      it wrote this file anew, so that what it reads there is its own
+    L/work/data            it listed this folder
+
+It stands alone, because it runs in whichever Python the program uses, and it never disturbs the program.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+report_variable = "POLYTUNE_READS_REPORT"
+root_variable = "POLYTUNE_READS_ROOT"
+# What these read of a folder on sys.path is how Python finds modules, and not what the program asked for.
+finders = (
+    "importlib",
+    "_frozen_importlib_external",
+    "importlib_metadata",
+    "pkgutil",
+    "pkg_resources",
+    "setuptools",
+)
+
+
+# Bound now: a program may replace what `os` holds, and Python empties modules at its end.
+from_path, encode, abspath, realpath = os.fsdecode, os.fsencode, os.path.abspath, os.path.realpath
+open_file, write, close, readlink, frame = os.open, os.write, os.close, os.readlink, sys._getframe
+appending = os.O_WRONLY | os.O_APPEND
+writing_only, either, anew = os.O_WRONLY, os.O_WRONLY | os.O_RDWR, os.O_TRUNC | os.O_EXCL
+
+
+class Observer:
+    """Reports what this process reads below a folder."""
+
+    def __init__(self, report: str, root: str) -> None:
+        self.report = report
+        self.below = root.rstrip("/") + "/"
+        # A virtual environment inside of the root is no input, and is read a thousand times at start.
+        self.environment = sys.prefix + "/" if sys.prefix != sys.base_prefix else ""
+        self.told: set[tuple[str, str]] = set()
+        self.reactions = {
+            "open": self.opened,
+            "sqlite3.connect": self.connected,
+            "os.listdir": self.listed,
+            "os.scandir": self.listed,
+            "import": self.imported,
+        }
+
+    def start(self) -> None:
+        """From now on, what the process reads is in the report."""
+        self.append("H", sys.executable or "python")
+        sys.addaudithook(self.hook)
+
+    def hook(self, event: str, arguments: tuple[object, ...]) -> None:
+        """React to one event."""
+        reaction = self.reactions.get(event)
+        if reaction is not None:
+            try:
+                reaction(arguments)
+            except Exception:  # noqa: BLE001  (nothing that happens here may reach the program)
+                return
+
+    def opened(self, arguments: tuple[object, ...]) -> None:
+        """A file is about to be opened, in whichever way."""
+        path, _, flags = arguments
+        if isinstance(path, int) or not isinstance(flags, int) or path == self.report:
+            return
+        place = _absolute(path)
+        if flags & anew:
+            self.tell("W", place)
+            self.told.add(("R", place))
+        elif flags & either != writing_only:
+            self.tell("R", place)
+
+    def connected(self, arguments: tuple[object, ...]) -> None:
+        """An SQLite database is about to be opened."""
+        name = from_path(arguments[0])  # type: ignore[arg-type]
+        if name.startswith("file:"):
+            name = name[5:].partition("?")[0]
+        if name and name != ":memory:":
+            self.tell("R", abspath(name))
+
+    def listed(self, arguments: tuple[object, ...]) -> None:
+        """A folder is about to be listed."""
+        # Up from here: this method, the hook, and who lists.
+        caller = str(frame(2).f_globals.get("__name__", ""))
+        if caller.partition(".")[0] in finders:
+            return
+        path = arguments[0]
+        self.tell("L", readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else _absolute(path or "."))
+
+    def imported(self, arguments: tuple[object, ...]) -> None:
+        """A module is about to be imported; a file is given for compiled ones, and others are opened."""
+        if isinstance(arguments[1], str):
+            self.tell("R", abspath(arguments[1]))
+
+    def tell(self, letter: str, path: str) -> None:
+        """Report a path, unless it was reported before or is none of the root's."""
+        if (letter, path) in self.told:
+            return
+        self.told.add((letter, path))
+        if self.environment and path.startswith(self.environment):
+            return
+        if not (path + "/").startswith(self.below):
+            path = realpath(path)
+            if not (path + "/").startswith(self.below):
+                return
+        self.append(letter, path)
+
+    def append(self, letter: str, path: str) -> None:
+        """Append one entry to the report, which child processes share."""
+        # Opened anew each time: a program may close every descriptor that it finds.
+        descriptor = open_file(self.report, appending)
+        try:
+            write(descriptor, encode(letter + path) + b"\0")
+        finally:
+            close(descriptor)
+
+
+def _absolute(path: object) -> str:
+    return abspath(from_path(path))  # type: ignore[arg-type]
+
+
+def give_way() -> None:
+    """The program's own `sitecustomize` has run, as if this one had never been found."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) != here]
+    mine = sys.modules.pop("sitecustomize", None)
+    try:
+        __import__("sitecustomize")
+    except ImportError as error:
+        if error.name != "sitecustomize":
+            raise
+        # Python expects a module under this name after it has imported it.
+        if mine is not None:
+            sys.modules["sitecustomize"] = mine
+
+
+if __name__ == "sitecustomize":
+    if os.environ.get(report_variable):
+        try:  # noqa: SIM105  (contextlib is not imported yet, and takes its time)
+            Observer(os.environ[report_variable], os.environ.get(root_variable, "/")).start()
+        except Exception:  # noqa: BLE001  (a program that cannot be observed runs all the same)
+            pass
+    give_way()

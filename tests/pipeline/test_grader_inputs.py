@@ -1,0 +1,152 @@
+"""A run with `command` graders: what their key covers, what they read beyond it, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.messages import message
+from tests.pipeline.program import Program
+
+EXPERIMENT = """
+name: judged
+steps:
+  generate:
+    prompts: prompts.yaml
+    teacher: {kind: replay, path: answers.jsonl}
+    count: 2
+    graders:
+      - {kind: command, command: [python, judge.py]GRADER}
+"""
+PROMPTS = """
+system: Answer in one word.
+templates: [Name a colour.]
+"""
+ANSWERS = """
+{"prompt": "Name a colour.", "answer": "red"}
+{"prompt": "Name a colour.", "answer": "blue"}
+"""
+JUDGE = """
+import json, os, sys
+from rubric import passes
+for line in sys.stdin:
+    case = json.loads(line)
+    print(json.dumps({"id": case["id"], "passed": passes(case)}), flush=True)
+"""
+
+
+SHELL = """
+number=0
+while read line; do
+    cat words.txt >&2
+    number=$((number + 1))
+    echo "{\\"id\\": $number, \\"passed\\": true}"
+done
+"""
+
+
+class Judged:
+    """A workspace with one experiment whose answers a program judges."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "runs").mkdir()
+        self.program = Program(root)
+        self.write("prompts.yaml", PROMPTS)
+        self.write("answers.jsonl", ANSWERS.lstrip())
+        self.write("judge.py", JUDGE)
+        self.write("rubric.py", "def passes(case): return True\n")
+        self.grader()
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the workspace."""
+        (self.root / name).write_text(text)
+
+    def grader(self, fields: str = "") -> None:
+        """State further fields of the grader."""
+        self.write("judged.yaml", EXPERIMENT.replace("GRADER", fields))
+
+    def state(self) -> str:
+        """What a run would do with the step."""
+        [plan] = json.loads(self.program("plan", "judged.yaml", "--json").out)
+        state: str = plan["steps"][0]["state"]
+        return state
+
+    def run(self) -> dict[str, Any]:
+        """The report of the step of a run that must succeed."""
+        report: dict[str, Any] = self.program.run("judged.yaml")["steps"]["generate"]
+        return report
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Judged:
+    """A workspace in which nothing has run."""
+    return Judged(tmp_path)
+
+
+def test_an_edit_moves_the_key_and_its_revert_is_a_hit(judged: Judged) -> None:
+    """What the judge imports, and the value of its variable, are in the key; a secret's value is not."""
+    judged.grader(", environment: [LIMIT, '${secret:JUDGE_KEY}']")
+    judged.write(".env", "LIMIT=limit-one\nJUDGE_KEY=sk-one-secret\n")
+    manifest = judged.program.run("judged.yaml")
+    judged.write(".env", "LIMIT=limit-one\nJUDGE_KEY=sk-two-secret\n")
+    rotated = judged.state()
+    judged.write(".env", "LIMIT=limit-two\nJUDGE_KEY=sk-two-secret\n")
+    changed = judged.state()
+    judged.write(".env", "LIMIT=limit-one\nJUDGE_KEY=sk-two-secret\n")
+    judged.write("rubric.py", "def passes(case): return 1\n")
+    edited = judged.state()
+    judged.write("rubric.py", "def passes(case): return True\n")
+
+    assert (rotated, changed, edited, judged.state()) == ("hit", "run", "run", "hit")
+    [grader] = manifest["spec"]["steps"]["generate"]["graders"]
+    assert grader["environment"] == ["LIMIT", "${secret:JUDGE_KEY}"]
+    stored = [path.read_bytes() for path in (judged.root / "runs").rglob("*") if path.is_file()]
+    assert not [content for content in stored if b"-secret" in content or b"limit-one" in content]
+
+
+def test_an_undeclared_read_fails_the_step_and_keeps_the_answers(judged: Judged) -> None:
+    """The step names the file and the line to add; with the line, nothing is asked again."""
+    judged.write("words.txt", "red")
+    judged.write("rubric.py", "def passes(case): return bool(open('words.txt').read())\n")
+    failed = judged.program("run", "judged.yaml")
+    judged.grader(", files: [words.txt]")
+    report = judged.run()
+
+    assert failed.code == 1
+    assert message("graders/read-not-part-of-key", names="words.txt", line="words.txt") in failed.err
+    assert (report["usage"]["requests"], report["usage"]["reused"]) == (0, 2)
+
+
+def test_an_undeclared_read_can_warn(judged: Judged) -> None:
+    """With the setting, the run says it once, and the manifest keeps it."""
+    judged.write(".env", "POLYTUNE_UNDECLARED_INPUTS=warn\n")
+    judged.write("words.txt", "red")
+    judged.write("rubric.py", "def passes(case): return bool(open('words.txt').read())\n")
+    warning = message("graders/read-not-part-of-key", names="words.txt", line="words.txt")
+
+    said = judged.program("run", "judged.yaml", "--json")
+
+    assert said.err.count(warning) == 1
+    [note] = said.json()["steps"]["generate"]["notes"]
+    assert warning in note
+
+
+def test_inputs_that_are_not_observed_are_noted(judged: Judged) -> None:
+    """A judge in another language is noted once in the plan and in the manifest; declared files count."""
+    judged.write("judge.sh", SHELL)
+    judged.write("words.txt", "red")
+    judged.grader("}\n      - {kind: command, command: [sh, judge.sh], files: [words.txt]")
+    note = message("graders/not-observed")
+
+    plan = judged.program("plan", "judged.yaml")
+    report = judged.run()
+    first = judged.state()
+    judged.write("words.txt", "blue")
+
+    assert plan.out.count(note) == 1
+    assert [note in each for each in report["notes"]] == [True]
+    assert (first, judged.state()) == ("hit", "run")
