@@ -20,6 +20,7 @@ from polytune.engine.jobbook import JobRow
 from polytune.engine.jobs import Driver
 from polytune.engine.step import KeyFacts, Requirement
 from polytune.errors import Unavailable
+from polytune.programs.packaged import PackagedProgram
 from polytune.registry import Family, Openable
 from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
@@ -185,6 +186,14 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     """The remote resources that the result depends on, name to URI."""
 
 
+@dataclass(frozen=True)
+class RewardTrial:
+    """The outcome of a local trial of a reward function."""
+
+    metrics: Facts
+    warnings: tuple[str, ...] = ()
+
+
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """A request to a model: the system prompt that it was trained with, and the user's turn."""
 
@@ -301,12 +310,12 @@ class Platform(ABC):
     def collect(self, job: JobRow, folder: Path) -> Collected:
         """The outputs of a completed training job are in the folder."""
 
-    def try_reward(self, grader: Path, rollouts: Sequence[Facts]) -> Facts:
+    def try_reward(self, reward: PackagedProgram, rollouts: Sequence[Facts]) -> RewardTrial:
         """The results of a local trial of a reward function. Raises StepFailed when it is not usable."""
         raise Unavailable(self.lacks("reinforcement_fine_tuning"))
 
-    def publish_reward(self, grader: Path, role_arn: str, timeout_seconds: int) -> str:
-        """The Python file is deployed as a function named by its content; returns its address. Idempotent."""
+    def publish_reward(self, reward: PackagedProgram, role_arn: str, timeout_seconds: int) -> str:
+        """The package is deployed as a function named by its content; returns its address. Idempotent."""
         raise Unavailable(self.lacks("reinforcement_fine_tuning"))
 
     def importing(self, ask: Importing) -> Job:

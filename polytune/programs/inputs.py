@@ -81,6 +81,11 @@ def declared_files(folder: Path, root: Path, texts: Sequence[str]) -> dict[Path,
     return found
 
 
+def relative_name(path: Path, folder: Path) -> str:
+    """Return a path relative to a folder, with slashes; it may lead out of it."""
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
 class CommandInputs:
     """Finds the inputs of one command line."""
 
@@ -109,14 +114,11 @@ class CommandInputs:
         return ProgramInputs(
             root=self._root,
             words=self._words,
-            files={self._name(path): path for path in further},
-            folders={self._name(path): path for path in self._folders},
+            files={relative_name(path, self._root): path for path in further},
+            folders={relative_name(path, self._root): path for path in self._folders},
             patterns=(*patterns, *trees),
             watched=(*self._words.values(), *further, *self._absent(), *patterns, *trees),
         )
-
-    def _name(self, path: Path) -> str:
-        return Path(os.path.relpath(path, self._root)).as_posix()
 
     def _absent(self) -> Iterator[Path]:
         taken = {*self._words.values(), *self._found}

@@ -12,7 +12,8 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,23 +31,72 @@ metadata = (".egg-info", ".dist-info")
 setting = "POLYTUNE_UNDECLARED_INPUTS"
 
 
+@dataclass(frozen=True)
+class FileRead:
+    """One file that a program opened for reading, or a folder that it listed."""
+
+    path: str
+    is_folder: bool
+
+
+class ReadReport:
+    """The file to which observed programs report, in a temporary folder of its own."""
+
+    def __init__(self, *roots: Path) -> None:
+        """`roots` are the folders below which reads are reported, without symbolic links in their paths."""
+        self._roots = os.pathsep.join(map(str, roots))
+        self._folder = Path(tempfile.mkdtemp(prefix="polytune-reads-"))
+        self._file = self._folder / "report"
+        self._file.touch()
+        self._position = 0
+        self._written: set[str] = set()
+        self.has_started = False
+        """Whether a Python program has reported that it is observed."""
+        self.started_ns = os.stat(self._file).st_ctime_ns
+        """The time at which the report was opened, by the clock of its file system."""
+
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables with which a program is observed."""
+        path = [observer_folder, *filter(None, [given.get("PYTHONPATH")])]
+        return {
+            **given,
+            "PYTHONPATH": os.pathsep.join(path),
+            observer_module.report_variable: str(self._file),
+            observer_module.roots_variable: self._roots,
+        }
+
+    def new_reads(self) -> Iterator[FileRead]:
+        """Yield what was reported since the last call, without what the programs had written themselves."""
+        with self._file.open("rb") as file:
+            file.seek(self._position)
+            entries = file.read().split(b"\0")
+        # What follows the last zero byte is not complete yet.
+        self._position += sum(len(entry) + 1 for entry in entries[:-1])
+        for entry in entries[:-1]:
+            letter, path = chr(entry[0]), os.fsdecode(entry[1:])
+            if letter == "H":
+                self.has_started = True
+            elif letter == "W":
+                self._written.add(path)
+            elif path not in self._written:
+                yield FileRead(_source_of(path), letter == "L")
+
+    def close(self) -> None:
+        """Remove the report."""
+        remove_tree(self._folder)
+
+
 class ReadObserver:
     """Observes one program from its start. Nothing is observed of programs that are not Python's."""
 
     def __init__(self, inputs: ProgramInputs) -> None:
+        root = Path(os.path.realpath(inputs.root))
         self._patterns = inputs.patterns
-        self._root = os.path.realpath(inputs.root)
         self._declared = {os.path.realpath(path) for path in inputs.all_files()}
-        self._folder = Path(tempfile.mkdtemp(prefix="polytune-reads-"))
-        self._report = self._folder / "report"
-        self._report.touch()
+        self._report = ReadReport(root)
         # Only what was there before the program started is an input.
-        self._before = NamesBefore(self._root, os.stat(self._report).st_ctime_ns)
-        self._position = 0
-        self._written: set[str] = set()
+        self._before = NamesBefore(str(root), self._report.started_ns)
         self._undeclared: dict[str, None] = {}
-        self.has_started = False
-        """Whether a Python program has reported that it is observed."""
 
     def __enter__(self) -> Self:
         return self
@@ -57,41 +107,28 @@ class ReadObserver:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        remove_tree(self._folder)
+        self._report.close()
+
+    @property
+    def has_started(self) -> bool:
+        """Whether a Python program has reported that it is observed."""
+        return self._report.has_started
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the variables with which a program is observed."""
-        path = [observer_folder, *filter(None, [given.get("PYTHONPATH")])]
-        return {
-            **given,
-            "PYTHONPATH": os.pathsep.join(path),
-            observer_module.report_variable: str(self._report),
-            observer_module.root_variable: self._root,
-        }
+        return self._report.environment(given)
 
     def undeclared(self) -> tuple[str, ...]:
         """Return what was read so far and is not in the key: absolute paths, in the order of reading."""
-        with self._report.open("rb") as file:
-            file.seek(self._position)
-            entries = file.read().split(b"\0")
-        # What follows the last zero byte is not complete yet.
-        self._position += sum(len(entry) + 1 for entry in entries[:-1])
-        for entry in entries[:-1]:
-            self._note(chr(entry[0]), os.fsdecode(entry[1:]))
+        for read in self._report.new_reads():
+            if self._is_input(read.path, read.is_folder):
+                self._undeclared[read.path] = None
         return tuple(self._undeclared)
-
-    def _note(self, letter: str, path: str) -> None:
-        if letter == "H":
-            self.has_started = True
-        elif letter == "W":
-            self._written.add(path)
-        elif path not in self._written and self._is_input(_source_of(path), letter == "L"):
-            self._undeclared[_source_of(path)] = None
 
     def _is_input(self, path: str, is_folder: bool) -> bool:
         """Whether something that was read is an input of the workspace that the key does not cover."""
         real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-        if _is_exempt(real) or not (self._before.has(path, is_folder) or self._before.has(real, is_folder)):
+        if is_exempt(real) or not (self._before.has(path, is_folder) or self._before.has(real, is_folder)):
             return False
         if is_folder:
             return not any(lists(pattern, Path(each)) for pattern in self._patterns for each in (path, real))
@@ -108,7 +145,7 @@ def undeclared_text(place: str, paths: Sequence[str], folder: Path, stated: Sequ
     lacking = [f"{name}/**" if os.path.isdir(path) else name for name, path in zip(names, paths, strict=True)]
     line = ", ".join(map(_quoted, dict.fromkeys((*stated, *lacking))))
     return (
-        f"{place}: it read {', '.join(names)}, not part of its key: an edit would reuse old verdicts."
+        f"{place}: it read {', '.join(names)}, not part of its key: an edit would not be noticed."
         f" Add `files: [{line}]` to it, or set {setting}=warn"
     )
 
@@ -167,7 +204,8 @@ def _source_of(path: str) -> str:
     return path
 
 
-def _is_exempt(path: str) -> bool:
+def is_exempt(path: str) -> bool:
+    """Whether a path belongs to polytune itself or describes an installed package."""
     # polytune itself, where it is developed: its version is in the key.
     if (path + os.sep).startswith(package + os.sep):
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -16,11 +17,13 @@ from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
 from polytune.errors import StepFailed
-from polytune.platforms.interface import Customization, CustomizationRequirement
+from polytune.platforms.interface import Customization, CustomizationRequirement, RewardTrial
+from polytune.programs.packaged import PackagedProgram, ProgramPlace, packaged
 from polytune.spec.model import (
     CatalogueName,
     FieldProblem,
     InputFile,
+    Items,
     JsonObject,
     Spec,
 )
@@ -50,7 +53,11 @@ class RewardSpec(Spec):
     function_arn: Annotated[str, Field(pattern=lambda_arn)] | None = None
     """Lambda function that follows Bedrock's contract for reward functions."""
     file: InputFile | None = None
-    """Python file with `grade(sample) -> number from 0 to 1`. It is tried here, packaged and deployed."""
+    """Python file with `grade(sample) -> number from 0 to 1`. It is tried here, packaged and deployed,
+    with the modules that it imports from its own folder."""
+    files: Items[str] = ()
+    """Further files of that folder that it reads: paths or patterns such as `data/*.json`, relative to this
+    file. They are packaged with it; open them by their place beside it, `Path(__file__).with_name(...)`."""
     function_role_arn: str = ""
     """Role that the deployed function runs with; required with `file`."""
     timeout_seconds: Annotated[int, Field(ge=1, le=900)] = 60
@@ -63,6 +70,8 @@ class RewardSpec(Spec):
         if self.file is not None and not self.function_role_arn:
             what = "required with `file`: the role that the deployed Lambda function runs with"
             return [FieldProblem("function_role_arn", what)]
+        if self.files and self.file is None:
+            return [FieldProblem("files", "only a `file:` is packaged with further files")]
         return []
 
 
@@ -123,7 +132,22 @@ class Reinforce(PlatformStep):
         entry = find_base_model(self.spec.base_model, Path())
         training_id = entry.on(self.spec.platform.kind).training_id
         facts: Facts = {"training_id": training_id, "hyperparameters": self._hyperparameters()}
-        return KeyFacts({**facts, **around.facts}, environment=around.environment)
+        reward = self._reward
+        if reward is None:
+            return KeyFacts({**facts, **around.facts}, environment=around.environment)
+        # Absent when empty: a reward in a single file has the key that it always had.
+        if further := reward.facts():
+            facts["reward_files"] = further
+        return KeyFacts({**facts, **around.facts}, reward.watched, around.environment)
+
+    @cached_property
+    def _reward(self) -> PackagedProgram | None:
+        """The reward file with all that travels with it; None for a function that exists already."""
+        if self.spec.reward.file is None:
+            return None
+        place = ProgramPlace(self.files["reward.file"], self.scope.folder, self.scope.root)
+        only_warns = self.scope.settings.undeclared_inputs == "warn"
+        return packaged(place, self.spec.reward.files, only_warns=only_warns)
 
     def _hyperparameters(self) -> dict[str, Number | str]:
         entry = find_base_model(self.spec.base_model, Path())
@@ -157,15 +181,14 @@ class Reinforce(PlatformStep):
                 f"the dataset is in layout {dataset.facts['layout']}; reinforcement needs"
                 f" `format: {{layout: {layout}}}`"
             )
-        tried: Facts = {}
+        trial = RewardTrial({})
         function = spec.reward.function_arn or ""
-        if spec.reward.file is not None:
-            grader = self.files["reward.file"]
+        if self._reward is not None:
             rollouts = await asyncio.to_thread(_rollouts, work.path("rows", "train.jsonl"))
             # Tried here first: a grader that fails in a job costs hours and money.
-            tried = await asyncio.to_thread(self.platform.try_reward, grader, rollouts)
+            trial = await asyncio.to_thread(self.platform.try_reward, self._reward, rollouts)
             role, limit = spec.reward.function_role_arn, spec.reward.timeout_seconds
-            function = await asyncio.to_thread(self.platform.publish_reward, grader, role, limit)
+            function = await asyncio.to_thread(self.platform.publish_reward, self._reward, role, limit)
         name = customizing.short_name(spec.base_model)
         ask = Customization(
             kind="reinforcement_fine_tuning",
@@ -186,8 +209,9 @@ class Reinforce(PlatformStep):
         return Outcome(
             files=outcome.files,
             facts=outcome.facts,
-            metrics={**outcome.metrics, **tried},
+            metrics={**outcome.metrics, **trial.metrics},
             resources={**outcome.resources, "reward": function},
+            warnings=trial.warnings,
         )
 
 

@@ -52,7 +52,9 @@ from polytune.platforms.interface import (
     Invoker,
     Job,
     Medium,
+    RewardTrial,
 )
+from polytune.programs.packaged import PackagedProgram
 from polytune.settings import Settings
 
 
@@ -150,16 +152,16 @@ class Account:
             resources={"model": model},
         )
 
-    def try_reward(self, grader: Path, rollouts: Sequence[Facts]) -> Facts:
+    def try_reward(self, reward: PackagedProgram, rollouts: Sequence[Facts]) -> RewardTrial:
         """Runs the grader locally, and checks that it is deterministic, fast and scores from 0 to 1."""
-        return rewards.tried(grader, rollouts)
+        return rewards.tried(reward, rollouts)
 
-    def publish_reward(self, grader: Path, role_arn: str, timeout_seconds: int) -> str:
+    def publish_reward(self, reward: PackagedProgram, role_arn: str, timeout_seconds: int) -> str:
         """The grader is a Lambda function named by the package's content; returns its ARN."""
-        with calling(f"deploying {grader.name} as a Lambda function"):
+        with calling(f"deploying {reward.place.main.name} as a Lambda function"):
             function = Function(
                 "polytune-reward",
-                rewards.package(grader),
+                rewards.package(reward),
                 handler="reward_handler.handler",
                 role_arn=role_arn,
                 timeout_seconds=timeout_seconds,

@@ -33,7 +33,9 @@ from polytune.platforms.interface import (
     Medium,
     Platform,
     PlatformSpec,
+    RewardTrial,
 )
+from polytune.programs.packaged import PackagedProgram
 from polytune.settings import Settings
 from polytune.spec.model import Items
 
@@ -157,13 +159,13 @@ class Bedrock(Platform):
         """The model's ARN, the values in force, and the curves from S3."""
         return self.account.collect(job, folder)
 
-    def try_reward(self, grader: Path, rollouts: Sequence[Facts]) -> Facts:
+    def try_reward(self, reward: PackagedProgram, rollouts: Sequence[Facts]) -> RewardTrial:
         """Deterministic, from 0 to 1, and quick: tried in processes of this machine."""
-        return self.account.try_reward(grader, rollouts)
+        return self.account.try_reward(reward, rollouts)
 
-    def publish_reward(self, grader: Path, role_arn: str, timeout_seconds: int) -> str:
+    def publish_reward(self, reward: PackagedProgram, role_arn: str, timeout_seconds: int) -> str:
         """A Lambda function named by the package's content; its ARN."""
-        return self.account.publish_reward(grader, role_arn, timeout_seconds)
+        return self.account.publish_reward(reward, role_arn, timeout_seconds)
 
     def importing(self, ask: Importing) -> Job:
         """CreateModelImportJob."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from polytune.engine.artifacts import Facts
 from polytune.errors import StepFailed
+from polytune.platforms.interface import RewardTrial
+from polytune.programs.packaged import PackagedProgram
+from polytune.programs.reads import ReadReport
 
+main_name = "grader.py"
 handler_file = Path(__file__).with_name("reward_handler.py")
 within_seconds = 120
 slow_seconds = 5.0
@@ -31,18 +37,28 @@ class _Line(msgspec.Struct):
     error: str = ""
 
 
-def package(grader: Path) -> dict[str, bytes]:
-    """The files of the function's package."""
-    return {"reward_handler.py": handler_file.read_bytes(), "grader.py": grader.read_bytes()}
+@dataclass(frozen=True)
+class RewardAttempt:
+    """What one process of the trial said."""
+
+    lines: list[_Line]
+    warning: str = ""
 
 
-def tried(grader: Path, rollouts: Sequence[Mapping[str, Any]]) -> Facts:
+def package(reward: PackagedProgram) -> dict[str, bytes]:
+    """The files of the function's package. Raises StepFailed if two would have the same name."""
+    return reward.files(main_name, {handler_file.name: handler_file.read_bytes()})
+
+
+def tried(reward: PackagedProgram, rollouts: Sequence[Mapping[str, Any]]) -> RewardTrial:
     """What two tries on real rows showed: mean score, slowest call.
 
-    Raises StepFailed for a grader that raises, varies, takes too long, or scores outside 0 to 1.
+    Raises StepFailed for a grader that raises, varies, takes too long, scores outside 0 to 1, or reads what
+    is not in its package.
     """
-    first, second = (_tried_once(grader, rollouts, seed) for seed in hash_seeds)
-    for one, other in zip(first, second, strict=True):
+    grader = reward.place.main
+    first, second = (_tried_once(reward, rollouts, seed) for seed in hash_seeds)
+    for one, other in zip(first.lines, second.lines, strict=True):
         if one.error:
             raise StepFailed(f"{grader}: grade() failed on row {one.id}: {one.error}")
         if isinstance(one.score, bool) or not isinstance(one.score, int | float) or not 0 <= one.score <= 1:
@@ -51,19 +67,52 @@ def tried(grader: Path, rollouts: Sequence[Mapping[str, Any]]) -> Facts:
         if one.score != other.score:
             what = f"{one.score!r} and then {other.score!r} for row {one.id}"
             raise StepFailed(f"{grader}: grade() gave {what}; a reward must not depend on chance")
-    slowest = max(line.seconds for line in (*first, *second))
+    slowest = max((line.seconds for line in (*first.lines, *second.lines)), default=0.0)
     if slowest > slow_seconds:
         raise StepFailed(f"{grader}: grade() took {slowest:.1f} s for one answer; it is called for every one")
-    scores = [float(line.score) for line in first]
-    return {
+    scores = [float(line.score) for line in first.lines]
+    metrics = {
         "grader_rows_tried": len(scores),
         "grader_mean_on_references": round(sum(scores) / len(scores), 4) if scores else 0.0,
         "grader_slowest_seconds": round(slowest, 3),
     }
+    return RewardTrial(metrics, tuple(dict.fromkeys(filter(None, (first.warning, second.warning)))))
 
 
-def _tried_once(grader: Path, rollouts: Sequence[Mapping[str, Any]], seed: str) -> list[_Line]:
-    command = [sys.executable, "-I", str(handler_file), str(grader)]
+def _tried_once(reward: PackagedProgram, rollouts: Sequence[Mapping[str, Any]], seed: str) -> RewardAttempt:
+    """What a process said that ran nothing but the package, as Lambda will."""
+    with tempfile.TemporaryDirectory(prefix="polytune-reward-") as folder:
+        placed = Path(os.path.realpath(folder))
+        for name, content in package(reward).items():
+            path = placed / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        report = ReadReport(placed, Path(os.path.realpath(reward.place.root)))
+        try:
+            lines: list[_Line] | StepFailed = _scores(
+                reward,
+                rollouts,
+                placed,
+                report.environment({"PYTHONHASHSEED": seed, "PATH": "", "PYTHONPATH": str(placed)}),
+            )
+        except StepFailed as failed:
+            lines = failed
+        try:
+            # First: a file that was not found is best explained by what the package lacks.
+            warning = reward.warning(report.new_reads(), placed)
+        finally:
+            report.close()
+    if isinstance(lines, StepFailed):
+        raise lines
+    return RewardAttempt(lines, warning)
+
+
+def _scores(
+    reward: PackagedProgram, rollouts: Sequence[Mapping[str, Any]], placed: Path, environment: dict[str, str]
+) -> list[_Line]:
+    grader = reward.place.main
+    # Neither the user's own packages nor the current folder: what it imports must be in the package.
+    command = [sys.executable, "-P", "-s", str(placed / handler_file.name), str(placed / main_name)]
     try:
         done = subprocess.run(
             command,
@@ -71,7 +120,8 @@ def _tried_once(grader: Path, rollouts: Sequence[Mapping[str, Any]], seed: str) 
             capture_output=True,
             text=True,
             timeout=within_seconds,
-            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            cwd=placed,
+            env=environment,
             check=False,
         )
     except subprocess.TimeoutExpired as error:

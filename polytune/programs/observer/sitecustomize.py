@@ -1,7 +1,7 @@
 """Python imports this when an observed program starts; from then on, each file that it reads is noted.
 
-The launcher puts this folder on PYTHONPATH and names a report file and a root folder in two variables. Each
-path below the root is appended to the report once, after a letter and before a zero byte:
+The launcher puts this folder on PYTHONPATH, and names a report file and some root folders in two variables.
+Each path below a root is appended to the report once, after a letter and before a zero byte:
 
     H/usr/bin/python3      a Python program has started and is observed
     R/work/rubric.md       it opened this file for reading
@@ -17,7 +17,7 @@ import os
 import sys
 
 report_variable = "POLYTUNE_READS_REPORT"
-root_variable = "POLYTUNE_READS_ROOT"
+roots_variable = "POLYTUNE_READS_ROOTS"
 # What these read of a folder on sys.path is how Python finds modules, and not what the program asked for.
 finders = (
     "importlib",
@@ -37,12 +37,12 @@ writing_only, either, anew = os.O_WRONLY, os.O_WRONLY | os.O_RDWR, os.O_TRUNC | 
 
 
 class Observer:
-    """Reports what this process reads below a folder."""
+    """Reports what this process reads below some folders."""
 
-    def __init__(self, report: str, root: str) -> None:
+    def __init__(self, report: str, roots: list[str]) -> None:
         self.report = report
-        self.below = root.rstrip("/") + "/"
-        # A virtual environment inside of the root is no input, and is read a thousand times at start.
+        self.below = tuple(root.rstrip("/") + "/" for root in roots)
+        # A virtual environment inside of a root is no input, and is read a thousand times at start.
         self.environment = sys.prefix + "/" if sys.prefix != sys.base_prefix else ""
         self.told: set[tuple[str, str]] = set()
         self.reactions = {
@@ -102,7 +102,7 @@ class Observer:
             self.tell("R", abspath(arguments[1]))
 
     def tell(self, letter: str, path: str) -> None:
-        """Report a path, unless it was reported before or is none of the root's."""
+        """Report a path, unless it was reported before or is below no root."""
         if (letter, path) in self.told:
             return
         self.told.add((letter, path))
@@ -146,7 +146,9 @@ def give_way() -> None:
 if __name__ == "sitecustomize":
     if os.environ.get(report_variable):
         try:  # noqa: SIM105  (contextlib is not imported yet, and takes its time)
-            Observer(os.environ[report_variable], os.environ.get(root_variable, "/")).start()
+            Observer(
+                os.environ[report_variable], os.environ.get(roots_variable, "/").split(os.pathsep)
+            ).start()
         except Exception:  # noqa: BLE001  (a program that cannot be observed runs all the same)
             pass
     give_way()
