@@ -8,6 +8,7 @@ patterns    `files:` of the spec                                    files: [data
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shlex
@@ -81,6 +82,12 @@ def declared_files(folder: Path, root: Path, texts: Sequence[str]) -> dict[Path,
     return found
 
 
+def boundary(folder: Path, root: Path) -> Path:
+    """Return the folder inside which files count as the user's: the workspace, or one outside of it."""
+    found = Path(os.path.realpath(root))
+    return found if Path(os.path.realpath(folder)).is_relative_to(found) else Path(os.path.realpath(folder))
+
+
 def relative_name(path: Path, folder: Path) -> str:
     """Return a path relative to a folder, with slashes; it may lead out of it."""
     return Path(os.path.relpath(path, folder)).as_posix()
@@ -92,8 +99,8 @@ class CommandInputs:
     def __init__(self, command: Sequence[str], folder: Path, root: Path, python_path: str = "") -> None:
         self._command = tuple(command)
         self._folder = folder
-        self._root = Path(os.path.realpath(root))
         self._here = Path(os.path.realpath(folder))
+        self._root = boundary(self._here, root)
         self._python_path = [self._here / each for each in python_path.split(os.pathsep) if each]
         self._words: dict[str, Path] = {}
         self._found: dict[Path, None] = {}
@@ -122,7 +129,8 @@ class CommandInputs:
 
     def _absent(self) -> Iterator[Path]:
         taken = {*self._words.values(), *self._found}
-        return (path for path in self._looked_up if path not in taken)
+        # A shell's word may be a pattern; watched is only a file that has it for its name.
+        return (Path(glob.escape(str(path))) for path in self._looked_up if path not in taken)
 
     def _look_at(self, word: str) -> None:
         if is_beside(word, self._folder):

@@ -20,7 +20,7 @@ from polytune.errors import StepFailed
 from polytune.fingerprint import Json
 from polytune.globs import is_generated
 from polytune.programs.imports import ImportScan, search_path
-from polytune.programs.inputs import declared_files, relative_name
+from polytune.programs.inputs import boundary, declared_files, relative_name
 from polytune.programs.reads import FileRead, is_exempt, undeclared_text
 
 
@@ -119,7 +119,8 @@ def packaged(place: ProgramPlace, declared: Sequence[str], *, only_warns: bool) 
     Raises StepFailed for a pattern that leads out of the workspace or out of the file's folder, or matches
     nothing.
     """
-    root, home = Path(os.path.realpath(place.root)), Path(os.path.realpath(place.main.parent))
+    home = Path(os.path.realpath(place.main.parent))
+    root = boundary(home, place.root)
     patterns = declared_files(Path(os.path.realpath(place.folder)), root, declared)
     scan = ImportScan(root, search_path([home], root))
     scan.follow_file(place.main)

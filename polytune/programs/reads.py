@@ -28,6 +28,7 @@ observer_folder = str(Path(observer_module.__file__).parent)
 package = os.path.realpath(Path(polytune.__file__).parent)
 # Descriptions of installed packages, which Python looks up by itself.
 metadata = (".egg-info", ".dist-info")
+installed = ("site-packages", "dist-packages")
 setting = "POLYTUNE_UNDECLARED_INPUTS"
 
 
@@ -205,8 +206,8 @@ def _source_of(path: str) -> str:
 
 
 def is_exempt(path: str) -> bool:
-    """Whether a path belongs to polytune itself or describes an installed package."""
+    """Whether a path belongs to polytune itself or to an installed package."""
     # polytune itself, where it is developed: its version is in the key.
     if (path + os.sep).startswith(package + os.sep):
         return True
-    return any(part.endswith(metadata) for part in Path(path).parts)
+    return any(part in installed or part.endswith(metadata) for part in Path(path).parts)

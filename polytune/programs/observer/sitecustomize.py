@@ -18,6 +18,7 @@ import sys
 
 report_variable = "POLYTUNE_READS_REPORT"
 roots_variable = "POLYTUNE_READS_ROOTS"
+most_known = 20_000
 # What these read of a folder on sys.path is how Python finds modules, and not what the program asked for.
 finders = (
     "importlib",
@@ -42,15 +43,21 @@ class Observer:
     def __init__(self, report: str, roots: list[str]) -> None:
         self.report = report
         self.below = tuple(root.rstrip("/") + "/" for root in roots)
-        # A virtual environment inside of a root is no input, and is read a thousand times at start.
-        self.environment = sys.prefix + "/" if sys.prefix != sys.base_prefix else ""
+        # Python itself is no input, also where it is installed inside of a root.
+        prefixes = {sys.prefix + "/", sys.base_prefix + "/"}
+        self.python = tuple(
+            prefix for prefix in prefixes if not any(root.startswith(prefix) for root in self.below)
+        )
         self.told: set[tuple[str, str]] = set()
+        # Files that were opened already, as they were named: many programs read the same ones for each case.
+        self.known: set[tuple[object, int]] = set()
         self.reactions = {
             "open": self.opened,
             "sqlite3.connect": self.connected,
             "os.listdir": self.listed,
             "os.scandir": self.listed,
             "import": self.imported,
+            "os.chdir": self.moved,
         }
 
     def start(self) -> None:
@@ -70,8 +77,13 @@ class Observer:
     def opened(self, arguments: tuple[object, ...]) -> None:
         """A file is about to be opened, in whichever way."""
         path, _, flags = arguments
-        if isinstance(path, int) or not isinstance(flags, int) or path == self.report:
+        if isinstance(path, int) or not isinstance(flags, int) or (path, flags) in self.known:
             return
+        if path == self.report:
+            return
+        if len(self.known) >= most_known:
+            self.known.clear()
+        self.known.add((path, flags))
         place = _absolute(path)
         if flags & anew:
             self.tell("W", place)
@@ -96,6 +108,10 @@ class Observer:
         path = arguments[0]
         self.tell("L", readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else _absolute(path or "."))
 
+    def moved(self, arguments: tuple[object, ...]) -> None:
+        """The current folder is about to change, and with it what relative names mean."""
+        self.known.clear()
+
     def imported(self, arguments: tuple[object, ...]) -> None:
         """A module is about to be imported; a file is given for compiled ones, and others are opened."""
         if isinstance(arguments[1], str):
@@ -103,16 +119,15 @@ class Observer:
 
     def tell(self, letter: str, path: str) -> None:
         """Report a path, unless it was reported before or is below no root."""
-        if (letter, path) in self.told:
-            return
-        self.told.add((letter, path))
-        if self.environment and path.startswith(self.environment):
+        if path.startswith(self.python):
             return
         if not (path + "/").startswith(self.below):
             path = realpath(path)
             if not (path + "/").startswith(self.below):
                 return
-        self.append(letter, path)
+        if (letter, path) not in self.told:
+            self.told.add((letter, path))
+            self.append(letter, path)
 
     def append(self, letter: str, path: str) -> None:
         """Append one entry to the report, which child processes share."""
