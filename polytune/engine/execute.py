@@ -249,9 +249,10 @@ class Execution:
         warnings = [self.tools.redact(warning) for warning in outcome.warnings]
         for warning in warnings:
             self.tools.log.info("step_warning", step=step.id, message=warning)
-        if warnings:
-            notes = (*self.manifest.steps[step.id].notes, *warnings)
-            self._note(step, notes=tuple(dict.fromkeys(notes)))
+        notes = [*warnings, *map(self.tools.redact, outcome.notes)]
+        if notes:
+            known = self.manifest.steps[step.id].notes
+            self._note(step, notes=tuple(dict.fromkeys((*known, *notes))))
 
     def _keep_inputs(self, step: CompiledStep) -> None:
         """Store copies of the files that the spec names, so that `diff` can later show their contents."""

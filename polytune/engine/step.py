@@ -140,6 +140,8 @@ class Outcome:
     resources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     """What was noticed and fails nothing; it is shown, and recorded in the manifest."""
+    notes: tuple[str, ...] = ()
+    """What is only recorded in the manifest."""
 
 
 class Step(ABC):

@@ -84,9 +84,9 @@ class CommandGrader(Grader):
         self._spec = spec
         self._launch = _launch(spec, folder, settings)
         self._judge: Judge | None = None
-        self._observer: ReadObserver | None = None
-        self._starting = asyncio.Lock()
+        self._observing: asyncio.Task[ReadObserver] | None = None
         self._warnings: tuple[str, ...] = ()
+        self._notes: tuple[str, ...] = ()
 
     @classmethod
     def identity(cls, spec: GraderSpec, folder: Path, settings: Settings) -> Identity:
@@ -109,16 +109,26 @@ class CommandGrader(Grader):
 
     async def judge(self, case: Case) -> Verdict:
         """The program's verdict. Raises StepFailed if it has read what is not part of its key."""
-        async with self._starting:
-            if self._judge is None:
-                self._judge = Judge(await asyncio.to_thread(self._observed_launch))
+        if self._observing is None:
+            # Here, and not when the grader is made: facts are taken from graders that never judge. In a
+            # thread, because it looks through the workspace.
+            self._observing = asyncio.ensure_future(asyncio.to_thread(self._observer))
+        # Shielded: what one case starts is for all of them, and is closed with the grader.
+        observer = await asyncio.shield(self._observing)
+        if self._judge is None:
+            environment = observer.environment(self._launch.environment)
+            self._judge = Judge(replace(self._launch, environment=environment))
         verdict = await self._judge.judge(case)
-        self._check()
+        self._check(observer)
         return verdict
 
     def warnings(self) -> tuple[str, ...]:
         """What the program read and should not, if that only warns; and whether it could be observed."""
         return self._warnings
+
+    def notes(self) -> tuple[str, ...]:
+        """The programs that it started and that could not be observed."""
+        return self._notes
 
     async def __aexit__(
         self,
@@ -126,24 +136,24 @@ class CommandGrader(Grader):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._judge is None or self._observer is None:
+        if self._observing is None:
             return
-        await self._judge.close()
-        with self._observer as observer:
+        with await self._observing as observer:
+            if self._judge is not None:
+                await self._judge.close()
             # What a program reads at its end counts too. An error that is on its way already says more.
             if error is None:
-                self._check()
+                self._check(observer)
             if not observer.has_started and _is_observable(self._spec, self.folder, self.settings):
                 self._warnings += (f"{self._launch.place}: {unobserved}",)
+            if names := ", ".join(observer.unobserved):
+                self._notes = (f"{self._launch.place}: it started {names}, whose reads are not observed",)
 
-    def _observed_launch(self) -> Launch:
-        # Here, and not when the grader is made: facts are taken from graders that never judge.
-        self._observer = ReadObserver(_inputs(self._spec, self.folder, self.settings))
-        return replace(self._launch, environment=self._observer.environment(self._launch.environment))
+    def _observer(self) -> ReadObserver:
+        return ReadObserver(_inputs(self._spec, self.folder, self.settings))
 
-    def _check(self) -> None:
-        assert self._observer is not None
-        paths = self._observer.undeclared()
+    def _check(self, observer: ReadObserver) -> None:
+        paths = observer.undeclared()
         if not paths:
             return
         text = undeclared_text(self._launch.place, paths, self.folder, self._spec.files)
@@ -154,7 +164,8 @@ class CommandGrader(Grader):
 
 def _inputs(spec: CommandSpec, folder: Path, settings: Settings) -> ProgramInputs:
     python_path = _variables(settings).get("PYTHONPATH", "") if "PYTHONPATH" in spec.environment else ""
-    finder = CommandInputs(spec.command, folder, settings.workspace or folder, python_path)
+    program = _found(spec.command[0], folder, _search_path(_variables(settings)))
+    finder = CommandInputs((program or "", *spec.command), folder, settings.workspace or folder, python_path)
     try:
         return finder.inputs(spec.files)
     except StepFailed as wrong:
@@ -166,7 +177,7 @@ def _is_observable(spec: CommandSpec, folder: Path, settings: Settings) -> bool:
     program, path = spec.command[0], _search_path(_variables(settings))
     if is_python(program):
         return python_calls(spec.command)[0].is_observable
-    found = shutil.which(str(folder / program) if os.sep in program else program, path=path)
+    found = _found(program, folder, path)
     script = shebang_words(Path(found)) if found else None
     return script is not None and script.is_observable
 
@@ -209,10 +220,13 @@ def _search_path(variables: Mapping[str, str]) -> str:
 
 
 def _program(word: str, folder: Path, path: str, place: str) -> str:
-    # As in a shell, a word with a slash is a path, here relative to the experiment; others are looked up.
-    beside = str(folder / word) if os.sep in word else word
-    found = shutil.which(beside, path=path)
+    found = _found(word, folder, path)
     if found is None:
         missing = f"'{word}' is no program in {folder} or on PATH"
         raise StepFailed(f"{place}: {missing}. Check its name and its execute permission.")
     return found
+
+
+def _found(word: str, folder: Path, path: str) -> str | None:
+    # As in a shell, a word with a slash is a path, here relative to the experiment; others are looked up.
+    return shutil.which(str(folder / word) if os.sep in word else word, path=path)

@@ -83,6 +83,10 @@ class Grader(Openable, ABC):
         """What was noticed while judging and fails nothing. Complete once the grader is closed."""
         return ()
 
+    def notes(self) -> tuple[str, ...]:
+        """What to keep in the manifest and show nobody at work. Complete once the grader is closed."""
+        return ()
+
     @abstractmethod
     async def judge(self, case: Case) -> Verdict:
         """The verdict on one answer. An answer that breaks the judge fails with a reason and never raises.

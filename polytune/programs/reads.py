@@ -23,6 +23,7 @@ from polytune.files import remove_tree
 from polytune.globs import is_generated, lists
 from polytune.programs.inputs import ProgramInputs
 from polytune.programs.observer import sitecustomize as observer_module
+from polytune.programs.python_words import is_python, python_calls, shebang_words
 
 observer_folder = str(Path(observer_module.__file__).parent)
 package = os.path.realpath(Path(polytune.__file__).parent)
@@ -53,6 +54,8 @@ class ReadReport:
         self._written: set[str] = set()
         self.has_started = False
         """Whether a Python program has reported that it is observed."""
+        self.unobserved: set[str] = set()
+        """The names of programs that an observed one has started and that are not observed themselves."""
         self.started_ns = os.stat(self._file).st_ctime_ns
         """The time at which the report was opened, by the clock of its file system."""
 
@@ -79,8 +82,16 @@ class ReadReport:
                 self.has_started = True
             elif letter == "W":
                 self._written.add(path)
+            elif letter == "P":
+                self._note_program(path.split(observer_module.unit))
             elif path not in self._written:
                 yield FileRead(_source_of(path), letter == "L")
+
+    def _note_program(self, words: Sequence[str]) -> None:
+        script = Path(words[0])
+        calls = python_calls(words) if is_python(words[0]) else [shebang_words(script)]
+        if calls[0] is None or not calls[0].is_observable:
+            self.unobserved.add(script.name)
 
     def close(self) -> None:
         """Remove the report."""
@@ -115,6 +126,11 @@ class ReadObserver:
         """Whether a Python program has reported that it is observed."""
         return self._report.has_started
 
+    @property
+    def unobserved(self) -> tuple[str, ...]:
+        """The names of programs that were started and are not observed, sorted."""
+        return tuple(sorted(self._report.unobserved))
+
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the variables with which a program is observed."""
         return self._report.environment(given)
@@ -147,7 +163,7 @@ def undeclared_text(place: str, paths: Sequence[str], folder: Path, stated: Sequ
     line = ", ".join(map(_quoted, dict.fromkeys((*stated, *lacking))))
     return (
         f"{place}: it read {', '.join(names)}, not part of its key: an edit would not be noticed."
-        f" Add `files: [{line}]` to it, or set {setting}=warn"
+        f" Add `files: [{line}]` to it and run again, or set {setting}=warn"
     )
 
 

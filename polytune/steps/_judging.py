@@ -22,3 +22,8 @@ def judge_facts(identities: Mapping[str, Identity]) -> KeyFacts:
 def warnings_of(graders: Iterable[Grader]) -> tuple[str, ...]:
     """Return what closed graders noticed, each text once."""
     return tuple(dict.fromkeys(text for grader in graders for text in grader.warnings()))
+
+
+def notes_of(graders: Iterable[Grader]) -> tuple[str, ...]:
+    """Return what closed graders have for the manifest, each text once."""
+    return tuple(dict.fromkeys(text for grader in graders for text in grader.notes()))

@@ -45,7 +45,7 @@ from polytune.platforms.interface import (
 )
 from polytune.spec.model import Inherited, Items, Member, MemberSpec
 from polytune.steps._invoking import answers_of, batches_of
-from polytune.steps._judging import judge_facts, warnings_of
+from polytune.steps._judging import judge_facts, notes_of, warnings_of
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 models = (base, custom)
@@ -134,6 +134,7 @@ class Evaluate(PlatformStep):
             metrics=evaluation_metrics(results, base_is_untrained=untrained),
             usage=_usage(gauge, [answer for found in answers.values() for answer in found]),
             warnings=warnings_of(judge.grader for judge in self.judges),
+            notes=notes_of(judge.grader for judge in self.judges),
         )
 
     def _test_rows(self, work: Work, dataset: Artifact) -> list[Exchange]:

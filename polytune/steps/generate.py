@@ -32,7 +32,7 @@ from polytune.graders.interface import GRADERS, Grader, GraderSpec, Identity
 from polytune.prompts.coverage import Coverage, coverage
 from polytune.spec.model import MemberSpec
 from polytune.steps._batching import rounds_of
-from polytune.steps._judging import judge_facts, warnings_of
+from polytune.steps._judging import judge_facts, notes_of, warnings_of
 from polytune.steps._questions import (
     GenerateSpec,
     PlainGenerateSpec,
@@ -172,6 +172,7 @@ class Generate(Step):
             metrics={"samples": rows, **rejected, **covered},
             usage=gauge.usage(),
             warnings=warnings_of(judge.grader for judge in judges),
+            notes=notes_of(judge.grader for judge in judges),
         )
 
     def _grader(self, spec: GraderSpec) -> Grader:

@@ -452,6 +452,64 @@ def test_a_python_that_was_not_observed_after_all(reading: Place) -> None:
     assert message("graders/not-observed") in warning
 
 
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ("subprocess.run(['cat', 'data/one.json'], stdout=2)", "cat"),
+        ("subprocess.run('true; cat data/one.json >&2', shell=True)", "sh"),
+        ("os.system('true')", "sh"),
+        ("subprocess.run([sys.executable, '-I', '-c', ''])", Path(sys.executable).name),
+        (
+            "os.waitpid(os.posix_spawn('/bin/mkdir', ['mkdir', '-p', 'data'], {}), 0)",
+            "mkdir",
+        ),
+    ],
+)
+def test_programs_that_it_starts_are_noted(body: str, names: str, reading: Place) -> None:
+    """Programs that are not observed are named in a note, which nobody is shown while it judges."""
+    reading.script(body, "import subprocess\n")
+
+    async def work() -> tuple[str, ...]:
+        async with CommandGrader(reading.spec(), reading.folder, reading.settings) as grader:
+            assert (await grader.judge(Case(prompt="p", answer="a"))).passed
+        assert grader.warnings() == ()
+        return grader.notes()
+
+    [note] = asyncio.run(work())
+    assert message("graders/started-not-observed", names=names) in note
+
+
+def test_a_program_on_the_path_of_the_workspace(place: Place) -> None:
+    """A program without a slash that is found in a folder of the workspace is hashed like a word."""
+    place.write("tools/judge", "#!/bin/sh\n").chmod(0o755)
+    environment = {**place.settings.environment, "PATH": f"{place.folder / 'tools'}:{os.defpath}"}
+    found = replace(place, settings=replace(place.settings, environment=environment))
+    first = found.identity(found.spec("judge"))
+
+    place.write("tools/judge", "#!/bin/sh\ntrue\n")
+
+    assert found.identity(found.spec("judge")).facts != first.facts
+
+
+def test_a_cancelled_start_leaves_nothing_behind(
+    place: Place, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A grader that is cancelled while it starts removes what it had made."""
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+
+    async def work() -> None:
+        async with CommandGrader(place.spec(), place.folder, place.settings) as grader:
+            asking = asyncio.ensure_future(grader.judge(Case(prompt="p", answer="a")))
+            await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait([asking])
+
+    asyncio.run(work())
+
+    assert os.listdir(temporary) == []
+
+
 def test_the_report_is_removed(reading: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing leaves nothing behind in the folder for temporary files."""
     temporary = reading.root / "temporary"

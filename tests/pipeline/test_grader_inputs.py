@@ -8,6 +8,12 @@ from typing import Any
 
 import pytest
 
+from polytune.engine.step import STEPS, Scope
+from polytune.errors import Problem
+from polytune.settings import Settings
+from polytune.spec.reading import read_yaml
+from polytune.spec.validate import validated
+from polytune.step_factory import member_spec
 from tests.messages import message
 from tests.pipeline.program import Program
 
@@ -150,3 +156,35 @@ def test_inputs_that_are_not_observed_are_noted(judged: Judged) -> None:
     assert plan.out.count(note) == 1
     assert [note in each for each in report["notes"]] == [True]
     assert (first, judged.state()) == ("hit", "run")
+
+
+GENERATE = """
+prompts: prompts.yaml
+teacher: {kind: none}
+count: 1
+"""
+EVALUATE = """
+platform: {kind: local}
+"""
+
+
+@pytest.mark.parametrize(("kind", "fields"), [("generate", GENERATE), ("evaluate", EVALUATE)])
+def test_every_step_with_graders_takes_all_of_an_identity(kind: str, fields: str, judged: Judged) -> None:
+    """Facts, watched files, variables and notes of each grader are the step's, one time each."""
+    grader = "  - {kind: command, command: [sh, judge.sh], files: [words.txt], environment: [LIMIT]}\n"
+    judged.write("judge.sh", SHELL)
+    judged.write("words.txt", "")
+    path = judged.root / "step.yaml"
+    path.write_text(f"{fields}graders:\n{grader}{grader}", encoding="utf-8")
+    problems: list[Problem] = []
+    cls = STEPS.load(kind)
+    spec = validated(cls.Spec, read_yaml(path), kind, problems, member_spec)
+    assert spec is not None, problems
+    scope = Scope(judged.root, judged.root, "name", "default", Settings(environment={"LIMIT": "1"}))
+
+    facts = cls(spec, {"prompts": judged.root / "prompts.yaml"}, scope).key_facts()
+
+    assert list(facts.facts["judges"]) == ["command", "command-2"]
+    assert {judged.root / "judge.sh", judged.root / "words.txt"} <= set(facts.watched)
+    assert facts.environment == ("LIMIT",)
+    assert [message("graders/not-observed") in note for note in facts.notes] == [True]

@@ -7,6 +7,7 @@ Each path below a root is appended to the report once, after a letter and before
     R/work/rubric.md       it opened this file for reading
     W/work/cache.json      it wrote this file anew, so that what it reads there is its own
     L/work/data            it listed this folder
+    Pnode\x1fjudge.js       it started this program with these words
 
 It stands alone, because it runs in whichever Python the program uses, and it never disturbs the program.
 """
@@ -19,6 +20,8 @@ import sys
 report_variable = "POLYTUNE_READS_REPORT"
 roots_variable = "POLYTUNE_READS_ROOTS"
 most_known = 20_000
+longest_call = 2_000
+unit = "\x1f"
 # What these read of a folder on sys.path is how Python finds modules, and not what the program asked for.
 finders = (
     "importlib",
@@ -58,6 +61,10 @@ class Observer:
             "os.scandir": self.listed,
             "import": self.imported,
             "os.chdir": self.moved,
+            "subprocess.Popen": self.started,
+            "os.posix_spawn": self.started,
+            "os.exec": self.started,
+            "os.system": self.started_shell,
         }
 
     def start(self) -> None:
@@ -111,6 +118,19 @@ class Observer:
     def moved(self, arguments: tuple[object, ...]) -> None:
         """The current folder is about to change, and with it what relative names mean."""
         self.known.clear()
+
+    def started(self, arguments: tuple[object, ...]) -> None:
+        """Another program is about to be started."""
+        program, words = arguments[0], arguments[1]
+        further = [from_path(word) for word in list(words)[1:]] if isinstance(words, (list, tuple)) else []
+        call = unit.join([from_path(program), *further])[:longest_call]  # type: ignore[arg-type]
+        if ("P", call) not in self.told:
+            self.told.add(("P", call))
+            self.append("P", call)
+
+    def started_shell(self, arguments: tuple[object, ...]) -> None:
+        """A shell is about to be started."""
+        self.started(("sh", ["sh", "-c", arguments[0]]))
 
     def imported(self, arguments: tuple[object, ...]) -> None:
         """A module is about to be imported; a file is given for compiled ones, and others are opened."""
