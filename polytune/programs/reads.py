@@ -85,7 +85,7 @@ class ReadReport:
             elif letter == "P":
                 self._note_program(path.split(observer_module.unit))
             elif path not in self._written:
-                yield FileRead(_source_of(path), letter == "L")
+                yield FileRead(path, letter == "L")
 
     def _note_program(self, words: Sequence[str]) -> None:
         script = Path(words[0])
@@ -168,7 +168,9 @@ def undeclared_text(place: str, paths: Sequence[str], folder: Path, stated: Sequ
 
 
 def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[\w./][\w./*-]*", name) else json.dumps(name, ensure_ascii=False)
+    # Plain only what YAML surely reads as text: `null`, `1.5` and `*.md` are something else.
+    is_plain = re.fullmatch(r"(\.\./)*[^\W\d][\w-]*[./][\w./*-]*", name)
+    return name if is_plain else json.dumps(name, ensure_ascii=False)
 
 
 class NamesBefore:
@@ -211,14 +213,6 @@ class NamesBefore:
             elif not is_generated(entry.path):
                 self._folders.add(place)
                 self._walk(entry.path, place + "/")
-
-
-def _source_of(path: str) -> str:
-    """Return the source file that a compiled file in `__pycache__` was made from; other paths as they are."""
-    folder, name = os.path.split(path)
-    if os.path.basename(folder) == "__pycache__" and name.endswith(".pyc"):
-        return os.path.join(os.path.dirname(folder), name.partition(".")[0] + ".py")
-    return path
 
 
 def is_exempt(path: str) -> bool:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from polytune.programs.reads import FileRead, ReadReport
+from polytune.programs.reads import FileRead, ReadReport, undeclared_text
 
 
 @pytest.fixture
@@ -140,3 +141,42 @@ def test_isolated_python_is_not_observed(report: ReadReport, tmp_path: Path) -> 
 
     assert list(report.new_reads()) == []
     assert not report.has_started
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_compiled_module_stands_for_its_source(elsewhere: bool, report: ReadReport, tmp_path: Path) -> None:
+    """A module that Python takes from its cache, wherever that is, is reported as its source."""
+    (tmp_path / "cached.py").write_text("x = 1")
+    option = [f"-Xpycache_prefix={tmp_path / 'cache'}"] if elsewhere else []
+
+    for _ in range(2):
+        ran(report, tmp_path, "import cached", *option)
+
+    reads = [read.path for read in report.new_reads()]
+    assert set(reads) == {str(tmp_path / "cached.py")}
+    assert len(reads) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("words.txt", "words.txt"),
+        ("../a/b-c.md", "../a/b-c.md"),
+        ("deep/er/x", "deep/er/x"),
+        ("two words.txt", '"two words.txt"'),
+        ("1.5", '"1.5"'),
+        ("null", '"null"'),
+        (".inf", '".inf"'),
+        ("*.txt", '"*.txt"'),
+        ("a, b]", '"a, b]"'),
+        ('say "x".md', '"say \\"x\\".md"'),
+        ("é.txt", "é.txt"),
+    ],
+)
+def test_the_line_to_add_is_yaml(name: str, shown: str, tmp_path: Path) -> None:
+    """Whatever a file is called, the line that is proposed reads as its name."""
+    text = undeclared_text("place", [str(tmp_path / name)], tmp_path, [])
+
+    line = text.partition("`")[2].partition("` to it")[0]
+    assert line == f"files: [{shown}]"
+    assert yaml.safe_load(line) == {"files": [name]}

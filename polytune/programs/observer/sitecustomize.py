@@ -91,7 +91,7 @@ class Observer:
         if len(self.known) >= most_known:
             self.known.clear()
         self.known.add((path, flags))
-        place = _absolute(path)
+        place = _source_of(_absolute(path))
         if flags & anew:
             self.tell("W", place)
             self.told.add(("R", place))
@@ -157,6 +157,21 @@ class Observer:
             write(descriptor, encode(letter + path) + b"\0")
         finally:
             close(descriptor)
+
+
+def _source_of(path: str) -> str:
+    """Return the source that a compiled file was made from; other paths as they are."""
+    if not path.endswith(".pyc"):
+        return path
+    folder, name = os.path.split(path)
+    if os.path.basename(folder) == "__pycache__":
+        folder = os.path.dirname(folder)
+    # Python may be told to keep compiled files in a tree of their own.
+    elif sys.pycache_prefix and path.startswith(sys.pycache_prefix + "/"):
+        folder = folder[len(sys.pycache_prefix) :]
+    else:
+        return path
+    return os.path.join(folder, name.partition(".")[0] + ".py")
 
 
 def _absolute(path: object) -> str:
