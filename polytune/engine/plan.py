@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -285,6 +286,9 @@ def _nearest(
 
 longest_shown = 28
 """Characters of a value shown in a reason; `why` shows the whole value."""
+input_named = re.compile(r"\.(?:files|inputs|environment|reward_files)\.(.+)")
+"""The name of an input among facts: a file, or a variable."""
+digests = re.compile(r"[0-9a-f]{64}")
 group_order = ("version", "spec", "files", "inputs", "facts", "format")
 
 
@@ -302,11 +306,18 @@ def reason(change: Change, step: CompiledStep) -> str:
         return f"follows {step.inputs.get(name, name)}"
     if group == "files":
         return f"{step.files.get(name, name)} changed"
+    if group == "facts" and (named := input_named.search(change.path)) and _are_digests(change):
+        verb = "is new" if change.old is None else "is gone" if change.new is None else "changed"
+        return f"{named[1]} {verb}"
     if group in ("version", "format"):
         return f"step {group} {change.old} -> {change.new}"
     place = step.origins.get(name, "")
     shown = f"{name} {_short(change.old)} -> {_short(change.new)}"
     return f"{shown} ({place})" if place else shown
+
+
+def _are_digests(change: Change) -> bool:
+    return all(value is None or digests.fullmatch(value) for value in (change.old, change.new))
 
 
 def _short(value: str | None) -> str:

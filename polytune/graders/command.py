@@ -46,6 +46,10 @@ remedy = (
 )
 
 
+longest_shown = 80
+"""Characters of the command in messages: a shell's word may hold a whole program."""
+
+
 class CommandSpec(GraderSpec):
     """A program that reads cases and prints verdicts."""
 
@@ -183,7 +187,8 @@ def _is_observable(spec: CommandSpec, folder: Path, settings: Settings) -> bool:
 
 
 def _place(spec: CommandSpec) -> str:
-    return f"grader command `{' '.join(spec.command)}`"
+    shown = " ".join(" ".join(spec.command).split())
+    return f"grader command `{shown if len(shown) <= longest_shown else shown[: longest_shown - 1] + '…'}`"
 
 
 def _launch(spec: CommandSpec, folder: Path, settings: Settings) -> Launch:

@@ -196,7 +196,7 @@ class NamesBefore:
             found = os.stat(path)
         except OSError:
             return False
-        return found.st_ctime_ns < self._since_ns and stat.S_ISDIR(found.st_mode) == is_folder
+        return found.st_ctime_ns <= self._since_ns and stat.S_ISDIR(found.st_mode) == is_folder
 
     def _walk(self, folder: str, prefix: str) -> None:
         try:

@@ -519,3 +519,39 @@ def test_the_report_is_removed(reading: Place, monkeypatch: pytest.MonkeyPatch) 
     reading.judged(reading.spec())
 
     assert os.listdir(temporary) == []
+
+
+def test_a_workspace_reached_by_a_link(reading: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The folder's name by which one came changes neither the identity nor what is reported."""
+    alias = tmp_path_factory.mktemp("alias") / "space"
+    alias.symlink_to(reading.root)
+    linked = replace(reading, root=alias)
+    reading.script(
+        "open(os.path.join(os.environ['PWD'], 'data/one.json')).read()", "import plugins.rulebook\n"
+    )
+    environment = {**reading.settings.environment, "PWD": str(linked.folder)}
+    linked = replace(linked, settings=replace(reading.settings, environment=environment))
+    spec = linked.spec("python", "judge.py", "--r=../rubric.md", files=["one.*"], environment=["PWD"])
+
+    assert linked.identity(spec).facts == replace(linked, root=reading.root).identity(spec).facts
+    with pytest.raises(StepFailed, match=matching("graders/read-not-part-of-key", names="data/one.json")):
+        linked.judged(spec)
+    assert linked.judged(linked.spec(files=["data/*.json"], environment=["PWD"])) == ()
+
+
+def test_a_linked_folder_is_part_of_the_workspace(
+    reading: Place, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What is read through a link in the workspace is reported by the link's name, and can be declared."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "one.json").write_text("{}")
+    (reading.folder / "linked").symlink_to(elsewhere)
+    reading.script("open('linked/one.json').read()")
+
+    with pytest.raises(StepFailed, match=matching("graders/read-not-part-of-key", names="linked/one.json")):
+        reading.judged(reading.spec())
+
+    assert reading.judged(reading.spec(files=["linked/*.json"])) == ()
+    first = reading.identity(reading.spec(files=["linked/*.json"]))
+    (elsewhere / "one.json").write_text("[]")
+    assert reading.identity(reading.spec(files=["linked/*.json"])).facts != first.facts

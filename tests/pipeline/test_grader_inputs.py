@@ -105,9 +105,11 @@ def test_an_edit_moves_the_key_and_its_revert_is_a_hit(judged: Judged) -> None:
     judged.write(".env", "LIMIT=limit-one\nJUDGE_KEY=sk-two-secret\n")
     judged.write("rubric.py", "def passes(case): return 1\n")
     edited = judged.state()
+    why = judged.program("plan", "judged.yaml").out
     judged.write("rubric.py", "def passes(case): return True\n")
 
     assert (rotated, changed, edited, judged.state()) == ("hit", "run", "run", "hit")
+    assert "rubric.py changed" in why
     [grader] = manifest["spec"]["steps"]["generate"]["graders"]
     assert grader["environment"] == ["LIMIT", "${secret:JUDGE_KEY}"]
     stored = [path.read_bytes() for path in (judged.root / "runs").rglob("*") if path.is_file()]
