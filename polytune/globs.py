@@ -54,7 +54,8 @@ def files_below(folder: Path) -> Iterator[Path]:
 def is_generated(folder: str | Path) -> bool:
     """Whether a folder is git's, a virtual environment, a cache, or holds the records of polytune itself."""
     name = os.path.basename(folder)
-    if name in (".git", "__pycache__") or os.path.isfile(os.path.join(folder, "pyvenv.cfg")):
+    environments = ("pyvenv.cfg", "conda-meta")
+    if name in (".git", "__pycache__") or any(os.path.exists(os.path.join(folder, e)) for e in environments):
         return True
     own = ("ledger.sqlite3", ".gitignore")
     return name == "runs" and any(os.path.isfile(os.path.join(folder, each)) for each in own)

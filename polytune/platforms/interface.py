@@ -261,6 +261,8 @@ class Platform(ABC):
     """What it supports for models; steps that need anything else report that before a run."""
     answers_free: ClassVar[bool] = False
     """Whether answers are free of charge."""
+    reward_names: ClassVar[tuple[str, ...]] = ()
+    """File names that the package of a reward function has for itself."""
 
     def __init__(self, spec: PlatformSpec, root: Path, settings: Settings) -> None:
         """`root` is the workspace."""

@@ -34,6 +34,8 @@ class ProgramPlace:
     """What patterns are relative to."""
     root: Path
     """The workspace."""
+    taken: tuple[str, ...] = ()
+    """The names that the platform gives to the file and to what it adds."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,8 @@ class PackagedProgram:
         return {name: hashlib.sha256(self.further[name]).hexdigest() for name in sorted(self.further)}
 
     def files(self, main_name: str, entry: dict[str, bytes]) -> dict[str, bytes]:
-        """Return the whole package. `entry` are files that the platform adds.
-
-        Raises StepFailed for a further file that has the name of one of those.
-        """
-        own = {main_name: self.main, **entry}
-        taken = [name for name in own if self.further.get(name, own[name]) != own[name]]
-        if taken:
-            raise StepFailed(
-                f"{self.place.main.parent / taken[0]}: the package has a file of this name already; rename it"
-            )
-        return {**self.further, **own}
+        """Return the whole package. `entry` are files that the platform adds."""
+        return {**self.further, main_name: self.main, **entry}
 
     def warning(self, reads: Iterable[FileRead], placed: Path) -> str:
         """Return what to say of reads outside of the package, which ran in the folder `placed`; '' for none.
@@ -117,7 +110,7 @@ def packaged(place: ProgramPlace, declared: Sequence[str], *, only_warns: bool) 
     """Return the package of a Python file: what it imports from its own folder, and what is declared.
 
     Raises StepFailed for a pattern that leads out of the workspace or out of the file's folder, or matches
-    nothing.
+    nothing, and for a file whose name is taken.
     """
     home = Path(os.path.realpath(place.main.parent))
     root = boundary(home, place.root)
@@ -131,6 +124,10 @@ def packaged(place: ProgramPlace, declared: Sequence[str], *, only_warns: bool) 
             f"{place.main}: {relative_name(outside[0], root)} cannot travel with it, because it is not below"
             f" {relative_name(home, root)}/. Move it there"
         )
+    for path in further:
+        # A module that imports the file itself finds it under either name.
+        if relative_name(path, home) in place.taken and not path.samefile(place.main):
+            raise StepFailed(f"{path}: the package has a file of this name already; rename it")
     return PackagedProgram(
         place=place,
         main=place.main.read_bytes(),

@@ -145,7 +145,8 @@ class Reinforce(PlatformStep):
         """The reward file with all that travels with it; None for a function that exists already."""
         if self.spec.reward.file is None:
             return None
-        place = ProgramPlace(self.files["reward.file"], self.scope.folder, self.scope.root)
+        file, names = self.files["reward.file"], self.platform.reward_names
+        place = ProgramPlace(file, self.scope.folder, self.scope.root, names)
         only_warns = self.scope.settings.undeclared_inputs == "warn"
         return packaged(place, self.spec.reward.files, only_warns=only_warns)
 

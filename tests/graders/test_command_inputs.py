@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from polytune.errors import StepFailed
+from polytune.files import digest_of
 from polytune.graders.command import CommandGrader, CommandSpec
 from polytune.graders.interface import Case, Identity
 from polytune.settings import Settings
@@ -181,19 +182,38 @@ def test_an_import_of_an_import_counts(place: Place) -> None:
     assert sorted(facts["inputs"]) == [f"experiments/rules/{name}.py" for name in names]
 
 
-def test_a_script_without_imports_keeps_its_facts(place: Place) -> None:
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("python", "judge.py", "--limit=3", "-v", "/bin/sh"), ["judge.py"]),
+        (("./judge.py",), ["./judge.py"]),
+        (("sh", "judge.py", "x"), ["judge.py"]),
+        (("env/bin/python", "judge.py"), ["env/bin/python", "judge.py"]),
+        (("tool", "rubric.md"), ["rubric.md"]),
+    ],
+)
+def test_a_script_without_imports_keeps_its_facts(
+    command: tuple[str, ...], words: list[str], place: Place
+) -> None:
     """What is not used adds nothing: the facts are those of releases that knew only plain words."""
-    facts = place.identity(place.spec("python", "judge.py", "--limit=3", "-v", "/bin/sh")).facts
+    (place.folder / "judge.py").chmod(0o755)
+    place.write("rubric.md", "")
+    place.write("env/pyvenv.cfg", "")
+    for name in ("env/bin/python", "env/bin/tool"):
+        place.write(name, "#!/bin/sh\n").chmod(0o755)
+    environment = {**place.settings.environment, "PATH": f"{place.folder / 'env' / 'bin'}:{os.defpath}"}
+    inside = replace(place, settings=replace(place.settings, environment=environment))
 
-    assert isinstance(facts, dict)
-    assert list(facts) == ["files"]
-    assert list(facts["files"]) == ["judge.py"]
+    facts = inside.identity(inside.spec(*command)).facts
+
+    assert facts == {"files": {word: digest_of(place.folder / word) for word in words}}
 
 
-@pytest.mark.parametrize("name", [".venv", "env"])
+@pytest.mark.parametrize("name", [".venv", "env", "conda"])
 def test_virtual_environments_are_no_inputs(name: str, place: Place) -> None:
-    """A folder with a `pyvenv.cfg` counts neither below a folder, nor in a pattern, nor for imports."""
-    place.write(f"tools/{name}/pyvenv.cfg", "")
+    """A folder with such a mark counts neither below a folder, nor in a pattern, nor for imports."""
+    mark = "conda-meta/history" if name == "conda" else "pyvenv.cfg"
+    place.write(f"tools/{name}/{mark}", "")
     place.write(f"tools/{name}/rubric.py", "x = 1")
     place.write("tools/kept.py", "")
     place.script("pass", f"import tools.{name}.rubric\n" if name == "env" else "")

@@ -11,7 +11,7 @@ from polytune.engine.step import Scope
 from polytune.errors import StepFailed
 from polytune.files import digest_of
 from polytune.platforms.bedrock.platform import BedrockSpec
-from polytune.platforms.bedrock.rewards import handler_file, package, tried
+from polytune.platforms.bedrock.rewards import handler_file, names, package, tried
 from polytune.platforms.interface import RewardTrial
 from polytune.programs.packaged import PackagedProgram, ProgramPlace, packaged
 from polytune.settings import Settings
@@ -42,7 +42,8 @@ class RewardFiles:
 
     def package(self, declared: Sequence[str] = (), *, only_warns: bool = False) -> PackagedProgram:
         """Return what would be packaged."""
-        place = ProgramPlace(self.root / "graders" / "reward.py", self.root / "experiments", self.root)
+        file = self.root / "graders" / "reward.py"
+        place = ProgramPlace(file, self.root / "experiments", self.root, names)
         return packaged(place, declared, only_warns=only_warns)
 
     def tried(self, declared: Sequence[str] = (), *, only_warns: bool = False) -> RewardTrial:
@@ -136,9 +137,9 @@ def test_an_undeclared_read_fails_the_trial(read: str, reward: RewardFiles) -> N
     reward.write("reward.py", "import os, pathlib\n" + GRADE.format(body=body))
     name = "data" if read == "a folder" else "data/one.txt"
     line = f"../graders/{name}" + "/**" * (read == "a folder")
-    names = {"names": f"../graders/{name}", "line": line}
+    read_and_line = {"names": f"../graders/{name}", "line": line}
 
-    with pytest.raises(StepFailed, match=matching("graders/read-not-part-of-key", **names)):
+    with pytest.raises(StepFailed, match=matching("graders/read-not-part-of-key", **read_and_line)):
         reward.tried()
 
     if read == "in the workspace":
@@ -174,7 +175,16 @@ def test_a_name_that_is_taken_in_the_package(name: str, reward: RewardFiles) -> 
     reward.write(name, "x = 1")
 
     with pytest.raises(StepFailed, match=matching("graders/name-is-taken", name=name)):
-        package(reward.package())
+        reward.package()
+
+
+def test_a_module_may_import_the_reward_file_itself(reward: RewardFiles) -> None:
+    """A circle of imports is packaged with the file under both of its names."""
+    reward.write("reward.py", "import helper\nlimit = 1\n" + GRADE.format(body="helper.score()"))
+    reward.write("helper.py", "def score():\n    import reward\n    return reward.limit\n")
+
+    assert sorted(package(reward.package())) == ["grader.py", "helper.py", "reward.py", "reward_handler.py"]
+    assert reward.tried().metrics["grader_mean_on_references"] == 1
 
 
 def test_files_need_a_file() -> None:

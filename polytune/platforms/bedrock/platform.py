@@ -20,6 +20,7 @@ from polytune.aws.variables import Defaults
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.jobbook import JobRow
 from polytune.engine.step import KeyFacts
+from polytune.platforms.bedrock import rewards as rewards
 from polytune.platforms.bedrock.requests import Places
 from polytune.platforms.interface import (
     Collected,
@@ -100,6 +101,7 @@ class Bedrock(Platform):
     Spec = BedrockSpec
     name = "bedrock"
     offers = frozenset(("fine_tuning", "distillation", "reinforcement_fine_tuning", "import", "deployment"))
+    reward_names = rewards.names
     spec: BedrockSpec
 
     def __init__(self, spec: BedrockSpec, root: Path, settings: Settings) -> None:

@@ -22,6 +22,7 @@ from polytune.programs.reads import ReadReport
 main_name = "grader.py"
 handler_file = Path(__file__).with_name("reward_handler.py")
 within_seconds = 120
+names = (main_name, handler_file.name)
 slow_seconds = 5.0
 """AWS advises seconds for a reward function; its own limit is 15 minutes."""
 hash_seeds = ("1", "2")
@@ -46,7 +47,7 @@ class RewardAttempt:
 
 
 def package(reward: PackagedProgram) -> dict[str, bytes]:
-    """The files of the function's package. Raises StepFailed if two would have the same name."""
+    """The files of the function's package."""
     return reward.files(main_name, {handler_file.name: handler_file.read_bytes()})
 
 
