@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,9 @@ class StepFactory:
         if compiled.id not in self._made:
             cls = STEPS.load(compiled.kind)
             files = {field: self.root / path for field, path in compiled.files.items()}
-            self._made[compiled.id] = cls(_spec(cls, compiled), files, self.scope)
+            folders = {field: self.root / path for field, path in compiled.folders.items()}
+            scope = replace(self.scope, folders=folders)
+            self._made[compiled.id] = cls(_spec(cls, compiled), files, scope)
         return self._made[compiled.id]
 
     def missing(self, compiled: CompiledStep) -> str:

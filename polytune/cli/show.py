@@ -53,6 +53,7 @@ def step_lines(name: str, report: StepReport) -> Iterator[str]:
     yield f"{name} ({report.kind})   {report.status}   {report.seconds:.1f} s   key {report.key[:16]}"
     if report.message:
         yield f"  {report.message}"
+    yield from (f"  note: {note}" for note in report.notes)
     if report.because:
         yield f"  because {'; '.join(report.because)}"
     if report.record is not None:

@@ -35,7 +35,7 @@ from polytune.spec.experiment import (
 from polytune.spec.fields import fields_of
 from polytune.spec.located import Node, at, children, origins, plain, problem
 from polytune.spec.model import Adopted, Inherited, Spec
-from polytune.spec.resolved import input_files, named_files, secret_references, spec_json
+from polytune.spec.resolved import input_files, named_files, secret_references, spec_json, stating_folders
 
 run_folder_to_root = "../../.."
 """From `runs/<experiment>/<run-id>/` back to the workspace, so that a recorded spec.yaml can be run."""
@@ -238,6 +238,7 @@ class _Compiler:
             version=cls.version,
             spec=without(spec_json(resolved.spec), [*files, *secrets]),
             files={field: self._shown(path) for field, path in files.items()},
+            folders={name: self._shown(path) for name, path in _folders(resolved).items()},
             secrets=secrets,
             facts=facts.facts,
             inputs=dict(wiring.inputs[entry.id]),
@@ -252,6 +253,7 @@ class _Compiler:
         # Facts are usually computed from those files, and the missing one is already reported.
         if len(files) < len(named_files(step.spec)):
             return KeyFacts()
+        scope = replace(scope, folders=_folders(step))
         try:
             facts = STEPS.load(step.entry.kind)(step.spec, files, scope).key_facts()
         except SpecError as error:
@@ -289,6 +291,10 @@ class _Compiler:
         wiring |= {"from": stated.get(only_input, dict(stated))} if stated else {}
         wiring |= {"needs": list(step.entry.needs)} if step.entry.needs else {}
         return {**wiring, **own}
+
+
+def _folders(step: ResolvedStep) -> dict[str, Path]:
+    return stating_folders(step.spec, step.node, step.entry.where)
 
 
 def plain_text(node: Node) -> str:

@@ -48,6 +48,12 @@ class Scope:
     experiment: str
     project: str
     settings: Settings
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """The folder of the YAML file that states a field, for fields marked `NamesPaths`."""
+
+    def folder_of(self, name: str) -> Path:
+        """Return the folder to which the paths in a field are relative; `name` is its dotted path."""
+        return self.folders.get(name, self.folder)
 
 
 @dataclass(frozen=True)

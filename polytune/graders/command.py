@@ -6,7 +6,7 @@
         files: [data/**/*.json]
         environment: [JUDGE_LIMIT, "${secret:JUDGE_API_KEY}"]
 
-`_child.py` describes the protocol. The program runs in the experiment file's folder; `python` is the
+`_child.py` describes the protocol. The program runs in the folder of the file that states it; `python` is the
 interpreter that runs polytune. It sees PATH, HOME, the locale, and the variables that `environment` names.
 
 Verdicts are remembered by what decides them: every file and folder in the command, what a Python script
@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Annotated
 
 from pydantic import Field
 
@@ -36,7 +37,7 @@ from polytune.programs.python_words import is_python, python_calls, shebang_word
 from polytune.programs.reads import ReadObserver, undeclared_text
 from polytune.settings import Settings
 from polytune.spec.interpolate import secret_name
-from polytune.spec.model import FieldProblem, Items, MaybeSecret
+from polytune.spec.model import FieldProblem, Items, MaybeSecret, NamesPaths
 
 # An allowlist: API keys and cloud credentials must not reach the program unless the user names them.
 always_seen = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "VIRTUAL_ENV")
@@ -53,9 +54,10 @@ longest_shown = 80
 class CommandSpec(GraderSpec):
     """A program that reads cases and prints verdicts."""
 
-    command: Items[str]
+    command: Annotated[Items[str], NamesPaths()]
     """The program and its arguments, one word each. The content of every file and folder of the workspace
-    that a word names is hashed, and so are the modules of the workspace that a Python script imports."""
+    that a word names is hashed, and so are the modules of the workspace that a Python script imports. Paths
+    are relative to this file."""
     files: Items[str] = ()
     """Further files that the program reads: paths or patterns such as `data/**/*.json`, relative to this
     file. Their content is hashed."""

@@ -57,7 +57,7 @@ class Grader(Openable, ABC):
     """Whether `polytune grader build` builds something for it."""
 
     def __init__(self, spec: GraderSpec, folder: Path, settings: Settings) -> None:
-        """`folder` is the experiment file's folder. Commands and paths are relative to it."""
+        """`folder` is that of the YAML file that states the grader. Commands and paths are relative to it."""
         self.folder = folder
         self.settings = settings
 

@@ -74,6 +74,14 @@ class FileMarker:
 
 
 @dataclass(frozen=True)
+class NamesPaths:
+    """Marks text with paths in it, such as a command; they are relative to the YAML file that states it.
+
+    A step finds the file's folder in `Scope.folder_of`, by the dotted name of the field.
+    """
+
+
+@dataclass(frozen=True)
 class SecretMarker:
     """Marks a `${secret:NAME}` reference; NAME is looked up in the environment when it is used."""
 

@@ -13,7 +13,7 @@ from polytune.fingerprint import Json
 from polytune.spec.fields import ANYTHING, Shape, fields_of, key_of
 from polytune.spec.interpolate import secret_reference
 from polytune.spec.located import Node, Parts, problem, shown_folder, stated_at
-from polytune.spec.model import FileMarker, MemberSpec, SecretMarker, Spec
+from polytune.spec.model import FileMarker, MemberSpec, NamesPaths, SecretMarker, Spec
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,19 @@ def input_files(spec: Spec, node: Node, where: str, problems: list[Problem]) -> 
         else:
             problems.append(problem(stated.origin, name, _missing(path, found.value)))
     return files
+
+
+def stating_folders(spec: Spec, node: Node, where: str) -> dict[str, Path]:
+    """Return dotted field path -> folder of the YAML file that states it, for each `NamesPaths` field.
+
+    For a value from `--set` it is the current folder. Fields at their default are left out.
+    """
+    folders = {}
+    for found in walk(spec):
+        if found.shape.marker(NamesPaths) is not None and found.value:
+            stated, _ = stated_at(node, where, found.path)
+            folders[".".join(found.path)] = Path(os.path.abspath(stated.origin.file.parent))
+    return folders
 
 
 def _missing(path: Path, stated: str) -> str:

@@ -35,7 +35,7 @@ from polytune.evaluation.results import (
 )
 from polytune.fingerprint import Json
 from polytune.formats.interface import FORMATS
-from polytune.graders.interface import GRADERS, Case, Grader, GraderSpec, Identity
+from polytune.graders.interface import Case, Grader, Identity
 from polytune.platforms.interface import (
     Inference,
     InvocationRequirement,
@@ -45,7 +45,7 @@ from polytune.platforms.interface import (
 )
 from polytune.spec.model import Inherited, Items, Member, MemberSpec
 from polytune.steps._invoking import answers_of, batches_of
-from polytune.steps._judging import judge_facts, notes_of, warnings_of
+from polytune.steps._judging import judge_facts, named_graders, notes_of, warnings_of
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 models = (base, custom)
@@ -211,15 +211,8 @@ class Evaluate(PlatformStep):
 
 
 def _judges(specs: Sequence[MemberSpec], scope: Scope) -> list[EvaluationGrader]:
-    judges: list[EvaluationGrader] = []
-    for number, spec in enumerate(specs, start=1):
-        assert isinstance(spec, GraderSpec)
-        taken = any(judge.name == spec.kind for judge in judges)
-        name = f"{spec.kind}-{number}" if taken else spec.kind
-        cls = GRADERS.load(spec.kind)
-        identity = cls.identity(spec, scope.folder, scope.settings)
-        judges.append(EvaluationGrader(name, cls(spec, scope.folder, scope.settings), identity))
-    return judges
+    named = named_graders(specs, scope)
+    return [EvaluationGrader(each.name, each.create(), each.identity()) for each in named]
 
 
 def _usage(gauge: Gauge, answers: Sequence[InvokedAnswer]) -> Usage:

@@ -28,11 +28,9 @@ from polytune.engine.answers import AnswerMemory, StoredAnswer
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Requirement, Scope, Step, Work
 from polytune.files import digest_of, published
-from polytune.graders.interface import GRADERS, Grader, GraderSpec, Identity
 from polytune.prompts.coverage import Coverage, coverage
-from polytune.spec.model import MemberSpec
 from polytune.steps._batching import rounds_of
-from polytune.steps._judging import judge_facts, notes_of, warnings_of
+from polytune.steps._judging import judge_facts, named_graders, notes_of, warnings_of
 from polytune.steps._questions import (
     GenerateSpec,
     PlainGenerateSpec,
@@ -85,7 +83,7 @@ class Generate(Step):
     def __init__(self, spec: PlainGenerateSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
         self.teacher = teacher_of(spec.teacher, files, scope)
-        self.graders = _graders(spec)
+        self.graders = named_graders(spec.graders if isinstance(spec, GenerateSpec) else (), scope)
         self.rules = _rules(spec)
 
     @cached_property
@@ -106,11 +104,8 @@ class Generate(Step):
             watched.append(self.files["seeds.path"])
         if not self.graders:
             return KeyFacts(own, tuple(watched))
-        judges = judge_facts({name: self._judge_identity(spec) for name, spec in self.graders.items()})
+        judges = judge_facts({grader.name: grader.identity() for grader in self.graders})
         return replace(judges, facts={**own, **judges.facts}, watched=(*watched, *judges.watched))
-
-    def _judge_identity(self, spec: GraderSpec) -> Identity:
-        return GRADERS.load(spec.kind).identity(spec, self.scope.folder, self.scope.settings)
 
     def missing(self) -> str:
         """Return what the teacher is missing on this machine; in a rehearsal, an emulator."""
@@ -151,7 +146,7 @@ class Generate(Step):
     async def run(self, work: Work) -> Outcome:
         """Request the answers that are not stored, then write every sample from the stored answers."""
         gauge = Gauge(self.spec.count, work.report)
-        judges = [StepGrader(name, self._grader(spec)) for name, spec in self.graders.items()]
+        judges = [StepGrader(grader.name, grader.create()) for grader in self.graders]
         async with AsyncExitStack() as stack:
             for judge in judges:
                 await stack.enter_async_context(judge.grader)
@@ -174,9 +169,6 @@ class Generate(Step):
             warnings=warnings_of(judge.grader for judge in judges),
             notes=notes_of(judge.grader for judge in judges),
         )
-
-    def _grader(self, spec: GraderSpec) -> Grader:
-        return GRADERS.load(spec.kind)(spec, self.scope.folder, self.scope.settings)
 
     def _covered(self, places: SamplePlaces) -> dict[str, Any]:
         """Return the coverage table, unless the matrix is plain and every cell got its share."""
@@ -379,16 +371,6 @@ def _sample_usage(usage: TokenUsage) -> SampleUsage:
     return SampleUsage(
         input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, estimated=usage.estimated
     )
-
-
-def _graders(spec: PlainGenerateSpec) -> dict[str, GraderSpec]:
-    """Return the graders by name: the kind, numbered if that is taken."""
-    named: dict[str, GraderSpec] = {}
-    graders: Sequence[MemberSpec] = spec.graders if isinstance(spec, GenerateSpec) else ()
-    for number, grader in enumerate(graders, start=1):
-        assert isinstance(grader, GraderSpec)
-        named[f"{grader.kind}-{number}" if grader.kind in named else grader.kind] = grader
-    return named
 
 
 def _rules(spec: PlainGenerateSpec) -> RejectRules:

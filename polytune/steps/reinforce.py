@@ -25,6 +25,7 @@ from polytune.spec.model import (
     InputFile,
     Items,
     JsonObject,
+    NamesPaths,
     Spec,
 )
 from polytune.steps import _customizing as customizing
@@ -55,7 +56,7 @@ class RewardSpec(Spec):
     file: InputFile | None = None
     """Python file with `grade(sample) -> number from 0 to 1`. It is tried here, packaged and deployed,
     with the modules that it imports from its own folder."""
-    files: Items[str] = ()
+    files: Annotated[Items[str], NamesPaths()] = ()
     """Further files of that folder that it reads: paths or patterns such as `data/*.json`, relative to this
     file. They are packaged with it; open them by their place beside it, `Path(__file__).with_name(...)`."""
     function_role_arn: str = ""
@@ -146,7 +147,7 @@ class Reinforce(PlatformStep):
         if self.spec.reward.file is None:
             return None
         file, names = self.files["reward.file"], self.platform.reward_names
-        place = ProgramPlace(file, self.scope.folder, self.scope.root, names)
+        place = ProgramPlace(file, self.scope.folder_of("reward.files"), self.scope.root, names)
         only_warns = self.scope.settings.undeclared_inputs == "warn"
         return packaged(place, self.spec.reward.files, only_warns=only_warns)
 

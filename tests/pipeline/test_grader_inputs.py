@@ -156,6 +156,7 @@ def test_inputs_that_are_not_observed_are_noted(judged: Judged) -> None:
     judged.write("words.txt", "blue")
 
     assert plan.out.count(note) == 1
+    assert judged.program("show", "judged", "generate").out.count(note) == 1
     assert [note in each for each in report["notes"]] == [True]
     assert (first, judged.state()) == ("hit", "run")
 
@@ -190,3 +191,24 @@ def test_every_step_with_graders_takes_all_of_an_identity(kind: str, fields: str
     assert {judged.root / "judge.sh", judged.root / "words.txt"} <= set(facts.watched)
     assert facts.environment == ("LIMIT",)
     assert [message("graders/not-observed") in note for note in facts.notes] == [True]
+
+
+def test_a_command_is_relative_to_the_file_that_states_it(judged: Judged) -> None:
+    """A judge of a base file is looked for beside that file, in the key and at work, and so are its files."""
+    base = judged.root / "shared"
+    base.mkdir()
+    judged.grader(", files: ['words.*'], timeout_seconds: 10")
+    for name in ("judged.yaml", "judge.py", "prompts.yaml", "answers.jsonl"):
+        (judged.root / name).rename(base / name)
+    (base / "rubric.py").write_text("def passes(case): return bool(open('words.txt').read())\n")
+    (base / "words.txt").write_text("red")
+    # A namesake beside the child must not judge.
+    judged.write("judge.py", "raise SystemExit('the wrong judge')")
+    judged.write("judged.yaml", "extends: shared/judged.yaml\nname: child\nsteps: {}\n")
+
+    report = judged.run()
+    first = judged.state()
+    (base / "words.txt").write_text("blue")
+
+    assert report["status"] == "done"
+    assert (first, judged.state()) == ("hit", "run")
