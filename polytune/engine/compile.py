@@ -238,7 +238,7 @@ class _Compiler:
             version=cls.version,
             spec=without(spec_json(resolved.spec), [*files, *secrets]),
             files={field: self._shown(path) for field, path in files.items()},
-            folders={name: self._shown(path) for name, path in _folders(resolved).items()},
+            folders={name: self._shown(path) for name, path in self._folders(resolved).items()},
             secrets=secrets,
             facts=facts.facts,
             inputs=dict(wiring.inputs[entry.id]),
@@ -253,7 +253,7 @@ class _Compiler:
         # Facts are usually computed from those files, and the missing one is already reported.
         if len(files) < len(named_files(step.spec)):
             return KeyFacts()
-        scope = replace(scope, folders=_folders(step))
+        scope = replace(scope, folders=self._folders(step))
         try:
             facts = STEPS.load(step.entry.kind)(step.spec, files, scope).key_facts()
         except SpecError as error:
@@ -265,6 +265,10 @@ class _Compiler:
         self.watched += facts.watched
         self.variables.update(facts.environment)
         return facts
+
+    def _folders(self, step: ResolvedStep) -> dict[str, Path]:
+        found = stating_folders(step.spec, step.node, step.entry.where)
+        return {name: path for name, path in found.items() if path != self.path.absolute().parent}
 
     def _shown(self, path: Path) -> str:
         return self.around.workspace.relative(path)
@@ -291,10 +295,6 @@ class _Compiler:
         wiring |= {"from": stated.get(only_input, dict(stated))} if stated else {}
         wiring |= {"needs": list(step.entry.needs)} if step.entry.needs else {}
         return {**wiring, **own}
-
-
-def _folders(step: ResolvedStep) -> dict[str, Path]:
-    return stating_folders(step.spec, step.node, step.entry.where)
 
 
 def plain_text(node: Node) -> str:

@@ -22,8 +22,8 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str]
     """Path of each file the spec names, by field name; relative to the workspace if inside it."""
     folders: dict[str, str] = {}
-    """Folder of the YAML file that states a field whose text names paths, by field name; relative to the
-    workspace if inside it. Never hashed."""
+    """Folder of the YAML file that states a member, or a field whose text names paths, where that is not the
+    experiment's; relative to the workspace if inside it. Never hashed."""
     secrets: dict[str, str]
     """The `${secret:}` reference in each field that holds one; never hashed."""
     # Taken when the file was compiled. `Watched` covers the files and variables behind them, so a change

@@ -49,10 +49,10 @@ class Scope:
     project: str
     settings: Settings
     folders: Mapping[str, Path] = field(default_factory=dict)
-    """The folder of the YAML file that states a field, for fields marked `NamesPaths`."""
+    """The folder of the YAML file that states a member or a `NamesPaths` field, where it is another one."""
 
     def folder_of(self, name: str) -> Path:
-        """Return the folder to which the paths in a field are relative; `name` is its dotted path."""
+        """Return the folder to which paths in a member or a field are relative; `name` is its dotted path."""
         return self.folders.get(name, self.folder)
 
 

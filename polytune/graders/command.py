@@ -24,7 +24,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
 
 from pydantic import Field
 
@@ -37,7 +36,7 @@ from polytune.programs.python_words import is_python, python_calls, shebang_word
 from polytune.programs.reads import ReadObserver, undeclared_text
 from polytune.settings import Settings
 from polytune.spec.interpolate import secret_name
-from polytune.spec.model import FieldProblem, Items, MaybeSecret, NamesPaths
+from polytune.spec.model import FieldProblem, Items, MaybeSecret
 
 # An allowlist: API keys and cloud credentials must not reach the program unless the user names them.
 always_seen = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "VIRTUAL_ENV")
@@ -54,7 +53,7 @@ longest_shown = 80
 class CommandSpec(GraderSpec):
     """A program that reads cases and prints verdicts."""
 
-    command: Annotated[Items[str], NamesPaths()]
+    command: Items[str]
     """The program and its arguments, one word each. The content of every file and folder of the workspace
     that a word names is hashed, and so are the modules of the workspace that a Python script imports. Paths
     are relative to this file."""
@@ -170,7 +169,7 @@ class CommandGrader(Grader):
 
 def _inputs(spec: CommandSpec, folder: Path, settings: Settings) -> ProgramInputs:
     python_path = _variables(settings).get("PYTHONPATH", "") if "PYTHONPATH" in spec.environment else ""
-    program = _found(spec.command[0], folder, _search_path(_variables(settings)))
+    program = _found(spec.command[0], folder, _search_path(spec, settings))
     finder = CommandInputs((program or "", *spec.command), folder, settings.workspace or folder, python_path)
     try:
         return finder.inputs(spec.files)
@@ -180,10 +179,9 @@ def _inputs(spec: CommandSpec, folder: Path, settings: Settings) -> ProgramInput
 
 def _is_observable(spec: CommandSpec, folder: Path, settings: Settings) -> bool:
     """Whether the program is a Python that can be observed, as far as its command tells."""
-    program, path = spec.command[0], _search_path(_variables(settings))
-    if is_python(program):
+    if is_python(spec.command[0]):
         return python_calls(spec.command)[0].is_observable
-    found = _found(program, folder, path)
+    found = _found(spec.command[0], folder, _search_path(spec, settings))
     script = shebang_words(Path(found)) if found else None
     return script is not None and script.is_observable
 
@@ -214,16 +212,18 @@ def _environment(spec: CommandSpec, settings: Settings, place: str) -> dict[str,
     if missing:
         raise StepFailed(f"{place}: {', '.join(missing)} is not set. Set it in the environment or in `.env`.")
     seen = {name: given[name] for name in (*always_seen, *names) if name in given}
-    return {"PATH": _search_path(given), "PYTHONUNBUFFERED": "1", **seen}
+    return {"PYTHONUNBUFFERED": "1", **seen, "PATH": _search_path(spec, settings)}
 
 
 def _variables(settings: Settings) -> Mapping[str, str]:
     return {**os.environ, **settings.environment}
 
 
-def _search_path(variables: Mapping[str, str]) -> str:
-    # The folder of polytune's own interpreter comes first, so that `python` means that one.
-    return os.pathsep.join((str(Path(sys.executable).parent), variables.get("PATH", os.defpath)))
+def _search_path(spec: CommandSpec, settings: Settings) -> str:
+    path = _variables(settings).get("PATH", os.defpath)
+    # The folder of polytune's own interpreter comes first, so that `python` means that one, unless the user
+    # decides on the whole path.
+    return path if "PATH" in spec.environment else os.pathsep.join((str(Path(sys.executable).parent), path))
 
 
 def _program(word: str, folder: Path, path: str, place: str) -> str:

@@ -121,13 +121,14 @@ def input_files(spec: Spec, node: Node, where: str, problems: list[Problem]) -> 
 
 
 def stating_folders(spec: Spec, node: Node, where: str) -> dict[str, Path]:
-    """Return dotted field path -> folder of the YAML file that states it, for each `NamesPaths` field.
+    """Return dotted path -> folder of the YAML file that states it, for each member and `NamesPaths` field.
 
     For a value from `--set` it is the current folder. Fields at their default are left out.
     """
     folders = {}
     for found in walk(spec):
-        if found.shape.marker(NamesPaths) is not None and found.value:
+        is_member = isinstance(found.value, MemberSpec) and bool(found.path)
+        if is_member or (found.shape.marker(NamesPaths) is not None and found.value):
             stated, _ = stated_at(node, where, found.path)
             folders[".".join(found.path)] = Path(os.path.abspath(stated.origin.file.parent))
     return folders

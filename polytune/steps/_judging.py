@@ -24,7 +24,7 @@ class NamedGrader:
     @property
     def folder(self) -> Path:
         """The folder of the YAML file that states it."""
-        return self.scope.folder_of(f"graders.{self.number}.command")
+        return self.scope.folder_of(f"graders.{self.number}")
 
     def identity(self) -> Identity:
         """Return who judges, on this machine."""
