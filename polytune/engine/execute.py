@@ -280,6 +280,7 @@ class Execution:
                 report=lambda progress: self._progress(step, progress),
                 budget=self.budget,
                 root=self.tools.workspace.root,
+                record=record,
             )
             return await self.tools.make_step(step).run(work)
 

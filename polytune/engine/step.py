@@ -14,7 +14,7 @@ from typing import ClassVar
 import msgspec
 
 from polytune.engine.answers import AnswerMemory, StoredAnswer
-from polytune.engine.artifacts import Artifact, Facts, FileEntry
+from polytune.engine.artifacts import Artifact, Facts, FileEntry, KeyRecord
 from polytune.engine.budget import Budget
 from polytune.engine.jobs import Jobs
 from polytune.engine.ledger import Usage
@@ -122,6 +122,8 @@ class Work:
     budget: Budget
     """What the run may still spend, shared by all its steps."""
     root: Path
+    record: KeyRecord | None = None
+    """What the output will be stored under."""
 
     def path(self, port: str, name: str) -> Path:
         """Return the absolute path of one file of an input."""

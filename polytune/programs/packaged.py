@@ -53,6 +53,11 @@ class PackagedProgram:
     only_warns: bool = False
     """Whether a read of something else than the package only gives a warning."""
 
+    @property
+    def main_digest(self) -> str:
+        """The digest of the main file, as digests of files are everywhere."""
+        return hashlib.sha256(self.main).hexdigest()
+
     def facts(self) -> dict[str, Json]:
         """Return digests of the further files by name, for a cache key that holds the main file already."""
         return {name: hashlib.sha256(self.further[name]).hexdigest() for name in sorted(self.further)}

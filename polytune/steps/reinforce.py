@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 
 from polytune.base_models.interface import Number, checked_base_model, find_base_model
 from polytune.engine.answers import AnswerMemory
-from polytune.engine.artifacts import Artifact, Facts
+from polytune.engine.artifacts import Artifact, Facts, KeyRecord
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
 from polytune.errors import StepFailed
 from polytune.platforms.interface import Customization, CustomizationRequirement, RewardTrial
@@ -186,6 +186,7 @@ class Reinforce(PlatformStep):
         trial = RewardTrial({})
         function = spec.reward.function_arn or ""
         if self._reward is not None:
+            _check_keyed(self._reward, work.record)
             rollouts = await asyncio.to_thread(_rollouts, work.path("rows", "train.jsonl"))
             # Tried here first: a grader that fails in a job costs hours and money.
             trial = await asyncio.to_thread(self.platform.try_reward, self._reward, rollouts)
@@ -215,6 +216,15 @@ class Reinforce(PlatformStep):
             resources={**outcome.resources, "reward": function},
             warnings=trial.warnings,
         )
+
+
+def _check_keyed(reward: PackagedProgram, record: KeyRecord | None) -> None:
+    """Raise StepFailed if the package was read after an edit that the key does not know of."""
+    if record is None:
+        return
+    keyed = {"": record.files["reward.file"], **record.facts.get("reward_files", {})}
+    if keyed != {"": reward.main_digest, **reward.facts()}:
+        raise StepFailed(f"{reward.place.main} or a file that travels with it has just changed. Run again")
 
 
 class _RewardRow(msgspec.Struct):

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from polytune.engine.step import Scope
+from polytune.engine.answers import AnswerMemory
+from polytune.engine.artifacts import Artifact, KeyRecord
+from polytune.engine.budget import Budget, BudgetLimits
+from polytune.engine.clock import RealClock
+from polytune.engine.jobbook import JobBook
+from polytune.engine.jobs import Jobs, Polling
+from polytune.engine.ledger import Ledger
+from polytune.engine.step import Scope, Work
 from polytune.errors import StepFailed
 from polytune.files import digest_of
 from polytune.platforms.bedrock.platform import BedrockSpec
@@ -52,11 +60,15 @@ class RewardFiles:
 
     def facts(self, declared: Sequence[str] = ()) -> JsonObject:
         """Return what the step adds to its key."""
+        return self.step(declared).key_facts().facts
+
+    def step(self, declared: Sequence[str] = ()) -> Reinforce:
+        """Return the step."""
         reward = RewardSpec(file="../graders/reward.py", files=tuple(declared), function_role_arn="arn")
         platform = BedrockSpec(kind="bedrock", bucket="some", role_arn="arn:aws:iam::123456789012:role/some")
         spec = ReinforceSpec(platform=platform, base_model="nova-2-lite", reward=reward)
         scope = Scope(self.root, self.root / "experiments", "name", "default", Settings())
-        return Reinforce(spec, {"reward.file": self.root / "graders" / "reward.py"}, scope).key_facts().facts
+        return Reinforce(spec, {"reward.file": self.root / "graders" / "reward.py"}, scope)
 
 
 @pytest.fixture
@@ -185,6 +197,30 @@ def test_a_module_may_import_the_reward_file_itself(reward: RewardFiles) -> None
 
     assert sorted(package(reward.package())) == ["grader.py", "helper.py", "reward.py", "reward_handler.py"]
     assert reward.tried().metrics["grader_mean_on_references"] == 1
+
+
+@pytest.mark.parametrize("name", ["reward.py", "rubric.py"])
+def test_only_what_is_keyed_is_deployed(name: str, reward: RewardFiles, ledger: Ledger) -> None:
+    """An edit between the key and the package stops the step before anything is tried or deployed."""
+    reward.write("reward.py", "import rubric\n" + GRADE.format(body="1"))
+    reward.write("rubric.py", "x = 1")
+    files = {"reward.file": digest_of(reward.root / "graders" / "reward.py")}
+    record = KeyRecord(kind="reinforce", version=1, spec={}, inputs={}, files=files, facts=reward.facts())
+    jobs = Jobs(JobBook(ledger), "key", "x/1 r", polling=Polling(RealClock()), forced=False, detached=print)
+    work = Work(
+        inputs={"dataset": Artifact(type="RemoteDataset", files={}, facts={"layout": "bedrock-rft"})},
+        folder=reward.root,
+        answers=AnswerMemory(ledger, "name"),
+        jobs=jobs,
+        report=print,
+        budget=Budget(BudgetLimits()),
+        root=reward.root,
+        record=record,
+    )
+    reward.write(name, "import rubric\nx = 2\n")
+
+    with pytest.raises(StepFailed, match=matching("graders/has-just-changed")):
+        asyncio.run(reward.step().run(work))
 
 
 def test_files_need_a_file() -> None:
