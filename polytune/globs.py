@@ -42,6 +42,20 @@ def lists(pattern: Path, folder: Path) -> bool:
     return _lists(_collapsed(pattern.parts[1:]), folder.parts[1:])
 
 
+def stamp_of(path: Path) -> object:
+    """Return a value that changes when a file is written or replaced, or a file of a pattern is.
+
+    Equal values are no proof: within one tick of the clock a file can change twice.
+    """
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        if not has_magic(str(path)):
+            return None
+        return [(str(each), stamp_of(each)) for each in matches(path)]
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def files_below(folder: Path) -> Iterator[Path]:
     """Yield every file below a folder, without those that programs generate."""
     for entry in os.scandir(folder):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from polytune.engine.artifacts import KeyRecord
 from polytune.engine.step import KeyFacts, Scope
+from polytune.errors import StepFailed
+from polytune.fingerprint import canonical
+from polytune.globs import stamp_of
 from polytune.graders.interface import GRADERS, Grader, GraderSpec, Identity
 from polytune.spec.model import MemberSpec
 
@@ -55,6 +60,40 @@ def judge_facts(identities: Mapping[str, Identity]) -> KeyFacts:
         environment=tuple(dict.fromkeys(name for each in found for name in each.environment)),
         notes=tuple(dict.fromkeys(each.note for each in found if each.note)),
     )
+
+
+@asynccontextmanager
+async def judging(graders: Sequence[NamedGrader], record: KeyRecord | None) -> AsyncIterator[list[Grader]]:
+    """Yield the opened graders, which are those of the record from their first to their last verdict.
+
+    Raises StepFailed if an input of one was edited since its facts were taken, also if the edit was reverted.
+    """
+    if not graders:
+        yield []
+        return
+    before = _identities(graders)
+    stamps = _stamps(before)
+    # In this order: what has the digest of the key now, and these stamps at the end, was never another file.
+    if record is not None and _differ(judge_facts(_identities(graders)), record):
+        raise StepFailed("an input of a grader has just changed. Run again")
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(grader.create()) for grader in graders]
+    changed = [str(path) for path, stamp in _stamps(before).items() if stamp != stamps[path]]
+    if changed:
+        raise StepFailed(f"{', '.join(changed)} changed while a grader that depends on it judged. Run again")
+
+
+def _identities(graders: Sequence[NamedGrader]) -> dict[str, Identity]:
+    return {grader.name: grader.identity() for grader in graders}
+
+
+def _differ(found: KeyFacts, record: KeyRecord) -> bool:
+    return canonical(found.facts["judges"]) != canonical(record.facts.get("judges"))
+
+
+def _stamps(identities: Mapping[str, Identity]) -> dict[Path, object]:
+    """Return for each watched path a value that changes whenever the path does."""
+    return {path: stamp_of(path) for each in identities.values() for path in each.watched}
 
 
 def warnings_of(graders: Iterable[Grader]) -> tuple[str, ...]:

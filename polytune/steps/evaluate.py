@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -35,7 +33,7 @@ from polytune.evaluation.results import (
 )
 from polytune.fingerprint import Json
 from polytune.formats.interface import FORMATS
-from polytune.graders.interface import Case, Grader, Identity
+from polytune.graders.interface import Case, Grader
 from polytune.platforms.interface import (
     Inference,
     InvocationRequirement,
@@ -45,7 +43,7 @@ from polytune.platforms.interface import (
 )
 from polytune.spec.model import Inherited, Items, Member, MemberSpec
 from polytune.steps._invoking import answers_of, batches_of
-from polytune.steps._judging import judge_facts, named_graders, notes_of, warnings_of
+from polytune.steps._judging import judge_facts, judging, named_graders, notes_of, warnings_of
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 models = (base, custom)
@@ -66,15 +64,6 @@ class EvaluateSpec(PlatformStepSpec):
     """Seed for answers at a temperature above 0."""
 
 
-@dataclass(frozen=True)
-class EvaluationGrader:
-    """A grader and its name in this step."""
-
-    name: str
-    grader: Grader
-    identity: Identity
-
-
 class Evaluate(PlatformStep):
     """An evaluation: `evaluation.json` with the scores, `answers.jsonl` with every answer and verdict."""
 
@@ -89,12 +78,15 @@ class Evaluate(PlatformStep):
 
     def __init__(self, spec: EvaluateSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
-        self.judges = _judges(spec.graders, scope)
+        self.graders = named_graders(spec.graders, scope)
         self.inference = Inference(max_tokens=spec.max_tokens, temperature=spec.temperature, seed=spec.seed)
 
     def key_facts(self) -> KeyFacts:
         """Return the graders and their versions."""
-        return judge_facts({judge.name: judge.identity for judge in self.judges})
+        for grader in self.graders:
+            # A program or a variable that is missing here is reported with the file.
+            grader.create()
+        return judge_facts({grader.name: grader.identity() for grader in self.graders})
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Estimate two answers to every test prompt."""
@@ -120,10 +112,12 @@ class Evaluate(PlatformStep):
         gauge = Gauge(len(asked) * len(exchanges), work.report)
         answers = {model: await self._answers(work, model, exchanges, gauge) for model in asked}
         texts |= {model: [answer.text for answer in found] for model, found in answers.items()}
-        rows = await self._judged(exchanges, texts)
+        async with judging(self.graders, work.record) as graders:
+            judges = dict(zip([each.name for each in self.graders], graders, strict=True))
+            rows = [await _judged(number, each, texts, judges) for number, each in enumerate(exchanges)]
         results = {
-            each.name: grader_result(each.name, each.identity.name, rows, (*asked, nearest))
-            for each in self.judges
+            each.name: grader_result(each.name, each.identity().name, rows, (*asked, nearest))
+            for each in self.graders
         }
         write_evaluation(work.folder, rows, results)
         untrained = bool(work.inputs["model"].facts.get("from_scratch"))
@@ -133,8 +127,8 @@ class Evaluate(PlatformStep):
             facts={"judges": {name: result.judged_by for name, result in results.items()}},
             metrics=evaluation_metrics(results, base_is_untrained=untrained),
             usage=_usage(gauge, [answer for found in answers.values() for answer in found]),
-            warnings=warnings_of(judge.grader for judge in self.judges),
-            notes=notes_of(judge.grader for judge in self.judges),
+            warnings=warnings_of(graders),
+            notes=notes_of(graders),
         )
 
     def _test_rows(self, work: Work, dataset: Artifact) -> list[Exchange]:
@@ -185,34 +179,24 @@ class Evaluate(PlatformStep):
             "inference": msgspec.to_builtins(self.inference),
         }
 
-    async def _judged(
-        self, exchanges: Sequence[Exchange], texts: Mapping[str, Sequence[str]]
-    ) -> list[EvaluatedPrompt]:
-        rows = []
-        async with AsyncExitStack() as stack:
-            for judge in self.judges:
-                await stack.enter_async_context(judge.grader)
-            for number, exchange in enumerate(exchanges):
-                answers = {who: await self._verdicts(exchange, texts[who][number]) for who in texts}
-                rows.append(
-                    EvaluatedPrompt(
-                        line=number + 1,
-                        prompt=exchange.prompt,
-                        reference=exchange.answer,
-                        cell=exchange.cell,
-                        answers=answers,
-                    )
-                )
-        return rows
 
-    async def _verdicts(self, exchange: Exchange, text: str) -> JudgedAnswer:
+async def _judged(
+    number: int, exchange: Exchange, texts: Mapping[str, Sequence[str]], judges: Mapping[str, Grader]
+) -> EvaluatedPrompt:
+    """Return the verdicts on all answers to one prompt, given by position among all."""
+    answers = {}
+    for who, found in texts.items():
+        text = found[number]
         case = Case(prompt=exchange.prompt, answer=text, reference=exchange.answer, variables=exchange.cell)
-        return JudgedAnswer(text=text, verdicts={j.name: await j.grader.judge(case) for j in self.judges})
-
-
-def _judges(specs: Sequence[MemberSpec], scope: Scope) -> list[EvaluationGrader]:
-    named = named_graders(specs, scope)
-    return [EvaluationGrader(each.name, each.create(), each.identity()) for each in named]
+        verdicts = {name: await judge.judge(case) for name, judge in judges.items()}
+        answers[who] = JudgedAnswer(text=text, verdicts=verdicts)
+    return EvaluatedPrompt(
+        line=number + 1,
+        prompt=exchange.prompt,
+        reference=exchange.answer,
+        cell=exchange.cell,
+        answers=answers,
+    )
 
 
 def _usage(gauge: Gauge, answers: Sequence[InvokedAnswer]) -> Usage:

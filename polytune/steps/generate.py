@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +29,7 @@ from polytune.engine.step import Estimate, KeyFacts, Outcome, Requirement, Scope
 from polytune.files import digest_of, published
 from polytune.prompts.coverage import Coverage, coverage
 from polytune.steps._batching import rounds_of
-from polytune.steps._judging import judge_facts, named_graders, notes_of, warnings_of
+from polytune.steps._judging import judge_facts, judging, named_graders, notes_of, warnings_of
 from polytune.steps._questions import (
     GenerateSpec,
     PlainGenerateSpec,
@@ -146,10 +145,10 @@ class Generate(Step):
     async def run(self, work: Work) -> Outcome:
         """Request the answers that are not stored, then write every sample from the stored answers."""
         gauge = Gauge(self.spec.count, work.report)
-        judges = [StepGrader(grader.name, grader.create()) for grader in self.graders]
-        async with AsyncExitStack() as stack:
-            for judge in judges:
-                await stack.enter_async_context(judge.grader)
+        async with judging(self.graders, work.record) as opened:
+            judges = [
+                StepGrader(each.name, grader) for each, grader in zip(self.graders, opened, strict=True)
+            ]
             places = SamplePlaces(self.teacher, judges, self.rules, work.answers, gauge, self.questions.ask)
             rows = await self._filled(work, places)
         covered = await asyncio.to_thread(self._covered, places)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from polytune.engine.artifacts import KeyRecord
 from polytune.engine.step import STEPS, Scope
-from polytune.errors import Problem
+from polytune.errors import Problem, StepFailed
+from polytune.graders.command import CommandSpec
+from polytune.graders.interface import Case
 from polytune.settings import Settings
 from polytune.spec.reading import read_yaml
 from polytune.spec.validate import validated
 from polytune.step_factory import member_spec
-from tests.messages import message
+from polytune.steps._judging import judge_facts, judging, named_graders
+from tests.messages import matching, message
 from tests.pipeline.program import Program
 
 EXPERIMENT = """
@@ -212,3 +218,36 @@ def test_a_command_is_relative_to_the_file_that_states_it(judged: Judged) -> Non
 
     assert report["status"] == "done"
     assert (first, judged.state()) == ("hit", "run")
+
+
+def test_an_edit_while_it_judges_fails_the_step_also_if_it_is_reverted(judged: Judged) -> None:
+    """The file is named; its digest at the end says nothing about the verdicts in between."""
+    judged.write(
+        "rubric.py",
+        "import pathlib\ndef passes(case):\n    path = pathlib.Path(__file__)\n    text = path.read_text()\n"
+        "    path.write_text('')\n    path.write_text(text)\n    return True\n",
+    )
+
+    failed = judged.program("run", "judged.yaml")
+
+    assert failed.code == 1
+    assert message("graders/changed-while-judging", path=judged.root / "rubric.py") in failed.err
+    assert judged.state() == "run"
+
+
+def test_an_edit_after_the_facts_were_taken_judges_nothing(judged: Judged) -> None:
+    """Graders open only while their inputs are those of the record that the verdicts are stored under."""
+    spec = CommandSpec(kind="command", command=("python", "judge.py"))
+    scope = Scope(judged.root, judged.root, "name", "default", Settings(environment=dict(os.environ)))
+    graders = named_graders([spec], scope)
+    facts = judge_facts({each.name: each.identity() for each in graders}).facts
+    record = KeyRecord(kind="generate", version=1, spec={}, inputs={}, files={}, facts=facts)
+
+    async def verdict() -> bool:
+        async with judging(graders, record) as [grader]:
+            return (await grader.judge(Case(prompt="p", answer="a"))).passed
+
+    assert asyncio.run(verdict())
+    judged.write("rubric.py", "def passes(case): return False\n")
+    with pytest.raises(StepFailed, match=matching("graders/input-has-just-changed")):
+        asyncio.run(verdict())
