@@ -194,6 +194,7 @@ def _place(spec: CommandSpec) -> str:
 def _launch(spec: CommandSpec, folder: Path, settings: Settings) -> Launch:
     place = _place(spec)
     environment = _environment(spec, settings, place)
+    _check_script(spec, folder, place)
     return Launch(
         command=(_program(spec.command[0], folder, environment["PATH"], place), *spec.command[1:]),
         folder=folder,
@@ -232,6 +233,13 @@ def _program(word: str, folder: Path, path: str, place: str) -> str:
         missing = f"'{word}' is no program in {folder} or on PATH"
         raise StepFailed(f"{place}: {missing}. Check its name and its execute permission.")
     return found
+
+
+def _check_script(spec: CommandSpec, folder: Path, place: str) -> None:
+    """Raise StepFailed for a script that is not there, before Python is started and says so."""
+    script = python_calls(spec.command)[0].script if is_python(spec.command[0]) else ""
+    if script and not (folder / script).exists():
+        raise StepFailed(f"{place}: there is no '{script}' in {folder}. Check its name.")
 
 
 def _found(word: str, folder: Path, path: str) -> str | None:

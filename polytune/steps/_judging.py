@@ -9,7 +9,7 @@ from pathlib import Path
 
 from polytune.engine.artifacts import KeyRecord
 from polytune.engine.step import KeyFacts, Scope
-from polytune.errors import StepFailed
+from polytune.errors import PolytuneError, StepFailed
 from polytune.fingerprint import canonical
 from polytune.globs import stamp_of
 from polytune.graders.interface import GRADERS, Grader, GraderSpec, Identity
@@ -60,6 +60,16 @@ def judge_facts(identities: Mapping[str, Identity]) -> KeyFacts:
         environment=tuple(dict.fromkeys(name for each in found for name in each.environment)),
         notes=tuple(dict.fromkeys(each.note for each in found if each.note)),
     )
+
+
+def missing_for(graders: Iterable[NamedGrader]) -> str:
+    """Return what keeps a grader from judging on this machine, such as a missing program; '' for nothing."""
+    for grader in graders:
+        try:
+            grader.create()
+        except PolytuneError as error:
+            return str(error)
+    return ""
 
 
 @asynccontextmanager

@@ -43,7 +43,7 @@ from polytune.platforms.interface import (
 )
 from polytune.spec.model import Inherited, Items, Member, MemberSpec
 from polytune.steps._invoking import answers_of, batches_of
-from polytune.steps._judging import judge_facts, judging, named_graders, notes_of, warnings_of
+from polytune.steps._judging import judge_facts, judging, missing_for, named_graders, notes_of, warnings_of
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 models = (base, custom)
@@ -83,10 +83,11 @@ class Evaluate(PlatformStep):
 
     def key_facts(self) -> KeyFacts:
         """Return the graders and their versions."""
-        for grader in self.graders:
-            # A program or a variable that is missing here is reported with the file.
-            grader.create()
         return judge_facts({grader.name: grader.identity() for grader in self.graders})
+
+    def missing(self) -> str:
+        """Return what the platform or a grader is missing on this machine."""
+        return super().missing() or missing_for(self.graders)
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Estimate two answers to every test prompt."""

@@ -29,7 +29,7 @@ from polytune.engine.step import Estimate, KeyFacts, Outcome, Requirement, Scope
 from polytune.files import digest_of, published
 from polytune.prompts.coverage import Coverage, coverage
 from polytune.steps._batching import rounds_of
-from polytune.steps._judging import judge_facts, judging, named_graders, notes_of, warnings_of
+from polytune.steps._judging import judge_facts, judging, missing_for, named_graders, notes_of, warnings_of
 from polytune.steps._questions import (
     GenerateSpec,
     PlainGenerateSpec,
@@ -107,14 +107,14 @@ class Generate(Step):
         return replace(judges, facts={**own, **judges.facts}, watched=(*watched, *judges.watched))
 
     def missing(self) -> str:
-        """Return what the teacher is missing on this machine; in a rehearsal, an emulator."""
+        """Return what the teacher or a grader is missing on this machine; in a rehearsal, an emulator."""
         if self.scope.settings.rehearsal and not self.teacher.rehearses:
             kind = self.spec.teacher.kind
             return f"a rehearsal calls no paid service, and {kind} has no stand-in; use composer or replay"
         if not self.teacher.holds_conversations and self.questions.library().most_turns > 1:
             kind = self.spec.teacher.kind
             return f"{kind} answers single questions only, and a template of the library has several turns"
-        return self.teacher.missing()
+        return self.teacher.missing() or missing_for(self.graders)
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Estimate answers to pay for and to reuse, and their price range; redraws and repairs are extra."""

@@ -164,6 +164,14 @@ def test_a_command_that_is_not_there(tmp_path: Path, settings: Settings) -> None
         judge(given, tmp_path, settings, answers("good"))
 
 
+def test_a_script_that_is_not_there(tmp_path: Path, settings: Settings) -> None:
+    """A script that Python could not open is named before Python is started."""
+    given = CommandSpec(kind="command", command=("python", "-u", "jugde.py", "judge.py"))
+
+    with pytest.raises(StepFailed, match=matching("graders/there-is-no", name="jugde.py")):
+        CommandGrader(given, tmp_path, settings)
+
+
 def test_a_command_that_cannot_run(tmp_path: Path, settings: Settings) -> None:
     """A file that is executable but no program fails the step at once."""
     broken = tmp_path / "judge"

@@ -251,3 +251,21 @@ def test_an_edit_after_the_facts_were_taken_judges_nothing(judged: Judged) -> No
     judged.write("rubric.py", "def passes(case): return False\n")
     with pytest.raises(StepFailed, match=matching("graders/input-has-just-changed")):
         asyncio.run(verdict())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ", environment: [NOWHERE_SET]",
+        ", environment: ['${secret:NOWHERE_SET}']",
+        "}, {kind: command, command: [nowhere]",
+    ],
+)
+def test_what_a_grader_lacks_blocks_the_step(fields: str, judged: Judged) -> None:
+    """A program, script or variable that is missing here is known before anything is asked."""
+    judged.grader(fields.replace("}, {", "}\n      - {"))
+    variable = judged.state()
+    judged.grader()
+    (judged.root / "judge.py").unlink()
+
+    assert (variable, judged.state()) == ("blocked", "blocked")
