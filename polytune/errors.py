@@ -3,9 +3,10 @@
 PolytuneError            1   something went wrong during the work
 ├── UsageError           2   the command line names something that does not exist
 ├── SpecError            2   the experiment file is wrong; carries every problem found in it
+├── Blocked              3   work would certainly be stopped, so none was started
+├── Unavailable          3   a part is missing on this machine or in this release
 ├── DataError            1   records break the rules of their format or base model
 ├── StepFailed           1   a step could not produce its artifact
-├── Unavailable          1   a part is missing on this machine or in this release
 ├── BudgetExceeded       1   continuing would cost more than allowed
 ├── Paused              75   work waits for something outside, such as fresh credentials; `resume` continues
 ├── Detached             0   a remote job is recorded and still running; `resume` collects it
@@ -18,12 +19,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Every exit code of the program. No other code is used, and none has a second meaning."""
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> ExitCode:
+        """Return the code with what it means, as `--help` and the documentation print it."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    DONE = 0, "done"
+    FAILED = 1, "failed; or a check found a problem, or a comparison a difference"
+    WRONG_INPUT = 2, "wrong input: the command line or a file it names"
+    BLOCKED = 3, "blocked: something that the work needs is missing, and nothing was started"
+    GATE = 4, "a gate did not pass"
+    TO_DO = 10, "something to do (`plan --exit-code`)"
+    # EX_TEMPFAIL of sysexits.h: "try again later", which schedulers and mail systems understand.
+    PAUSED = 75, "paused; `resume` continues later"
+    INTERRUPTED = 130, "interrupted; `resume` continues"
 
 
 class PolytuneError(Exception):
     """A failure the user can act on. The message says where it occurred, what it is, and what to do next."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILED
 
     @property
     def transient(self) -> bool:
@@ -34,7 +59,7 @@ class PolytuneError(Exception):
 class UsageError(PolytuneError):
     """The command names a run, step or file that does not exist."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG_INPUT
 
 
 @dataclass(frozen=True, order=True)
@@ -55,7 +80,7 @@ class Problem:
 class SpecError(PolytuneError):
     """All problems of an experiment file, in file order."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG_INPUT
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
@@ -70,8 +95,16 @@ class StepFailed(PolytuneError):
     """A step could not produce its artifact; what it finished is kept."""
 
 
+class Blocked(PolytuneError):
+    """Work would certainly be stopped by something that is missing, so none was started."""
+
+    exit_code = ExitCode.BLOCKED
+
+
 class Unavailable(PolytuneError):
     """A part is missing on this machine or in this release."""
+
+    exit_code = ExitCode.BLOCKED
 
 
 class BudgetExceeded(PolytuneError):
@@ -81,14 +114,13 @@ class BudgetExceeded(PolytuneError):
 class Paused(PolytuneError):
     """Nothing failed and nothing is lost, but continuing needs something from outside; `resume` continues."""
 
-    # EX_TEMPFAIL of sysexits.h: "try again later", which schedulers and mail systems understand.
-    exit_code = 75
+    exit_code = ExitCode.PAUSED
 
 
 class Detached(PolytuneError):
     """A job is recorded and still running, and this run was told not to wait for it."""
 
-    exit_code = 0
+    exit_code = ExitCode.DONE
 
 
 class Busy(PolytuneError):

@@ -15,7 +15,7 @@ from polytune.cli import options
 from polytune.cli._platforms import PlatformChoice
 from polytune.cli.job.status import job_json
 from polytune.engine.clock import clock_at
-from polytune.errors import UsageError
+from polytune.errors import ExitCode, UsageError
 from polytune.platforms.management import DeploymentRequest, ManagedJob, Management, Watching, find_among
 
 look_every_seconds = 10.0
@@ -101,7 +101,7 @@ def command(
         click.echo(f"{job.name}   {job.kind}   {job.status}   {job.id}")
         if why := home.why(job):
             click.echo(why, err=True)
-    ctx.exit(1 if job.failed else 0)
+    ctx.exit(ExitCode.FAILED if job.failed else ExitCode.DONE)
 
 
 async def _awaited(home: Management, job: ManagedJob, watching: Watching[Management]) -> ManagedJob:

@@ -15,11 +15,10 @@ from polytune.engine.difference import Structure, structural_difference
 from polytune.engine.manifest import read_manifest
 from polytune.engine.selection import Selection
 from polytune.engine.workspace import manifest_name
-from polytune.errors import UsageError, did_you_mean
+from polytune.errors import ExitCode, UsageError, did_you_mean
 from polytune.report.shape import Difference, nothing
 from polytune.wiring import OpenWorkspace
 
-different = 1
 file_endings = (".yaml", ".yml")
 
 
@@ -54,7 +53,7 @@ def command(ctx: click.Context, /, a: str, b: str, rows: int, workspace: Path | 
     else:
         page = parts.markdown.markdown_lines if flags["markdown"] else parts.text.text_lines
         click.echo("\n".join(page(found)))
-    ctx.exit(0 if found.same else different)
+    ctx.exit(ExitCode.DONE if found.same else ExitCode.FAILED)
 
 
 def _figures(old: Comparand, new: Comparand, structure: Structure, rows: int) -> Difference:

@@ -12,7 +12,7 @@ import msgspec
 from polytune.cli import _platforms as platforms
 from polytune.cli import options
 from polytune.cli._platforms import PlatformChoice
-from polytune.errors import UsageError
+from polytune.errors import ExitCode, UsageError
 from polytune.platforms.management import (
     Management,
     PlatformUse,
@@ -38,7 +38,7 @@ def command(
     """Check for problems that would stop a run of FILE, or any run.
 
     Checks credentials, region, bucket, permissions and models. Changes nothing, neither in an account nor
-    here. Each line is ok, a problem with its fix, or unknown if it cannot be checked. Exits with 1 when there
+    here. Each line is ok, a problem with its fix, or unknown if it cannot be checked. Exits with 3 when there
     is a problem.
     """
     if file is not None and (given["bucket"] or given["role_arn"] or choice.region):
@@ -56,7 +56,8 @@ def command(
         click.echo(msgspec.json.encode(found))
     else:
         click.echo("\n".join(_lines(found)))
-    ctx.exit(1 if any(each.state == "problem" for each in found) else 0)
+    has_problem = any(each.state == "problem" for each in found)
+    ctx.exit(ExitCode.BLOCKED if has_problem else ExitCode.DONE)
 
 
 def _experiment(

@@ -13,7 +13,7 @@ from polytune.cli import options
 from polytune.engine import rebuild as checking
 from polytune.engine.ledger import Ledger
 from polytune.engine.workspace import Workspace, find_workspace
-from polytune.errors import UsageError
+from polytune.errors import ExitCode, UsageError
 
 shown = 20
 
@@ -70,7 +70,7 @@ def verify(ctx: click.Context, workspace: Path | None, as_json: bool) -> None:
             click.echo(f"and {len(found.findings) - shown} more: --json lists all")
         verdict = f"{len(found.findings)} problems" if found.findings else "sound"
         click.echo(f"{verdict}: {found.results:,} results, {found.files:,} files, {found.bytes:,} bytes")
-    ctx.exit(1 if found.findings else 0)
+    ctx.exit(ExitCode.FAILED if found.findings else ExitCode.DONE)
 
 
 @command.command("rebuild")

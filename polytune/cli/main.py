@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from polytune import __version__
-from polytune.errors import PolytuneError, SpecError, UsageError, did_you_mean
+from polytune.errors import ExitCode, PolytuneError, SpecError, UsageError, did_you_mean
 
 summaries = {
     "run": "Run an experiment; steps that are already done are skipped.",
@@ -74,6 +74,11 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(summaries.items()))
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of exit codes."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), code.meaning) for code in ExitCode])
+
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="polytune")
@@ -82,10 +87,8 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the program and exit: 0 done, 1 failed, 2 wrong input, 10 a plan with work, 130 interrupted.
-
-    Other exit codes belong to the classes in `polytune.errors`.
-    """
+    """Run the program and exit with one of `ExitCode`."""
+    code: int
     try:
         code = cli.main(args=arguments, prog_name="polytune", standalone_mode=False)
     except click.ClickException as error:
@@ -93,28 +96,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = error.exit_code
     except click.Abort:
         click.echo("interrupted", err=True)
-        code = 130
+        code = ExitCode.INTERRUPTED
     except PolytuneError as error:
         code = _told(error)
     except BrokenPipeError:
         # The reader of our output closed the pipe (`| head`). Without this, Python would fail again when it
         # flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = ExitCode.DONE
     except OSError as error:
         click.echo(f"{error.filename or 'polytune'}: {(error.strerror or str(error)).lower()}", err=True)
-        code = 1
+        code = ExitCode.FAILED
     except Exception as error:
         # Deliberate failures are PolytuneErrors, so anything else is our bug, not the user's mistake.
         if os.environ.get("POLYTUNE_TRACEBACK"):
             raise
         what = f"{type(error).__name__}: {error}"
         click.echo(f"bug in polytune: {what}. Set POLYTUNE_TRACEBACK=1 to see the traceback", err=True)
-        code = 1
-    sys.exit(code or 0)
+        code = ExitCode.FAILED
+    sys.exit(int(code or ExitCode.DONE))
 
 
-def _told(error: PolytuneError) -> int:
+def _told(error: PolytuneError) -> ExitCode:
     click.echo(error, err=True)
     if isinstance(error, SpecError):
         count = len(error.problems)

@@ -10,11 +10,9 @@ import click
 import msgspec
 
 from polytune.cli import options
-from polytune.engine.plan import Plan, PlannedStep, StepState
+from polytune.engine.plan import Plan, PlannedStep
+from polytune.errors import ExitCode
 from polytune.wiring import OpenWorkspace, up_to_date
-
-work_to_do = 10
-"""The exit code for a plan with work, so that scripts can tell it from an error."""
 
 
 @click.command("plan")
@@ -24,6 +22,7 @@ work_to_do = 10
 @options.variant
 @options.workspace
 @options.rehearsal
+@click.option("--exit-code", is_flag=True, help="Exit with 10 when there is something to do.")
 @options.as_json
 @click.pass_context
 def command(
@@ -38,7 +37,7 @@ def command(
 ) -> None:
     """Show what a run would do, why, and what it would cost.
 
-    Exits with 0 when there is nothing to do, and with 10 otherwise.
+    Exits with 3 when a step is blocked, and with 0 otherwise.
     """
     opened = OpenWorkspace.open(file, workspace, rehearsal=flags["rehearsal"])
     plans = []
@@ -55,11 +54,13 @@ def command(
             click.echo(
                 "\n".join(plan_lines(plan, estimates, spent=opened.ledger.spent_usd(plan.compiled.name)))
             )
+    if any(plan.blocked for plan, _ in plans):
+        ctx.exit(ExitCode.BLOCKED)
     # With --only, the rest of the latest run does not matter: an idle step is enough.
     done = all(
         plan.idle and (up_to_date(plan, opened.latest(plan.compiled)) or flags["only"]) for plan, _ in plans
     )
-    ctx.exit(0 if done else work_to_do)
+    ctx.exit(ExitCode.TO_DO if flags["exit_code"] and not done else ExitCode.DONE)
 
 
 def plan_lines(plan: Plan, estimates: Mapping[str, Any], spent: float) -> list[str]:
@@ -128,7 +129,7 @@ def _money(plan: Plan, estimates: Mapping[str, Any], spent: float) -> list[str]:
     budget = plan.compiled.budget.usd
     if budget is not None:
         lines.append(f"  budget ${budget:.2f}   spent on this experiment so far ${spent:.2f}")
-    blocked = [s.step.id for s in plan.steps if s.state is StepState.BLOCKED]
+    blocked = [planned.step.id for planned in plan.blocked]
     return [*lines, f"  blocked: {', '.join(blocked)}"] if blocked else lines
 
 

@@ -32,7 +32,7 @@ from polytune.engine.ledger import Usage
 from polytune.engine.selection import Flags, before
 from polytune.engine.step import Progress
 from polytune.engine.trial import Trial, TrialResult
-from polytune.errors import UsageError
+from polytune.errors import ExitCode, UsageError
 from polytune.prompts.coverage import Coverage, PlansSamples
 from polytune.wiring import OpenWorkspace
 
@@ -125,7 +125,7 @@ def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: 
         click.echo(msgspec.json.encode([preview_json(each) for each in shown], order="deterministic"))
     else:
         click.echo("\n\n".join("\n".join(preview_lines(each)) for each in shown))
-    ctx.exit(1 if any(each.errors for each in shown) else 0)
+    ctx.exit(ExitCode.FAILED if any(each.errors for each in shown) else ExitCode.DONE)
 
 
 def _preview(opened: OpenWorkspace, file: Path, whole: Compiled, flags: dict[str, Any]) -> Previewed:

@@ -15,7 +15,7 @@ from polytune.cli import options
 from polytune.cli._platforms import PlatformChoice
 from polytune.cli._table import table
 from polytune.engine.clock import clock_at
-from polytune.errors import PolytuneError, Unavailable
+from polytune.errors import ExitCode, PolytuneError, Unavailable
 from polytune.platforms.management import LeasedDeployment, Management
 
 
@@ -49,7 +49,7 @@ def command(
         click.echo(msgspec.json.encode(_as_json(leased, outcomes, applied=applied)))
     else:
         click.echo("\n".join(_lines(leased, outcomes, applied=applied)))
-    ctx.exit(1 if failed or any(outcomes.values()) else 0)
+    ctx.exit(ExitCode.FAILED if failed or any(outcomes.values()) else ExitCode.DONE)
 
 
 def _found(asked: Sequence[Management]) -> tuple[list[tuple[Management, LeasedDeployment]], bool]:

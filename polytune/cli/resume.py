@@ -19,11 +19,8 @@ from polytune.cli.run import (
 )
 from polytune.engine.manifest import Manifest
 from polytune.engine.selection import Flags
-from polytune.errors import Busy, Paused
+from polytune.errors import Busy, ExitCode
 from polytune.wiring import OpenWorkspace
-
-still_waiting = Paused.exit_code
-"""The exit code of `resume --detach` while a job is still running, so that a script can retry later."""
 
 
 @click.command("resume")
@@ -65,7 +62,8 @@ def resumed(opened: OpenWorkspace, run: str | None, flags: dict[str, Any]) -> in
     with open_session(opened, planner, compiled, {**flags, **recorded}, allowed) as session:
         finished = session.resume(plan, manifest)
     code = show(finished, as_json=flags["as_json"])
-    return still_waiting if finished.status == "waiting" else code
+    # A script can tell a job that is still running from one that is done, and ask again later.
+    return ExitCode.PAUSED if finished.status == "waiting" else code
 
 
 def remaining(manifest: Manifest) -> Flags:

@@ -18,13 +18,11 @@ from polytune.cli.plan import plan_lines
 from polytune.engine.compiled import Compiled
 from polytune.engine.manifest import Manifest
 from polytune.engine.plan import Plan, Planner, StepState
-from polytune.errors import BudgetExceeded, Paused, UsageError
+from polytune.errors import Blocked, BudgetExceeded, ExitCode, UsageError
 from polytune.wiring import OpenWorkspace, rehearsing, up_to_date
 
 free_of_asking_usd = 0.0
 """Runs that may cost more than this need the user's consent."""
-interrupted = 130
-paused = Paused.exit_code
 
 
 @click.command("run")
@@ -86,19 +84,18 @@ def run_variant(opened: OpenWorkspace, compiled: Compiled, flags: dict[str, Any]
 
 
 def refuse_blocked(plan: Plan) -> None:
-    """Raises UsageError when a step that needs to run is blocked, before any other step costs money."""
-    blocked = [step for step in plan.steps if step.state is StepState.BLOCKED]
-    if blocked:
-        lines = [f"{plan.compiled.name}: {step.step.id}: {'; '.join(step.because)}" for step in blocked]
+    """Raises Blocked when a step that needs to run is blocked, before any other step costs money."""
+    if plan.blocked:
+        lines = [f"{plan.compiled.name}: {step.step.id}: {'; '.join(step.because)}" for step in plan.blocked]
         first = next((s.step.id for s in plan.steps if s.state is StepState.RUN), None)
         before = (
             f"\nTo run the steps before it: polytune run FILE --until {_last_runnable(plan)}" if first else ""
         )
-        raise UsageError("\n".join(lines) + "\nNothing was run." + before)
+        raise Blocked("\n".join(lines) + "\nNothing was run." + before)
 
 
 def refuse_unready(opened: OpenWorkspace, plan: Plan) -> None:
-    """Raises UsageError when something that a step needs is missing, before any step starts."""
+    """Raises Blocked when something that a step needs is missing, before any step starts."""
     # Steps often miss the same thing; each message is shown once, for the first step that has it.
     factory = opened.step_factory(plan.compiled)
     works = [step.step for step in plan.steps if step.state in (StepState.RUN, StepState.MAYBE)]
@@ -106,7 +103,7 @@ def refuse_unready(opened: OpenWorkspace, plan: Plan) -> None:
     found.pop("", None)
     if found:
         lines = [f"{plan.compiled.name}: {step}: {what}" for what, step in found.items()]
-        raise UsageError("\n".join(lines) + "\nNothing was run.")
+        raise Blocked("\n".join(lines) + "\nNothing was run.")
 
 
 def _last_runnable(plan: Plan) -> str:
@@ -211,17 +208,17 @@ def show(manifest: Manifest, *, as_json: bool) -> int:
     again = f"{program()} resume {manifest.run_id}{' --rehearse' if manifest.rehearsal else ''}"
     if manifest.status == "stopped":
         click.echo(f"stopped; finished work is saved. To continue, run `{again}`", err=True)
-        return interrupted
+        return ExitCode.INTERRUPTED
     if manifest.status == "paused":
         click.echo(f"paused; nothing failed and nothing is lost. To continue, run `{again}`", err=True)
-        return paused
+        return ExitCode.PAUSED
     # A detached job is the expected outcome of --detach, not a failure.
     if manifest.status == "waiting":
         click.echo(
             f"a job is still running; polytune need not wait for it. Collect its result: {again}", err=True
         )
-        return 0
+        return ExitCode.DONE
     if manifest.status == "failed":
         click.echo(f"Fix it, then run `{again}`", err=True)
-        return 1
-    return 0
+        return ExitCode.FAILED
+    return ExitCode.DONE

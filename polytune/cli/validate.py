@@ -12,7 +12,7 @@ from polytune.base_models.interface import BASE_MODELS, Customization, find_base
 from polytune.cli import options
 from polytune.data.validate import report as rendering
 from polytune.data.validate.validate import check_dataset
-from polytune.errors import DataError, UsageError, did_you_mean
+from polytune.errors import DataError, ExitCode, UsageError, did_you_mean
 from polytune.formats.interface import FORMATS
 
 splits = ("train", "validation", "test")
@@ -55,7 +55,7 @@ def command(
         click.echo(rendering.to_json(report), nl=False)
     else:
         click.echo("\n".join(rendering.render(report, everything="the report of --json")))
-    ctx.exit(0 if report.passed else 1)
+    ctx.exit(ExitCode.DONE if report.passed else ExitCode.FAILED)
 
 
 def split_files(files: Sequence[Path]) -> dict[str, Path]:

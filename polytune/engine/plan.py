@@ -82,6 +82,11 @@ class Plan:
         """Whether every selected step is a hit."""
         return all(step.state in (StepState.HIT, StepState.SKIP) for step in self.steps)
 
+    @property
+    def blocked(self) -> tuple[PlannedStep, ...]:
+        """The steps that would run but cannot, in running order."""
+        return tuple(step for step in self.steps if step.state is StepState.BLOCKED)
+
     def step(self, step_id: str) -> PlannedStep:
         """The planned step of that id."""
         return next(planned for planned in self.steps if planned.step.id == step_id)

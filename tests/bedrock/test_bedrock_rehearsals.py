@@ -83,5 +83,5 @@ def test_a_rehearsal_asks_no_paid_teacher(tmp_path: Path) -> None:
     teacher = "steps.generate.teacher={kind: anthropic, model: claude-sonnet-4-5}"
     said = workspace(tmp_path)("run", "--rehearse", "experiments/strudel-nova-lite-v1.yaml", "--set", teacher)
 
-    assert said.code == 2
+    assert said.code == 3
     assert message("bedrock/rehearsal-calls-no-paid-service") in said.err

@@ -76,12 +76,12 @@ def test_a_sound_account_has_no_problem(space: Space, role: str) -> None:
     assert "no-secret-at-all" not in done.out
 
 
-def test_each_problem_has_a_fix_and_makes_the_exit_code_1(space: Space) -> None:
+def test_each_problem_has_a_fix_and_makes_the_exit_code_3(space: Space) -> None:
     """As lines: ok, problem, fix."""
     done = space.run("doctor", "--bucket", "no-such-bucket-anywhere", "--role-arn", arn_of("nosuch"))
 
     told = done.out.splitlines()
-    assert done.code == 1
+    assert done.code == 3
     assert told[-1] == "2 problems"
     for number, line in enumerate(told):
         if line.startswith("problem"):
@@ -178,7 +178,7 @@ def test_nothing_else_is_looked_at_without_credentials(space: Space) -> None:
 
     done = space.run("doctor", "--json")
 
-    assert (done.code, problems(done)) == (1, {"identity"})
+    assert (done.code, problems(done)) == (3, {"identity"})
     assert list(lines(done)) == [".env", "region", "identity", "local libraries", "local device"]
     narrowed = space.run("doctor", "--platform", "bedrock", "--json")
     assert list(lines(narrowed)) == [".env", "region", "identity"]

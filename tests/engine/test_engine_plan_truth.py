@@ -17,7 +17,7 @@ import pytest
 from polytune.cli.run import refuse_blocked
 from polytune.engine.manifest import Manifest
 from polytune.engine.plan import Plan, StepState
-from polytune.errors import UsageError
+from polytune.errors import Blocked
 from polytune.files import digest_of
 from tests.engine.engine_bench import Bench, states, statuses, truthful
 from tests.messages import matching
@@ -174,7 +174,7 @@ def test_a_run_does_what_the_plan_said(seed: int, tmp_path: Path, monkeypatch: p
         plan = bench.plan(path, **flags)
         met |= set(states(plan).values())
         if any(planned.state is StepState.BLOCKED for planned in plan.steps):
-            with pytest.raises(UsageError, match=matching("engine/sentence-nothing-was-run")):
+            with pytest.raises(Blocked, match=matching("engine/sentence-nothing-was-run")):
                 refuse_blocked(plan)
             continue
         before = len(bench.begun())

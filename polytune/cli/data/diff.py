@@ -11,6 +11,7 @@ import msgspec
 from polytune.cli import options
 from polytune.cli.data import _options as words
 from polytune.data.report.compare import RowsDiff, compare_rows
+from polytune.errors import ExitCode
 
 
 @click.command("diff")
@@ -30,7 +31,7 @@ def command(ctx: click.Context, a: Path, b: Path, rows: int, as_json: bool) -> N
     """
     found = compare_rows(words.file_argument(a), words.file_argument(b), rows)
     click.echo(msgspec.json.encode(found) if as_json else "\n".join(_lines(found)))
-    ctx.exit(0 if found.is_same else 1)
+    ctx.exit(ExitCode.DONE if found.is_same else ExitCode.FAILED)
 
 
 def _lines(found: RowsDiff) -> Iterator[str]:

@@ -16,7 +16,7 @@ from polytune.data.lint.lint import Lint
 from polytune.data.lint.lint import as_json as finding_fields
 from polytune.data.lint.rules.interface import RULES, LintOptions
 from polytune.data.validate.report import FindingGroup, Tally
-from polytune.errors import UsageError
+from polytune.errors import ExitCode, UsageError
 
 shown_examples = 2
 
@@ -65,7 +65,8 @@ def command(
         _print_json(lint)
     else:
         _print_text(lint, file)
-    ctx.exit(1 if lint.errors or (fail_on == "warning" and lint.warnings) else 0)
+    failed = lint.errors or (fail_on == "warning" and lint.warnings)
+    ctx.exit(ExitCode.FAILED if failed else ExitCode.DONE)
 
 
 def _allowed(pairs: Sequence[str], file: Path | None) -> dict[str, frozenset[str]]:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from polytune.cli import options
-from polytune.errors import DataError, UsageError
+from polytune.errors import DataError, ExitCode, UsageError
 from polytune.files import published
 from polytune.formats.interface import FORMATS
 from polytune.sources.interface import Columns, ImportOrigin, RefusedRow, imported
@@ -64,7 +64,7 @@ def command(
     else:
         count = f"{report.rows:,} row{'s' * (report.rows != 1)}"
         click.echo(f"{count} in {output}" if report.rows else "no rows; nothing was written")
-    ctx.exit(1 if report.bad or not report.rows else 0)
+    ctx.exit(ExitCode.FAILED if report.bad or not report.rows else ExitCode.DONE)
 
 
 class _ImportReport:

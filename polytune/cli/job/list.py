@@ -14,7 +14,7 @@ from polytune.cli._platforms import PlatformChoice
 from polytune.cli._table import moment, table
 from polytune.cli.job.status import job_json, status_words
 from polytune.engine.jobbook import JobBook, JobRow, JobState
-from polytune.errors import PolytuneError, Unavailable, UsageError, did_you_mean
+from polytune.errors import ExitCode, PolytuneError, Unavailable, UsageError, did_you_mean
 from polytune.platforms.management import ManagedJob, Management
 
 long_ago = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,7 +57,7 @@ def command(
     _show(shown, silent, as_json)
     if not as_json and len(found) > len(shown):
         click.echo(f"{len(found) - len(shown)} more are not polytune's: --all lists them", err=True)
-    ctx.exit(1 if failed else 0)
+    ctx.exit(ExitCode.FAILED if failed else ExitCode.DONE)
 
 
 def _listed(asked: Sequence[Management]) -> tuple[list[ManagedJob], list[str], bool]:

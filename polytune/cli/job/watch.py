@@ -16,7 +16,7 @@ from polytune.cli import options
 from polytune.cli._platforms import PlatformChoice
 from polytune.cli.job.status import curve_lines, job_json, lines, status_words
 from polytune.engine.clock import clock_at
-from polytune.errors import UsageError
+from polytune.errors import ExitCode, UsageError
 from polytune.platforms.management import JobObservation, Management, Watching, find_among
 
 usual_interval_seconds = 30.0
@@ -54,7 +54,7 @@ def command(
     last = asyncio.run(_watch(watching, asked, job, as_json=as_json))
     if last.gone:
         raise UsageError(f"{last.job.name} does not exist any more")
-    ctx.exit(0 if last.job.succeeded else 1)
+    ctx.exit(ExitCode.DONE if last.job.succeeded else ExitCode.FAILED)
 
 
 async def _watch(

@@ -29,7 +29,7 @@ from polytune.cli._table import table
 from polytune.cli.model._target import Asked, Asking, inference_of, inference_options
 from polytune.data.lines import blocks
 from polytune.data.reading import BadRow, prompt_keys, row_of
-from polytune.errors import DataError, PolytuneError
+from polytune.errors import DataError, ExitCode, PolytuneError
 from polytune.platforms.interface import Question
 from polytune.platforms.management import MeasuredAnswer
 
@@ -105,7 +105,8 @@ def command(
         click.echo(msgspec.json.encode({"base": base, "custom": custom, "rows": compared}))
     else:
         click.echo("\n".join(_lines(base, custom, compared)))
-    ctx.exit(1 if any(each.base.failure or each.custom.failure for each in compared) else 0)
+    failed = any(each.base.failure or each.custom.failure for each in compared)
+    ctx.exit(ExitCode.FAILED if failed else ExitCode.DONE)
 
 
 def _replies(asked: Asked, questions: Sequence[Question]) -> list[ModelReply]:
