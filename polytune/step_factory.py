@@ -5,7 +5,7 @@ It loads every family's interface, so it is imported only to compile, estimate o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +13,12 @@ from typing import Any
 
 from polytune.base_models.interface import BASE_MODELS
 from polytune.engine.answers import AnswerMemory
-from polytune.engine.artifacts import below, ordered_paths
+from polytune.engine.artifacts import Facts, ordered_paths
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.ledger import Ledger
 from polytune.engine.plan import Plan
 from polytune.engine.step import STEPS, Estimate, Scope, Step
-from polytune.errors import PolytuneError
+from polytune.errors import PolytuneError, StepFailed
 from polytune.exporters.interface import EXPORTERS
 from polytune.formats.interface import FORMATS
 from polytune.graders.interface import GRADERS
@@ -41,6 +41,15 @@ def member_spec(family: str, kind: str) -> type[Spec]:
     """Return the spec class of a member. Raises UnknownMember, with the nearest name, when there is none."""
     spec: type[Spec] = spec_families[family].load(kind).Spec
     return spec
+
+
+def member_version(family: str, name: str) -> int:
+    """Return the version of what a member does; 1 for entries of catalogues, which are facts."""
+    families = {**spec_families, FORMATS.name: FORMATS, EXPORTERS.name: EXPORTERS}
+    if family not in families:
+        return 1
+    version: int = families[family].load(name).version
+    return version
 
 
 def catalogues() -> dict[str, list[str]]:
@@ -66,12 +75,24 @@ class StepFactory:
     def step(self, compiled: CompiledStep) -> Step:
         """Return the step; it is created once."""
         if compiled.id not in self._made:
-            cls = STEPS.load(compiled.kind)
-            files = {field: self.root / path for field, path in compiled.files.items()}
-            folders = {field: self.root / path for field, path in compiled.folders.items()}
-            scope = replace(self.scope, folders=folders)
-            self._made[compiled.id] = cls(_spec(cls, compiled), files, scope)
+            self._made[compiled.id] = self.fresh(compiled)
         return self._made[compiled.id]
+
+    def fresh(self, compiled: CompiledStep) -> Step:
+        """Return the step, created anew: it has read none of its files yet."""
+        cls = STEPS.load(compiled.kind)
+        files = {field: self.root / path for field, path in compiled.files.items()}
+        folders = {field: self.root / path for field, path in compiled.folders.items()}
+        return cls(_spec(cls, compiled), files, replace(self.scope, folders=folders))
+
+    def facts(self, compiled: CompiledStep) -> Facts:
+        """Return the step's key facts as they are now. Raises StepFailed when they cannot be taken."""
+        try:
+            return self.fresh(compiled).key_facts().facts
+        except StepFailed:
+            raise
+        except PolytuneError as error:
+            raise StepFailed(str(error)) from error
 
     def missing(self, compiled: CompiledStep) -> str:
         """Return what prevents the step from running on this machine; '' when nothing does."""
@@ -114,12 +135,19 @@ def _with_fields(spec: dict[str, Any], fields: Mapping[str, str]) -> dict[str, A
     """Return the spec with what compilation set aside (file paths, references to secrets) put back."""
     whole = deepcopy(spec)
     for path in ordered_paths(fields):
-        parent, last, value = below(whole, path[:-1]), path[-1], fields[".".join(path)]
+        parent, last, value = _made_below(whole, path[:-1]), path[-1], fields[".".join(path)]
         if isinstance(parent, list):
             parent.insert(int(last), value)
         else:
             parent[last] = value
     return whole
+
+
+def _made_below(spec: Any, path: Sequence[str]) -> Any:
+    """Return the value at a path, and create objects that are absent because all in them is at its default."""
+    for part in path:
+        spec = spec[int(part)] if isinstance(spec, list) else spec.setdefault(part, {})
+    return spec
 
 
 record = Origin(Path("the recorded experiment"), 0, 0)

@@ -15,13 +15,14 @@ from pathlib import Path
 import msgspec
 
 from polytune import parts
+from polytune.engine.artifacts import Facts
 from polytune.engine.compiled import Compilation, Compiled, CompiledStep
 from polytune.engine.filememory import FileMemory
 from polytune.engine.ledger import Ledger, RunRow
 from polytune.engine.locks import holder
 from polytune.engine.manifest import Manifest, read_manifest
 from polytune.engine.plan import Plan, Planner, StepChecks
-from polytune.engine.remembered import identity_of, recall
+from polytune.engine.remembered import identity_of, recall, value_fingerprint, watched_now
 from polytune.engine.selection import Selection
 from polytune.engine.store import Store
 from polytune.engine.workspace import Workspace, compiled_name, find_workspace, lock_name, manifest_name
@@ -92,7 +93,11 @@ class OpenWorkspace:
 
     def _compiled(self, path: Path, overrides: Sequence[str], identity: str) -> Compilation:
         around = parts.compiler.Surroundings(
-            self.workspace, self.settings, self.memory, parts.step_factory.member_spec
+            self.workspace,
+            self.settings,
+            self.memory,
+            parts.step_factory.member_spec,
+            parts.step_factory.member_version,
         )
         compilation = parts.compiler.compile_experiment(path, overrides, around)
         self.ledger.record_compilation(identity, msgspec.json.encode(compilation))
@@ -100,11 +105,23 @@ class OpenWorkspace:
 
     def planner(self, compiled: Compiled, selection: Selection) -> Planner:
         """Return a planner for one experiment. It creates a step only to ask what that step is missing."""
-        checks = StepChecks(self._exists(compiled), self._missing(compiled))
+        checks = StepChecks(self._exists(compiled), self._missing(compiled), self._facts(compiled))
         return Planner(self.ledger, self.store, checks, selection)
 
     def _missing(self, compiled: Compiled) -> Callable[[CompiledStep], str]:
         return lambda step: self.step_factory(compiled).missing(step)
+
+    def _facts(self, compiled: Compiled) -> Callable[[CompiledStep], Facts]:
+        """Return a look at a step's key facts as they are now. No step is loaded while nothing has changed."""
+        environment = self.settings.environment
+
+        def facts(step: CompiledStep) -> Facts:
+            same = watched_now(step, self.workspace.root, self.memory) == step.watched and all(
+                value_fingerprint(environment.get(name)) == was for name, was in step.environment.items()
+            )
+            return step.facts if same else self.step_factory(compiled).facts(step)
+
+        return facts
 
     def _exists(self, compiled: Compiled) -> Callable[[CompiledStep, str], bool]:
         """Return a check that a resource still exists: files are looked up, other URIs are the step's."""

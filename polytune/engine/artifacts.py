@@ -16,6 +16,10 @@ from polytune.fingerprint import fingerprint
 Facts = dict[str, Any]
 """A small JSON object; the producer chooses its keys."""
 
+record_format = 2
+"""1 hashed every default too."""
+hashed_parts = ("kind", "version", "spec", "inputs", "files", "facts")
+
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One output file."""
@@ -49,26 +53,44 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that may change a step's output, item by item. Its digest is the cache key."""
+    """Everything that was decided about a step's output, item by item. Its digest is the cache key.
+
+    What a spec leaves at its default is in no key, so a release that adds an option changes none.
+    """
 
     kind: str
     version: int
-    """The step kind's own version. It is raised when the same spec would give a different output."""
+    """The step kind's own version. It is raised when the same spec would give a different output, for example
+    because a default has changed."""
     spec: Facts
-    """The fully resolved spec, defaults included."""
+    """The fields of the spec whose value differs from their default."""
     inputs: dict[str, str]
     """Digest of the artifact at each port."""
     files: dict[str, str]
-    """Digest of each file the spec names, by the field that names it."""
+    """Digest of each file and folder the spec names, by the field that names it."""
     facts: Facts
     """What else affects the output: base-model facts, the judge's version."""
-    format: int = 1
+    versions: dict[str, int] = {}
+    """Version of each member that the step uses (`teachers/polychat`), except for a version of 1."""
+    defaults: Facts = {}
+    """The fields at their default, by dotted path. For messages only: never hashed."""
+    format: int = record_format
     """Version of the layout of this record."""
 
     @property
     def key(self) -> str:
         """The cache key, 64 hex digits."""
-        return fingerprint("polytune.key.v1", msgspec.to_builtins(self))
+        return fingerprint("polytune.key.v2", self._hashed())
+
+    @property
+    def open_key(self) -> str:
+        """The digest of everything but the inputs, which are unknown until the steps before have run."""
+        return fingerprint("polytune.open-key.v1", {**self._hashed(), "inputs": {}})
+
+    def _hashed(self) -> Facts:
+        parts: Facts = {name: getattr(self, name) for name in hashed_parts}
+        # Absent while empty, so that giving a member its first new version changes no other key.
+        return {**parts, "versions": self.versions} if self.versions else parts
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,15 +103,36 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def changes(old: KeyRecord, new: KeyRecord) -> list[Change]:
-    """Return every leaf at which two key records differ, in path order."""
-    before, after = (dict(leaves(msgspec.to_builtins(record))) for record in (old, new))
+    """Return every leaf at which the hashed parts of two key records differ, in path order.
+
+    A field that is at its default on one side is shown with the default's value.
+    """
+    before, after = _hashed_leaves(old), _hashed_leaves(new)
     paths = sorted(before.keys() | after.keys())
     differing = [path for path in paths if before.get(path) != after.get(path)]
-    return [
-        Change(path=path, old=before.get(path), new=after.get(path))
+    usual = _default_leaves(old), _default_leaves(new)
+    found = [
+        Change(path=path, old=before.get(path, usual[0].get(path)), new=after.get(path, usual[1].get(path)))
         for path in differing
         if not (_is_empty(before.get(path), after.get(path)) and _has_parts(path, paths))
     ]
+    # A new version is usually the sign of a new default, which is the reason that a user understands.
+    return found if old.version == new.version else found + _new_defaults(*usual, paths)
+
+
+def _hashed_leaves(record: KeyRecord) -> dict[str, str]:
+    parts = {name: getattr(record, name) for name in (*hashed_parts, "versions", "format")}
+    # An empty mapping stands for nothing: parts of it that appear are shown one by one.
+    return dict(leaves({name: part for name, part in parts.items() if part != {}}))
+
+
+def _default_leaves(record: KeyRecord) -> dict[str, str]:
+    return {f"spec.{path}": text for name, value in record.defaults.items() for path, text in leaves(value, name)}
+
+
+def _new_defaults(old: Mapping[str, str], new: Mapping[str, str], shown: Sequence[str]) -> list[Change]:
+    both = sorted((old.keys() & new.keys()) - set(shown))
+    return [Change(path=path, old=old[path], new=new[path]) for path in both if old[path] != new[path]]
 
 
 def _is_empty(old: str | None, new: str | None) -> bool:

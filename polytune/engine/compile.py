@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,7 +36,15 @@ from polytune.spec.experiment import (
 from polytune.spec.fields import fields_of
 from polytune.spec.located import Node, at, children, origins, plain, problem
 from polytune.spec.model import Adopted, Inherited, Spec
-from polytune.spec.resolved import input_files, named_files, secret_references, spec_json, stating_folders
+from polytune.spec.resolved import (
+    decisions,
+    input_files,
+    members_used,
+    named_files,
+    secret_references,
+    spec_json,
+    stating_folders,
+)
 
 run_folder_to_root = "../../.."
 """From `runs/<experiment>/<run-id>/` back to the workspace, so that a recorded spec.yaml can be run."""
@@ -52,6 +61,8 @@ class Surroundings:
     memory: FileMemory
     member: MemberSpecs
     """(family, kind) -> that member's spec class."""
+    version: Callable[[str, str], int]
+    """(family or catalogue, name) -> the version of what that member does; 1 for one without a version."""
 
 
 def compile_experiment(path: Path, overrides: Sequence[str], around: Surroundings) -> Compilation:
@@ -232,15 +243,21 @@ class _Compiler:
         entry = resolved.entry
         cls = STEPS.load(entry.kind)
         secrets = secret_references(resolved.spec)
+        decided = decisions(resolved.spec)
+        memory, environment = self.around.memory, self.around.settings.environment
         return CompiledStep(
             id=entry.id,
             kind=entry.kind,
             version=cls.version,
-            spec=without(spec_json(resolved.spec), [*files, *secrets]),
+            spec=without(decided.spec, [*files, *secrets]),
+            defaults=as_facts(decided.defaults),
+            versions=self._versions(resolved.spec),
             files={field: self._shown(path) for field, path in files.items()},
             folders={name: self._shown(path) for name, path in self._folders(resolved).items()},
             secrets=secrets,
             facts=facts.facts,
+            watched={self._shown(path): memory.digest(path) or "" for path in facts.watched},
+            environment={name: value_fingerprint(environment.get(name)) for name in facts.environment},
             inputs=dict(wiring.inputs[entry.id]),
             needs=entry.needs,
             produces=cls.produces,
@@ -269,6 +286,11 @@ class _Compiler:
     def _folders(self, step: ResolvedStep) -> dict[str, Path]:
         found = stating_folders(step.spec, step.node, step.entry.where)
         return {name: path for name, path in found.items() if path != self.path.absolute().parent}
+
+    def _versions(self, spec: Spec) -> dict[str, int]:
+        """Return the versions of the members that a spec names; 1 is left out, as defaults are."""
+        used = {f"{family}/{name}": self.around.version(family, name) for family, name in members_used(spec)}
+        return {name: version for name, version in used.items() if version != 1}
 
     def _shown(self, path: Path) -> str:
         return self.around.workspace.relative(path)
@@ -313,8 +335,9 @@ def without(value: object, fields: Iterable[str]) -> Facts:
     facts = msgspec.json.decode(msgspec.json.encode(value))
     # Backwards, so that an item that is removed from a list does not move those still to be removed.
     for *path, last in reversed(ordered_paths(fields)):
-        parent = below(facts, path)
-        del parent[int(last) if isinstance(parent, list) else last]
+        with suppress(KeyError):  # a field at its default is absent already
+            parent = below(facts, path)
+            del parent[int(last) if isinstance(parent, list) else last]
     return as_facts(facts)
 
 

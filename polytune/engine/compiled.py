@@ -19,6 +19,11 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     version: int
     spec: Facts
+    """What the spec decides: its fields that differ from their default."""
+    defaults: Facts
+    """The fields at their default, by dotted path."""
+    versions: dict[str, int]
+    """Version of each member that the step uses, except for a version of 1."""
     files: dict[str, str]
     """Path of each file the spec names, by field name; relative to the workspace if inside it."""
     folders: dict[str, str] = {}
@@ -26,9 +31,13 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     experiment's; relative to the workspace if inside it. Never hashed."""
     secrets: dict[str, str]
     """The `${secret:}` reference in each field that holds one; never hashed."""
-    # Taken when the file was compiled. `Watched` covers the files and variables behind them, so a change
-    # there compiles again.
     facts: Facts
+    """What `Step.key_facts` returned when the file was compiled."""
+    watched: dict[str, str]
+    """Digest of every file and folder behind the facts, by path; '' for one that did not exist. Paths are
+    relative to the workspace if inside it."""
+    environment: dict[str, str]
+    """Fingerprint of every environment variable behind the facts; '' if unset."""
     inputs: dict[str, str]
     """The step that feeds each port."""
     needs: tuple[str, ...]

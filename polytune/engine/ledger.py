@@ -22,6 +22,8 @@ from polytune.errors import LedgerError
 busy_seconds = 60.0
 """How long to wait for another process's transaction."""
 look_again_seconds = 0.01
+compared_results = 20
+"""How many of the latest results a changed step is compared with, whatever the length of its history."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,10 +145,13 @@ class Ledger:
         """Store the result under its key."""
         with self.transaction() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO results (key, kind, experiment, step, run_id, finished_at, body)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO results"
+                " (key, open_key, inputs, kind, experiment, step, run_id, finished_at, body)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     result.record.key,
+                    result.record.open_key,
+                    msgspec.json.encode(result.record.inputs).decode(),
                     result.record.kind,
                     result.experiment,
                     result.step,
@@ -156,12 +161,36 @@ class Ledger:
                 ),
             )
 
-    def results_of_kind(self, kind: str) -> list[Result]:
-        """Return the finished results of one step kind, latest first."""
-        rows = self.connection.execute(
-            "SELECT body FROM results WHERE kind = ? ORDER BY finished_at DESC, rowid DESC", (kind,)
-        )
-        return [msgspec.json.decode(body, type=Result) for (body,) in rows]
+    def could_serve(self, partial: KeyRecord) -> bool:
+        """Whether a result agrees with all that is known of a step: everything but inputs that are to come."""
+        known = "".join(f" AND json_extract(inputs, '$.\"{port}\"') = ?" for port in partial.inputs)
+        row = self.connection.execute(
+            f"SELECT 1 FROM results WHERE open_key = ?{known} LIMIT 1",
+            (partial.open_key, *partial.inputs.values()),
+        ).fetchone()
+        return row is not None
+
+    def candidates(self, kind: str, experiment: str, step: str, *, own: bool) -> list[Result]:
+        """Return the latest results to compare a step with, latest first, at most `compared_results`.
+
+        Those of this step in this experiment; if there are none, of steps with this id in any experiment; then,
+        unless `own`, of this kind in this experiment, and of this kind at all.
+        """
+        groups: list[tuple[str, tuple[str, ...]]] = [
+            ("kind = ? AND experiment = ? AND step = ?", (kind, experiment, step)),
+            ("kind = ? AND step = ?", (kind, step)),
+        ]
+        if not own:
+            same_experiment = ("kind = ? AND experiment = ?", (kind, experiment))
+            groups = [groups[0], same_experiment, groups[1], ("kind = ?", (kind,))]
+        for where, values in groups:
+            rows = self.connection.execute(
+                f"SELECT body FROM results WHERE {where} ORDER BY finished_at DESC, rowid DESC LIMIT ?",
+                (*values, compared_results),
+            ).fetchall()
+            if rows:
+                return [msgspec.json.decode(body, type=Result) for (body,) in rows]
+        return []
 
     def results(self) -> Iterator[Result]:
         """Yield every finished result, oldest first."""

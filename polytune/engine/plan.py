@@ -20,7 +20,7 @@ from enum import StrEnum
 
 import msgspec
 
-from polytune.engine.artifacts import Artifact, Change, KeyRecord, changes
+from polytune.engine.artifacts import Artifact, Change, Facts, KeyRecord, changes
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.jobbook import JobBook
 from polytune.engine.ledger import Ledger, Result
@@ -100,6 +100,8 @@ class StepChecks:
     """Whether a resource of a step's result, given by its URI, still exists."""
     missing: Callable[[CompiledStep], str]
     """What prevents a step from running on this machine, and the remedy; '' when nothing does."""
+    facts: Callable[[CompiledStep], Facts]
+    """A step's key facts as they are now. Raises StepFailed when they cannot be taken."""
 
 
 class Planner:
@@ -155,9 +157,9 @@ class Planner:
         return self.now(compiled, step, record, inputs)
 
     def record(self, step: CompiledStep, inputs: Mapping[str, str]) -> KeyRecord:
-        """Return the step's record with the known `inputs` (digest by port); files are hashed now.
+        """Return the step's record with the known `inputs` (digest by port); files and facts are looked at now.
 
-        Raises StepFailed when a file that the spec names is missing.
+        Raises StepFailed when a file that the spec names is missing, or the facts cannot be taken.
         """
         digests = {}
         for name, path in step.files.items():
@@ -171,7 +173,9 @@ class Planner:
             spec=step.spec,
             inputs=dict(inputs),
             files=digests,
-            facts=step.facts,
+            facts=self.checks.facts(step),
+            versions=step.versions,
+            defaults=step.defaults,
         )
 
     def now(
@@ -224,7 +228,7 @@ class Planner:
         missing = self.checks.missing(step)
         names = " and ".join(dict.fromkeys(waits))
         # Early cutoff: if the inputs turn out with the same content as then, nothing runs.
-        if not forced and self._could_serve(record, set(record.inputs)):
+        if not forced and self.ledger.could_serve(record):
             verb = "changes" if len(set(waits)) == 1 else "change"
             but = (f"and it could not run then: {missing}",) if missing else ()
             return _replace(found, StepState.MAYBE, (f"if {names}'s output {verb}", *but))
@@ -234,19 +238,17 @@ class Planner:
             return _replace(found, StepState.BLOCKED, (missing,))
         return self._explained(compiled, _replace(found, StepState.RUN, ()), forced, record)
 
-    def _could_serve(self, partial: KeyRecord, known: set[str]) -> bool:
-        """Whether a remembered output agrees with everything that is already known of this step."""
-        return any(
-            _same_but_inputs(result.record, partial)
-            and all(result.record.inputs.get(port) == partial.inputs[port] for port in known)
-            for result in self.ledger.results_of_kind(partial.kind)
-        )
-
     def _acceptable(self, compiled: Compiled, step: CompiledStep, record: KeyRecord) -> Result | None:
         """Return the nearest earlier output of a step with this id, as a result under the new record."""
-        own = [result for result in self.ledger.results_of_kind(step.kind) if result.step == step.id]
-        nearest = _nearest(own, compiled, step, record)
+        nearest = self._nearest(compiled, step, record, own=True)
         return msgspec.structs.replace(nearest, record=record, accepted=True) if nearest else None
+
+    def _nearest(
+        self, compiled: Compiled, step: CompiledStep, record: KeyRecord, *, own: bool = False
+    ) -> Result | None:
+        """Return the earlier result to compare with: of this step if possible, most similar, then latest."""
+        candidates = self.ledger.candidates(step.kind, compiled.name, step.id, own=own)
+        return min(candidates, key=lambda result: len(changes(result.record, record)), default=None)
 
     def _explained(
         self,
@@ -257,7 +259,7 @@ class Planner:
     ) -> PlannedStep:
         record = found.record or partial
         assert record is not None
-        nearest = _nearest(self.ledger.results_of_kind(found.step.kind), compiled, found.step, record)
+        nearest = self._nearest(compiled, found.step, record)
         if nearest is None:
             return _replace(found, StepState.RUN, why or ("never run",))
         differing = changes(nearest.record, record)
@@ -278,23 +280,12 @@ class Planner:
         )
 
 
-def _nearest(
-    earlier: Sequence[Result], compiled: Compiled, step: CompiledStep, record: KeyRecord
-) -> Result | None:
-    """Return the earlier result to compare with: of this step if possible, most similar, then latest."""
-    return min(
-        earlier,
-        key=lambda r: (r.experiment != compiled.name, r.step != step.id, len(changes(r.record, record))),
-        default=None,
-    )
-
-
 longest_shown = 28
 """Characters of a value shown in a reason; `why` shows the whole value."""
 input_named = re.compile(r"\.(?:files|inputs|environment|reward_files)\.(.+)")
 """The name of an input among facts: a file, or a variable."""
 digests = re.compile(r"[0-9a-f]{64}")
-group_order = ("version", "spec", "files", "inputs", "facts", "format")
+group_order = ("version", "versions", "spec", "files", "inputs", "facts", "format")
 
 
 def telling(differing: Iterable[Change]) -> list[Change]:
@@ -316,6 +307,11 @@ def reason(change: Change, step: CompiledStep) -> str:
         return f"{named[1]} {verb}"
     if group in ("version", "format"):
         return f"step {group} {change.old} -> {change.new}"
+    if group == "versions":
+        return f"{name} version {change.old or 1} -> {change.new or 1}"
+    # Facts hold effective values by the name of the field that states them, such as a hyperparameter's.
+    if group == "facts" and name.rpartition(".")[2] in step.origins:
+        name = name.rpartition(".")[2]
     place = step.origins.get(name, "")
     shown = f"{name} {_short(change.old)} -> {_short(change.new)}"
     return f"{shown} ({place})" if place else shown
@@ -340,10 +336,6 @@ def _following(found: PlannedStep, record: KeyRecord) -> list[str]:
 
 def _unknown_input(change: Change) -> bool:
     return change.path.startswith("inputs.") and change.new is None
-
-
-def _same_but_inputs(one: KeyRecord, other: KeyRecord) -> bool:
-    return msgspec.structs.replace(one, inputs={}) == msgspec.structs.replace(other, inputs={})
 
 
 def _replace(found: PlannedStep, state: StepState, because: tuple[str, ...]) -> PlannedStep:

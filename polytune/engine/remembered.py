@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from polytune import __version__
-from polytune.engine.compiled import Compilation, Watched
+from polytune.engine.compiled import Compilation, CompiledStep, Watched
 from polytune.engine.filememory import FileMemory
 from polytune.engine.ledger import Ledger
 from polytune.fingerprint import fingerprint
@@ -45,6 +45,11 @@ def _holds(watched: Watched, memory: FileMemory, environment: Mapping[str, str])
         and all(value_fingerprint(environment.get(name)) == was for name, was in watched.environment.items())
         and all((memory.digest(Path(path)) or "") == was for path, was in watched.files.items())
     )
+
+
+def watched_now(step: CompiledStep, root: Path, memory: FileMemory) -> dict[str, str]:
+    """Return the digest of every file and folder behind a step's facts, in the form of `step.watched`."""
+    return {path: memory.digest(root / path) or "" for path in step.watched}
 
 
 def value_fingerprint(value: str | None) -> str:

@@ -101,6 +101,11 @@ class Adopted:
 
 
 @dataclass(frozen=True)
+class Effective:
+    """Marks a field whose effective value is among the step's key facts, so what is stated is not hashed."""
+
+
+@dataclass(frozen=True)
 class CatalogueName:
     """Marks a name from a catalogue of facts, so that editors can complete it."""
 

@@ -8,12 +8,23 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from pydantic.fields import FieldInfo
+
 from polytune.errors import Problem
-from polytune.fingerprint import Json
+from polytune.fingerprint import Json, canonical
 from polytune.spec.fields import ANYTHING, Shape, fields_of, key_of
 from polytune.spec.interpolate import secret_reference
 from polytune.spec.located import Node, Parts, problem, shown_folder, stated_at
-from polytune.spec.model import FileMarker, MemberSpec, NamesPaths, SecretMarker, Spec
+from polytune.spec.model import (
+    CatalogueName,
+    Effective,
+    FileMarker,
+    Member,
+    MemberSpec,
+    NamesPaths,
+    SecretMarker,
+    Spec,
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ def _parts(found: FoundValue) -> Iterator[FoundValue]:
 
 
 def spec_json(spec: Spec) -> Json:
-    """Return the whole spec, defaults included, as JSON: what is hashed, stored and compared.
+    """Return the whole spec, defaults included, as JSON.
 
     A whole number in a float field becomes a float, so `1` and `1.0` give the same key.
     """
@@ -77,6 +88,66 @@ def _json(found: FoundValue) -> Json:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"{'.'.join(found.path)}: a {type(value).__name__} is no JSON value")
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What a spec decides, apart from what the program would do anyway."""
+
+    spec: dict[str, Json]
+    """The JSON of the fields whose value differs from their default, nested specs included."""
+    defaults: dict[str, Json]
+    """The fields at their default, stated or not, by dotted path. Never hashed."""
+
+
+def decisions(spec: Spec) -> Decisions:
+    """Return what is hashed of a spec. A field at its default is absent, so a new option changes no key.
+
+    A field marked `Effective` is in neither part: its effective value is among the step's key facts.
+    """
+    defaults: dict[str, Json] = {}
+    decided = _decided(FoundValue((), Shape(type(spec)), spec), defaults)
+    assert isinstance(decided, dict)
+    return Decisions(decided, defaults)
+
+
+def _decided(found: FoundValue, defaults: dict[str, Json]) -> Json:
+    value = found.value
+    if isinstance(value, Spec):
+        return _decided_fields(found, value, defaults)
+    if isinstance(value, Mapping):
+        return {part.path[-1]: _decided(part, defaults) for part in _parts(found)}
+    if isinstance(value, tuple | list):
+        return [_decided(part, defaults) for part in _parts(found)]
+    return _json(found)
+
+
+def _decided_fields(found: FoundValue, spec: Spec, defaults: dict[str, Json]) -> Json:
+    decided: dict[str, Json] = {}
+    for part, field in zip(_parts(found), type(spec).model_fields.values(), strict=True):
+        if part.shape.marker(Effective) is not None:
+            continue
+        if not field.is_required() and _is_default(part, field):
+            defaults[".".join(part.path)] = _json(part)
+        else:
+            decided[part.path[-1]] = _decided(part, defaults)
+    return decided
+
+
+def _is_default(part: FoundValue, field: FieldInfo) -> bool:
+    default = FoundValue(part.path, part.shape, field.get_default(call_default_factory=True))
+    # As JSON: `1` and `1.0` are one value in a float field, and `True` is not `1`.
+    return canonical(_json(part)) == canonical(_json(default))
+
+
+def members_used(spec: Spec) -> Iterator[tuple[str, str]]:
+    """Yield (family, name) of every member and catalogue entry that the spec names; may repeat."""
+    for found in walk(spec):
+        member, catalogue = found.shape.marker(Member), found.shape.marker(CatalogueName)
+        if member is not None and isinstance(found.value, MemberSpec):
+            yield member.family, found.value.kind
+        if catalogue is not None and isinstance(found.value, str):
+            yield catalogue.catalogue, found.value
 
 
 def secret_references(spec: Spec) -> dict[str, str]:
