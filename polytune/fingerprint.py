@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+import msgspec
 
 type_tag_separator = b"\0"
 
@@ -16,6 +19,35 @@ def canonical(value: Json) -> bytes:
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()
+
+
+def stated(value: object) -> Json:
+    """Return a value of frozen structs as JSON; a struct's field at its default is absent.
+
+    So a new optional field of the struct changes no digest.
+    """
+    if isinstance(value, msgspec.Struct):
+        fields = (
+            (each.encode_name, getattr(value, each.name), each) for each in msgspec.structs.fields(value)
+        )
+        return {
+            name: stated(item) for name, item, field in fields if field.required or item != _default(field)
+        }
+    if isinstance(value, Mapping):
+        return {str(key): stated(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [stated(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a {type(value).__name__} is no JSON value")
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    return (
+        field.default
+        if field.default is not msgspec.NODEFAULT
+        else cast("Callable[[], object]", field.default_factory)()
+    )
 
 
 def fingerprint(tag: str, value: Json) -> str:

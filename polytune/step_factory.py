@@ -144,7 +144,7 @@ def _with_fields(spec: dict[str, Any], fields: Mapping[str, str]) -> dict[str, A
 
 
 def _made_below(spec: Any, path: Sequence[str]) -> Any:
-    """Return the value at a path, and create objects that are absent because all in them is at its default."""
+    """Return the value at a path; objects that are absent, as all in them is at its default, are created."""
     for part in path:
         spec = spec[int(part)] if isinstance(spec, list) else spec.setdefault(part, {})
     return spec

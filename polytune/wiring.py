@@ -7,6 +7,7 @@ imports what compiles or executes: those come through `parts`.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from polytune import parts
-from polytune.engine.artifacts import Facts
-from polytune.engine.compiled import Compilation, Compiled, CompiledStep
+from polytune.engine.artifacts import Facts, record_format
+from polytune.engine.compiled import Compilation, Compiled, CompiledStep, read_compiled
 from polytune.engine.filememory import FileMemory
 from polytune.engine.ledger import Ledger, RunRow
 from polytune.engine.locks import holder
@@ -73,6 +74,8 @@ class OpenWorkspace:
         known = creating or workspace.ledger.exists()
         # Reading commands such as `plan` leave no trace in a folder that has never seen a run.
         ledger = Ledger.open(workspace.ledger) if known else Ledger.empty()
+        for notice in ledger.notices:
+            sys.stderr.write(f"{notice}\n")
         memory = FileMemory(ledger)
         return cls(workspace, settings, ledger, memory, Store(workspace, memory), environment)
 
@@ -112,12 +115,17 @@ class OpenWorkspace:
         return lambda step: self.step_factory(compiled).missing(step)
 
     def _facts(self, compiled: Compiled) -> Callable[[CompiledStep], Facts]:
-        """Return a look at a step's key facts as they are now. No step is loaded while nothing has changed."""
+        """Return a look at a step's key facts as they are now. Loads no step while nothing has changed."""
         environment = self.settings.environment
 
         def facts(step: CompiledStep) -> Facts:
-            same = watched_now(step, self.workspace.root, self.memory) == step.watched and all(
-                value_fingerprint(environment.get(name)) == was for name, was in step.environment.items()
+            # A run that an earlier program recorded does not say what its facts were read from.
+            same = (
+                compiled.format == record_format
+                and watched_now(step, self.workspace.root, self.memory) == step.watched
+                and all(
+                    value_fingerprint(environment.get(name)) == was for name, was in step.environment.items()
+                )
             )
             return step.facts if same else self.step_factory(compiled).facts(step)
 
@@ -195,7 +203,7 @@ class OpenWorkspace:
         """Return the experiment as a run recorded it."""
         path = self.workspace.root / row.folder / compiled_name
         try:
-            compiled = msgspec.json.decode(path.read_bytes(), type=Compiled)
+            compiled = read_compiled(path)
         except (OSError, msgspec.DecodeError) as error:
             raise UsageError(f"{path}: unreadable ({error}); use `polytune run {row.source}`") from error
         if self.environment is not None:

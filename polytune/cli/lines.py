@@ -20,6 +20,8 @@ def line_of(event: Mapping[str, Any]) -> str:
             return f"{step}waiting  for {event['holder']}"
         case "step_started":
             return f"{step}started  {'; '.join(event['because'])}".rstrip()
+        case "step_replanned":
+            return f"{step}edited   since the plan: {'; '.join(event['because'])}"
         case "step_progress":
             return step + progress_text(event)
         case "step_restored":

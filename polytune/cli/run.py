@@ -175,7 +175,7 @@ def open_session(
         yield parts.session.Session(
             workspace=opened.workspace,
             planner=planner,
-            make_step=opened.step_factory(compiled).step,
+            make_step=opened.step_factory(compiled).fresh,
             settings=opened.settings,
             listeners=[display],
             max_usd=max_usd,

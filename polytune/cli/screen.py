@@ -17,6 +17,7 @@ marks = {
     "step_restored": ("↺", "yellow"),
     "step_failed": ("✗", "red"),
     "step_skipped": ("-", "dim"),
+    "step_replanned": ("~", "yellow"),
     "step_waiting": ("…", "yellow"),
     "run_detached": ("→", "yellow"),
 }

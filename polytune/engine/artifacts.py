@@ -80,7 +80,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """The cache key, 64 hex digits."""
-        return fingerprint("polytune.key.v2", self._hashed())
+        return fingerprint(f"polytune.key.v{self.format}", self._hashed())
 
     @property
     def open_key(self) -> str:
@@ -127,7 +127,9 @@ def _hashed_leaves(record: KeyRecord) -> dict[str, str]:
 
 
 def _default_leaves(record: KeyRecord) -> dict[str, str]:
-    return {f"spec.{path}": text for name, value in record.defaults.items() for path, text in leaves(value, name)}
+    return {
+        f"spec.{path}": text for name, value in record.defaults.items() for path, text in leaves(value, name)
+    }
 
 
 def _new_defaults(old: Mapping[str, str], new: Mapping[str, str], shown: Sequence[str]) -> list[Change]:

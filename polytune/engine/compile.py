@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from polytune.engine.artifacts import Facts, below, ordered_paths
+from polytune.engine.artifacts import Facts, below, ordered_paths, record_format
 from polytune.engine.budget import BudgetLimits
 from polytune.engine.compiled import Compilation, Compiled, CompiledStep, Watched
 from polytune.engine.filememory import FileMemory
@@ -226,6 +226,7 @@ class _Compiler:
             steps=tuple(steps),
             spec=self._whole_spec(scope.experiment, experiment, resolved.steps),
             origins=origins(root, "", self.around.workspace.root),
+            format=record_format,
         )
 
     def _scope(self, name: str, experiment: Experiment) -> Scope:

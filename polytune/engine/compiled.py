@@ -6,10 +6,13 @@ YAML and imports no step.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
-from polytune.engine.artifacts import Facts
+from polytune.engine.artifacts import Facts, record_format
 from polytune.engine.budget import BudgetLimits
+from polytune.engine.former import decided
 
 
 class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,9 +23,9 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     spec: Facts
     """What the spec decides: its fields that differ from their default."""
-    defaults: Facts
+    defaults: Facts = {}
     """The fields at their default, by dotted path."""
-    versions: dict[str, int]
+    versions: dict[str, int] = {}
     """Version of each member that the step uses, except for a version of 1."""
     files: dict[str, str]
     """Path of each file the spec names, by field name; relative to the workspace if inside it."""
@@ -33,10 +36,10 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     """The `${secret:}` reference in each field that holds one; never hashed."""
     facts: Facts
     """What `Step.key_facts` returned when the file was compiled."""
-    watched: dict[str, str]
+    watched: dict[str, str] = {}
     """Digest of every file and folder behind the facts, by path; '' for one that did not exist. Paths are
     relative to the workspace if inside it."""
-    environment: dict[str, str]
+    environment: dict[str, str] = {}
     """Fingerprint of every environment variable behind the facts; '' if unset."""
     inputs: dict[str, str]
     """The step that feeds each port."""
@@ -73,6 +76,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """The whole resolved experiment. Secrets are references; paths are relative to a run's folder."""
     origins: dict[str, str]
     """Where each value of the whole file was set."""
+    format: int = 1
+    """The key format of the program that compiled it."""
 
     def step(self, step_id: str) -> CompiledStep:
         """Return the step with that id, which must exist."""
@@ -95,3 +100,19 @@ class Compilation(msgspec.Struct, frozen=True, kw_only=True):
 
     variants: tuple[Compiled, ...]
     watched: Watched
+
+
+def read_compiled(path: Path) -> Compiled:
+    """Return the experiment that a run recorded; one of an earlier key format is brought into today's.
+
+    Raises OSError, and msgspec.DecodeError when the file is not a compiled experiment.
+    """
+    compiled = msgspec.json.decode(path.read_bytes(), type=Compiled)
+    if compiled.format == record_format:
+        return compiled
+    return msgspec.structs.replace(compiled, steps=tuple(_current(step) for step in compiled.steps))
+
+
+def _current(step: CompiledStep) -> CompiledStep:
+    spec, defaults = decided(step.kind, step.spec)
+    return msgspec.structs.replace(step, spec=spec, defaults=defaults)

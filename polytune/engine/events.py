@@ -3,6 +3,7 @@
     run_started     experiment, run_id, steps
     step_waiting    step, holder                another run is working on the same step
     step_started    step, kind, because
+    step_replanned  step, because                what was edited since the plan, or since the run was stopped
     step_progress   step, done, total, unit, note, usd        (all to the screen, one per second to the file)
     step_restored   step, files, because
     step_cached     step, from_run

@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from polytune.engine.answers import AnswerMemory
-from polytune.engine.artifacts import Artifact, FileEntry, KeyRecord
+from polytune.engine.artifacts import Artifact, FileEntry, KeyRecord, changes
 from polytune.engine.budget import Budget, BudgetLimits
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.filememory import fine_clock_ns
@@ -27,7 +27,7 @@ from polytune.engine.jobs import Jobs, Polling
 from polytune.engine.ledger import Result, Usage, utc_now
 from polytune.engine.locks import holder, try_lock
 from polytune.engine.manifest import Manifest, StepCost, StepReport, StepStatus, write_manifest
-from polytune.engine.plan import Plan, PlannedStep, Planner, StepState
+from polytune.engine.plan import Plan, PlannedStep, Planner, StepState, reason, telling
 from polytune.engine.step import Outcome, Progress, Step, Work
 from polytune.engine.store import Store
 from polytune.engine.workspace import Workspace, manifest_name
@@ -152,15 +152,18 @@ class Execution:
 
     async def _locked(self, step: CompiledStep, planned: PlannedStep) -> None:
         """Run the step while holding its key's lock. A run that had to wait finds the other run's output."""
-        record = self._record(step)
         what = f"{self.manifest.experiment}/{self.manifest.run_id} {step.id}"
-        path = self.tools.workspace.locks / record.key
         told = False
         while True:
+            record = self._record(step)
+            path = self.tools.workspace.locks / record.key
             with try_lock(path, what) as lock:
-                if lock is not None:
+                # An input may have been edited while this run waited: the lock is then one of another key.
+                if lock is not None and self._record(step) == record:
                     await self._once(step, planned, record)
                     return
+            if lock is not None:
+                continue
             if not told:
                 self.tools.log.info("step_waiting", step=step.id, holder=str(holder(path) or "another run"))
                 told = True
@@ -180,6 +183,7 @@ class Execution:
         if now.state is StepState.BLOCKED:
             raise StepFailed("; ".join(now.because))
         reasons = now.because or planned.because
+        self._say_what_changed(step, planned, record)
         self._note(
             step,
             status=StepStatus.RUNNING,
@@ -192,6 +196,14 @@ class Execution:
         )
         self.tools.log.info("step_started", step=step.id, kind=step.kind, because=list(reasons))
         await self._work(step, record, forced=forced)
+
+    def _say_what_changed(self, step: CompiledStep, planned: PlannedStep, record: KeyRecord) -> None:
+        """Report what was edited since the plan, or since an earlier attempt of the run that is resumed."""
+        unplanned = msgspec.structs.replace(record, facts=step.facts)
+        before = self.manifest.steps[step.id].record or planned.record or unplanned
+        differing = _edits(before, record, step)
+        if differing:
+            self.tools.log.info("step_replanned", step=step.id, because=differing)
 
     def _inputs(self, step: CompiledStep) -> dict[str, Artifact]:
         return {port: self._artifacts[name] for port, name in step.inputs.items()}
@@ -214,11 +226,10 @@ class Execution:
         folder = self.folder / f".{step.id}.partial"
         await asyncio.to_thread(_emptied, folder)
         outcome = await self._outcome(step, record, folder, forced=forced)
-        # If an input file was edited meanwhile, the output would be stored under a key for the old content.
-        if self._record(step) != record:
-            names = ", ".join(step.files.values())
+        # If an input was edited meanwhile, the output would be stored under a key for the old content.
+        if differing := _edits(record, self._record(step), step):
             raise StepFailed(
-                f"{names} changed while the step was running; its output was discarded. Run again"
+                f"{', '.join(differing)} while the step was running; its output was discarded. Run again"
             )
         # Files first, then the ledger: a crash in between costs a repeated step, but a ledger that
         # names files which do not exist would be wrong. The answers of the repeated step are
@@ -374,6 +385,12 @@ class Execution:
         job = JobBook(self.ledger).latest(key)
         if job is not None:
             remove_tree(self.tools.workspace.jobs / job.token)
+
+
+def _edits(old: KeyRecord, new: KeyRecord, step: CompiledStep) -> list[str]:
+    """Return what was edited between two looks at a step's inputs; other steps' outputs do not count."""
+    same_inputs = msgspec.structs.replace(old, inputs=new.inputs)
+    return [reason(change, step) for change in telling(changes(same_inputs, new))]
 
 
 def new_report(planned: PlannedStep, cost: StepCost) -> StepReport:

@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from polytune.engine.artifacts import Artifact
-from polytune.engine.compiled import Compiled, CompiledStep
+from polytune.engine.compiled import CompiledStep, read_compiled
 from polytune.engine.ledger import Ledger, Result
 from polytune.engine.locks import holder, try_lock
 from polytune.engine.manifest import Manifest, read_manifest
@@ -258,7 +258,7 @@ def _may_serve(live: Iterable[_Run], runs: Iterable[_Run]) -> list[RunName]:
 
 def _steps(compiled: Path) -> tuple[CompiledStep, ...]:
     try:
-        return msgspec.json.decode(compiled.read_bytes(), type=Compiled).steps
+        return read_compiled(compiled).steps
     except (OSError, msgspec.DecodeError):
         return ()
 

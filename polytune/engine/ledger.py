@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
 from polytune.engine.artifacts import Artifact, Facts, KeyRecord
 from polytune.engine.migrations import migrate
+from polytune.engine.rekeying import former_answers
 from polytune.errors import LedgerError
 
 busy_seconds = 60.0
@@ -81,8 +83,10 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 class Ledger:
     """An open ledger. Each method that writes is one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, notices: tuple[str, ...] = ()) -> None:
         self.connection = connection
+        self.notices = notices
+        """What the user should know about the opening, such as a migration."""
         self._writing = threading.RLock()
 
     @classmethod
@@ -110,11 +114,17 @@ class Ledger:
         except sqlite3.OperationalError as error:
             raise LedgerError(f"{name}: cannot be opened ({error})") from error
         try:
-            _prepare(connection, name)
+            notices = _prepare(connection, name)
         except BaseException:
             connection.close()
             raise
-        return cls(connection)
+        return cls(connection, notices)
+
+    @cached_property
+    def holds_former_answers(self) -> bool:
+        """Whether answers are stored under the identities of the first key format too."""
+        found = self.connection.execute("SELECT 1 FROM notes WHERE name = ?", (former_answers,)).fetchone()
+        return found is not None
 
     def close(self) -> None:
         """Close the file."""
@@ -162,7 +172,7 @@ class Ledger:
             )
 
     def could_serve(self, partial: KeyRecord) -> bool:
-        """Whether a result agrees with all that is known of a step: everything but inputs that are to come."""
+        """Whether a result agrees with all that is known of a step; some inputs may be still to come."""
         known = "".join(f" AND json_extract(inputs, '$.\"{port}\"') = ?" for port in partial.inputs)
         row = self.connection.execute(
             f"SELECT 1 FROM results WHERE open_key = ?{known} LIMIT 1",
@@ -173,8 +183,8 @@ class Ledger:
     def candidates(self, kind: str, experiment: str, step: str, *, own: bool) -> list[Result]:
         """Return the latest results to compare a step with, latest first, at most `compared_results`.
 
-        Those of this step in this experiment; if there are none, of steps with this id in any experiment; then,
-        unless `own`, of this kind in this experiment, and of this kind at all.
+        Those of this step in this experiment. If there are none: of this kind in this experiment (not if
+        `own`), of steps with this id in any experiment, of this kind at all (not if `own`).
         """
         groups: list[tuple[str, tuple[str, ...]]] = [
             ("kind = ? AND experiment = ? AND step = ?", (kind, experiment, step)),
@@ -253,14 +263,14 @@ class Ledger:
                 connection.execute("DELETE FROM results WHERE run_id = ?", (run_id,))
 
 
-def _prepare(connection: sqlite3.Connection, name: str) -> None:
+def _prepare(connection: sqlite3.Connection, name: str) -> tuple[str, ...]:
     try:
         _use_wal(connection)
         # In WAL mode the usual NORMAL may lose the last commits in a power failure. Those are paid answers
         # and the tokens of jobs, so every commit is synced.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        migrate(connection, name)
+        return migrate(connection, name)
     except sqlite3.OperationalError as error:
         raise LedgerError(f"{name}: cannot be used ({error})") from error
     except sqlite3.DatabaseError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from polytune.engine.artifacts import Artifact, Facts, KeyRecord
+from polytune.engine.former import current, is_former
 from polytune.engine.ledger import Usage
 from polytune.engine.selection import Flags
 from polytune.errors import UsageError
@@ -150,11 +151,24 @@ def read_manifest(path: Path) -> Manifest:
         schema = msgspec.json.decode(content, type=_Versioned).schema
         if schema > schema_version:
             raise UsageError(f"{path}: manifest schema {schema} is newer than this polytune; upgrade it")
-        return msgspec.json.decode(content, type=Manifest)
+        return _with_current_records(msgspec.json.decode(content, type=Manifest))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such manifest") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a manifest ({error})") from error
+
+
+def _with_current_records(manifest: Manifest) -> Manifest:
+    """Return the manifest with the key records and keys of today's format."""
+    steps = {name: _with_current_record(report) for name, report in manifest.steps.items()}
+    return msgspec.structs.replace(manifest, steps=steps)
+
+
+def _with_current_record(report: StepReport) -> StepReport:
+    if report.record is None or not is_former(report.record):
+        return report
+    record = current(report.record)
+    return msgspec.structs.replace(report, record=record, key=record.key)
 
 
 def manifest_schema() -> Facts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+from polytune.engine.rekeying import rekey
 from polytune.errors import LedgerError
 
 
@@ -33,11 +34,37 @@ def results_runs_and_memory(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-migrations: tuple[Callable[[sqlite3.Connection], None], ...] = (results_runs_and_memory,)
+def keys_without_defaults(connection: sqlite3.Connection) -> str:
+    """2: keys hold no defaults; columns by which a plan finds results without reading all of them."""
+    for statement in (
+        "ALTER TABLE results RENAME TO former_results",
+        "DROP INDEX results_by_kind",
+        "DROP INDEX results_by_run",
+        "CREATE TABLE results (key TEXT PRIMARY KEY NOT NULL, open_key TEXT NOT NULL, inputs TEXT NOT NULL,"
+        " kind TEXT NOT NULL, experiment TEXT NOT NULL, step TEXT NOT NULL, run_id TEXT NOT NULL,"
+        " finished_at TEXT NOT NULL, body BLOB NOT NULL) STRICT",
+        "CREATE INDEX results_by_kind ON results (kind, finished_at)",
+        "CREATE INDEX results_by_step ON results (kind, step, finished_at)",
+        "CREATE INDEX results_by_experiment ON results (kind, experiment, step, finished_at)",
+        "CREATE INDEX results_by_open_key ON results (open_key)",
+        "CREATE INDEX results_by_run ON results (run_id)",
+        "CREATE TABLE notes (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT",
+    ):
+        connection.execute(statement)
+    return rekey(connection)
 
 
-def migrate(connection: sqlite3.Connection, name: str) -> None:
-    """Bring the schema up to date. Raises LedgerError when a newer polytune wrote the file."""
+migrations: tuple[Callable[[sqlite3.Connection], str | None], ...] = (
+    results_runs_and_memory,
+    keys_without_defaults,
+)
+
+
+def migrate(connection: sqlite3.Connection, name: str) -> tuple[str, ...]:
+    """Bring the schema up to date; return what the user should know about it.
+
+    Raises LedgerError when a newer polytune wrote the file.
+    """
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found > len(migrations):
         raise LedgerError(
@@ -45,11 +72,13 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
             " upgrade polytune"
         )
     if found == len(migrations):
-        return
+        return ()
+    notices = []
     connection.execute("BEGIN IMMEDIATE")
     # Read again under the write lock: another process may have migrated the file meanwhile.
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     for number, step in enumerate(migrations[found:], start=found + 1):
-        step(connection)
+        notices.append(step(connection))
         connection.execute(f"PRAGMA user_version = {number}")
     connection.execute("COMMIT")
+    return tuple(notice for notice in notices if notice)

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -157,7 +157,7 @@ class Planner:
         return self.now(compiled, step, record, inputs)
 
     def record(self, step: CompiledStep, inputs: Mapping[str, str]) -> KeyRecord:
-        """Return the step's record with the known `inputs` (digest by port); files and facts are looked at now.
+        """Return the record with the known `inputs` (digest by port); files and facts are looked at now.
 
         Raises StepFailed when a file that the spec names is missing, or the facts cannot be taken.
         """

@@ -109,6 +109,8 @@ def catalogued(config: ModelConfig, entry: BaseModelEntry) -> ModelConfig:
 class Exporter(ABC):
     """Writes one kind of application configuration; stateless except for the chosen options."""
 
+    version: ClassVar[int] = 1
+    """Raise it when the same spec would give another configuration: it is in the keys of steps with it."""
     extension: ClassVar[str]
     """The file extension with the dot: '.ts'."""
     options: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})

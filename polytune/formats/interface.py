@@ -100,6 +100,8 @@ class Reading(msgspec.Struct, frozen=True):
 class Format(ABC):
     """Writes conversations as lines, reads lines as conversations, and explains invalid rows."""
 
+    version: ClassVar[int] = 1
+    """Raise it when the same spec would give a different record: it is in the keys of steps that use it."""
     name: ClassVar[str]
     """The name in YAML."""
     takes_samples: ClassVar[bool] = True

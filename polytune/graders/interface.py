@@ -52,6 +52,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 class Grader(Openable, ABC):
     """Judges answers. An async context manager that owns the process or engine it needs."""
 
+    version: ClassVar[int] = 1
+    """Raise it when the same spec would give a different verdict: it is in the keys of steps that use it."""
     Spec: ClassVar[type[GraderSpec]]
     needs_building: ClassVar[bool] = False
     """Whether `polytune grader build` builds something for it."""

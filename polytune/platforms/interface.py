@@ -255,6 +255,8 @@ class Invoker(Openable, ABC):
 class Platform(ABC):
     """Stores, customizes, deploys, addresses and invokes."""
 
+    version: ClassVar[int] = 1
+    """Raise it when the same spec would give a different result: it is in the keys of steps that use it."""
     Spec: ClassVar[type[PlatformSpec]]
     name: ClassVar[str]
     offers: ClassVar[frozenset[Offer]]

@@ -90,6 +90,8 @@ Found = Record | BadRecord | PassedOver
 class Source(ABC):
     """Reads records."""
 
+    version: ClassVar[int] = 1
+    """Raise it when the same spec would give a different row: it is in the keys of steps that use it."""
     Spec: ClassVar[type[SourceSpec]]
 
     def __init__(self, spec: SourceSpec, files: Mapping[str, Path], scope: Scope) -> None:

@@ -23,13 +23,14 @@ from polytune.base_models.interface import (
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.step import Estimate, Outcome, Scope, Work
 from polytune.platforms import interface as platforms
-from polytune.spec.model import FieldProblem, JsonObject, Spec
+from polytune.spec.model import Effective, FieldProblem, JsonObject, Spec
 from polytune.steps._platform import PlatformStep
 
 Auto = Literal["auto"]
-Count = Annotated[int, Field(ge=1)] | Auto | None
-Steps = Annotated[int, Field(ge=0)] | Auto | None
-Rate = Annotated[float, Field(gt=0, lt=10)] | Auto | None
+# What is stated, what `auto` comes to and a base model's own default are all among the key facts.
+Count = Annotated[Annotated[int, Field(ge=1)] | Auto | None, Effective()]
+Steps = Annotated[Annotated[int, Field(ge=0)] | Auto | None, Effective()]
+Rate = Annotated[Annotated[float, Field(gt=0, lt=10)] | Auto | None, Effective()]
 
 Known = Mapping[str, Hyperparameter]
 

@@ -21,6 +21,7 @@ from polytune.platforms.interface import Customization, CustomizationRequirement
 from polytune.programs.packaged import PackagedProgram, ProgramPlace, packaged
 from polytune.spec.model import (
     CatalogueName,
+    Effective,
     FieldProblem,
     InputFile,
     Items,
@@ -84,21 +85,21 @@ class ReinforceSpec(PlatformStepSpec):
     from."""
     reward: RewardSpec
     """The reward for the answers."""
-    epochs: Annotated[int, Field(ge=1)] | None = None
+    epochs: Annotated[Annotated[int, Field(ge=1)] | None, Effective()] = None
     """Passes over the training split."""
-    batch_size: Annotated[int, Field(ge=1)] | None = None
+    batch_size: Annotated[Annotated[int, Field(ge=1)] | None, Effective()] = None
     """Prompts per step."""
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Annotated[Annotated[float, Field(gt=0)] | None, Effective()] = None
     """Peak learning rate."""
-    max_prompt_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_prompt_tokens: Annotated[Annotated[int, Field(ge=1)] | None, Effective()] = None
     """Maximum length of a prompt, in tokens."""
-    samples_per_prompt: Annotated[int, Field(ge=1)] | None = None
+    samples_per_prompt: Annotated[Annotated[int, Field(ge=1)] | None, Effective()] = None
     """Answers per prompt, which are compared with each other."""
-    max_response_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_response_tokens: Annotated[Annotated[int, Field(ge=1)] | None, Effective()] = None
     """Maximum length of an answer, in tokens."""
-    reasoning_effort: Literal["low", "medium", "high"] | None = None
+    reasoning_effort: Annotated[Literal["low", "medium", "high"] | None, Effective()] = None
     """Amount of reasoning before the model answers."""
-    evaluation_interval: Annotated[int, Field(ge=1)] | None = None
+    evaluation_interval: Annotated[Annotated[int, Field(ge=1)] | None, Effective()] = None
     """Steps between two evaluations on the validation split."""
 
     def problems(self) -> list[FieldProblem]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-import msgspec
 from pydantic import AfterValidator, Field
 
 from polytune.base_models.interface import (
@@ -22,9 +21,10 @@ from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
 from polytune.files import digest_of
+from polytune.fingerprint import stated
 from polytune.platforms.interface import Customization, CustomizationRequirement
 from polytune.settings import Settings
-from polytune.spec.model import CatalogueName, FieldProblem, Inherited, JsonObject
+from polytune.spec.model import CatalogueName, Effective, FieldProblem, Inherited, JsonObject
 from polytune.steps import _customizing as customizing
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
@@ -62,15 +62,15 @@ class TrainSpec(PlatformStepSpec):
     """Rows per step."""
     steps: customizing.Count = None
     """Training steps, for models that count steps instead of epochs."""
-    learning_rate_multiplier: Annotated[float, Field(gt=0)] | None = None
+    learning_rate_multiplier: Annotated[Annotated[float, Field(gt=0)] | None, Effective()] = None
     """Factor on the learning rate, for models that choose the rate themselves."""
-    early_stopping_threshold: Annotated[float, Field(ge=0)] | None = None
+    early_stopping_threshold: Annotated[Annotated[float, Field(ge=0)] | None, Effective()] = None
     """Smallest improvement of the validation loss that counts."""
-    early_stopping_patience: Annotated[int, Field(ge=1)] | None = None
+    early_stopping_patience: Annotated[Annotated[int, Field(ge=1)] | None, Effective()] = None
     """Number of evaluations without improvement after which training ends."""
     method: Literal["lora", "full"] | None = None
     """Local models only: `lora` trains adapters on every linear layer, `full` all weights."""
-    lora_rank: Annotated[int, Field(ge=1, le=1024)] | None = None
+    lora_rank: Annotated[Annotated[int, Field(ge=1, le=1024)] | None, Effective()] = None
     """Local models with `method: lora` only: rank of the adapters."""
     seed: Annotated[int, Inherited()] = 0
     """Seed of initial weights and of the order of rows."""
@@ -108,7 +108,7 @@ class Train(PlatformStep):
         facts: Facts = {"training_id": entry.name, "hyperparameters": self._hyperparameters(entry, None)}
         # A new rule of the vendor gives other values for the same `auto`, so the rule is part of the key.
         if "auto" in facts["hyperparameters"].values():
-            facts["automatic"] = msgspec.to_builtins(entry.automatic)
+            facts["automatic"] = stated(entry.automatic)
         if not is_folder(self.spec.base_model):
             around = self.platform.key_facts()
             return KeyFacts(

@@ -22,11 +22,15 @@ from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.step import KeyFacts, Outcome, Port, Step, Work
 from polytune.errors import DataError
 from polytune.files import write_whole
-from polytune.fingerprint import fingerprint
+from polytune.fingerprint import fingerprint, stated
 from polytune.spec.model import Adopted, CatalogueName, FieldProblem, Spec
 
 splits = ("train", "validation", "test")
 report_name = "validation.json"
+
+
+ruling = ("limits", "other_limits", "formats", "other_formats", "reserved", "blocks", "media", "stricter")
+"""The facts about a base model from which its rules for rows are derived."""
 
 
 class ValidateSpec(Spec):
@@ -67,9 +71,8 @@ class Validate(Step):
         """Return a digest of the base model's facts from which the rules are derived."""
         entry = self._entry()
         # Not the polytune version: a release that changes no rule must not invalidate checked datasets.
-        limits = f"{entry.limits} {entry.other_limits} {entry.formats} {entry.other_formats}"
-        content = f"{entry.reserved} {entry.blocks} {entry.media} {entry.stricter}"
-        return KeyFacts({"rules": fingerprint("polytune.rules.v2", f"{limits} {content}")})
+        rules = [stated(getattr(entry, name)) for name in ruling]
+        return KeyFacts({"rules": fingerprint("polytune.rules.v3", rules)})
 
     def _entry(self) -> BaseModelEntry:
         return find_base_model(self.spec.base_model, self.scope.folder)

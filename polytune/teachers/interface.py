@@ -113,6 +113,8 @@ FREE = Price(
 class Teacher(Openable, ABC):
     """Answers requests; an async context manager for the connection that it needs, if any."""
 
+    version: ClassVar[int] = 1
+    """Raise it when the same spec would give a different answer: it is in the keys of steps that use it."""
     Spec: ClassVar[type[TeacherSpec]]
     not_asked: ClassVar[frozenset[str]] = frozenset()
     """Spec fields that change no answer, such as a price; they are not part of a request's identity."""

@@ -40,7 +40,7 @@ specs = st.dictionaries(st.text("abc", min_size=1, max_size=3), values, max_size
 
 def test_a_known_record_has_its_known_key() -> None:
     """The cache key of this record is the one that ledgers out there contain."""
-    assert record.key == "44ef2293706032d6217c30918b8cfce0c2ea55bf5fa185d7800049db786ef0eb"
+    assert record.key == "0573b454418a318e607bbbe33c8146536b7b86dc5da06dd83af9eab70cc98703"
 
 
 def test_a_known_artifact_has_its_known_digest() -> None:
@@ -95,6 +95,27 @@ def test_whatever_later_steps_can_see_enters_an_artifacts_digest(other: Artifact
     assert other.digest != artifact.digest
 
 
+def test_defaults_enter_no_key_and_are_shown_where_they_meet_a_decision() -> None:
+    """A field at its default is no part of the key; a change from or to it shows the default's value."""
+    usual = msgspec.structs.replace(record, spec={}, defaults={"layout": "plain", "split": {"train": 0.8}})
+    decided = msgspec.structs.replace(record, spec={"split": {"train": 0.9}}, defaults={"layout": "new"})
+
+    assert usual.key == msgspec.structs.replace(usual, defaults={}).key
+    assert changes(usual, decided) == [Change(path="spec.split.train", old="0.8", new="0.9")]
+    assert changes(decided, usual) == [Change(path="spec.split.train", old="0.9", new="0.8")]
+
+
+def test_a_new_version_shows_the_defaults_that_are_new() -> None:
+    """The version is one difference, each default that has changed another."""
+    old = msgspec.structs.replace(record, spec={}, defaults={"layout": "plain", "seed": 0})
+    new = msgspec.structs.replace(old, version=4, defaults={"layout": "new", "seed": 0})
+
+    assert changes(old, new) == [
+        Change(path="version", old="3", new="4"),
+        Change(path="spec.layout", old="plain", new="new"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -104,7 +125,8 @@ def test_whatever_later_steps_can_see_enters_an_artifacts_digest(other: Artifact
         ("inputs", {"samples": "e" * 64}),
         ("files", {}),
         ("facts", {"rules": ["one"], "limit": 10}),
-        ("format", 2),
+        ("versions", {"teachers/polychat": 2}),
+        ("format", 3),
     ],
 )
 def test_every_part_of_a_record_enters_its_key(field: str, value: object) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from polytune.engine.artifacts import Artifact, KeyRecord
-from polytune.engine.ledger import Ledger, Result, RunRow, utc_now
+from polytune.engine.ledger import Ledger, Result, RunRow, compared_results, utc_now
 from polytune.engine.migrations import migrations
 from polytune.engine.workspace import Workspace
 from polytune.errors import LedgerError
@@ -35,7 +35,7 @@ result = Result(
 writer = """
 import sys
 from pathlib import Path
-from polytune.engine.ledger import Ledger
+from polytune.engine.ledger import compared_results, Ledger
 ledger = Ledger.open(Path(sys.argv[1]))
 for number in range(int(sys.argv[3])):
     ledger.record_compilation(f"{sys.argv[2]}-{number}", b"x")
@@ -85,15 +85,15 @@ def test_the_latest_result_under_a_key_counts(ledger: Ledger) -> None:
     assert list(ledger.results()) == [again]
 
 
-def test_results_of_a_kind_come_latest_first(ledger: Ledger) -> None:
-    """Only that kind's results are listed, and all of them."""
-    made = numbered(12)
+def test_a_step_is_compared_with_the_latest_results_of_its_kind(ledger: Ledger) -> None:
+    """They come latest first and never more than a fixed number, whatever the length of the history."""
+    made = numbered(2 * compared_results)
     for each in made:
         ledger.record_result(each)
 
-    assert ledger.results_of_kind("source") == made[::-1]
+    assert ledger.candidates("source", "another", "another", own=False) == made[: -compared_results - 1 : -1]
     assert list(ledger.results()) == made
-    assert ledger.results_of_kind("other") == []
+    assert ledger.candidates("other", "another", "another", own=False) == []
 
 
 def test_runs_come_latest_first_with_their_latest_status(ledger: Ledger) -> None:
