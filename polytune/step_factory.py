@@ -60,7 +60,10 @@ def catalogues() -> dict[str, list[str]]:
 class StepFactory:
     """Creates the steps of one compiled experiment."""
 
-    def __init__(self, compiled: Compiled, root: Path, settings: Settings) -> None:
+    def __init__(
+        self, compiled: Compiled, root: Path, settings: Settings, *, former_answers: bool = False
+    ) -> None:
+        """`former_answers`: whether the ledger holds answers under identities of the first key format."""
         self.compiled = compiled
         self.root = root
         self.scope = Scope(
@@ -69,6 +72,7 @@ class StepFactory:
             experiment=compiled.name,
             project=compiled.project,
             settings=settings,
+            former_answers=former_answers,
         )
         self._made: dict[str, Step] = {}
 

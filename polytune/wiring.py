@@ -150,7 +150,12 @@ class OpenWorkspace:
             if factory.compiled is compiled:
                 return factory
         self.step_factories.append(
-            parts.step_factory.StepFactory(compiled, self.workspace.root, self.settings)
+            parts.step_factory.StepFactory(
+                compiled,
+                self.workspace.root,
+                self.settings,
+                former_answers=self.ledger.holds_former_answers,
+            )
         )
         return self.step_factories[-1]
 

@@ -37,31 +37,6 @@ class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of `samples.jsonl`."""
-
-    id: str
-    """Unique in the file; stays the same when the same plan is extended to more samples."""
-    cell: dict[str, Value]
-    """The matrix cell."""
-    template: str
-    """The name of the template behind the prompt."""
-    slots: dict[str, Value] = {}
-    """The values of the template's slots."""
-    system: str = ""
-    """The system prompt that the teacher saw."""
-    prompt: str
-    teacher: SampleTeacher
-    request: str
-    """The digest of the request that was answered."""
-    draw: int = 0
-    """The number of this answer among those to the same request, from 0."""
-    answer: str
-    usage: SampleUsage = SampleUsage()
-    price_usd: float | None = 0.0
-    """The cost of the answer; None when no price is known."""
-
-
 class SampledFollowUp(FollowUp, frozen=True, kw_only=True):
     """A follow-up with the request behind its answer, tokens and price."""
 
@@ -85,9 +60,29 @@ class Derivation(msgspec.Struct, frozen=True, kw_only=True):
     price_usd: float | None = 0.0
 
 
-class LinkedSample(Sample, frozen=True, kw_only=True):
-    """A sample with its links; a line of `samples.jsonl` has only those that it needs."""
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `samples.jsonl`. It has only those links to other samples that exist."""
 
+    id: str
+    """Unique in the file; stays the same when the same plan is extended to more samples."""
+    cell: dict[str, Value]
+    """The matrix cell."""
+    template: str
+    """The name of the template behind the prompt."""
+    slots: dict[str, Value] = {}
+    """The values of the template's slots."""
+    system: str = ""
+    """The system prompt that the teacher saw."""
+    prompt: str
+    teacher: SampleTeacher
+    request: str
+    """The digest of the request that was answered."""
+    draw: int = 0
+    """The number of this answer among those to the same request, from 0."""
+    answer: str
+    usage: SampleUsage = SampleUsage()
+    price_usd: float | None = 0.0
+    """The cost of the answer; None when no price is known."""
     seed: str | msgspec.UnsetType = msgspec.UNSET
     """The seed that it was generated from; samples of one seed belong in one split."""
     parent: str | msgspec.UnsetType = msgspec.UNSET

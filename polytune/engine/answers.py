@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
 from typing import Self
@@ -27,11 +27,15 @@ gather_seconds = 0.02
 batch_lookups = 400
 
 
-class Ask(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Ask:
     """The identity of one answer: a request's digest and the number of the draw, from 0."""
 
     request: str
     draw: int
+    formerly: tuple[str, int] | None = field(default=None, compare=False)
+    """Request and draw under which a program of the first key format stored the answer. Set only where the
+    ledger holds such answers; the answer is looked up there too, and stays there."""
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +46,10 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     price_usd: float | None
     tokens: int = 0
     """Input and output tokens together, as billed."""
+
+
+_Row = tuple[bytes, float | None, int]
+"""Body, price and tokens of an answer."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,18 @@ class AnswerMemory:
             yield from self._find_chunk(chunk)
 
     def _find_chunk(self, asks: list[Ask]) -> list[StoredAnswer]:
+        wanted = {(ask.request, ask.draw): ask for ask in asks}
+        found = [_under(wanted[place], row) for place, row in self._rows(list(wanted))]
+        if len(found) == len(wanted):
+            return found
+        known = {stored.ask for stored in found}
+        former = {ask.formerly: ask for ask in asks if ask.formerly is not None and ask not in known}
+        return found + [_under(former[place], row) for place, row in self._rows(list(former))]
+
+    def _rows(self, asks: Sequence[tuple[str, int]]) -> list[tuple[tuple[str, int], _Row]]:
+        """Return what is stored under these requests and draws."""
+        if not asks:
+            return []
         places = ",".join(["(?,?)"] * len(asks))
         rows = self.ledger.connection.execute(
             # CROSS JOIN fixes the join order in SQLite: one primary-key lookup per ask, never a
@@ -78,12 +98,9 @@ class AnswerMemory:
             f"WITH wanted (request, draw) AS (VALUES {places})"
             " SELECT answers.request, answers.draw, body, price_usd, tokens FROM wanted CROSS JOIN answers"
             " ON answers.request = wanted.request AND answers.draw = wanted.draw",
-            [value for ask in asks for value in (ask.request, ask.draw)],
+            [value for ask in asks for value in ask],
         )
-        return [
-            StoredAnswer(ask=Ask(request, draw), body=body, price_usd=price, tokens=tokens)
-            for request, draw, body, price, tokens in rows
-        ]
+        return [((request, draw), (body, price, tokens)) for request, draw, body, price, tokens in rows]
 
     async def put(self, *answers: StoredAnswer) -> None:
         """The answers are durable when this returns. One call is one transaction: all of them or none."""
@@ -156,6 +173,11 @@ class AnswerMemory:
         except sqlite3.Error as error:
             return LedgerError(f"an answer could not be stored: {error}")
         return None
+
+
+def _under(ask: Ask, row: _Row) -> StoredAnswer:
+    body, price, tokens = row
+    return StoredAnswer(ask=ask, body=body, price_usd=price, tokens=tokens)
 
 
 def _tell(pending: list[_Pending], error: LedgerError | None) -> None:

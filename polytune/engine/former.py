@@ -8,7 +8,7 @@ its fields at their default move from `spec` to `defaults`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +16,7 @@ from typing import Any, cast
 import msgspec
 
 from polytune.engine.artifacts import Facts, KeyRecord, record_format
-from polytune.fingerprint import canonical
+from polytune.fingerprint import canonical, fingerprint
 
 Table = Mapping[str, Any]
 """Of one spec class: `defaults` by field, `parts` (the family of members, or the table of a nested spec) by
@@ -43,6 +43,12 @@ def current(record: KeyRecord) -> KeyRecord:
     return msgspec.structs.replace(
         record, spec=spec, defaults=defaults, facts=_facts(record.facts), format=record_format
     )
+
+
+def former_key(record: KeyRecord) -> str:
+    """Return the cache key of a record of the first format, as its program computed it."""
+    names = ("kind", "version", "spec", "inputs", "files", "facts", "format")
+    return fingerprint("polytune.key.v1", {name: getattr(record, name) for name in names})
 
 
 def decided(kind: str, spec: Facts) -> tuple[Facts, Facts]:
@@ -82,12 +88,15 @@ def _inner(value: Any, part: str | Table | None, path: str, defaults: Facts) -> 
 def _facts(facts: Facts) -> Facts:
     """Return a step's facts in today's form: the rules of base models have another digest now."""
     rules: Mapping[str, str] = former_defaults()["rules"]
-    return {**facts, "rules": rules[facts["rules"]]} if facts.get("rules") in rules else facts
+    former = facts.get("rules")
+    return {**facts, "rules": rules[former]} if isinstance(former, str) and former in rules else facts
 
 
-def former_teacher(spec: Facts) -> Iterator[tuple[str, Any]]:
-    """Yield the fields of a teacher's spec that were in the identity of its answers in the first format."""
-    asked = former_defaults()["teachers"].get(spec.get("kind", ""), {}).get("asked")
-    for name, value in spec.items():
-        if asked is None or name in asked:
-            yield name, value
+def former_request(kind: str, teacher: Facts, request: Facts) -> str:
+    """Return the digest under which the first format stored the answers to a request.
+
+    `teacher` is the teacher's whole spec, with the content digest of each file that it names.
+    """
+    asked = former_defaults()["teachers"].get(kind, {}).get("asked", teacher)
+    identity = {name: value for name, value in teacher.items() if name in asked}
+    return fingerprint("polytune.request.v1", {"teacher": identity, "request": request})

@@ -126,6 +126,11 @@ class Ledger:
         found = self.connection.execute("SELECT 1 FROM notes WHERE name = ?", (former_answers,)).fetchone()
         return found is not None
 
+    def note_former_answers(self) -> None:
+        """From now on, answers are looked up under the identities of the first key format too."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO notes (name, value) VALUES (?, '')", (former_answers,))
+
     def close(self) -> None:
         """Close the file."""
         self.connection.close()

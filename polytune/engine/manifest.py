@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from polytune.engine.artifacts import Artifact, Facts, KeyRecord
-from polytune.engine.former import current, is_former
+from polytune.engine.former import current, former_key, is_former
 from polytune.engine.ledger import Usage
 from polytune.engine.selection import Flags
 from polytune.errors import UsageError
@@ -168,7 +168,9 @@ def _with_current_record(report: StepReport) -> StepReport:
     if report.record is None or not is_former(report.record):
         return report
     record = current(report.record)
-    return msgspec.structs.replace(report, record=record, key=record.key)
+    # A key that never fitted its record keeps not fitting: the manifest was edited.
+    key = record.key if report.key == former_key(report.record) else report.key
+    return msgspec.structs.replace(report, record=record, key=key)
 
 
 def manifest_schema() -> Facts:

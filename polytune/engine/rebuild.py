@@ -258,6 +258,8 @@ def _from_manifests(workspace: Workspace, ledger: Ledger, left_out: list[str]) -
     for result in sorted(kept, key=lambda each: each.finished_at):
         ledger.record_result(result)
         _recall(result, store, ledger, left_out)
+    # Samples of older runs name their requests by the identities of the first key format.
+    ledger.note_former_answers()
     return len(manifests), len(kept)
 
 

@@ -48,6 +48,8 @@ class Scope:
     experiment: str
     project: str
     settings: Settings
+    former_answers: bool = False
+    """Whether the ledger holds answers under the identities of the first key format."""
     folders: Mapping[str, Path] = field(default_factory=dict)
     """The folder of the YAML file that states a member or a `NamesPaths` field, where it is another one."""
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, ModelWrapValidatorHandler, model_validator
+from pydantic import Field
 
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.files import digest_of
@@ -18,15 +18,16 @@ from polytune.prompts.matrix import Axis, Matrix
 from polytune.prompts.plan import PlannedSample, plan
 from polytune.prompts.seeds import SeedsSpec, read_seeds
 from polytune.spec.model import FieldProblem, Inherited, InputFile, Items, Member, MemberSpec, Spec
+from polytune.steps._teachers import AnswerIdentities, Draws
 from polytune.steps._verifying import Attempt
-from polytune.teachers.interface import Request, RequestDigests
+from polytune.teachers.interface import Request
 
 questions_at_once = 16
 """Number of questions looked up in memory together."""
 
 
-class PlainGenerateSpec(Spec):
-    """A generate step that accepts every usable answer."""
+class GenerateSpec(Spec):
+    """Asks a teacher for `count` samples spread evenly over the matrix."""
 
     prompts: InputFile
     """Prompt library: a YAML file with a system prompt, guides, templates and slots."""
@@ -40,19 +41,6 @@ class PlainGenerateSpec(Spec):
     value to some cells."""
     seed: Annotated[int, Inherited()] = 0
     """Determines the order of cells, templates and slot values."""
-
-    def planned_matrix(self) -> Matrix:
-        """Return the matrix with its exclusions."""
-        return Matrix.of(self.matrix)
-
-    def problems(self) -> list[FieldProblem]:
-        """Return the problems of the matrix."""
-        return list(self.planned_matrix().problems())
-
-
-class GenerateSpec(PlainGenerateSpec):
-    """Asks a teacher for `count` samples spread evenly over the matrix."""
-
     graders: Items[Annotated[MemberSpec, Member("graders")]] = ()
     """Graders of each answer as it arrives; it must pass all of them."""
     on_reject: Literal["drop", "redraw", "repair"] = "redraw"
@@ -70,29 +58,13 @@ class GenerateSpec(PlainGenerateSpec):
     seeds: SeedsSpec | None = None
     """File of rows around which samples are built, each in turn."""
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _without_verification(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Any:
-        """Turn a spec without verification into a plain one.
-
-        Its key then stays as it was before verification existed, and its remembered results stay valid.
-        """
-        spec = handler(data)
-        plain = PlainGenerateSpec.model_fields.keys()
-        # By what is stated, not by value: a default that is written out still makes it a full spec.
-        if spec.model_fields_set - plain:
-            return spec
-        return PlainGenerateSpec.model_construct(
-            _fields_set=spec.model_fields_set, **{name: getattr(spec, name) for name in plain}
-        )
-
     def planned_matrix(self) -> Matrix:
         """Return the matrix without the excluded combinations."""
         return Matrix.of(self.matrix, self.exclude)
 
     def problems(self) -> list[FieldProblem]:
         """Return the problems of the matrix, and `on_reject` without a grader."""
-        found = super().problems()
+        found = list(self.planned_matrix().problems())
         if self.on_reject != "redraw" and not self.graders:
             found.append(
                 FieldProblem("on_reject", "needs `graders`: without a grader, no answer is rejected")
@@ -136,11 +108,11 @@ class SamplingPlan:
 class Questions:
     """The whole plan in order, generated anew for each pass, so that memory use is constant."""
 
-    def __init__(self, wanted: SamplingPlan, prompts: Path, root: Path, digest: RequestDigests) -> None:
+    def __init__(self, wanted: SamplingPlan, prompts: Path, root: Path, identities: AnswerIdentities) -> None:
         self.wanted = wanted
         self.prompts = prompts
         self.root = root
-        self.digest = digest
+        self.identities = identities
         self._read: tuple[list[str], Library] | None = None
 
     def planned(self) -> Iterator[PlannedSample]:
@@ -149,6 +121,8 @@ class Questions:
 
     def __iter__(self) -> Iterator[PlannedQuestion]:
         library = self.library()
+        # Counted over what is sent: two cells may ask the same, and each needs an answer of its own.
+        draws = Draws(self.identities)
         for planned in self.planned():
             rendered = library.render(planned.cell, planned.template_index, planned.slots, planned.shots)
             request = Request(
@@ -156,7 +130,7 @@ class Questions:
                 prompt=rendered.prompt,
                 variables={**planned.cell, **planned.slots},
             )
-            ask = Ask(self.digest(request), planned.draw)
+            ask = draws.next(request, planned.draw)
             yield PlannedQuestion(planned, request, ask, rendered.follow_ups)
 
     def looked_up(self, answers: AnswerMemory) -> Iterator[tuple[PlannedQuestion, StoredAnswer | None]]:
@@ -168,7 +142,7 @@ class Questions:
 
     def ask(self, attempt: Attempt) -> Ask:
         """Return the identity under which an attempt's answer is stored."""
-        return Ask(self.digest(attempt.request), attempt.draw)
+        return self.identities.ask(attempt.request, attempt.draw)
 
     def library(self) -> Library:
         """Return the prompt library, read again only when one of its files has changed.

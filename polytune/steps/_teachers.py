@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
+import msgspec
+
+from polytune.engine.answers import Ask
+from polytune.engine.artifacts import Facts
+from polytune.engine.former import former_request
 from polytune.engine.step import Estimate, Requirement, Scope
 from polytune.files import digest_of
-from polytune.fingerprint import Json
+from polytune.fingerprint import Json, fingerprint
 from polytune.platforms.interface import TeacherRequirement
 from polytune.spec.model import MemberSpec
-from polytune.spec.resolved import secret_references, spec_json
-from polytune.teachers.interface import TEACHERS, BatchTeacher, Teacher, TeacherSpec, characters_per_token
+from polytune.spec.resolved import decisions, secret_references, spec_json
+from polytune.teachers.interface import (
+    TEACHERS,
+    BatchTeacher,
+    Request,
+    Teacher,
+    TeacherSpec,
+    characters_per_token,
+)
 
 assumed_output_tokens = (150, 600)
 """Range for estimates before any answer of this teacher is known; the original toolkit assumed 500."""
@@ -32,15 +45,68 @@ def teacher_requirements(teacher: Teacher) -> list[Requirement]:
     return [TeacherRequirement(platform=teacher.platform, batches=isinstance(teacher, BatchTeacher))]
 
 
-def identity_of(stated: MemberSpec, files: Mapping[str, Path], not_asked: frozenset[str]) -> Json:
-    """Return the part of a teacher's spec that may change an answer; files by content, without secrets."""
-    found: dict[str, Json] = dict(cast("dict[str, Json]", spec_json(stated)))
-    for name, path in files.items():
-        if name.startswith("teacher."):
-            found[name.removeprefix("teacher.")] = digest_of(path) if path.is_file() else ""
-    # A rotated key, or an option that is never sent, changes no answer and must not discard paid ones.
-    left_out = secret_references(stated).keys() | not_asked
-    return {name: value for name, value in found.items() if name not in left_out}
+class AnswerIdentities:
+    """Says under which identity the answers of one teacher are stored.
+
+    The identity is the request as the teacher sends it, its endpoint, and the draw. It holds nothing of the
+    spec class: an option that nobody sets, a price or a rotated key asks for nothing again. For a teacher
+    without a server, what its spec decides and the files that it names stand for the endpoint.
+    """
+
+    def __init__(self, teacher: Teacher, stated: MemberSpec, files: Mapping[str, Path], scope: Scope) -> None:
+        self.teacher = teacher
+        self.stated = stated
+        self.files = {
+            name.removeprefix("teacher."): path for name, path in files.items() if name.startswith("teacher.")
+        }
+        self.former_too = scope.former_answers
+
+    def ask(self, request: Request, draw: int) -> Ask:
+        """Return the identity of one draw of a request."""
+        return Ask(self.digest(request), draw, self.formerly(request, draw))
+
+    def digest(self, request: Request) -> str:
+        """Return the identity that all draws of a request share."""
+        sent = self.teacher.sent(request)
+        if sent is None:
+            sent = {**self._own, "request": msgspec.to_builtins(request)}
+        return fingerprint("polytune.answer.v2", sent)
+
+    @cached_property
+    def _own(self) -> dict[str, Json]:
+        secrets = secret_references(self.stated).keys()
+        spec = {name: value for name, value in decisions(self.stated).spec.items() if name not in secrets}
+        version: dict[str, Json] = {} if self.teacher.version == 1 else {"version": self.teacher.version}
+        return {"teacher": {**spec, **self._contents}, **version}
+
+    @cached_property
+    def _contents(self) -> dict[str, Json]:
+        return {name: digest_of(path) if path.is_file() else "" for name, path in self.files.items()}
+
+    def formerly(self, request: Request, draw: int) -> tuple[str, int] | None:
+        """Return the identity of a draw in the first key format; None where no such answers are stored."""
+        if not self.former_too:
+            return None
+        whole = {**cast("Facts", spec_json(self.stated)), **self._contents}
+        return former_request(self.stated.kind, whole, msgspec.to_builtins(request)), draw
+
+
+class Draws:
+    """Numbers the draws of each request in the order of a plan."""
+
+    def __init__(self, identities: AnswerIdentities) -> None:
+        self.identities = identities
+        self._asked: dict[int, int] = {}
+
+    def next(self, request: Request, former_draw: int | None = None) -> Ask:
+        """Return the request's next draw; `former_draw` is its number in the first key format, if another."""
+        digest = self.identities.digest(request)
+        # 64 bits of the digest, to save memory; a collision would only skip a draw number.
+        short = int(digest[:16], 16)
+        draw = self._asked.get(short, 0)
+        self._asked[short] = draw + 1
+        former = self.identities.formerly(request, draw if former_draw is None else former_draw)
+        return Ask(digest, draw, former)
 
 
 def usd_for(teacher: Teacher, read: float, written: float, answers: int = 1) -> float | None:

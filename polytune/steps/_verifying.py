@@ -23,7 +23,7 @@ from polytune.asking.client import Job, Reception, Respondent
 from polytune.asking.failures import Failure, FailureKind
 from polytune.asking.gauge import Gauge
 from polytune.asking.reply import Reply
-from polytune.data.samples import Derivation, LinkedSample, Sample, SampledFollowUp, Value
+from polytune.data.samples import Derivation, Sample, SampledFollowUp, Value
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.budget import Cost
 from polytune.errors import StepFailed
@@ -342,7 +342,7 @@ class SamplePlaces(Reception[Attempt]):
 def answers_in(samples: Iterable[bytes]) -> Iterator[StoredAnswer]:
     """Yield the answers in a samples file, to rebuild a lost ledger."""
     for line in samples:
-        sample = msgspec.json.decode(line, type=LinkedSample)
+        sample = msgspec.json.decode(line, type=Sample)
         yield _stored(sample, sample.answer)
         for each in sample.follow_ups or ():
             yield _stored(each, each.answer)

@@ -21,7 +21,7 @@ from polytune.asking.endpoint import endpoint_called
 from polytune.asking.gauge import Gauge
 from polytune.asking.retries import retry_limits
 from polytune.data.lines import blocks
-from polytune.data.samples import Derivation, LinkedSample, SampleTeacher, SampleUsage, encode_sample
+from polytune.data.samples import Derivation, Sample, SampleTeacher, SampleUsage, encode_sample
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact
 from polytune.engine.ledger import Usage
@@ -31,7 +31,13 @@ from polytune.graders.interface import Case, Grader, GraderSpec, Identity, Verdi
 from polytune.prompts.derivation import Derivations, DerivedPrompt, derived, fault
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem, Items, Member, MemberSpec, Spec
-from polytune.steps._teachers import estimate_of, identity_of, teacher_of, teacher_requirements
+from polytune.steps._teachers import (
+    AnswerIdentities,
+    Draws,
+    estimate_of,
+    teacher_of,
+    teacher_requirements,
+)
 from polytune.steps._verifying import (
     Attempt,
     RejectRules,
@@ -40,7 +46,7 @@ from polytune.steps._verifying import (
     TeacherRespondent,
     answers_in,
 )
-from polytune.teachers.interface import Answer, Request, RequestDigests
+from polytune.teachers.interface import Answer, Request
 
 samples_name = "samples.jsonl"
 looked_up_together = 16
@@ -95,7 +101,7 @@ class NewPrompt(Grader):
 class Derivative:
     """One prompt to derive, and its parent sample."""
 
-    parent: LinkedSample
+    parent: Sample
     child: DerivedPrompt
     attempt: Attempt
     ask: Ask
@@ -109,21 +115,6 @@ class Derivative:
     def answered(self) -> bool:
         """Whether the derived prompt needs an answer of its own."""
         return self.child.how == "evolve" and bool(self.parent.answer)
-
-
-class Draws:
-    """Numbers identical requests."""
-
-    def __init__(self) -> None:
-        self._asked: dict[int, int] = {}
-
-    def next(self, request: str) -> Ask:
-        """Return the request's next draw."""
-        # 64 bits of the digest, to save memory; a collision would only skip a draw number.
-        short = int(request[:16], 16)
-        draw = self._asked.get(short, 0)
-        self._asked[short] = draw + 1
-        return Ask(request, draw)
 
 
 class Augment(Step):
@@ -142,8 +133,8 @@ class Augment(Step):
         self.rules = RejectRules("redraw", spec.max_redraws, 0, spec.shortfall)
 
     @cached_property
-    def _digest(self) -> RequestDigests:
-        return RequestDigests(identity_of(self.spec.teacher, self.files, self.teacher.not_asked))
+    def _identities(self) -> AnswerIdentities:
+        return AnswerIdentities(self.teacher, self.spec.teacher, self.files, self.scope)
 
     def missing(self) -> str:
         """Return what the teacher is missing on this machine; in a rehearsal, an emulator."""
@@ -153,21 +144,21 @@ class Augment(Step):
         return self.teacher.missing()
 
     def _ask(self, attempt: Attempt) -> Ask:
-        return Ask(self._digest(attempt.request), attempt.draw)
+        return self._identities.ask(attempt.request, attempt.draw)
 
     # what is derived
 
     def derivatives(self, samples: Path) -> Iterator[Derivative]:
         """Yield every prompt to derive, in order; generated anew each time, so memory use is constant."""
-        numbers, draws = count(), Draws()
+        numbers, draws = count(), Draws(self._identities)
         for parent in _samples(samples):
             for child in self._children(parent):
                 request = Request(system=child.system, prompt=parent.prompt, variables={})
-                ask = draws.next(self._digest(request))
+                ask = draws.next(request)
                 attempt = Attempt(next(numbers), f"{ask.request[:16]}-{ask.draw}", request, ask.draw)
                 yield Derivative(parent, child, attempt, ask)
 
-    def _children(self, parent: LinkedSample) -> Iterator[DerivedPrompt]:
+    def _children(self, parent: Sample) -> Iterator[DerivedPrompt]:
         """Yield the prompts to derive from a sample; none for a conversation."""
         # A later turn refers to the answers before it, which would not fit a derived prompt.
         return iter(()) if parent.follow_ups else self.ways.children(parent.id)
@@ -178,7 +169,7 @@ class Augment(Step):
             "dict[str, str | int | float]", {**derivative.parent.cell, **derivative.parent.slots}
         )
         request = Request(system=derivative.parent.system, prompt=derived(text), variables=variables)
-        ask = draws.next(self._digest(request))
+        ask = draws.next(request)
         return Attempt(derivative.index, derivative.attempt.id, request, ask.draw), ask
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
@@ -187,7 +178,7 @@ class Augment(Step):
         if path is None:
             return Estimate(note="the samples do not exist yet")
         asked, reused, characters = 0, 0, 0
-        draws = Draws()
+        draws = Draws(self._identities)
         for derivative, stored in self._looked_up(path, answers):
             answer = None
             if stored is not None and derivative.answered:
@@ -283,7 +274,7 @@ class Augment(Step):
             yield Job(derivative.ask, derivative.attempt, stored)
 
     def _replying(self, samples: Path, prompts: SamplePlaces, places: SamplePlaces) -> Iterator[Job[Attempt]]:
-        draws = Draws()
+        draws = Draws(self._identities)
         gone = _gone(prompts)
         for derivative in self.derivatives(samples):
             if derivative.answered and derivative.index not in gone:
@@ -312,9 +303,9 @@ class Augment(Step):
                 rows += 1
         return rows
 
-    def _written(self, samples: Path, asked: tuple[SamplePlaces, SamplePlaces]) -> Iterator[LinkedSample]:
+    def _written(self, samples: Path, asked: tuple[SamplePlaces, SamplePlaces]) -> Iterator[Sample]:
         """Yield every sample, followed by its children."""
-        derivatives, draws = self.derivatives(samples), Draws()
+        derivatives, draws = self.derivatives(samples), Draws(self._identities)
         unasked, unanswered = map(_gone, asked)
         for parent in _samples(samples):
             children = list(islice(derivatives, sum(1 for _ in self._children(parent))))
@@ -330,7 +321,7 @@ class Augment(Step):
 
     def _child(
         self, derivative: Derivative, seed: str, asked: tuple[SamplePlaces, SamplePlaces], draws: Draws
-    ) -> LinkedSample:
+    ) -> Sample:
         """Return the child; with its parent's answer as long as its own is missing."""
         prompts, replies = asked
         said = prompts.answers.get(prompts.taken.get(derivative.index, derivative.ask))
@@ -376,8 +367,8 @@ class Augment(Step):
             yield from answers_in(file)
 
 
-def _samples(path: Path) -> Iterator[LinkedSample]:
-    decoder = msgspec.json.Decoder(LinkedSample)
+def _samples(path: Path) -> Iterator[Sample]:
+    decoder = msgspec.json.Decoder(Sample)
     for block in blocks(path):
         yield from map(decoder.decode, block.lines)
 

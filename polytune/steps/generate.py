@@ -16,7 +16,6 @@ from polytune.asking.endpoint import endpoint_called
 from polytune.asking.gauge import Gauge
 from polytune.asking.retries import retry_limits
 from polytune.data.samples import (
-    LinkedSample,
     Sample,
     SampledFollowUp,
     SampleTeacher,
@@ -32,12 +31,17 @@ from polytune.steps._batching import rounds_of
 from polytune.steps._judging import judge_facts, judging, missing_for, named_graders, notes_of, warnings_of
 from polytune.steps._questions import (
     GenerateSpec,
-    PlainGenerateSpec,
     PlannedQuestion,
     Questions,
     SamplingPlan,
 )
-from polytune.steps._teachers import estimate_of, identity_of, teacher_of, teacher_requirements, usd_for
+from polytune.steps._teachers import (
+    AnswerIdentities,
+    estimate_of,
+    teacher_of,
+    teacher_requirements,
+    usd_for,
+)
 from polytune.steps._verifying import (
     Attempt,
     Rejected,
@@ -51,7 +55,6 @@ from polytune.steps._verifying import (
 )
 from polytune.teachers.interface import (
     BatchTeacher,
-    RequestDigests,
     TokenUsage,
 )
 
@@ -79,7 +82,7 @@ class Generate(Step):
     consumes: ClassVar = {}
     produces = "Samples"
 
-    def __init__(self, spec: PlainGenerateSpec, files: Mapping[str, Path], scope: Scope) -> None:
+    def __init__(self, spec: GenerateSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
         self.teacher = teacher_of(spec.teacher, files, scope)
         self.graders = named_graders(spec.graders if isinstance(spec, GenerateSpec) else (), scope)
@@ -88,10 +91,10 @@ class Generate(Step):
     @cached_property
     def questions(self) -> Questions:
         """The rendered plan."""
-        identity = identity_of(self.spec.teacher, self.files, self.teacher.not_asked)
+        identities = AnswerIdentities(self.teacher, self.spec.teacher, self.files, self.scope)
         seeds = self.files.get("seeds.path")
         wanted = SamplingPlan(self.spec.planned_matrix(), self.spec.seed, self.spec.count, seeds)
-        return Questions(wanted, self.files["prompts"], self.scope.root, RequestDigests(identity))
+        return Questions(wanted, self.files["prompts"], self.scope.root, identities)
 
     def key_facts(self) -> KeyFacts:
         """Return the graders and their versions. Raises SpecError if the library does not fit the matrix."""
@@ -311,7 +314,7 @@ class Generate(Step):
         self, question: PlannedQuestion, stored: StoredAnswer, said: Iterable[SampledFollowUp] = ()
     ) -> Sample:
         answer = self.teacher.parse(stored.body, question.request)
-        return LinkedSample(
+        return Sample(
             id=question.id,
             cell=question.planned.cell,
             template=question.planned.template,
@@ -372,7 +375,5 @@ def _sample_usage(usage: TokenUsage) -> SampleUsage:
     )
 
 
-def _rules(spec: PlainGenerateSpec) -> RejectRules:
-    if not isinstance(spec, GenerateSpec):
-        return RejectRules()
+def _rules(spec: GenerateSpec) -> RejectRules:
     return RejectRules(spec.on_reject, spec.max_redraws, spec.max_repairs, spec.shortfall)

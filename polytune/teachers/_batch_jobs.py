@@ -34,7 +34,7 @@ from polytune.errors import StepFailed
 from polytune.fingerprint import fingerprint
 from polytune.settings import Settings
 from polytune.teachers._batch_driver import BatchDriver, BatchStage, calling
-from polytune.teachers._batch_records import BatchTerms, Chunk, groups, id_of, ids_in, members_of, results_in
+from polytune.teachers._batch_records import BatchTerms, Chunk, groups, ids_in, ids_of, members_of, results_in
 from polytune.teachers.interface import BatchContext, BatchProgress, BatchQuestion
 
 kind = "batch inference"
@@ -107,7 +107,7 @@ class Batches:
             raise
         ids = ids_in(path)
         path.unlink()
-        return await in_thread(lambda: any(id_of(each.ask) in ids for each in questions()))
+        return await in_thread(lambda: any(not ids.isdisjoint(ids_of(each.ask)) for each in questions()))
 
     async def _finished(self, row: JobRow) -> None:
         """Wait for the job and collect it.

@@ -33,6 +33,12 @@ def id_of(ask: Ask) -> str:
     return f"{ask.request}-{ask.draw}"
 
 
+def ids_of(ask: Ask) -> frozenset[str]:
+    """Every id that the record for an answer may have: a job may be older than today's identities."""
+    former = () if ask.formerly is None else (id_of(Ask(*ask.formerly)),)
+    return frozenset((id_of(ask), *former))
+
+
 def ask_of(record_id: str) -> Ask | None:
     """The answer that a record's id names; None for an id that polytune did not write."""
     request, _, draw = record_id.rpartition("-")

@@ -20,6 +20,7 @@ from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, Offering
 from polytune.data.prices import prices_of
 from polytune.engine.budget import Cost
 from polytune.errors import PolytuneError
+from polytune.fingerprint import Json
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem, Items, JsonObject, Spec
 from polytune.teachers._replies import (
@@ -172,8 +173,6 @@ class ConverseTeacher(ReplyTeacher):
     """Asks one model on Bedrock."""
 
     platform: ClassVar[str] = "bedrock"
-    # `kind` too: `bedrock` and `bedrock_batch` share their answers.
-    not_asked: ClassVar[frozenset[str]] = frozenset({"kind", "region", "assume_role_arn", "price"})
 
     def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
         super().__init__(spec, files, settings)
@@ -229,6 +228,10 @@ class ConverseTeacher(ReplyTeacher):
                 "trace": "enabled",
             }
         return members
+
+    def sent(self, request: Request) -> Json:
+        """The model and the request. Not the region, nor whether it is sent in a batch."""
+        return {"model": self.model_id, "converse": self.asked(request)}
 
     async def __aenter__(self) -> Self:
         # boto3 takes half a second to load, so import it only when the teacher is used.

@@ -21,6 +21,7 @@ from polytune.asking.http import HttpConnection, Received, Timeouts, is_local
 from polytune.asking.limits import RateLimits
 from polytune.asking.reply import Reply, Tokens
 from polytune.engine.budget import Cost
+from polytune.fingerprint import Json
 from polytune.settings import Settings, number_above_zero
 from polytune.spec.model import FieldProblem, JsonObject, Secret
 from polytune.teachers._replies import PriceSpec, ReplyTeacher, cut_off, framing_tokens, unknown_price
@@ -93,8 +94,8 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
         """The maximum length of an answer in tokens."""
 
     @abstractmethod
-    def body(self, request: Request, draw: int) -> bytes:
-        """The request body."""
+    def body(self, request: Request, draw: int) -> JsonObject:
+        """The request body. That of draw 0 identifies the answers: a new member of it asks for all again."""
 
     def headers(self) -> dict[str, str]:
         """The authentication headers: a bearer token, if there is a key."""
@@ -127,6 +128,15 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
     def url(self) -> str:
         """The URL that questions are posted to."""
         return f"{self.server}{self.path}"
+
+    def sent(self, request: Request) -> Json:
+        """The URL that the spec states, and the body."""
+        return {"url": self.stated_url, "body": self.body(request, 0)}
+
+    @property
+    def stated_url(self) -> str:
+        """The URL of the server that the spec names, also while a stand-in on this machine answers for it."""
+        return self.url
 
     def endpoint(self) -> str:
         """The server and the model."""
@@ -165,7 +175,7 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
         """Return the reply as received, with its cost. Raises Failure."""
         assert self._connection is not None, "the teacher is open"
         try:
-            received = await self._connection.post(self.body(request, draw))
+            received = await self._connection.post(json_encoder.encode(self.body(request, draw)))
         except Failure as failure:
             raise self._with_remedy(self.known(failure)) from failure
         found = self.read(received.body)
@@ -202,8 +212,6 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
 
 class ChatTeacher(HttpTeacher[C], Generic[C]):
     """Asks a chat service, with max_tokens and price from the spec."""
-
-    not_asked: ClassVar[frozenset[str]] = frozenset({"price"})
 
     @property
     def longest_answer(self) -> int:

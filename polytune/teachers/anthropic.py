@@ -13,8 +13,8 @@ from pydantic import Field
 from polytune.asking.failures import Failure, FailureKind
 from polytune.asking.http import Received
 from polytune.asking.limits import RateLimits
-from polytune.spec.model import Secret
-from polytune.teachers._http import ChatSpec, ChatTeacher, json_encoder, number_of
+from polytune.spec.model import JsonObject, Secret
+from polytune.teachers._http import ChatSpec, ChatTeacher, number_of
 from polytune.teachers._replies import ParsedReply, decoded
 from polytune.teachers.interface import Request, TeacherSpec, TokenUsage
 
@@ -77,7 +77,7 @@ class Anthropic(ChatTeacher[AnthropicSpec]):
         """The key and the API version."""
         return {"x-api-key": self.key, "anthropic-version": api_version}
 
-    def body(self, request: Request, draw: int) -> bytes:
+    def body(self, request: Request, draw: int) -> JsonObject:
         """The prompt, and two more turns per repair."""
         messages = [{"role": "user", "content": request.prompt}]
         for repair in request.repairs:
@@ -86,7 +86,7 @@ class Anthropic(ChatTeacher[AnthropicSpec]):
             messages.append({"role": "user", "content": repair.error})
         system = {"system": request.system} if request.system else {}
         fixed = {"model": self.spec.model, "max_tokens": self.spec.max_tokens, **self.spec.sampling()}
-        return json_encoder.encode({**fixed, **system, "messages": messages})
+        return {**fixed, **system, "messages": messages}
 
     def read(self, body: bytes) -> ParsedReply | None:
         """The joined text blocks."""

@@ -92,10 +92,6 @@ class BedrockBatch(ConverseTeacher, BatchTeacher):
     """Batch jobs for many answers, Converse for a few."""
 
     Spec: ClassVar[type[TeacherSpec]] = BedrockBatchSpec
-    # Every field that only batch jobs have: an answer has the same identity however it was asked for.
-    not_asked: ClassVar[frozenset[str]] = ConverseTeacher.not_asked | (
-        BedrockBatchSpec.model_fields.keys() - ConverseSpec.model_fields.keys()
-    )
 
     def __init__(self, spec: TeacherSpec, files: Mapping[str, Path], settings: Settings) -> None:
         super().__init__(spec, files, settings)

@@ -11,7 +11,6 @@ answers into the same store.
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from polytune.engine.answers import Ask
 from polytune.engine.artifacts import Facts
 from polytune.engine.budget import Cost
 from polytune.engine.jobs import Jobs
-from polytune.fingerprint import Json, canonical, fingerprint, type_tag_separator
+from polytune.fingerprint import Json
 from polytune.registry import Family, Openable
 from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
@@ -37,9 +36,6 @@ characters_per_token = 4.0
 """Characters per token of English text and code, for estimates only."""
 expected_output_tokens = 400.0
 """The expected length before the first answer: between the 150 and 600 that estimates assume."""
-
-remembered_systems = 256
-"""System prompts whose encoding is cached; an experiment has few, and this bounds the memory."""
 
 
 class TeacherSpec(MemberSpec):
@@ -116,8 +112,6 @@ class Teacher(Openable, ABC):
     version: ClassVar[int] = 1
     """Raise it when the same spec would give a different answer: it is in the keys of steps that use it."""
     Spec: ClassVar[type[TeacherSpec]]
-    not_asked: ClassVar[frozenset[str]] = frozenset()
-    """Spec fields that change no answer, such as a price; they are not part of a request's identity."""
     repeats_itself: ClassVar[bool] = False
     """Whether a cache in front of the teacher may return an earlier draw's answer for a later draw."""
     holds_conversations: ClassVar[bool] = True
@@ -153,6 +147,13 @@ class Teacher(Openable, ABC):
     def note(self, answers: int) -> str:
         """The note in an estimate for this many answers."""
         return self.label
+
+    def sent(self, request: Request) -> Json:
+        """Return the endpoint and the body of the first draw's request, which identify its answers.
+
+        The default, for a teacher without a server, is None: its own spec then stands for the endpoint.
+        """
+        return None
 
     def missing(self) -> str:
         """What prevents this teacher from answering here, and the remedy; '' when nothing does."""
@@ -275,46 +276,6 @@ def plain_answer(body: bytes) -> Answer | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return Answer(text=plain.text, usage=plain.usage, price_usd=plain.price_usd)
-
-
-request_tag = "polytune.request.v1"
-
-
-def request_digest(teacher: Json, request: Request) -> str:
-    """The identity of a question: a digest of the teacher's spec and the rendered request, nothing else."""
-    return fingerprint(request_tag, {"teacher": teacher, "request": msgspec.to_builtins(request)})
-
-
-class RequestDigests:
-    """A fast `request_digest` for one teacher: system prompts, which are long and few, are encoded once.
-
-    It builds the same canonical JSON by hand, with sorted keys: a new field of `Request` must be added here.
-    """
-
-    def __init__(self, teacher: Json) -> None:
-        self.teacher = teacher
-        self._after = b'},"teacher":' + canonical(teacher) + b"}"
-        self._systems: dict[str, bytes] = {}
-
-    def __call__(self, request: Request) -> str:
-        """The same as `request_digest`."""
-        # Repairs are rare, so only the common form has the fast path.
-        if request.repairs:
-            return request_digest(self.teacher, request)
-        running = hashlib.sha256(request_tag.encode() + type_tag_separator + b'{"request":{"prompt":')
-        running.update(canonical(request.prompt))
-        running.update(b',"system":' + self._system(request.system) + b',"variables":')
-        running.update(canonical(request.variables) + self._after)
-        return running.hexdigest()
-
-    def _system(self, text: str) -> bytes:
-        known = self._systems.get(text)
-        if known is None:
-            # Emptying is enough: with so many different system prompts, a cache would not help anyway.
-            if len(self._systems) >= remembered_systems:
-                self._systems.clear()
-            known = self._systems[text] = canonical(text)
-        return known
 
 
 TEACHERS = Family("teachers", "teacher", Teacher)

@@ -17,7 +17,7 @@ from polytune.asking.failures import Failure, FailureKind, kind_of_status
 from polytune.asking.http import Received
 from polytune.asking.limits import RateLimits
 from polytune.spec.model import JsonObject, Secret
-from polytune.teachers._http import ChatSpec, ChatTeacher, json_encoder, number_of
+from polytune.teachers._http import ChatSpec, ChatTeacher, number_of
 from polytune.teachers._replies import ParsedReply, decoded
 from polytune.teachers.interface import Request, TeacherSpec, TokenUsage
 
@@ -105,7 +105,7 @@ class OpenaiCompatible(ChatTeacher[OpenaiCompatibleSpec]):
     Spec: ClassVar[type[TeacherSpec]] = OpenaiCompatibleSpec
     path = "/chat/completions"
 
-    def body(self, request: Request, draw: int) -> bytes:
+    def body(self, request: Request, draw: int) -> JsonObject:
         """A chat with the system prompt, the prompt, and two more turns per repair."""
         messages = [{"role": "system", "content": request.system}] if request.system else []
         messages.append({"role": "user", "content": request.prompt})
@@ -116,7 +116,7 @@ class OpenaiCompatible(ChatTeacher[OpenaiCompatibleSpec]):
         seed = {} if self.spec.seed is None else {"seed": self.spec.seed + draw}
         fixed: JsonObject = {"model": self.spec.model, self.spec.token_limit_key: self.spec.max_tokens}
         fixed |= self.spec.sampling()
-        return json_encoder.encode({**fixed, **seed, "messages": messages})
+        return {**fixed, **seed, "messages": messages}
 
     def read(self, body: bytes) -> ParsedReply | None:
         """The first choice's text."""

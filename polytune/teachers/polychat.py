@@ -14,8 +14,8 @@ import msgspec
 from pydantic import Field
 
 from polytune.asking.failures import Failure, FailureKind
-from polytune.spec.model import Secret
-from polytune.teachers._http import HttpSpec, HttpTeacher, json_encoder
+from polytune.spec.model import JsonObject, Secret
+from polytune.teachers._http import HttpSpec, HttpTeacher
 from polytune.teachers._replies import ParsedReply, decoded, unknown_price
 from polytune.teachers.interface import Price, Request, TeacherSpec, redraws_apart
 
@@ -97,6 +97,11 @@ class Polychat(HttpTeacher[PolychatSpec]):
         return (self.settings.environment.get(url_variable) or self.spec.url).rstrip("/")
 
     @property
+    def stated_url(self) -> str:
+        """The spec's server, whatever the variable says."""
+        return f"{self.spec.url.rstrip('/')}{self.path}"
+
+    @property
     def longest_answer(self) -> int:
         """The server's own limit."""
         return longest_answer_tokens
@@ -105,11 +110,11 @@ class Polychat(HttpTeacher[PolychatSpec]):
         """The price of the model behind the model key."""
         return prices.get(self.spec.model, unknown_price(f"no sourced price for {self.spec.model}"))
 
-    def body(self, request: Request, draw: int) -> bytes:
+    def body(self, request: Request, draw: int) -> JsonObject:
         """The prompt, the fields that the schema accepts, and a request to bypass the gateway's cache."""
         # The server has nested this option where its gateway no longer reads it since 2026-06-29, so cached
         # answers still occur: see `repeats_itself`. It costs nothing and works on older servers.
-        fields: dict[str, object] = {
+        fields: JsonObject = {
             "prompt": _prompt(request, draw),
             "model": self.spec.model,
             "options": {"cache_ttl_seconds": 0},
@@ -123,7 +128,7 @@ class Polychat(HttpTeacher[PolychatSpec]):
         tempo = variables.get("tempo", variables.get("bpm"))
         if isinstance(tempo, int | float) and slowest <= tempo <= fastest:
             fields["tempo"] = tempo
-        return json_encoder.encode(fields)
+        return fields
 
     def read(self, body: bytes) -> ParsedReply | None:
         """The pattern without surrounding fences and prose; the body is bare (2026) or wrapped (2025)."""

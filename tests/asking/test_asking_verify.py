@@ -12,12 +12,10 @@ import pytest
 from polytune.engine.answers import Ask
 from polytune.engine.budget import BudgetLimits
 from polytune.errors import BudgetExceeded, StepFailed
-from polytune.fingerprint import Json, fingerprint
-from polytune.spec.resolved import spec_json
+from polytune.spec.resolved import decisions
 from polytune.steps._questions import GenerateSpec
 from polytune.steps.generate import Generate
 from polytune.strudel.composer import ComposerSpec
-from polytune.teachers.interface import Request, RequestDigests, request_digest
 from tests.asking.asking_steps import Shop, openai
 from tests.asking.asking_stub import Seen, Stub
 from tests.messages import matching, message
@@ -192,36 +190,26 @@ def test_a_lost_memory_is_rebuilt_with_its_rejects(tmp_path: Path) -> None:
 # identities
 
 
-def test_a_step_that_states_no_verification_keeps_its_key(tmp_path: Path) -> None:
-    """The spec without graders is hashed as it always was; with them it is another one."""
+def test_verification_is_decided_only_where_it_is_stated(tmp_path: Path) -> None:
+    """Without graders nothing about verification is hashed, even if its defaults are written out."""
     plain = Shop(tmp_path, {"kind": "composer"}, count=3).step()
+    stated = Shop(tmp_path, {"kind": "composer"}, count=3, more={"max_redraws": 3, "graders": []}).step()
     judged = Shop(tmp_path, {"kind": "composer"}, count=3, more={"graders": [checker]}).step()
 
-    assert (
-        fingerprint("test", spec_json(plain.spec))
-        == "5ba04c60637cece0026e508d3caffdf2be47a55aed60ec915af6c7f311c6c296"
-    )
+    assert decisions(plain.spec).spec == decisions(stated.spec).spec
     assert plain.key_facts().facts == {}
     assert "judges" in judged.key_facts().facts
-    assert isinstance(judged.spec, GenerateSpec)
 
 
-def test_request_digests_are_what_they_were() -> None:
-    """Golden: the identity of a question, computed both ways, with text that needs escaping."""
-    teacher: Json = {"kind": "composer", "dialect": "strudel", "grammar": 1}
-    request = Request(
-        system='Say "ü"\n\x7f\u2028', prompt="Ein Stück\t\\", variables={"b": 1.5, "a": "x", "c": 2}
-    )
+def test_two_cells_that_ask_the_same_get_an_answer_each(tmp_path: Path) -> None:
+    """Draws are counted over what is sent, which need not name every axis of the matrix."""
+    with Stub() as stub:
+        wanted = Shop(tmp_path, openai(stub.url), 6, different=1, more={"matrix": {"unused": ("a", "b")}})
+        wanted.run()
 
-    digest = request_digest(teacher, request)
-
-    assert RequestDigests(teacher)(request) == digest
-    whole: Json = {
-        "teacher": teacher,
-        "request": {"system": request.system, "prompt": request.prompt, "variables": request.variables},
-    }
-    assert digest == fingerprint("polytune.request.v1", whole)
-    assert digest == "f7cfbe4544457d9602ece6f28dd52198130b29d407c430fb8b806bba33189c42"
+    samples = wanted.samples()
+    assert len({(sample["request"], sample["draw"]) for sample in samples}) == 6
+    assert len(stub.seen) == 6
 
 
 def test_a_change_of_price_asks_nothing(tmp_path: Path) -> None:

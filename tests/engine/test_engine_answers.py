@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer, batch_lookups, gather_seconds
+from polytune.engine.former import former_request
 from polytune.engine.ledger import Ledger
 from polytune.engine.workspace import Workspace
 from polytune.errors import LedgerError
@@ -220,3 +221,31 @@ def test_whatever_put_acknowledged_survives_kill_9(workspace: Workspace, seconds
     }
     ledger.close()
     assert found == {number: b"answer %d" % number for number in acknowledged}
+
+
+def test_an_answer_of_the_first_format_is_found_under_its_former_identity(ledger: Ledger) -> None:
+    """It is given out under today's identity and stays where it is; an answer under that one comes first."""
+    memory = AnswerMemory(ledger, "x")
+    memory.store_now([StoredAnswer(ask=Ask("former", 3), body=b"kept", price_usd=None)])
+    today = Ask("today", 0, ("former", 3))
+
+    assert memory.get(Ask("today", 0)) is None
+    found = memory.get(today)
+    memory.store_now([StoredAnswer(ask=today, body=b"newer", price_usd=None)])
+
+    assert (found and (found.ask, found.body)) == (today, b"kept")
+    assert [each.body for each in memory.find([today, Ask("other", 0, ("other", 0))])] == [b"newer"]
+
+
+def test_the_former_identity_of_a_question_is_what_it_was() -> None:
+    """Golden: ledgers of the first format hold answers under this digest."""
+    teacher = {"kind": "composer", "dialect": "strudel", "grammar": 1, "since": "left out, as not asked then"}
+    request = {
+        "system": 'Say "ü"\n\x7f\u2028',
+        "prompt": "Ein Stück\t\\",
+        "variables": {"b": 1.5, "a": "x", "c": 2},
+    }
+
+    digest = former_request("composer", teacher, request)
+
+    assert digest == "f7cfbe4544457d9602ece6f28dd52198130b29d407c430fb8b806bba33189c42"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytune.engine.artifacts import Artifact, Change, FileEntry, KeyRecord, changes, leaves
+from polytune.engine.former import current, former_key
 from polytune.fingerprint import canonical, fingerprint
 
 record = KeyRecord(
@@ -41,6 +42,15 @@ specs = st.dictionaries(st.text("abc", min_size=1, max_size=3), values, max_size
 def test_a_known_record_has_its_known_key() -> None:
     """The cache key of this record is the one that ledgers out there contain."""
     assert record.key == "0573b454418a318e607bbbe33c8146536b7b86dc5da06dd83af9eab70cc98703"
+
+
+def test_a_record_of_the_first_format_has_the_key_that_its_program_gave_it() -> None:
+    """Manifests and ledgers out there contain it."""
+    former = msgspec.structs.replace(record, format=1)
+
+    assert former_key(former) == "44ef2293706032d6217c30918b8cfce0c2ea55bf5fa185d7800049db786ef0eb"
+    assert current(former).format == record.format
+    assert current(current(former)) == current(former)
 
 
 def test_a_known_artifact_has_its_known_digest() -> None:
