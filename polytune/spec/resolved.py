@@ -71,15 +71,16 @@ def spec_json(spec: Spec) -> Json:
 
     A whole number in a float field becomes a float, so `1` and `1.0` give the same key.
     """
-    return _json(FoundValue((), Shape(type(spec)), spec))
+    return json_of(FoundValue((), Shape(type(spec)), spec))
 
 
-def _json(found: FoundValue) -> Json:
+def json_of(found: FoundValue) -> Json:
+    """Return a value as JSON. Raises TypeError for one that JSON does not have."""
     value = found.value
     if isinstance(value, Spec | Mapping):
-        return {part.path[-1]: _json(part) for part in _parts(found)}
+        return {part.path[-1]: json_of(part) for part in _parts(found)}
     if isinstance(value, tuple | list):
-        return [_json(part) for part in _parts(found)]
+        return [json_of(part) for part in _parts(found)]
     if isinstance(value, Enum):
         value = value.value
     # YAML's `1` is an int. Without this, `1` and `1.0` would be two keys.
@@ -119,7 +120,7 @@ def _decided(found: FoundValue, defaults: dict[str, Json]) -> Json:
         return {part.path[-1]: _decided(part, defaults) for part in _parts(found)}
     if isinstance(value, tuple | list):
         return [_decided(part, defaults) for part in _parts(found)]
-    return _json(found)
+    return json_of(found)
 
 
 def _decided_fields(found: FoundValue, spec: Spec, defaults: dict[str, Json]) -> Json:
@@ -128,7 +129,7 @@ def _decided_fields(found: FoundValue, spec: Spec, defaults: dict[str, Json]) ->
         if part.shape.marker(Effective) is not None:
             continue
         if not field.is_required() and _is_default(part, field):
-            defaults[".".join(part.path)] = _json(part)
+            defaults[".".join(part.path)] = json_of(part)
         else:
             decided[part.path[-1]] = _decided(part, defaults)
     return decided
@@ -137,7 +138,7 @@ def _decided_fields(found: FoundValue, spec: Spec, defaults: dict[str, Json]) ->
 def _is_default(part: FoundValue, field: FieldInfo) -> bool:
     default = FoundValue(part.path, part.shape, field.get_default(call_default_factory=True))
     # As JSON: `1` and `1.0` are one value in a float field, and `True` is not `1`.
-    return canonical(_json(part)) == canonical(_json(default))
+    return canonical(json_of(part)) == canonical(json_of(default))
 
 
 def members_used(spec: Spec) -> Iterator[tuple[str, str]]:
