@@ -55,7 +55,9 @@ def _lines(experiment: str, planned: PlannedStep) -> Iterator[str]:
         return
     yield f"key {planned.record.key}"
     for path, value in leaves(msgspec.to_builtins(planned.record)):
-        yield f"  {path:<28} {value}"
+        group, _, name = path.partition(".")
+        # Defaults are shown, since people look for them, and set apart, since no key holds them.
+        yield f"  {'(default) ' + name if group == 'defaults' else path:<28} {value}"
 
 
 def _as_json(planned: PlannedStep) -> dict[str, object]:
