@@ -302,9 +302,10 @@ def reason(change: Change, step: CompiledStep) -> str:
         return f"follows {step.inputs.get(name, name)}"
     if group == "files":
         return f"{step.files.get(name, name)} changed"
-    if group == "facts" and (named := input_named.search(change.path)) and _are_digests(change):
+    if group == "facts" and _are_digests(change):
+        named = input_named.search(change.path)
         verb = "is new" if change.old is None else "is gone" if change.new is None else "changed"
-        return f"{named[1]} {verb}"
+        return f"{named[1] if named else name} {verb}"
     if group in ("version", "format"):
         return f"step {group} {change.old} -> {change.new}"
     if group == "versions":

@@ -23,7 +23,7 @@ from polytune.wiring import OpenWorkspace
 from tests.engine import engine_kinds
 from tests.engine.engine_kinds import asked_name, children_name, effects_name
 
-kinds = ("source", "join", "trim", "flaky", "gate", "stubborn", "placer", "asker", "far")
+kinds = ("source", "join", "trim", "flaky", "gate", "stubborn", "placer", "asker", "far", "guided")
 repository = Path(__file__).parents[2]
 patience_seconds = 60.0
 
@@ -115,7 +115,7 @@ class Bench:
         opened = self.opened()
         (compiled,) = opened.compile(path, ())
         planner = opened.planner(compiled, _selection(compiled, flags))
-        session = Session(opened.workspace, planner, opened.step_factory(compiled).step, opened.settings, [])
+        session = Session(opened.workspace, planner, opened.step_factory(compiled).fresh, opened.settings, [])
         manifest = session.start(planner.plan(compiled), {})
         opened.ledger.close()
         return manifest

@@ -8,6 +8,7 @@ run leaves a line in `effects.log` of the workspace, which is how the tests know
     flaky   a text, unless `broken` exists   far     a text made by a job
     gate    a text, once `open` exists       placer  a text that also goes elsewhere
     stubborn  as gate, but does not stop when asked to
+    guided  a text copied from a file of which only a fact is keyed, as a grader's program is
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from polytune.engine.artifacts import Artifact
 from polytune.engine.jobs import Look
 from polytune.engine.ledger import Usage
 from polytune.engine.processes import ProcessDriver
-from polytune.engine.step import Outcome, Port, Progress, Scope, Step, Work
+from polytune.engine.step import KeyFacts, Outcome, Port, Progress, Scope, Step, Work
 from polytune.engine.workspace import Workspace
 from polytune.errors import StepFailed
+from polytune.files import digest_of
 from polytune.fingerprint import fingerprint
 from polytune.spec.model import InputFile, Secret, Spec
 
@@ -221,6 +223,36 @@ class Gate(TextStep):
         while not (self.scope.root / "open").exists():
             await asyncio.sleep(0.01)
         return f"{self.label}\n"
+
+
+class GuidedSpec(TextSpec):
+    """A text that follows a guide."""
+
+    guide: str
+    """The guide's name in the workspace; no input file, so the engine does not hash it by itself."""
+
+
+class Guided(TextStep):
+    """A copy of the guide; it waits while a file called `shut` exists, and fails while `broken` does."""
+
+    Spec: ClassVar[type[Spec]] = GuidedSpec
+
+    def __init__(self, spec: GuidedSpec, files: Mapping[str, Path], scope: Scope) -> None:
+        super().__init__(spec, files, scope)
+        self.guide = scope.root / spec.guide
+
+    def key_facts(self) -> KeyFacts:
+        """What the guide says."""
+        return KeyFacts({"guide": digest_of(self.guide)}, (self.guide,))
+
+    async def text(self, work: Work) -> str:
+        """The guide's text, before and after the wait."""
+        first = self.guide.read_text(encoding="utf-8")
+        while (self.scope.root / "shut").exists():
+            await asyncio.sleep(0.01)
+        if (self.scope.root / "broken").exists():
+            raise StepFailed("broken")
+        return first + self.guide.read_text(encoding="utf-8")
 
 
 class Stubborn(TextStep):
