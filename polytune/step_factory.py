@@ -127,7 +127,9 @@ class StepFactory:
 def _spec(cls: type[Step], compiled: CompiledStep) -> Spec:
     """Return the step's spec from its compiled JSON."""
     # Compiled specs are JSON; validating again restores the types, member specs included.
-    stated = _with_fields(compiled.spec, {**compiled.files, **compiled.secrets})
+    # With a slash, so that a folder in the workspace's own folder is not taken for a name.
+    paths = {name: path if "/" in path else f"./{path}" for name, path in compiled.files.items()}
+    stated = _with_fields(compiled.spec, {**compiled.effective, **paths, **compiled.secrets})
     problems: list[Any] = []
     spec = validated(cls.Spec, _node(stated), f"steps.{compiled.id}", problems, member_spec)
     if spec is None:
@@ -135,7 +137,7 @@ def _spec(cls: type[Step], compiled: CompiledStep) -> Spec:
     return spec
 
 
-def _with_fields(spec: dict[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
+def _with_fields(spec: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the spec with what compilation set aside (file paths, references to secrets) put back."""
     whole = deepcopy(spec)
     for path in ordered_paths(fields):

@@ -22,7 +22,10 @@ def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
     """No `.env` and an empty environment give the documented defaults."""
     found = load_settings(tmp_path, {"HOME": "/home/me"})
 
-    assert found == Settings(cache_folder=Path("/home/me/.cache/polytune"), environment={"HOME": "/home/me"})
+    home = {"HOME": "/home/me"}
+    assert found == Settings(
+        cache_folder=Path("/home/me/.cache/polytune"), environment=home, workspace=tmp_path
+    )
     assert (found.concurrency, found.threads, found.poll_seconds, found.log_format) == (16, 0, 0.0, "auto")
 
 

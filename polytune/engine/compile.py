@@ -35,7 +35,7 @@ from polytune.spec.experiment import (
 )
 from polytune.spec.fields import fields_of
 from polytune.spec.located import Node, at, children, origins, plain, problem
-from polytune.spec.model import Adopted, Inherited, Spec
+from polytune.spec.model import Adopted, Effective, Inherited, Spec
 from polytune.spec.resolved import (
     decisions,
     input_files,
@@ -72,12 +72,13 @@ def compile_experiment(path: Path, overrides: Sequence[str], around: Surrounding
     compiler = _Compiler(path, around, problems)
     variants = tuple(filter(None, (compiler.variant(each) for each in composition.variants)))
     if problems:
-        raise SpecError(_relative(each) for each in problems)
+        # What one step adopts from another has the other's place, so a mistake in it is found twice.
+        raise SpecError(_relative(each) for each in dict.fromkeys(problems))
     files = [*composition.sources, *compiler.watched, *compiler.plugin_files()]
     variables = {name: around.settings.environment.get(name) for name in compiler.variables}
     watched = Watched(
         tool=tool_fingerprint(),
-        files={str(each.absolute()): around.memory.digest(each) or "" for each in files},
+        files={str(each.absolute()): around.memory.content(each) or "" for each in files},
         environment={
             name: value_fingerprint(value) for name, value in {**variables, **composition.environment}.items()
         },
@@ -169,24 +170,25 @@ class _Compiler:
                 if shape.marker(Adopted) and at(entry.node, [name]) is None:
                     # Adopted in the tree, before validation, so that a wrong value is reported
                     # where it was written.
-                    root = self._adopted(root, entry, name)
+                    root = self._adopted(root, entry, name, optional=shape.marker(Effective) is not None)
         return root
 
-    def _adopted(self, root: Node, entry: StepEntry, name: str) -> Node:
+    def _adopted(self, root: Node, entry: StepEntry, name: str, *, optional: bool) -> Node:
         steps = children(children(root)["steps"])
         stated = {
             other: found
             for other, node in steps.items()
             if other != entry.id and (found := at(node, [name])) is not None
         }
-        if not stated:
+        differ = len({plain_text(node) for node in stated.values()}) > 1
+        if not stated or (differ and optional):
             return root
-        if len({plain_text(node) for node in stated.values()}) > 1:
+        if differ:
             choice = ", ".join(f"{plain_text(node)} in {other}" for other, node in stated.items())
             what = f"required, because the other steps differ: {choice}"
             self.problems.append(problem(entry.origin, f"{entry.where}.{name}", what))
         other, node = next(iter(stated.items()))
-        return _with(root, entry.id, name, replace(node, stated=f"steps.{other}.{name}"))
+        return _with(root, entry.id, name, replace(node, stated=node.stated or f"steps.{other}.{name}"))
 
     def _wired(self, entries: Sequence[StepEntry]) -> Wiring:
         declared = [step for entry in entries if (step := self._declared(entry))]
@@ -252,12 +254,13 @@ class _Compiler:
             version=cls.version,
             spec=without(decided.spec, [*files, *secrets]),
             defaults=as_facts(decided.defaults),
+            effective={name: each for name, each in decided.effective.items() if name not in files},
             versions=self._versions(resolved.spec),
             files={field: self._shown(path) for field, path in files.items()},
             folders={name: self._shown(path) for name, path in self._folders(resolved).items()},
             secrets=secrets,
             facts=facts.facts,
-            watched={self._shown(path): memory.digest(path) or "" for path in facts.watched},
+            watched={self._shown(path): memory.content(path) or "" for path in facts.watched},
             environment={name: value_fingerprint(environment.get(name)) for name in facts.environment},
             inputs=dict(wiring.inputs[entry.id]),
             needs=entry.needs,
@@ -305,7 +308,12 @@ class _Compiler:
 
     def _step_spec(self, step: ResolvedStep) -> Facts:
         cls = type(step.spec)
-        inherited = {key for key, shape in fields_of(cls).items() if shape.marker(Inherited)}
+        # What the step takes from elsewhere is stated there.
+        inherited = {
+            key
+            for key, shape in fields_of(cls).items()
+            if shape.marker(Inherited) or (shape.marker(Adopted) and shape.marker(Effective))
+        }
         own = {k: v for k, v in as_facts(spec_json(step.spec)).items() if k not in inherited}
         # Problems are discarded: `_files` has reported them.
         for field, path in input_files(step.spec, step.node, step.entry.where, []).items():

@@ -12,7 +12,7 @@ import msgspec
 
 from polytune.engine.artifacts import Facts, record_format
 from polytune.engine.budget import BudgetLimits
-from polytune.engine.former import decided
+from polytune.engine.former import decided, effective_fields
 
 
 class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +25,8 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     """What the spec decides: its fields that differ from their default."""
     defaults: Facts = {}
     """The fields at their default, by dotted path."""
+    effective: Facts = {}
+    """The stated fields, by dotted path, whose effective values are among the facts."""
     versions: dict[str, int] = {}
     """Version of each member that the step uses, except for a version of 1."""
     files: dict[str, str]
@@ -115,4 +117,7 @@ def read_compiled(path: Path) -> Compiled:
 
 def _current(step: CompiledStep) -> CompiledStep:
     spec, defaults = decided(step.kind, step.spec)
-    return msgspec.structs.replace(step, spec=spec, defaults=defaults)
+    effective = {
+        name: step.spec[name] for name in effective_fields(step.kind) if step.spec.get(name) is not None
+    }
+    return msgspec.structs.replace(step, spec=spec, defaults=defaults, effective=effective)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from polytune.engine.ledger import Ledger
@@ -20,6 +21,10 @@ fine_clock_ns = 50_000_000
 """Required age on file systems with sub-second timestamps: kernels tick at 100 Hz or faster."""
 coarse_clock_ns = 2_100_000_000
 """Required age where timestamps are whole seconds, or 2 s as on FAT."""
+
+
+unkept = (".git", "__pycache__")
+"""Folders that are no content of the folder they are in."""
 
 
 class FileMemory:
@@ -40,6 +45,17 @@ class FileMemory:
             return self._remembered(before) or self._hashed(path, before)
         except (FileNotFoundError, NotADirectoryError):
             return self._matched(path) if has_magic(str(path)) else None
+
+    def content(self, path: Path) -> str | None:
+        """Return the digest of what is at a path: a file's as `digest`, or a folder's content tree.
+
+        A tree's digest covers the names, relative to the folder, and the bytes of all files in it, links
+        followed. None where there is neither. Only new or changed files are read.
+        """
+        if not path.is_dir():
+            return self.digest(path)
+        found = {name: self.digest(file) for name, file in tree(path)}
+        return fingerprint("polytune.tree.v1", {name: digest for name, digest in found.items() if digest})
 
     def _matched(self, pattern: Path) -> str | None:
         found = {str(path): self.digest(path) for path in matches(pattern)}
@@ -69,6 +85,28 @@ class FileMemory:
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (*_identity(found), digest),
             )
+
+
+def tree(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield every file below a folder with its POSIX path in it, in the order of their names.
+
+    Left out: what programs and git keep beside the content (`unkept`), and a link to a folder that holds it.
+    """
+    waiting = [(folder, "", frozenset[str]())]
+    while waiting:
+        place, prefix, above = waiting.pop()
+        real = os.path.realpath(place)
+        if real in above:
+            continue
+        inner = []
+        for entry in sorted(os.scandir(place), key=lambda each: each.name):
+            name = f"{prefix}{entry.name}"
+            if entry.is_dir():
+                if entry.name not in unkept:
+                    inner.append((Path(entry.path), f"{name}/", above | {real}))
+            elif entry.is_file():
+                yield name, Path(entry.path)
+        waiting += reversed(inner)
 
 
 def _identity(found: os.stat_result) -> tuple[int, ...]:

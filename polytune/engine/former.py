@@ -56,10 +56,16 @@ def decided(kind: str, spec: Facts) -> tuple[Facts, Facts]:
     defaults: Facts = {}
     table: Table = former_defaults()["steps"].get(kind, {})
     found = _without_defaults(spec, table, "", defaults)
-    for field in table.get("effective", ()):
+    for field in effective_fields(kind):
         found.pop(field, None)
         defaults.pop(field, None)
     return found, defaults
+
+
+def effective_fields(kind: str) -> tuple[str, ...]:
+    """Return the fields of a step kind whose effective values were among the facts of the first format."""
+    table: Table = former_defaults()["steps"].get(kind, {})
+    return tuple(table.get("effective", ()))
 
 
 def _without_defaults(spec: Facts, table: Table, prefix: str, defaults: Facts) -> Facts:

@@ -163,9 +163,9 @@ class Planner:
         """
         digests = {}
         for name, path in step.files.items():
-            digest = self.store.memory.digest(self.store.workspace.root / path)
+            digest = self.store.memory.content(self.store.workspace.root / path)
             if digest is None:
-                raise StepFailed(f"{path}: no such file, though {step.id}.{name} names it")
+                raise StepFailed(f"{path}: no such file or folder, though {step.id}.{name} names it")
             digests[name] = digest
         return KeyRecord(
             kind=step.kind,

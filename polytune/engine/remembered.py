@@ -43,13 +43,13 @@ def _holds(watched: Watched, memory: FileMemory, environment: Mapping[str, str])
     return (
         watched.tool == tool_fingerprint()
         and all(value_fingerprint(environment.get(name)) == was for name, was in watched.environment.items())
-        and all((memory.digest(Path(path)) or "") == was for path, was in watched.files.items())
+        and all((memory.content(Path(path)) or "") == was for path, was in watched.files.items())
     )
 
 
 def watched_now(step: CompiledStep, root: Path, memory: FileMemory) -> dict[str, str]:
     """Return the digest of every file and folder behind a step's facts, in the form of `step.watched`."""
-    return {path: memory.digest(root / path) or "" for path in step.watched}
+    return {path: memory.content(root / path) or "" for path in step.watched}
 
 
 def value_fingerprint(value: str | None) -> str:

@@ -226,6 +226,8 @@ class Invoked:
     artifact: Artifact
     base: bool
     """True to ask the base model, False for the custom one."""
+    folder: Path | None = None
+    """Where the base model lies, if it was given as a folder."""
 
 
 class Invoker(Openable, ABC):

@@ -18,7 +18,8 @@ from polytune.engine.step import Scope
 from polytune.errors import DataError, Unavailable
 from polytune.extras import install_command
 from polytune.sources._rows import At, FieldsSpec, record_of_object, record_of_row
-from polytune.sources.interface import Found, Source, SourceSpec, digest_of_files
+from polytune.sources.interface import Found, Source, SourceSpec
+from polytune.spec.model import InputFolder
 
 library = "pyarrow"
 endings = (".arrow", ".parquet")
@@ -30,8 +31,8 @@ rows_at_once = 1024
 class HuggingfaceSpec(SourceSpec):
     """A dataset folder; nothing is downloaded from the Hub."""
 
-    folder: str
-    """The folder, relative to the experiment file."""
+    folder: InputFolder
+    """The folder, relative to this file."""
     split: str = "train"
     """The split, if the folder has several."""
     fields: FieldsSpec = FieldsSpec()
@@ -46,21 +47,15 @@ class Huggingface(Source):
     def __init__(self, spec: HuggingfaceSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
         self.spec = spec
-        self.folder = (scope.folder / spec.folder).resolve()
+        self.folder = files["folder"]
 
     def missing(self) -> str:
-        """The missing folder or library; '' when neither is missing."""
-        if not self.folder.is_dir():
-            return f"no such folder '{self.spec.folder}'"
+        """The missing library; '' when it is installed."""
         if importlib.util.find_spec(library) is None:
             return (
                 f"reading Arrow and Parquet needs {library}. Run `{install_command('huggingface', library)}`"
             )
         return ""
-
-    def listing(self) -> str:
-        """A digest of the split's current files."""
-        return digest_of_files(self._files(), self.folder) if self.folder.is_dir() else ""
 
     def records(self) -> Iterator[Found]:
         """One record per row, file after file; a row's number in its file is its line."""

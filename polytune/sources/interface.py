@@ -10,9 +10,8 @@ of records must not change when more are added at the end, and memory use must b
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -20,7 +19,6 @@ import msgspec
 from pydantic import Field
 
 from polytune.engine.step import Scope
-from polytune.fingerprint import canonical
 from polytune.formats.interface import Turn
 from polytune.registry import Family
 from polytune.sources._convert import Columns as Columns
@@ -95,7 +93,7 @@ class Source(ABC):
     Spec: ClassVar[type[SourceSpec]]
 
     def __init__(self, spec: SourceSpec, files: Mapping[str, Path], scope: Scope) -> None:
-        """`files` has the absolute path of each `InputFile` of the spec, by field name."""
+        """`files` has the absolute path of each input file and folder of the spec, by field name."""
         self.files = files
         self.scope = scope
 
@@ -104,7 +102,7 @@ class Source(ABC):
         return ""
 
     def listing(self) -> str:
-        """A digest of what can be read now, for sources with more than the spec's own files.
+        """A digest of what can be read now, for sources outside this machine.
 
         '' when there is nothing, or when it cannot be checked.
         """
@@ -114,20 +112,22 @@ class Source(ABC):
     def records(self) -> Iterator[Found]:
         """Every record, in order. Raises DataError for a file that cannot be read at all."""
 
+    def recorded(self, shown: str) -> str:
+        """A file's name in outputs: its path in the folder that the spec names, or as shown.
+
+        '' for a file that the spec itself names. Its content is in the step's key but its name is not, so the
+        name must not be in an output either.
+        """
+        for path in self.files.values():
+            named = self.shown(path)
+            if shown == named or shown.startswith(f"{named}/"):
+                return shown.removeprefix(named).removeprefix("/")
+        return shown
+
     def shown(self, path: Path) -> str:
-        """A file's name in records: relative to the workspace if it is inside, else the bare file name."""
+        """A file's name in messages: relative to the workspace if it is inside, else the bare file name."""
         root = self.scope.root
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
-
-
-def digest_of_files(paths: Iterable[Path], folder: Path) -> str:
-    """A digest of the files' names below the folder, sizes and modification times."""
-    # Not of their contents: planning must not read gigabytes.
-    running = hashlib.sha256()
-    for path in paths:
-        stat, name = path.stat(), path.relative_to(folder).as_posix()
-        running.update(canonical([name, stat.st_size, stat.st_mtime_ns]) + b"\n")
-    return running.hexdigest()
 
 
 SOURCES: Family[Source] = Family("sources", "source", Source)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from pydantic import Field
 
+from polytune.engine.filememory import tree
 from polytune.engine.step import Scope
 from polytune.errors import DataError
 from polytune.sources._invocation_record import NotConvertible, conversation_of
 from polytune.sources._lines import numbered_lines
 from polytune.sources._rows import At, record_of_conversation
-from polytune.sources.interface import Found, PassedOver, Source, SourceSpec, digest_of_files
-from polytune.spec.model import FieldProblem, Items
+from polytune.sources.interface import Found, PassedOver, Source, SourceSpec
+from polytune.spec.model import FieldProblem, InputFolder, Items
 
 if TYPE_CHECKING:
     from polytune.sources._objects import Shelf
@@ -39,8 +40,8 @@ class InvocationLogsSpec(SourceSpec):
 
     uri: Annotated[str, Field(pattern=r"^(s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9](/.*)?)?$")] = ""
     """The S3 address that the logs are written to: s3://bucket/prefix/AWSLogs/."""
-    folder: str = ""
-    """A folder with the logs, relative to the experiment file; instead of `uri`."""
+    folder: InputFolder = ""
+    """A folder with the logs, relative to this file; instead of `uri`."""
     region: str = ""
     """The bucket's region. Default: AWS_REGION."""
     match: Annotated[dict[str, str], Field(max_length=most_pairs)] = {}
@@ -82,13 +83,7 @@ class InvocationLogs(Source):
     def __init__(self, spec: InvocationLogsSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
         self.spec = spec
-        self.folder = (scope.folder / spec.folder).resolve()
-
-    def missing(self) -> str:
-        """The missing folder; '' when none is missing."""
-        if self.spec.folder and not self.folder.is_dir():
-            return f"no such folder '{self.spec.folder}'"
-        return ""
+        self.folder = files.get("folder")
 
     @property
     def _shelf(self) -> Shelf:
@@ -102,10 +97,8 @@ class InvocationLogs(Source):
         )
 
     def listing(self) -> str:
-        """A digest of the current logs."""
-        if self.spec.uri:
-            return self._shelf.digest()
-        return digest_of_files(self._local(), self.folder) if self.folder.is_dir() else ""
+        """A digest of the current logs in S3."""
+        return self._shelf.digest() if self.spec.uri else ""
 
     def records(self) -> Iterator[Found]:
         """One record per call, log after log. Raises DataError when there are no logs."""
@@ -119,15 +112,17 @@ class InvocationLogs(Source):
             raise DataError(f"{place}: no log files ({', '.join(endings)}). Check the path.")
 
     def _logs(self) -> Iterator[tuple[Path, str]]:
-        if self.spec.folder:
+        if self.folder is not None:
             yield from ((path, self.shown(path)) for path in self._local())
         else:
             for fetched in self._shelf.fetched():
                 yield fetched.path, fetched.uri
 
     def _local(self) -> list[Path]:
-        found = (path for path in self.folder.rglob("*") if path.is_file())
-        return sorted(path for path in found if _is_log(path.relative_to(self.folder).as_posix()))
+        if self.folder is None:
+            return []
+        files = ((name, path) for name, path in tree(self.folder) if _is_log(name))
+        return sorted(path for _, path in files)
 
     def _record(self, line: bytes, at: At) -> Found:
         try:

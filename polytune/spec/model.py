@@ -4,6 +4,7 @@ A spec class is strict, frozen and rejects unknown keys. The docstring under a f
 and is published in the JSON Schema. Markers give a plain field a meaning:
 
     prompts: InputFile                                      the file's content enters the cache key
+    media: InputFolder                                      the content of all files in it does
     teacher: Annotated[MemberSpec, Member("teachers")]      validated by the member that `kind` names
     api_key: Secret                                         `${secret:NAME}`; the value is never stored
     seed: Annotated[int, Inherited()] = 0                   the experiment's own, unless the step states one
@@ -70,7 +71,20 @@ class Member:
 
 @dataclass(frozen=True)
 class FileMarker:
-    """Marks a path, relative to the YAML file that states it. The content of the file is hashed."""
+    """Marks a path, relative to the YAML file that states it. The content of the file is hashed.
+
+    With `folder` it is a folder, whose content tree is hashed. With `or_name` only a value with a slash is a
+    path, and any other one a name or an ARN.
+    """
+
+    folder: bool = False
+    or_name: bool = False
+
+    def names_path(self, value: object) -> bool:
+        """Whether a value of the field is a path."""
+        if not isinstance(value, str) or not value:
+            return False
+        return not self.or_name or ("/" in value and not value.startswith("arn:"))
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,8 @@ Items = Annotated[tuple[T, ...], Strict(False)]
 """A YAML list as a tuple."""
 
 InputFile = Annotated[str, FileMarker()]
+InputFolder = Annotated[str, FileMarker(folder=True)]
+NameOrFolder = Annotated[str, FileMarker(folder=True, or_name=True)]
 Secret = Annotated[str, SecretMarker()]
 MaybeSecret = Annotated[str, SecretMarker(optional=True)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -99,39 +99,39 @@ class Decisions:
     """The JSON of the fields whose value differs from their default, nested specs included."""
     defaults: dict[str, Json]
     """The fields at their default, stated or not, by dotted path. Never hashed."""
+    effective: dict[str, Json]
+    """The stated `Effective` fields by dotted path. Not hashed here: what they come to is among the facts."""
 
 
 def decisions(spec: Spec) -> Decisions:
-    """Return what is hashed of a spec. A field at its default is absent, so a new option changes no key.
-
-    A field marked `Effective` is in neither part: its effective value is among the step's key facts.
-    """
-    defaults: dict[str, Json] = {}
-    decided = _decided(FoundValue((), Shape(type(spec)), spec), defaults)
+    """Return what is hashed of a spec. A field at its default is absent, so a new option changes no key."""
+    found = Decisions({}, {}, {})
+    decided = _decided(FoundValue((), Shape(type(spec)), spec), found)
     assert isinstance(decided, dict)
-    return Decisions(decided, defaults)
+    return replace(found, spec=decided)
 
 
-def _decided(found: FoundValue, defaults: dict[str, Json]) -> Json:
+def _decided(found: FoundValue, into: Decisions) -> Json:
     value = found.value
     if isinstance(value, Spec):
-        return _decided_fields(found, value, defaults)
+        return _decided_fields(found, value, into)
     if isinstance(value, Mapping):
-        return {part.path[-1]: _decided(part, defaults) for part in _parts(found)}
+        return {part.path[-1]: _decided(part, into) for part in _parts(found)}
     if isinstance(value, tuple | list):
-        return [_decided(part, defaults) for part in _parts(found)]
+        return [_decided(part, into) for part in _parts(found)]
     return json_of(found)
 
 
-def _decided_fields(found: FoundValue, spec: Spec, defaults: dict[str, Json]) -> Json:
+def _decided_fields(found: FoundValue, spec: Spec, into: Decisions) -> Json:
     decided: dict[str, Json] = {}
     for part, field in zip(_parts(found), type(spec).model_fields.values(), strict=True):
+        is_default = not field.is_required() and _is_default(part, field)
         if part.shape.marker(Effective) is not None:
-            continue
-        if not field.is_required() and _is_default(part, field):
-            defaults[".".join(part.path)] = json_of(part)
+            into.effective.update({} if is_default else {".".join(part.path): json_of(part)})
+        elif is_default:
+            into.defaults[".".join(part.path)] = json_of(part)
         else:
-            decided[part.path[-1]] = _decided(part, defaults)
+            decided[part.path[-1]] = _decided(part, into)
     return decided
 
 
@@ -163,32 +163,33 @@ def secret_references(spec: Spec) -> dict[str, str]:
 
 
 def named_files(spec: Spec) -> list[str]:
-    """Return the dotted path of every `InputFile` field that names a file."""
-    return [
-        ".".join(found.path)
-        for found in walk(spec)
-        if found.shape.marker(FileMarker) is not None and isinstance(found.value, str)
-    ]
+    """Return the dotted path of every `InputFile` or `InputFolder` field that names one."""
+    return [".".join(found.path) for found, _ in _paths_in(spec)]
+
+
+def _paths_in(spec: Spec) -> Iterator[tuple[FoundValue, FileMarker]]:
+    for found in walk(spec):
+        marker = found.shape.marker(FileMarker)
+        if marker is not None and marker.names_path(found.value):
+            yield found, marker
 
 
 def input_files(spec: Spec, node: Node, where: str, problems: list[Problem]) -> dict[str, Path]:
-    """Return dotted field path -> absolute path of every `InputFile` in a spec and its members.
+    """Return dotted field path -> absolute path of every input file and folder in a spec and its members.
 
     A path is relative to the folder of the YAML file that states it, or to the current folder if it comes
-    from `--set`. Files that do not exist are reported and left out.
+    from `--set`. What does not exist is reported and left out.
     """
     files = {}
-    for found in walk(spec):
-        if found.shape.marker(FileMarker) is None or not isinstance(found.value, str):
-            continue
+    for found, marker in _paths_in(spec):
         stated, name = stated_at(node, where, found.path)
         # Relative to the file that states it, not to the experiment: a parent named by
         # `extends` may live elsewhere.
-        path = Path(os.path.normpath(stated.origin.file.parent / found.value))
-        if os.path.isfile(path):
+        path = Path(os.path.normpath(stated.origin.file.parent / str(found.value)))
+        if os.path.isdir(path) if marker.folder else os.path.isfile(path):
             files[".".join(found.path)] = Path(os.path.abspath(path))
         else:
-            problems.append(problem(stated.origin, name, _missing(path, found.value)))
+            problems.append(problem(stated.origin, name, _missing(path, str(found.value), marker)))
     return files
 
 
@@ -206,7 +207,8 @@ def stating_folders(spec: Spec, node: Node, where: str) -> dict[str, Path]:
     return folders
 
 
-def _missing(path: Path, stated: str) -> str:
-    if os.path.isdir(path):
-        return f"'{stated}' is a folder, not a file"
-    return f"no such file '{stated}'; looked in {shown_folder(path)}"
+def _missing(path: Path, stated: str, marker: FileMarker) -> str:
+    wanted, other = ("folder", "file") if marker.folder else ("file", "folder")
+    if os.path.exists(path):
+        return f"'{stated}' is a {other}, not a {wanted}"
+    return f"no such {wanted} '{stated}'; looked in {shown_folder(path)}"

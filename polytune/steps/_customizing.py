@@ -18,10 +18,11 @@ from polytune.base_models.interface import (
     Hyperparameter,
     Number,
     custom_model_arn,
+    find_base_model,
     name_of,
 )
 from polytune.engine.artifacts import Artifact, Facts
-from polytune.engine.step import Estimate, Outcome, Scope, Work
+from polytune.engine.step import Estimate, Outcome, Work
 from polytune.platforms import interface as platforms
 from polytune.spec.model import Effective, FieldProblem, JsonObject, Spec
 from polytune.steps._platform import PlatformStep
@@ -192,6 +193,6 @@ def _platform_problems(entry: BaseModelEntry, platform: str) -> list[FieldProble
     return [FieldProblem("base_model", f"{what}. {remedy}")]
 
 
-def near(scope: Scope, base_model: str) -> Path:
-    """Return the folder of a base model given as a path."""
-    return (scope.folder / base_model).resolve()
+def base_model_of(name: str, files: Mapping[str, Path]) -> BaseModelEntry:
+    """Return the entry of a step's `base_model`; for a folder, from what lies in it now."""
+    return find_base_model(str(files.get("base_model", name)), Path())

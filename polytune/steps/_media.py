@@ -20,7 +20,6 @@ from polytune.data.lines import blocks
 from polytune.errors import DataError
 from polytune.files import copy_whole, digest_of
 from polytune.formats.interface import Format, MediaReference
-from polytune.sources.interface import digest_of_files
 
 folder_name = "media"
 """The folder of a dataset that holds the files, by the end of their address."""
@@ -86,14 +85,6 @@ def _readdressed(value: object, addresses: Callable[[str], str | None]) -> objec
         else _readdressed(item, addresses)
         for key, item in value.items()
     }
-
-
-def listing(folder: Path) -> str:
-    """Return a digest of the folder's files by name, size and modification time; '' without a folder."""
-    if not folder.is_dir():
-        return ""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return digest_of_files(files, folder)
 
 
 @dataclass

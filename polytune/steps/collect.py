@@ -241,7 +241,8 @@ class SampleCollection:
         self.counts[source].unusable += 1
         if len(self.problems) < shown_problems:
             self.problems.append(found)
-        named = {"source": self._step.names[source], **msgspec.to_builtins(found)}
+        place = {"source": self._step.names[source], "file": self._file(source, found.file)}
+        named = {**msgspec.to_builtins(found), **place}
         self._unusable.write(msgspec.json.encode(named) + b"\n")
 
     def _write(self, source: int, record: Record) -> None:
@@ -253,15 +254,19 @@ class SampleCollection:
         if self.samples % told_every == 0:
             self._tell(self.samples)
 
+    def _file(self, source: int, shown: str) -> str:
+        """Return a record's file as outputs name it."""
+        return self._step.sources[source].recorded(shown) or self._step.names[source]
+
     def _sample(self, source: int, record: Record) -> CollectedSample:
-        name = self._step.names[source]
+        name, file = self._step.names[source], self._file(source, record.file)
         system = record.system or self._step.spec.system
         request = fingerprint("polytune.collected.v1", {"system": system, "prompt": record.prompt})
         draw = self._repeats.before(request)
         return CollectedSample(
             id=f"{request[:16]}-{draw}",
             cell={"source": name},
-            template=f"{record.file}:{record.line}",
+            template=f"{file}:{record.line}",
             system=system,
             prompt=record.prompt,
             teacher=SampleTeacher(kind=self._step.specs[source].kind, label=record.teacher or name),
@@ -269,7 +274,7 @@ class SampleCollection:
             draw=draw,
             answer=record.answer,
             usage=SampleUsage(),
-            origin=CollectedFrom(name, record.file, record.line),
+            origin=CollectedFrom(name, file, record.line),
             rating=record.rating,
         )
 

@@ -26,10 +26,8 @@ from polytune.data.lines import blocks
 from polytune.engine.step import Outcome, Scope, Step, Work
 from polytune.files import published
 from polytune.formats.interface import FORMATS, Conversation, Format, unreadable
-from polytune.spec.model import CatalogueName, FieldProblem, Inherited, InputFile, Spec
+from polytune.spec.model import CatalogueName, FieldProblem, Inherited, InputFile, InputFolder, Spec
 from polytune.steps import _media as media
-
-listing_scheme = "listing:"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -67,7 +65,7 @@ class DatasetSpec(Spec):
     """Rows on which base and custom model are compared; they are never uploaded."""
     split: DivisionSpec | None = None
     """How to divide the rows of one file, each prompt into one split; instead of `validation` and `test`."""
-    media: str | None = None
+    media: InputFolder | None = None
     """Folder, relative to this file, of images and videos that rows name by their path in it (`file:a.png`);
     they are stored with the dataset."""
     seed: Annotated[int, Inherited()] = 0
@@ -94,23 +92,10 @@ class DatasetStep(Step):
 
     def __init__(self, spec: DatasetSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
-        self.media = (scope.folder / spec.media).resolve() if spec.media is not None else None
-
-    def missing(self) -> str:
-        """Return that the media folder is missing."""
-        return "" if self.media is None or self.media.is_dir() else f"no such folder '{self.spec.media}'"
-
-    def exists(self, uri: str) -> bool:
-        """Whether the media folder is unchanged; also True when it is gone."""
-        now = media.listing(self.media) if self.media else ""
-        # The files were copied into the dataset, so a folder that is gone later invalidates nothing.
-        return now in ("", uri.removeprefix(listing_scheme))
+        self.media = files.get("media")
 
     async def run(self, work: Work) -> Outcome:
         """Stream every file once."""
-        # Listed before copying, so a file that changes meanwhile differs from the listing and
-        # is copied next time.
-        held = media.listing(self.media) if self.media else ""
         writing = await asyncio.to_thread(self._written, work.folder)
         rows = {f"{split}.jsonl": count for split, count in writing.rows.items()}
         gathered = writing.gathering
@@ -121,7 +106,6 @@ class DatasetStep(Step):
             records={**rows, provenance_name: sum(rows.values())},
             facts={"layout": self.spec.layout, "system": writing.system},
             metrics={"rows": dict(writing.rows), **figures},
-            resources={f"the content of {self.spec.media}": f"{listing_scheme}{held}"} if held else {},
         )
 
     def _written(self, folder: Path) -> Writing:
@@ -144,24 +128,38 @@ class DatasetStep(Step):
             shares = [getattr(self.spec.split, split) for split in splits]
             sides = Sides(writing.layout, Placer(Shares(shares), self.spec.seed))
             for number, line in _lines(self.files["train"]):
-                yield SplitRow(splits[sides.of(line, number)], self._shown(self.files["train"]), number, line)
+                place = FilePlace("train", self._shown("train"), number)
+                yield SplitRow(splits[sides.of(line, number)], place, line)
             return
         for split in splits:
             for number, line in _lines(self.files[split]):
-                yield SplitRow(split, self._shown(self.files[split]), number, line)
+                yield SplitRow(split, FilePlace(split, self._shown(split), number), line)
 
-    def _shown(self, path: Path) -> str:
-        root = self.scope.root
+    def _shown(self, field: str) -> str:
+        path, root = self.files[field], self.scope.root
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
 @dataclass(frozen=True)
+class FilePlace:
+    """Where a row comes from."""
+
+    field: str
+    """The field of the spec that names the file: what outputs say, since the file's name is in no key."""
+    file: str
+    """The file as messages show it."""
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.number}"
+
+
+@dataclass(frozen=True)
 class SplitRow:
-    """One line and its split."""
+    """One line, its split, and where it comes from."""
 
     split: Split
-    file: str
-    number: int
+    place: FilePlace
     line: bytes
 
 
@@ -195,15 +193,15 @@ class Writing:
     def write(self, row: SplitRow, files: Mapping[Split, IO[bytes]], provenance: IO[bytes]) -> None:
         """Write the row to its file. Raises DataError for a missing media file."""
         line = self._readdressed(row)
-        self._look(line, row.number)
+        self._look(line, row.place.number)
         self.rows[row.split] += 1
         digest = sha256(line).hexdigest()
         origin = SplitOrigin(
             split=row.split,
             line=self.rows[row.split],
             sample=f"{digest[:16]}-{self._repeats.before(digest)}",
-            cell={"file": row.file},
-            template=f"{row.file}:{row.number}",
+            cell={},
+            template=f"{row.place.field}:{row.place.number}",
             request=digest,
         )
         files[row.split].write(line + b"\n")
@@ -211,9 +209,9 @@ class Writing:
 
     def _readdressed(self, row: SplitRow) -> bytes:
         # An unreadable row is kept as it is: `validate` reports it with its place.
-        if self.gathering is None or unreadable(row.line, row.number) is not None:
+        if self.gathering is None or unreadable(row.line, row.place.number) is not None:
             return row.line
-        return self.gathering.line(row.line, self.layout, f"{row.file}:{row.number}")
+        return self.gathering.line(row.line, self.layout, str(row.place))
 
     def _look(self, line: bytes, number: int) -> None:
         if len(self._systems) < 2:

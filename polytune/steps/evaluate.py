@@ -41,7 +41,16 @@ from polytune.platforms.interface import (
     InvokedAnswer,
     Question,
 )
-from polytune.spec.model import Inherited, Items, Member, MemberSpec
+from polytune.spec.model import (
+    Adopted,
+    CatalogueName,
+    Effective,
+    Inherited,
+    Items,
+    Member,
+    MemberSpec,
+    NameOrFolder,
+)
 from polytune.steps._invoking import answers_of, batches_of
 from polytune.steps._judging import judge_facts, judging, missing_for, named_graders, notes_of, warnings_of
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
@@ -52,6 +61,11 @@ models = (base, custom)
 class EvaluateSpec(PlatformStepSpec):
     """Compares the custom model with its base on prompts that neither was trained on."""
 
+    base_model: Annotated[
+        NameOrFolder | None, CatalogueName("base_models", is_closed=False), Adopted(), Effective()
+    ] = None
+    """Base model; default: that of the training step. Needed for a folder only: any other base model is known
+    from what was trained."""
     graders: Annotated[Items[Annotated[MemberSpec, Member("graders")]], Field(min_length=1)]
     """Graders; the verdict of the first one is the headline."""
     max_tokens: Annotated[int, Field(ge=1, le=32_768)] = 512
@@ -161,12 +175,28 @@ class Evaluate(PlatformStep):
         """Return one model's answer to every prompt."""
         gauge.subject = f"asking the {model} model"
         gauge.tell(now=True)
-        invoked = Invoked(work.inputs["model"], base=model == base)
+        invoked = Invoked(work.inputs["model"], base=model == base, folder=self._base_folder(work))
         invoker = self.platform.invoker(invoked, self.inference)
         questions = [Question(system=each.system, prompt=each.prompt) for each in exchanges]
         batches = list(batches_of(questions, invoker.batch_size, self._identity(invoked)))
         environment = self.scope.settings.environment
         return await answers_of(invoker, batches, self.inference, work, gauge, environment)
+
+    def _base_folder(self, work: Work) -> Path | None:
+        """Return the folder of the base model; None when it is not a folder.
+
+        Raises StepFailed when the folder holds another model than the one that was trained.
+        """
+        trained = work.inputs["model"].facts.get("base_digest")
+        if trained is None:
+            return None
+        folder = self.files.get("base_model")
+        if folder is None:
+            raise StepFailed("set `base_model` to the folder of the base model that was trained")
+        if work.record is None or work.record.files["base_model"] != trained:
+            what = "no longer holds the base model that was trained: restore it, or train again"
+            raise StepFailed(f"{self.spec.base_model} {what}")
+        return folder
 
     def _identity(self, model: Invoked) -> dict[str, Json]:
         """Return everything except the questions that affects a model's answers."""
@@ -175,7 +205,7 @@ class Evaluate(PlatformStep):
         shared = model.base and not facts.get("from_scratch")
         own = str(facts.get("model_digest") or model.artifact.digest)
         return {
-            "model": facts["base_model"] if shared else own,
+            "model": facts.get("base_digest", facts["base_model"]) if shared else own,
             "base": model.base,
             "inference": msgspec.to_builtins(self.inference),
         }

@@ -14,10 +14,8 @@ from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
 from polytune.errors import DataError, StepFailed
-from polytune.files import digest_of
 from polytune.platforms.interface import Importing, ImportRequirement
-from polytune.spec.model import FieldProblem, Inherited
-from polytune.steps import _customizing as customizing
+from polytune.spec.model import FieldProblem, Inherited, InputFolder
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
 taken = (".safetensors", ".json", ".model", ".jinja", ".txt")
@@ -27,8 +25,8 @@ taken = (".safetensors", ".json", ".model", ".jinja", ".txt")
 class ImportModelSpec(PlatformStepSpec):
     """Imports a model folder; without `folder`, the model that `from:` names."""
 
-    folder: str | None = None
-    """Hugging Face folder, relative to the experiment file."""
+    folder: InputFolder | None = None
+    """Hugging Face folder, relative to this file."""
     base_model: str | None = None
     """Catalogue name of the folder's base model, for prices and export; may be ''."""
     system: str = ""
@@ -59,13 +57,8 @@ class ImportModel(PlatformStep):
     produces = "CustomModel"
 
     def key_facts(self) -> KeyFacts:
-        """Return the folder's files and what the environment determines. DataError if there is no folder."""
-        around = self.platform.key_facts()
-        if self.spec.folder is None:
-            return around
-        files = self._folder_files()
-        digests = {name: digest_of(path) for name, path in files.items()}
-        return KeyFacts({**around.facts, "files": digests}, tuple(files.values()), around.environment)
+        """Return what the environment determines; the folder's content is in the key by itself."""
+        return self.platform.key_facts()
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Return no price: AWS bills an imported model by the minutes it serves, and no rate has a source."""
@@ -96,9 +89,7 @@ class ImportModel(PlatformStep):
         return Outcome(facts={**facts, **done.facts}, resources={**done.resources, "files": uri})
 
     def _folder_files(self) -> dict[str, Path]:
-        folder = customizing.near(self.scope, str(self.spec.folder))
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; give a Hugging Face model folder")
+        folder = self.files["folder"]
         return {p.name: p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix in taken}
 
 

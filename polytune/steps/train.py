@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -20,11 +19,10 @@ from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
-from polytune.files import digest_of
 from polytune.fingerprint import stated
 from polytune.platforms.interface import Customization, CustomizationRequirement
 from polytune.settings import Settings
-from polytune.spec.model import CatalogueName, Effective, FieldProblem, Inherited, JsonObject
+from polytune.spec.model import CatalogueName, Effective, FieldProblem, Inherited, JsonObject, NameOrFolder
 from polytune.steps import _customizing as customizing
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
 
@@ -48,7 +46,7 @@ class TrainSpec(PlatformStepSpec):
     """Fine-tunes a base model; settings that are left out take the base model's default."""
 
     base_model: Annotated[
-        str, CatalogueName("base_models", is_closed=False), AfterValidator(checked_base_model)
+        NameOrFolder, CatalogueName("base_models", is_closed=False), AfterValidator(checked_base_model)
     ]
     """Base model: a catalogue name such as `nova-lite`, an AWS id, the ARN of a custom model to train
     further, or the path of a Hugging Face folder."""
@@ -105,7 +103,7 @@ class Train(PlatformStep):
     def key_facts(self) -> KeyFacts:
         """Return the effective hyperparameters, the rules behind `auto`, and the base model's identity."""
         entry = self._entry()
-        facts: Facts = {"training_id": entry.name, "hyperparameters": self._hyperparameters(entry, None)}
+        facts: Facts = {"hyperparameters": self._hyperparameters(entry, None)}
         # A new rule of the vendor gives other values for the same `auto`, so the rule is part of the key.
         if "auto" in facts["hyperparameters"].values():
             facts["automatic"] = stated(entry.automatic)
@@ -115,13 +113,11 @@ class Train(PlatformStep):
                 {**facts, "training_id": entry.on(self.spec.platform.kind).training_id, **around.facts},
                 environment=around.environment,
             )
-        folder = customizing.near(self.scope, self.spec.base_model)
-        # A local folder has no version, so its files are its identity.
-        weights = [p for p in sorted(folder.iterdir()) if p.suffix in (".json", ".safetensors", ".model")]
-        return KeyFacts({**facts, "files": {p.name: digest_of(p) for p in weights}}, tuple(weights))
+        # A folder has no id; its content is in the key as that of any input is.
+        return KeyFacts(facts, tuple(self.files.values()))
 
     def _entry(self) -> BaseModelEntry:
-        return find_base_model(self.spec.base_model, self.scope.folder)
+        return customizing.base_model_of(self.spec.base_model, self.files)
 
     def _hyperparameters(self, entry: BaseModelEntry, rows: int | None) -> dict[str, Number | str]:
         values = customizing.in_force(
@@ -154,7 +150,7 @@ class Train(PlatformStep):
     async def run(self, work: Work) -> Outcome:
         """Submit the job or find the existing one, wait for it, and collect the model."""
         spec, dataset = self.spec, work.inputs["dataset"]
-        folder = customizing.near(self.scope, spec.base_model) if is_folder(spec.base_model) else None
+        folder = self.files.get("base_model")
         name = str(folder) if folder else customizing.short_name(spec.base_model)
         ask = Customization(
             base_model=name,
@@ -168,10 +164,14 @@ class Train(PlatformStep):
         facts = {
             "layout": dataset.facts["layout"],
             "system": dataset.facts["system"],
-            "base_model": spec.base_model if folder else name,
+            "base_model": name,
             "platform": spec.platform.kind,
-            **({"base_path": os.path.relpath(folder, self.scope.root)} if folder else {}),
         }
+        if folder is not None:
+            # By content: the folder's place is in no key, so it must be in no output either.
+            assert work.record is not None, "a run has a key record"
+            base = work.record.files["base_model"]
+            facts |= {"base_model": f"folder {base[:12]}", "base_digest": base}
         return await customizing.customized(self, work, ask, facts)
 
 

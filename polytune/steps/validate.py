@@ -23,7 +23,8 @@ from polytune.engine.step import KeyFacts, Outcome, Port, Step, Work
 from polytune.errors import DataError
 from polytune.files import write_whole
 from polytune.fingerprint import fingerprint, stated
-from polytune.spec.model import Adopted, CatalogueName, FieldProblem, Spec
+from polytune.spec.model import Adopted, CatalogueName, FieldProblem, NameOrFolder, Spec
+from polytune.steps._customizing import base_model_of
 
 splits = ("train", "validation", "test")
 report_name = "validation.json"
@@ -37,7 +38,7 @@ class ValidateSpec(Spec):
     """Checks every row; errors stop the run."""
 
     base_model: Annotated[
-        str,
+        NameOrFolder,
         CatalogueName("base_models", is_closed=False),
         Adopted(),
         AfterValidator(checked_base_model),
@@ -72,10 +73,10 @@ class Validate(Step):
         entry = self._entry()
         # Not the polytune version: a release that changes no rule must not invalidate checked datasets.
         rules = [stated(getattr(entry, name)) for name in ruling]
-        return KeyFacts({"rules": fingerprint("polytune.rules.v3", rules)})
+        return KeyFacts({"rules": fingerprint("polytune.rules.v3", rules)}, tuple(self.files.values()))
 
     def _entry(self) -> BaseModelEntry:
-        return find_base_model(self.spec.base_model, self.scope.folder)
+        return base_model_of(self.spec.base_model, self.files)
 
     async def run(self, work: Work) -> Outcome:
         """Stream every file once. Raises DataError, with at most a screenful of findings, on errors."""

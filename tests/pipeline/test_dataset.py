@@ -89,8 +89,8 @@ def test_files_pass_as_they_are(polytune: Program) -> None:
         assert (folder / f"{name}.jsonl").read_bytes() == path.read_bytes()
     provenance = lines(polytune, "runs/.rehearsal/shapes/*/dataset/provenance.jsonl")
     assert [each["template"] for each in provenance][7:9] == [
-        "experiments/train.jsonl:8",
-        "experiments/validation.jsonl:1",
+        "train:8",
+        "validation:1",
     ]
     facts = manifest["steps"]["train"]["output"]["facts"]
     assert (facts["system"], facts["layout"]) == ("You name shapes.", "bedrock-conversation-2024")
@@ -175,7 +175,7 @@ def test_another_picture_makes_the_step_stale(polytune: Program) -> None:
     planned, second = polytune("plan", file), polytune.run(file)
 
     assert unchanged.code == 0
-    assert message("pipeline/content-of-shapes-no-longer-exists") in planned.out
+    assert message("pipeline/shapes-changed") in planned.out
     digests = [run["steps"]["dataset"]["output_digest"] for run in (first, second)]
     assert digests[0] != digests[1]
 
@@ -286,7 +286,7 @@ def test_a_media_folder_that_is_not_there_blocks(polytune: Program) -> None:
     rows(polytune, "a.jsonl", asks("Q", "A"))
     write(polytune, "{train: a.jsonl, media: nowhere}", "validate: {base_model: nova-lite}")
 
-    assert message("general/no-such-named-folder", folder="nowhere") in polytune("plan", file).out
+    assert message("general/no-such-named-folder", folder="nowhere") in polytune("plan", file).err
 
 
 def test_bad_rows_are_validates_to_judge(polytune: Program) -> None:

@@ -18,7 +18,7 @@ def source(root: Path, kind: str, environment: Mapping[str, str] | None = None, 
     cls = SOURCES.load(kind)
     spec: SourceSpec = cls.Spec(kind=kind, **stated)
     scope = Scope(root, root, "test", "default", Settings(environment=dict(environment or {})))
-    files = {"path": root / stated["path"]} if "path" in stated else {}
+    files: dict[str, Path] = {name: root / stated[name] for name in ("path", "folder") if name in stated}
     return cls(spec, files, scope)
 
 

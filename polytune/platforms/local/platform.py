@@ -147,8 +147,7 @@ class Local(Platform):
         config = model.artifact.files.get(f"{part}config.json")
         if config is not None:
             return str((self.root / config.path).parent)
-        stated = model.artifact.facts.get("base_path")
-        return str(self.root / stated) if stated else str(model.artifact.facts["base_model"])
+        return str(model.folder or model.artifact.facts["base_model"])
 
 
 def _base(name: str) -> Base:
