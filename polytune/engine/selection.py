@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -64,19 +64,40 @@ def select(
         # The flags intersect: `--from train --until deploy` is the part between.
         allowed &= before(compiled, until)
     if since:
-        allowed &= {step for step in ids if since in before(compiled, step)}
+        allowed &= _after(compiled, since)
     if only:
         allowed &= {only}
+    for flag, named in (("--force", forced), ("--accept", accepted)):
+        # Ignoring it would look as if the step had been run again.
+        if outside := sorted(named - allowed):
+            what = "the step is left out by --until, --from or --only"
+            raise UsageError(f"{flag} {outside[0]}: {what}. Select it too, or drop {flag}")
     # Nothing is left out, so None: a plan need not mark steps as unselected.
     if allowed == set(ids):
         return Selection(force=forced, accept=accepted)
-    wanted = frozenset(earlier for step in allowed for earlier in before(compiled, step))
+    wanted = frozenset(_reached(allowed, {each.id: each.after for each in compiled.steps}))
     return Selection(frozenset(allowed), wanted, forced, accepted)
 
 
 def before(compiled: Compiled, step: str) -> set[str]:
     """Return the step and every step that it depends on."""
-    found = {step}
-    for earlier in compiled.step(step).after:
-        found |= before(compiled, earlier)
+    return _reached({step}, {each.id: each.after for each in compiled.steps})
+
+
+def _after(compiled: Compiled, step: str) -> set[str]:
+    """Return the step and every step that depends on it."""
+    later: dict[str, list[str]] = {each.id: [] for each in compiled.steps}
+    for each in compiled.steps:
+        for earlier in each.after:
+            later[earlier].append(each.id)
+    return _reached({step}, later)
+
+
+def _reached(starts: set[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
+    """Return what can be reached from some steps. Each is visited once, however many paths lead to it."""
+    found, waiting = set(starts), list(starts)
+    while waiting:
+        fresh = set(edges[waiting.pop()]) - found
+        found |= fresh
+        waiting += fresh
     return found

@@ -297,3 +297,30 @@ def test_a_step_that_does_not_exist_is_told_with_the_nearest(bench: Bench, flag:
         bench.plan(path, **{flag: "sauce"})
     with pytest.raises(UsageError, match="no step 'sauce'"):
         bench.plan(path, force=["source", "sauce"])
+
+
+@pytest.mark.parametrize(("count", "each_needs"), [(200, 2), (1_200, 1)])
+def test_a_selection_visits_each_step_once(bench: Bench, count: int, each_needs: int) -> None:
+    """Many paths to a step cost no more than one, and a long chain needs no recursion."""
+    steps: dict[str, Mapping[str, object]] = {
+        f"s{n}": {"uses": "gate", "needs": [f"s{n - back}" for back in range(1, each_needs + 1) if n >= back]}
+        for n in range(count)
+    }
+    path = bench.experiment("long", steps)
+    last = f"s{count - 1}"
+
+    until, since = bench.plan(path, until=last), bench.plan(path, since="s0")
+
+    assert [state for state in states(until).values() if state == "skip"] == []
+    assert set(states(since).values()) == set(states(until).values()) == {"run"}
+    assert set(states(bench.plan(path, until="s0")).values()) == {"run", "skip"}
+
+
+@pytest.mark.parametrize("flag", ["force", "accept"])
+def test_a_step_that_is_left_out_is_neither_forced_nor_accepted(bench: Bench, flag: str) -> None:
+    """The flag would be without effect, so it is refused with the ways out."""
+    path = bench.experiment("x", chain())
+
+    with pytest.raises(UsageError, match=matching("engine/left-out-by-selection", flag=flag)):
+        bench.plan(path, until="t", **{flag: ["u"]})
+    assert states(bench.plan(path, until="u", **{flag: ["u"]}))["u"] in ("run", "maybe")
