@@ -74,5 +74,8 @@ def _copy(reader: IO[bytes], writer: IO[bytes]) -> str:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove the folder and everything in it, if it exists."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove the folder and everything in it, if it exists; of a link or a file, only that itself."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)

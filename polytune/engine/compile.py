@@ -122,8 +122,6 @@ class _Compiler:
 
     def variant(self, variant: Variant) -> Compiled | None:
         """Return one compiled variant. None when something is wrong; the problems are collected."""
-        # Problems of earlier variants must not hide this one: only new ones count.
-        before = len(self.problems)
         root = self._with_platform(self._adopting(variant.root))
         resolved = resolve(root, self.problems, self.member)
         wiring = self._wired(resolved.entries)
@@ -132,7 +130,8 @@ class _Compiler:
             return None
         scope = self._scope(variant.name, resolved.experiment)
         facts = {step.entry.id: self._facts(step, files[step.entry.id], scope) for step in resolved.steps}
-        if len(self.problems) > before:
+        # Nothing of a file with a mistake is used, and a step with one may be missing here.
+        if self.problems:
             return None
         by_id = {step.entry.id: step for step in resolved.steps}
         steps = [self._step(by_id[id], files[id], facts[id], wiring) for id in wiring.order]

@@ -35,6 +35,9 @@ from polytune.errors import Busy
 from polytune.files import write_whole
 from polytune.settings import Settings
 
+stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that stop a run in order: Ctrl-C, a polite kill, and a terminal that is closed."""
+
 
 @dataclass(frozen=True)
 class Session:
@@ -136,17 +139,20 @@ class Session:
 
 
 async def _interruptible(execution: Execution) -> Manifest:
-    """Run the execution. The first Ctrl-C stops it in order, the second at once."""
+    """Run the execution. The first of the `stopping` signals stops it in order, the second at once."""
     running = asyncio.ensure_future(execution.run())
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in stopping:
             # At any moment the files and the ledger are in a consistent state, so exiting at once is safe.
             loop.add_signal_handler(number, os._exit, 130)
         running.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stopping:
+        # `nohup` ignores the end of the terminal, and means it.
+        if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue
         loop.add_signal_handler(number, interrupt)
     return await running
 

@@ -6,6 +6,7 @@ object counts as missing and is never returned.
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from polytune.engine.artifacts import Artifact, FileEntry
 from polytune.engine.filememory import FileMemory
 from polytune.engine.workspace import Workspace
 from polytune.errors import StepFailed
-from polytune.files import copy_whole
+from polytune.files import copy_whole, remove_tree
 
 
 class Condition(StrEnum):
@@ -80,7 +81,30 @@ class Store:
             self._restore(entry)
         return written
 
+    def _clear(self, place: Path) -> None:
+        """Remove what stands in the way of an output: only below `runs/`, and links, never their targets.
+
+        Raises StepFailed for a folder in the way anywhere else, such as one in place of an export.
+        """
+        runs = self.workspace.runs
+        if not place.is_relative_to(runs):
+            if place.is_dir() and not place.is_symlink():
+                shown = self.workspace.relative(place)
+                raise StepFailed(
+                    f"{shown}: a folder is in the place of an output; move it away, then run again"
+                )
+            return
+        for parent in reversed(place.relative_to(runs).parents[:-1]):
+            found = runs / parent
+            # A link out of `runs/` would carry the output into somebody else's folder.
+            leads_out = found.is_symlink() and not found.resolve().is_relative_to(runs.resolve())
+            if leads_out or (os.path.lexists(found) and not found.is_dir()):
+                found.unlink()
+        if place.is_dir() and not place.is_symlink():
+            remove_tree(place)
+
     def _restore(self, entry: FileEntry) -> None:
+        self._clear(self.path_of(entry))
         source = self.object_path(entry.digest)
         # The digest of the bytes actually copied is compared: the object may change after it was checked.
         if not self.holds(entry.digest) or copy_whole(source, self.path_of(entry)) != entry.digest:

@@ -40,7 +40,7 @@ class InvocationLogsSpec(SourceSpec):
 
     uri: Annotated[str, Field(pattern=r"^(s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9](/.*)?)?$")] = ""
     """The S3 address that the logs are written to: s3://bucket/prefix/AWSLogs/."""
-    folder: InputFolder = ""
+    folder: InputFolder | None = None
     """A folder with the logs, relative to this file; instead of `uri`."""
     region: str = ""
     """The bucket's region. Default: AWS_REGION."""

@@ -39,6 +39,10 @@ class BudgetSpec(Spec):
     """Maximum number of billed tokens of teachers and judges, input and output together."""
 
 
+reserved_names = ("objects", *(f"ledger.sqlite3{end}" for end in ("", "-wal", "-shm", "-journal")))
+"""What else is in `runs/`, beside the folders of experiments and hidden names."""
+
+
 class Experiment(Spec):
     """One experiment: what to produce, from what, within which budget."""
 
@@ -68,8 +72,13 @@ class Experiment(Spec):
     """Axis -> values; one variant per combination. An axis is a dotted path such as `steps.train.epochs`."""
 
     def problems(self) -> list[FieldProblem]:
-        """Report an experiment without steps."""
-        return [] if self.steps else [FieldProblem("steps", "must hold at least one step")]
+        """Report an experiment without steps, and a name that `runs/` uses for something else."""
+        found = [] if self.steps else [FieldProblem("steps", "must hold at least one step")]
+        if self.name in reserved_names:
+            found.append(
+                FieldProblem("name", f"'{self.name}' is reserved: runs/{self.name} is polytune's own")
+            )
+        return found
 
 
 @dataclass(frozen=True)

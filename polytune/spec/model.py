@@ -82,7 +82,7 @@ class FileMarker:
 
     def names_path(self, value: object) -> bool:
         """Whether a value of the field is a path."""
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str):
             return False
         return not self.or_name or ("/" in value and not value.startswith("arn:"))
 

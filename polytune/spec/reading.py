@@ -36,6 +36,11 @@ floats = re.compile(r"[-+]?(?:[0-9](?:_?[0-9])*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0
 a_point_or_exponent = re.compile(r"[.eE]")
 control_characters = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
+comments = re.compile(r"\s#")
+structured = ("[", "{", '"', "'", "|", ">", "!", "&", "- ")
+"""How a value from the command line begins if it is more than plain text."""
+closing_events = (yaml.DocumentEndEvent, yaml.StreamEndEvent)
+
 tag_prefix = "tag:yaml.org,2002:"
 
 
@@ -67,9 +72,21 @@ def read_located(path: Path, problems: list[Problem]) -> Node | None:
 
 
 def parse_value(text: str, where: str, problems: list[Problem]) -> Node | None:
-    """Parse a value from the command line as YAML; None, with a problem appended, when it is invalid."""
+    """Parse a value from the command line as YAML; None, with a problem appended, when it is invalid.
+
+    A command line has no comments: `b # c` is a text.
+    """
     if not text.strip():
         return Node(None, COMMAND_LINE, text=text, loose=True)
+    if comments.search(text):
+        if not text.lstrip().startswith(structured):
+            return Node(text.strip(), COMMAND_LINE, text=text, loose=True)
+        if rest := _after_value(text):
+            what = (
+                f"the text after the value is not used: {rest}; put the whole value in quotes if it is text"
+            )
+            problems.append(problem(COMMAND_LINE, where, what))
+            return None
     found: list[Problem] = []
     node = None
     try:
@@ -78,6 +95,16 @@ def parse_value(text: str, where: str, problems: list[Problem]) -> Node | None:
         found.append(refused.problem)
     problems.extend(replace(each, line=0, column=0, where=where) for each in found)
     return None if found or node is None else replace(_without_places(node), text=text, loose=True)
+
+
+def _after_value(text: str) -> str:
+    """Return what follows the value, which YAML would take for a comment; '' for a value that is no YAML."""
+    try:
+        events = [event for event in yaml.parse(text) if not isinstance(event, closing_events)]
+    except yaml.YAMLError:
+        return ""
+    end = events[-1].end_mark
+    return text[end.index :].strip() if end is not None else ""
 
 
 def scalar(text: str) -> Scalar:

@@ -52,10 +52,26 @@ def syntax_problem(error: yaml.MarkedYAMLError, start: Origin, text: str) -> Pro
     mark = error.problem_mark or error.context_mark
     if "cannot start any token" in complaint and mark is not None:
         return problem(_origin(mark, start), "", _bad_start(mark, text))
+    if "expected ','" in complaint and (reference := _unquoted_reference(error.problem_mark, start, text)):
+        return reference
     words = next((w for w in known if w.complaint in complaint), _Words("", f"not valid YAML: {complaint}"))
     if words.at_opening or mark is None:
         mark = error.context_mark or mark
     return problem(_origin(mark, start) if mark else start, "", words.what)
+
+
+def _unquoted_reference(mark: yaml.error.Mark | None, start: Origin, text: str) -> Problem | None:
+    """Return the problem of a `${...}` without quotes inside braces or brackets; None for any other."""
+    lines = text.splitlines()
+    if mark is None or mark.line >= len(lines) or not mark.column:
+        return None
+    before, after = lines[mark.line][: mark.column], lines[mark.line][mark.column :]
+    if not before.endswith("$") or not after.startswith("{"):
+        return None
+    end = after.find("}")
+    shown = f"${after[: end + 1]}" if end > 0 else "${...}"
+    what = f'inside {{...}} or [...] a reference needs quotes: write "{shown}"'
+    return problem(Origin(start.file, mark.line + 1, mark.column), "", what)
 
 
 def _origin(mark: yaml.error.Mark, start: Origin) -> Origin:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -132,6 +134,61 @@ def test_a_placed_file_that_was_changed_is_brought_back(bench: Bench) -> None:
     assert plan.step("p").because == (message("engine/output-file-is-tampered"),)
     assert (bench.root / "exports" / "p.txt").read_text() == "p\n"
     assert len(bench.begun()) == 1
+
+
+def folder(place: Path) -> None:
+    """A folder with something in it."""
+    (place / "deep").mkdir(parents=True)
+    (place / "deep/file").write_text("foreign")
+
+
+def foreign(place: Path) -> Path:
+    """The folder outside `runs/` that links lead to."""
+    return next(parent for parent in place.parents if parent.name == "runs").parent / "foreign"
+
+
+obstructions: dict[str, Callable[[Path], None]] = {
+    "folder": folder,
+    "link to nothing": lambda place: place.symlink_to("nowhere"),
+    "link to a file": lambda place: place.symlink_to(foreign(place) / "deep/file"),
+    "link to a folder": lambda place: place.symlink_to(foreign(place)),
+    "pipe": os.mkfifo,
+}
+
+
+@pytest.mark.parametrize("obstruction", list(obstructions))
+@pytest.mark.parametrize("what", ["output", "its folder"])
+def test_whatever_is_in_the_place_of_an_output_gives_way(bench: Bench, what: str, obstruction: str) -> None:
+    """The output is back, byte for byte, the next plan is a hit, and what a link led to is as it was."""
+    folder(bench.root / "foreign")
+    path = bench.experiment("x", {"a": source})
+    output = bench.run(path).steps["a"].output
+    assert output is not None
+    place = bench.root / output.files["out.txt"].path
+    instead = place if what == "output" else place.parent
+    instead.rename(bench.root / "aside")
+    obstructions[obstruction](instead)
+
+    restored = bench.run(path)
+
+    assert statuses(restored) == {"a": "cached"}
+    assert place.read_text(encoding="utf-8") == "one\n"
+    assert states(bench.plan(path)) == {"a": "hit"}
+    assert sorted(each.name for each in (bench.root / "foreign").rglob("*")) == ["deep", "file"]
+    assert (bench.root / "foreign/deep/file").read_text() == "foreign"
+
+
+def test_a_folder_in_the_place_of_an_export_is_not_touched(bench: Bench) -> None:
+    """It lies outside `runs/` and may be anybody's: the step fails and says what to do."""
+    path = bench.experiment("x", {"p": {"uses": "placer", "place": "exports/p.txt"}})
+    bench.run(path)
+    (bench.root / "exports/p.txt").unlink()
+    folder(bench.root / "exports/p.txt")
+
+    failed = bench.run(path)
+
+    assert failed.steps["p"].message == message("engine/folder-in-place-of-export")
+    assert (bench.root / "exports/p.txt/deep/file").read_text() == "foreign"
 
 
 def test_nothing_unfinished_is_left_in_a_finished_runs_folder(bench: Bench) -> None:

@@ -169,7 +169,7 @@ def test_two_resumes_at_once_are_one(bench: Bench) -> None:
 # Ctrl-C
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_detaches_from_a_job_and_says_how_to_go_on(bench: Bench, number: signal.Signals) -> None:
     """It ends soon with 130, names the commands that continue and that stop the job, and the job lives on."""
     bench.write("a.txt", "alpha\n")
