@@ -23,7 +23,7 @@ import msgspec
 from polytune.engine.artifacts import Artifact
 from polytune.engine.compiled import CompiledStep, read_compiled
 from polytune.engine.ledger import Ledger, Result
-from polytune.engine.locks import holder, try_lock
+from polytune.engine.locks import exclusive, holder, try_lock
 from polytune.engine.manifest import Manifest, read_manifest
 from polytune.engine.processes import ProcessResult
 from polytune.engine.workspace import Workspace, compiled_name, lock_name, manifest_name
@@ -65,6 +65,8 @@ class Garbage:
 
     removals: tuple[Removal, ...]
     kept_runs: int
+    keep: int
+    """How many of each experiment's runs stay."""
     live: tuple[str, ...]
     """Ids of runs in progress."""
 
@@ -125,7 +127,7 @@ def find_garbage(workspace: Workspace, ledger: Ledger, keep: int) -> Garbage:
         *((RemovalKind.LOCK, path, None) for path in _locks(workspace)),
     ]
     removals = tuple(Removal(kind, path, _bytes(path, counted), name) for kind, path, name in found)
-    return Garbage(removals, len(staying), live)
+    return Garbage(removals, len(staying), keep, live)
 
 
 def remove(garbage: Garbage, workspace: Workspace, ledger: Ledger) -> tuple[Removal, ...]:
@@ -133,7 +135,13 @@ def remove(garbage: Garbage, workspace: Workspace, ledger: Ledger) -> tuple[Remo
 
     Runs and their results go first, so that the ledger never names something that was removed.
     """
-    return tuple(each for each in garbage.removals if _removed(each, workspace, ledger))
+    # A run that starts announces itself under this lock. So either it is seen here, or it starts after the
+    # removal and finds what is gone.
+    with exclusive(workspace.removal_lock):
+        again = find_garbage(workspace, ledger, garbage.keep)
+        unneeded = {(each.kind, each.path) for each in again.removals}
+        still = [each for each in garbage.removals if (each.kind, each.path) in unneeded]
+        return tuple(each for each in still if _removed(each, workspace, ledger))
 
 
 def _removed(removal: Removal, workspace: Workspace, ledger: Ledger) -> bool:

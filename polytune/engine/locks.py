@@ -49,6 +49,30 @@ def try_lock(path: Path, what: str, *, inheritable: bool = False) -> Iterator[in
         os.close(descriptor)
 
 
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock for the block, alone; wait for those who share it or hold it."""
+    with _waited(path, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold the lock for the block, with others who share it; wait for one who holds it alone."""
+    with _waited(path, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def _waited(path: Path, kind: int) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def holder(path: Path) -> Holder | None:
     """Return who holds the lock, as signed by the holder; None when it is free."""
     try:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ from polytune.engine.events import Listener, Redactor, open_log, secret_values
 from polytune.engine.execute import Execution, Tools, new_report
 from polytune.engine.jobs import Polling
 from polytune.engine.ledger import RunRow, utc_now
-from polytune.engine.locks import holder, try_lock
+from polytune.engine.locks import holder, shared, try_lock
 from polytune.engine.manifest import GitSource, Manifest, StepCost, write_manifest
 from polytune.engine.plan import Plan, Planner
 from polytune.engine.selection import Flags
@@ -101,14 +102,17 @@ class Session:
         )
 
     def _run(self, plan: Plan, manifest: Manifest, folder: Path) -> Manifest:
-        with try_lock(folder / lock_name, f"{manifest.experiment}/{manifest.run_id}") as lock:
-            if lock is None:
-                raise Busy(f"{manifest.run_id} is in use by {holder(folder / lock_name)}")
-            # Before the ledger lists the run, so that a listed run always has a manifest.
-            write_manifest(folder / manifest_name, manifest)
-            ledger = self.planner.ledger
-            place = self.workspace.relative(folder)
-            ledger.record_run(_row(manifest, place, plan.compiled))
+        ledger = self.planner.ledger
+        place = self.workspace.relative(folder)
+        with ExitStack() as stack:
+            # From here on `gc` sees the run, and keeps whatever it may reuse.
+            with shared(self.workspace.removal_lock):
+                what = f"{manifest.experiment}/{manifest.run_id}"
+                if stack.enter_context(try_lock(folder / lock_name, what)) is None:
+                    raise Busy(f"{manifest.run_id} is in use by {holder(folder / lock_name)}")
+                # Before the ledger lists the run, so that a listed run always has a manifest.
+                write_manifest(folder / manifest_name, manifest)
+                ledger.record_run(_row(manifest, place, plan.compiled))
             finished = self._execute(plan, manifest, folder)
             ledger.record_run(_row(finished, place, plan.compiled))
             return finished

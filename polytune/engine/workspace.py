@@ -4,6 +4,7 @@ runs/ledger.sqlite3                        results, answers, jobs and file diges
 runs/objects/sha256/ab/cdef...             finished outputs, by content
 runs/<experiment>/<run-id>/...             what happened, for people and for git
 runs/.locks/<key>                          which process is working on which step
+runs/.gc.lock                              held while `gc` removes, shared while a run announces itself
 runs/.jobs/<token>/                        local child processes and what they wrote
 runs/.buckets/<name>/                      the local platform's storage
 runs/.rehearsal/                           all of the above again, for runs against an emulator
@@ -59,6 +60,11 @@ class Workspace:
     @property
     def objects(self) -> Path:
         return self.runs / "objects" / "sha256"
+
+    @property
+    def removal_lock(self) -> Path:
+        """Held by `gc` while it removes, and shared by runs while they announce themselves."""
+        return self.runs / ".gc.lock"
 
     @property
     def locks(self) -> Path:

@@ -160,7 +160,7 @@ def test_nothing_is_kept_of_an_experiment_on_request(polytune: Polytune, space: 
     polytune(space, "gc", "--keep", "0", "--yes")
 
     left = {path.relative_to(space / "runs").as_posix() for path in contents(space)}
-    assert left == {".gitignore"}
+    assert left == {".gitignore", ".gc.lock"}
     assert "40 answers reused, 0 to ask" in polytune(space, "plan", file).stdout
 
 

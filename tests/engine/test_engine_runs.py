@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from polytune.engine.garbage import RemovalKind, find_garbage, remove
 from polytune.errors import SpecError
 from tests.engine.engine_bench import Bench, eventually, outputs, states, statuses
 from tests.messages import matching, message
@@ -189,6 +190,24 @@ def test_a_folder_in_the_place_of_an_export_is_not_touched(bench: Bench) -> None
 
     assert failed.steps["p"].message == message("engine/folder-in-place-of-export")
     assert (bench.root / "exports/p.txt/deep/file").read_text() == "foreign"
+
+
+def test_what_a_run_reuses_after_gc_has_listed_it_stays(bench: Bench) -> None:
+    """A run that starts between the list and the removal keeps everything that it found in the cache."""
+    bench.run(bench.experiment("x", {"a": source}))
+    path = bench.experiment("y", {"a": source, "g": {"uses": "gate", "label": "g", "needs": ["a"]}})
+    opened = bench.opened()
+    listed = find_garbage(opened.workspace, opened.ledger, keep=0)
+    with bench.start("run", path) as program:
+        eventually(lambda: bench.begun()[-1] == "g", "the run to reuse the first step and begin the second")
+        gone = remove(listed, opened.workspace, opened.ledger)
+        bench.write("open", "")
+        program.communicate()
+    opened.ledger.close()
+
+    assert [each for each in listed.removals if each.kind is RemovalKind.RUN]
+    assert not [each for each in gone if each.kind in (RemovalKind.RUN, RemovalKind.OBJECT)]
+    assert states(bench.plan(path)) == {"a": "hit", "g": "hit"}
 
 
 def test_nothing_unfinished_is_left_in_a_finished_runs_folder(bench: Bench) -> None:
