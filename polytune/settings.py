@@ -38,6 +38,8 @@ class Settings:
     undeclared_inputs: str = "fail"
     """What happens when a grader reads a file that is not part of its key: `fail` or `warn`.
     POLYTUNE_UNDECLARED_INPUTS."""
+    shared: bool = False
+    """Whether the group of `runs/` may read and write what is in it. POLYTUNE_SHARED: `no` or `group`."""
     workspace: Path | None = None
     """The workspace's folder."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -63,6 +65,7 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None) ->
         log_format=_word(merged, "POLYTUNE_LOG_FORMAT", ("auto", "plain", "json")),
         cache_folder=Path(cache).expanduser(),
         undeclared_inputs=_word(merged, "POLYTUNE_UNDECLARED_INPUTS", ("fail", "warn")),
+        shared=_word(merged, "POLYTUNE_SHARED", ("no", "group")) == "group",
         workspace=folder,
         environment=merged,
     )

@@ -21,11 +21,13 @@ from polytune.engine.compiled import Compilation, Compiled, CompiledStep, read_c
 from polytune.engine.filememory import FileMemory
 from polytune.engine.ledger import Ledger, RunRow
 from polytune.engine.locks import holder
-from polytune.engine.manifest import Manifest, read_manifest
+from polytune.engine.manifest import Manifest, read_manifest, row_of
+from polytune.engine.ownership import check_readable, claim, refusal
 from polytune.engine.plan import Plan, Planner, StepChecks
 from polytune.engine.remembered import identity_of, recall, value_fingerprint, watched_now
 from polytune.engine.selection import Selection
 from polytune.engine.store import Store
+from polytune.engine.unwritten import has_log
 from polytune.engine.workspace import Workspace, compiled_name, find_workspace, lock_name, manifest_name
 from polytune.errors import UsageError, did_you_mean
 from polytune.settings import Settings, load_settings
@@ -53,14 +55,18 @@ class OpenWorkspace:
         override: Path | None,
         *,
         creating: bool = False,
+        writing: bool = False,
         rehearsal: bool = False,
         environment: parts.environment.RehearsalEnvironment | None = None,
     ) -> OpenWorkspace:
         """Open the workspace of an experiment file (or of the current folder) and its ledger.
 
-        Without `creating`, a workspace that has no ledger yet gets one in memory, and nothing is written.
-        `rehearsal` opens the part of the workspace for rehearsals. An `environment` holds the emulators of
-        one: its variables replace those of this process.
+        `creating` makes `runs/` and a ledger if there are none; otherwise such a workspace gets a ledger in
+        memory, and nothing is written. `writing` says that the command changes what is there. Without either,
+        a workspace that must not be written to is only read. `rehearsal` opens the part of the workspace for
+        rehearsals. An `environment` holds the emulators of one: its variables replace those of this process.
+
+        Raises UsageError when the workspace must not be read, or written to by a command that has to.
         """
         rehearsal = rehearsal or environment is not None
         workspace = replace(find_workspace(near, override), rehearsal=rehearsal)
@@ -69,13 +75,7 @@ class OpenWorkspace:
         settings = replace(settings, rehearsal=rehearsal)
         if environment is not None:
             settings = replace(settings, poll_seconds=0.0)  # virtual time passes at the platform's own pace
-        if creating:
-            workspace.create()
-        known = creating or workspace.ledger.exists()
-        # Reading commands such as `plan` leave no trace in a folder that has never seen a run.
-        ledger = Ledger.open(workspace.ledger) if known else Ledger.empty()
-        for notice in ledger.notices:
-            sys.stderr.write(f"{notice}\n")
+        ledger = open_ledger(workspace, settings, creating=creating, writing=writing)
         memory = FileMemory(ledger)
         return cls(workspace, settings, ledger, memory, Store(workspace, memory), environment)
 
@@ -165,9 +165,34 @@ class OpenWorkspace:
 
     # runs
 
+    def runs(self, experiment: str | None = None) -> list[RunRow]:
+        """Return runs, latest first, of one experiment or of all.
+
+        Also those that only a manifest tells of, as after cloning a repository that keeps manifests.
+        """
+        rows = self.ledger.runs(experiment)
+        known = {row.run_id for row in rows}
+        rows += [self._told(folder) for folder in self.workspace.told_runs(known, experiment)]
+        return sorted(rows, key=lambda row: row.run_id, reverse=True)
+
+    def _told(self, folder: Path) -> RunRow:
+        """Return a run as its manifest tells of it; with the status `unreadable` if it cannot."""
+        try:
+            return row_of(read_manifest(folder / manifest_name), folder, self.workspace)
+        except UsageError:
+            place = self.workspace.relative(folder)
+            return RunRow(
+                run_id=folder.name,
+                experiment=folder.parent.name,
+                status="unreadable",
+                started_at="",
+                folder=place,
+                source="",
+            )
+
     def latest_run(self, *, unfinished_only: bool = False) -> RunRow:
         """Return the latest run of any experiment. Raises UsageError when there is none."""
-        for row in self.ledger.runs():
+        for row in self.runs():
             if not unfinished_only or row.status in unfinished:
                 return row
         raise UsageError(
@@ -178,7 +203,7 @@ class OpenWorkspace:
         """Return the run that a name refers to, as in `find_run`. Raises UsageError when there is none."""
         found = self.find_run(name)
         if found is None:
-            rows = self.ledger.runs()
+            rows = self.runs()
             known = [*{row.experiment: None for row in rows}, *(row.run_id for row in rows)]
             raise UsageError(f"no run or experiment named '{name}'.{did_you_mean(name, known[:20])}")
         return found
@@ -188,7 +213,7 @@ class OpenWorkspace:
 
         Raises UsageError when several ids begin with the name.
         """
-        rows = self.ledger.runs()
+        rows = self.runs()
         named = [row for row in rows if name in (row.experiment, row.run_id)]
         if named:
             return named[0]
@@ -230,6 +255,34 @@ class OpenWorkspace:
         return None
 
 
+def open_ledger(
+    workspace: Workspace, settings: Settings, *, creating: bool = False, writing: bool = False
+) -> Ledger:
+    """Open a workspace's ledger, as `OpenWorkspace.open` describes, and say what is new about it."""
+    check_readable(workspace.runs)
+    known = workspace.ledger.exists()
+    if creating or (writing and known):
+        claim(workspace.runs, shared=settings.shared)
+    refused = refusal(workspace.runs, shared=settings.shared)
+    if creating:
+        workspace.create()
+    # A process that ends well removes the log, so one that is left over may come from a crash.
+    crashed = (creating or writing) and known and has_log(workspace.ledger)
+    # Reading commands such as `plan` leave no trace in a folder that has never seen a run.
+    ledger = Ledger.open(workspace.ledger, refused) if known or creating else Ledger.empty(refused)
+    for notice in ledger.notices:
+        sys.stderr.write(f"{notice}\n")
+    if crashed and not _at_work(workspace, ledger):
+        ledger.check()
+    return ledger
+
+
+def _at_work(workspace: Workspace, ledger: Ledger) -> bool:
+    """Whether a process works on any run."""
+    running = (row for row in ledger.runs() if row.status == "running")
+    return any(holder(workspace.root / row.folder / lock_name) for row in running)
+
+
 @contextmanager
 def rehearsing(near: Path | None, override: Path | None, *, creating: bool) -> Iterator[OpenWorkspace]:
     """Open the rehearsal part of a workspace, with local servers in place of every paid service.
@@ -238,7 +291,7 @@ def rehearsing(near: Path | None, override: Path | None, *, creating: bool) -> I
     installed.
     """
     with parts.environment.rehearsal_environment() as environment:
-        yield OpenWorkspace.open(near, override, creating=creating, environment=environment)
+        yield OpenWorkspace.open(near, override, creating=creating, writing=True, environment=environment)
 
 
 def up_to_date(plan: Plan, latest: Manifest | None) -> bool:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from polytune import umask
 from polytune.engine.ledger import Ledger
 from polytune.engine.workspace import Workspace
 
 # The same examples on every run, and no time limit for one: a busy machine fails no test.
 hypothesis.settings.register_profile("steady", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("steady")
+
+
+@pytest.fixture(autouse=True)
+def usual_permissions() -> Iterator[None]:
+    """A test that opens a workspace for writing in this process narrows the permissions of later files."""
+    yield
+    os.umask(umask.usual())
 
 
 @pytest.fixture

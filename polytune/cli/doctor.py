@@ -12,6 +12,7 @@ import msgspec
 from polytune.cli import _platforms as platforms
 from polytune.cli import options
 from polytune.cli._platforms import PlatformChoice
+from polytune.engine.mounts import network_kind
 from polytune.errors import ExitCode, UsageError
 from polytune.platforms.management import (
     Management,
@@ -45,7 +46,7 @@ def command(
         raise UsageError("FILE says bucket, role and region; change them with --set platform.bucket=...")
     opened = choice.opened(file)
     asked = choice.managements(opened)
-    found = list(_variables(opened, asked))
+    found = [_workspace(opened), *_variables(opened, asked)]
     if file is None:
         stated = {"bucket": given["bucket"], "role_arn": given["role_arn"]}
         for each in asked:
@@ -80,6 +81,18 @@ def _experiment(
     for each in asked:
         if all(use.spec.kind != each.name for use in examined):
             yield ok(each.name, "no step of the experiment works on it")
+
+
+def _workspace(opened: OpenWorkspace) -> PreflightCheck:
+    """A check that this user may write to `runs/`, and on which kind of file system it is."""
+    runs = opened.workspace.runs
+    if refused := opened.ledger.refusal:
+        found, _, fix = refused.partition(". ")
+        return wrong("workspace", found, fix)
+    network = network_kind(runs)
+    kept = f"on a network file system ({network}); the ledger has no write-ahead log" if network else ""
+    group = "for the group of the folder" if opened.settings.shared else "for its owner only"
+    return ok("workspace", ", ".join(filter(None, (str(runs), group, kept))))
 
 
 def _variables(opened: OpenWorkspace, asked: Sequence[Management]) -> Iterator[PreflightCheck]:

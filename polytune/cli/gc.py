@@ -37,7 +37,7 @@ units = ("bytes", "kB", "MB", "GB", "TB")
 @options.as_json
 def command(keep: int, yes: bool, workspace: Path | None, as_json: bool) -> None:
     """Delete data that no kept run needs; answers are never deleted."""
-    opened = OpenWorkspace.open(None, workspace)
+    opened = OpenWorkspace.open(None, workspace, writing=yes)
     found = find_garbage(opened.workspace, opened.ledger, keep)
     # Removal checks each item again under its lock: a run may have started since the list was made.
     gone = remove(found, opened.workspace, opened.ledger) if yes else ()

@@ -12,8 +12,11 @@ import msgspec
 from polytune.cli import options
 from polytune.engine import rebuild as checking
 from polytune.engine.ledger import Ledger
+from polytune.engine.ownership import check_readable, claim
 from polytune.engine.workspace import Workspace, find_workspace
 from polytune.errors import ExitCode, UsageError
+from polytune.settings import Settings, load_settings
+from polytune.wiring import open_ledger
 
 shown = 20
 
@@ -27,9 +30,8 @@ def command() -> None:
 @options.workspace
 def init(workspace: Path | None) -> None:
     """Create the ledger unless it exists."""
-    place = find_workspace(None, workspace)
-    place.create()
-    Ledger.open(place.ledger).close()
+    place, settings = _place(workspace)
+    open_ledger(place, settings, creating=True).close()
     click.echo(place.ledger)
 
 
@@ -50,9 +52,9 @@ def verify(ctx: click.Context, workspace: Path | None, as_json: bool) -> None:
 
     Exits with 1 when something is missing or has changed.
     """
-    place = find_workspace(None, workspace)
+    place, settings = _place(workspace)
     with (
-        closing(_existing(place)) as ledger,
+        closing(_existing(place, settings)) as ledger,
         click.progressbar(
             length=checking.bytes_to_verify(ledger),
             label="verifying",
@@ -83,7 +85,8 @@ def rebuild(force: bool, workspace: Path | None, as_json: bool) -> None:
     The old file is kept next to the new one. Answers that exist only in the old file are copied as far as it
     can be read.
     """
-    place = find_workspace(None, workspace)
+    place, settings = _place(workspace)
+    claim(place.runs, shared=settings.shared)
     made = checking.rebuild(place, force=force)
     for line in made.left_out[:shown]:
         click.echo(f"left out: {line}", err=True)
@@ -97,11 +100,17 @@ def rebuild(force: bool, workspace: Path | None, as_json: bool) -> None:
         click.echo(f"the old one: {made.old}")
 
 
-def _existing(place: Workspace) -> Ledger:
+def _place(override: Path | None) -> tuple[Workspace, Settings]:
+    place = find_workspace(None, override)
+    return place, load_settings(place.root)
+
+
+def _existing(place: Workspace, settings: Settings) -> Ledger:
+    check_readable(place.runs)
     # Opening would create an empty ledger, which verifies as sound.
     if not place.ledger.exists():
         raise UsageError(
             f"{place.ledger}: no ledger here. Create one with `polytune ledger rebuild` or"
             " `polytune run FILE`"
         )
-    return Ledger.open(place.ledger)
+    return open_ledger(place, settings)

@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """List the runs of one EXPERIMENT or of all, latest first."""
     opened = OpenWorkspace.open(None, workspace, rehearsal=rehearsal)
-    rows = opened.ledger.runs(experiment)[:limit]
+    rows = opened.runs(experiment)[:limit]
     mark = "   rehearsal" if rehearsal else ""
     if as_json:
         click.echo(

@@ -55,9 +55,9 @@ def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: 
 def open_workspace(
     near: Path | None, workspace: Path | None, *, creating: bool, rehearse: bool
 ) -> Iterator[OpenWorkspace]:
-    """Open the workspace, or its rehearsal part with the stand-ins running."""
+    """Open the workspace for writing, or its rehearsal part with the stand-ins running."""
     if not rehearse:
-        yield OpenWorkspace.open(near, workspace, creating=creating)
+        yield OpenWorkspace.open(near, workspace, creating=creating, writing=True)
         return
     with rehearsing(near, workspace, creating=creating) as opened:
         click.echo("rehearsal: stand-ins on this machine; losses, answers and prices are synthetic", err=True)

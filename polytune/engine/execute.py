@@ -32,7 +32,7 @@ from polytune.engine.step import Outcome, Progress, Step, Work
 from polytune.engine.store import Store
 from polytune.engine.workspace import Workspace, manifest_name
 from polytune.errors import Detached, Paused, PolytuneError, StepFailed
-from polytune.files import copy_whole, remove_tree, sync_folder
+from polytune.files import remove_tree, sync_folder
 
 # flock has no asynchronous wait, and a blocking one would occupy a thread until the other run is done.
 lock_poll_seconds = 0.2
@@ -325,7 +325,7 @@ class Execution:
             )
         for name, target in outcome.placed.items():
             placed = self.tools.workspace.placed / target
-            copy_whole(folder / name, placed)
+            self.store.place(folder / name, placed)
             shown = self.tools.workspace.relative(placed)
             entries[target] = msgspec.structs.replace(entries[name], path=shown)
         # An earlier attempt of this run may have linked to another run's folder: remove the

@@ -32,6 +32,8 @@ class FileMemory:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        self._seen: dict[tuple[int, ...], str] = {}
+        """What this process has found out."""
 
     def digest(self, path: Path) -> str | None:
         """Return the SHA-256 of the file's bytes; None when it is not a regular file or does not exist.
@@ -62,10 +64,13 @@ class FileMemory:
         return fingerprint("polytune.pattern.v1", dict(found)) if found else None
 
     def _remembered(self, found: os.stat_result) -> str | None:
+        identity = _identity(found)
+        if identity in self._seen:
+            return self._seen[identity]
         row = self.ledger.connection.execute(
             "SELECT digest FROM files WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ?"
             " AND ctime_ns = ?",
-            _identity(found),
+            identity,
         ).fetchone()
         return row[0] if row else None
 
@@ -79,6 +84,9 @@ class FileMemory:
         return digest
 
     def _remember(self, found: os.stat_result, digest: str) -> None:
+        self._seen[_identity(found)] = digest
+        if self.ledger.refusal:
+            return
         with self.ledger.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO files (device, inode, size, mtime_ns, ctime_ns, digest)"

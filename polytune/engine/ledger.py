@@ -1,10 +1,12 @@
 """The ledger: one SQLite file that stores every result, answer, job and file digest.
 
-WAL mode, STRICT tables, one transaction per step transition and per batch of answers, durable at commit.
+STRICT tables, one transaction per step transition and per batch of answers, durable at commit; a write-ahead
+log, or a rollback journal on a network file system.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -17,8 +19,10 @@ from pathlib import Path
 import msgspec
 
 from polytune.engine.artifacts import Artifact, Facts, KeyRecord
-from polytune.engine.migrations import migrate
+from polytune.engine.migrations import migrate, migrations
+from polytune.engine.mounts import network_kind
 from polytune.engine.rekeying import former_answers
+from polytune.engine.unwritten import open_unwritten
 from polytune.errors import LedgerError
 
 busy_seconds = 60.0
@@ -83,42 +87,47 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 class Ledger:
     """An open ledger. Each method that writes is one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, notices: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, notices: tuple[str, ...] = (), refusal: str = ""
+    ) -> None:
         self.connection = connection
         self.notices = notices
         """What the user should know about the opening, such as a migration."""
+        self.refusal = refusal
+        """Why nothing may be written to it; '' when it may."""
         self._writing = threading.RLock()
 
     @classmethod
-    def open(cls, path: Path) -> Ledger:
+    def open(cls, path: Path, refusal: str = "") -> Ledger:
         """Open the workspace's ledger; create or migrate it as needed.
 
-        Raises LedgerError when the file is not a ledger or was written by a newer polytune.
+        With a `refusal`, which says why its folder must not be written to, it is only read, and nothing in
+        the folder changes. Raises LedgerError when the file is not a ledger, or a newer polytune wrote it.
         """
+        if refusal:
+            return cls._prepared(open_unwritten(path, len(migrations)), path, refusal)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return cls._opened(str(path))
+        if not path.exists():
+            # SQLite would let only its maker write to it; its other files copy its permissions.
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+        return cls._prepared(_connected(str(path)), path)
 
     @classmethod
-    def empty(cls) -> Ledger:
+    def empty(cls, refusal: str = "") -> Ledger:
         """Return an empty ledger in memory, for planning before the first run: reading creates no file."""
-        return cls._opened(":memory:")
+        return cls._prepared(_connected(":memory:"), None, refusal)
 
     @classmethod
-    def _opened(cls, name: str) -> Ledger:
+    def _prepared(cls, connection: sqlite3.Connection, path: Path | None, refusal: str = "") -> Ledger:
+        name = str(path or ":memory:")
         try:
-            # isolation_level=None: transactions begin and end in `transaction` only. Answers are committed
-            # from a thread, which the lock in `transaction` makes safe.
-            connection = sqlite3.connect(
-                name, timeout=busy_seconds, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.OperationalError as error:
-            raise LedgerError(f"{name}: cannot be opened ({error})") from error
-        try:
-            notices = _prepare(connection, name)
+            with _explained(name):
+                modes = () if refusal or path is None else _durable(connection, path)
+                migrated = migrate(connection, name)
         except BaseException:
             connection.close()
             raise
-        return cls(connection, notices)
+        return cls(connection, () if refusal else (*modes, *migrated), refusal)
 
     @cached_property
     def holds_former_answers(self) -> bool:
@@ -137,7 +146,12 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commit all statements of the block durably, or none of them. Threads take turns."""
+        """Commit all statements of the block durably, or none of them. Threads take turns.
+
+        Raises LedgerError when the ledger must not be written to.
+        """
+        if self.refusal:
+            raise LedgerError(self.refusal)
         with self._writing:
             # IMMEDIATE takes the write lock at once. A deferred transaction can fail in the middle with
             # SQLITE_BUSY, which the busy timeout does not retry.
@@ -225,6 +239,12 @@ class Ledger:
         """Return the dollars of `spent`; answers without a known price count as 0."""
         return self.spent(experiment).usd
 
+    def check(self) -> None:
+        """Look for damage, quickly: at every page, not at every index entry. Raises LedgerError."""
+        (word,) = self.connection.execute("PRAGMA quick_check(1)").fetchone()
+        if word != "ok":
+            raise LedgerError(f"the ledger is damaged ({word}). Run `polytune ledger rebuild --force`")
+
     # runs
 
     def record_run(self, run: RunRow) -> None:
@@ -254,7 +274,9 @@ class Ledger:
         return row[0] if row else None
 
     def record_compilation(self, identity: str, body: bytes) -> None:
-        """Store the compilation under its identity."""
+        """Store the compilation under its identity, unless the ledger is only read."""
+        if self.refusal:
+            return
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO compilations (id, body) VALUES (?, ?)", (identity, body)
@@ -268,14 +290,20 @@ class Ledger:
                 connection.execute("DELETE FROM results WHERE run_id = ?", (run_id,))
 
 
-def _prepare(connection: sqlite3.Connection, name: str) -> tuple[str, ...]:
+def _connected(name: str) -> sqlite3.Connection:
     try:
-        _use_wal(connection)
-        # In WAL mode the usual NORMAL may lose the last commits in a power failure. Those are paid answers
-        # and the tokens of jobs, so every commit is synced.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        return migrate(connection, name)
+        # isolation_level=None: transactions begin and end in `transaction` only. Answers are committed
+        # from a thread, which the lock in `transaction` makes safe.
+        return sqlite3.connect(name, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
+    except sqlite3.OperationalError as error:
+        raise LedgerError(f"{name}: cannot be opened ({error})") from error
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Raises LedgerError for what SQLite says about the file."""
+    try:
+        yield
     except sqlite3.OperationalError as error:
         raise LedgerError(f"{name}: cannot be used ({error})") from error
     except sqlite3.DatabaseError as error:
@@ -283,13 +311,34 @@ def _prepare(connection: sqlite3.Connection, name: str) -> tuple[str, ...]:
         raise LedgerError(f"{name}: not a readable ledger ({error}); {remedy}") from error
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch the file to WAL mode, waiting for a process that is doing so: SQLite's busy timeout does not."""
+def _durable(connection: sqlite3.Connection, path: Path) -> tuple[str, ...]:
+    """Make every commit survive a power failure; return what the user should know about it."""
+    network = network_kind(path)
+    changed = _use_journal(connection, "delete" if network else "wal")
+    # The usual NORMAL may lose the last commits in a power failure. Those are paid answers and the tokens of
+    # jobs, so every commit is synced.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    if not network or not changed:
+        return ()
+    return (
+        f"{path} is on a network file system ({network}): the ledger keeps a rollback journal instead of a"
+        " write-ahead log, which would not be safe there. Its locks are only as good as that file system's",
+    )
+
+
+def _use_journal(connection: sqlite3.Connection, mode: str) -> bool:
+    """Switch the file to a journal mode; return whether it had another one.
+
+    Waits for a process that is doing the same: SQLite's busy timeout does not.
+    """
     end = time.monotonic() + busy_seconds
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
+            (before,) = connection.execute("PRAGMA journal_mode").fetchone()
+            if before != mode:
+                connection.execute(f"PRAGMA journal_mode = {mode}")
+            return bool(before != mode)
         except sqlite3.OperationalError as error:
             # The primary error code is the low byte; extended codes use the higher ones.
             in_use = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -65,7 +65,7 @@ def shared(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _waited(path: Path, kind: int) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, kind)
         yield
@@ -92,7 +92,7 @@ def _opened(path: Path) -> tuple[int, bool]:
     the next process creates a new file under the same name. Such a file is opened again.
     """
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         held = _taken(descriptor)
         if not held or os.fstat(descriptor).st_nlink:
             return descriptor, held

@@ -13,8 +13,9 @@ import msgspec
 
 from polytune.engine.artifacts import Artifact, Facts, KeyRecord
 from polytune.engine.former import current, former_key, is_former
-from polytune.engine.ledger import Usage
+from polytune.engine.ledger import RunRow, Usage
 from polytune.engine.selection import Flags
+from polytune.engine.workspace import Workspace
 from polytune.errors import UsageError
 from polytune.files import write_whole
 
@@ -156,6 +157,18 @@ def read_manifest(path: Path) -> Manifest:
         raise UsageError(f"{path}: no such manifest") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a manifest ({error})") from error
+
+
+def row_of(manifest: Manifest, folder: Path, workspace: Workspace) -> RunRow:
+    """Return the run in a folder as the ledger lists it."""
+    return RunRow(
+        run_id=manifest.run_id,
+        experiment=manifest.experiment,
+        status=manifest.status,
+        started_at=manifest.started_at,
+        folder=workspace.relative(folder),
+        source=str(workspace.root / manifest.path),
+    )
 
 
 def _with_current_records(manifest: Manifest) -> Manifest:

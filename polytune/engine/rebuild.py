@@ -21,9 +21,9 @@ from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import FileEntry, KeyRecord
 from polytune.engine.filememory import FileMemory
 from polytune.engine.garbage import run_folders
-from polytune.engine.ledger import Ledger, Result, RunRow, utc_now
+from polytune.engine.ledger import Ledger, Result, utc_now
 from polytune.engine.locks import holder, try_lock
-from polytune.engine.manifest import Manifest, StepReport, StepStatus, read_manifest
+from polytune.engine.manifest import Manifest, StepReport, StepStatus, read_manifest, row_of
 from polytune.engine.migrations import migrations
 from polytune.engine.step import STEPS
 from polytune.engine.store import Condition, Store
@@ -250,7 +250,7 @@ def _from_manifests(workspace: Workspace, ledger: Ledger, left_out: list[str]) -
         except UsageError as error:
             left_out.append(str(error))
             continue
-        ledger.record_run(_row(manifest, folder, workspace))
+        ledger.record_run(row_of(manifest, folder, workspace))
         manifests.append(manifest)
     found = {result.record.key: result for result in _results(manifests, left_out)}
     store = Store(workspace, FileMemory(ledger))
@@ -261,17 +261,6 @@ def _from_manifests(workspace: Workspace, ledger: Ledger, left_out: list[str]) -
     # Samples of older runs name their requests by the identities of the first key format.
     ledger.note_former_answers()
     return len(manifests), len(kept)
-
-
-def _row(manifest: Manifest, folder: Path, workspace: Workspace) -> RunRow:
-    return RunRow(
-        run_id=manifest.run_id,
-        experiment=manifest.experiment,
-        status=manifest.status,
-        started_at=manifest.started_at,
-        folder=workspace.relative(folder),
-        source=str(workspace.root / manifest.path),
-    )
 
 
 def _results(manifests: Iterable[Manifest], left_out: list[str]) -> list[Result]:

@@ -15,6 +15,7 @@ from polytune.engine.filememory import FileMemory
 from polytune.engine.workspace import Workspace
 from polytune.errors import StepFailed
 from polytune.files import copy_whole, remove_tree
+from polytune.umask import like_any_file
 
 
 class Condition(StrEnum):
@@ -81,6 +82,13 @@ class Store:
             self._restore(entry)
         return written
 
+    def place(self, source: Path, target: Path) -> str:
+        """Write a durable copy; return its digest. Outside of `runs/` it has the permissions of any file."""
+        digest = copy_whole(source, target)
+        if not target.is_relative_to(self.workspace.runs):
+            like_any_file(target)
+        return digest
+
     def _clear(self, place: Path) -> None:
         """Remove what stands in the way of an output: only below `runs/`, and links, never their targets.
 
@@ -107,7 +115,7 @@ class Store:
         self._clear(self.path_of(entry))
         source = self.object_path(entry.digest)
         # The digest of the bytes actually copied is compared: the object may change after it was checked.
-        if not self.holds(entry.digest) or copy_whole(source, self.path_of(entry)) != entry.digest:
+        if not self.holds(entry.digest) or self.place(source, self.path_of(entry)) != entry.digest:
             raise StepFailed(
                 f"{entry.path}: lost, and the store has no intact copy; run the step with --force"
             )

@@ -13,6 +13,7 @@ runs/.rehearsal/                           all of the above again, for runs agai
 from __future__ import annotations
 
 import os
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,15 @@ class Workspace:
     def run_folder(self, experiment: str, run_id: str) -> Path:
         """Return the folder of one run's manifest and outputs."""
         return self.runs / experiment / run_id
+
+    def told_runs(self, known: Container[str], experiment: str | None = None) -> Iterator[Path]:
+        """Yield the folder of every run that has a manifest and is not `known` by its id."""
+        places = [self.runs / experiment] if experiment else sorted(self.runs.glob("[!.]*"))
+        for place in places:
+            # Names first: with thousands of known runs, a look at each would take longer than all the rest.
+            for name in os.listdir(place) if place.is_dir() else ():
+                if name not in known and name[0] != "." and (place / name / manifest_name).is_file():
+                    yield place / name
 
     def relative(self, path: Path) -> str:
         """Return the path as records and messages show it: relative to the workspace if inside it."""

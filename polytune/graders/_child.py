@@ -22,6 +22,7 @@ from typing import Annotated
 
 import msgspec
 
+from polytune import umask
 from polytune.errors import StepFailed
 from polytune.graders.interface import Case, Verdict
 
@@ -190,6 +191,7 @@ class Child:
                 cwd=launch.folder,
                 env=dict(launch.environment),
                 pass_fds=(reading,),
+                umask=umask.usual(),
                 # Longer than asyncio's 64 KiB: a verdict may quote the answer.
                 limit=longest_line,
                 # Ctrl-C reaches polytune only, which then closes its judges in order.

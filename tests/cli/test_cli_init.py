@@ -144,7 +144,7 @@ def test_env_example_documents_every_variable(tmp_path: Path) -> None:
         *re.findall(r"POLYTUNE_\w+", source),
         prices.variable,
     }
-    assert len(re.findall(r"(?m)^POLYTUNE_\w+=", uncommented)) == 9
+    assert len(re.findall(r"(?m)^POLYTUNE_\w+=", uncommented)) == 10
     expected = load_settings(tmp_path / "nowhere", home)
     names = (
         "concurrency",

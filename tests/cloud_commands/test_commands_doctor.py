@@ -179,9 +179,9 @@ def test_nothing_else_is_looked_at_without_credentials(space: Space) -> None:
     done = space.run("doctor", "--json")
 
     assert (done.code, problems(done)) == (3, {"identity"})
-    assert list(lines(done)) == [".env", "region", "identity", "local libraries", "local device"]
+    assert list(lines(done)) == ["workspace", ".env", "region", "identity", "local libraries", "local device"]
     narrowed = space.run("doctor", "--platform", "bedrock", "--json")
-    assert list(lines(narrowed)) == [".env", "region", "identity"]
+    assert list(lines(narrowed)) == ["workspace", ".env", "region", "identity"]
 
 
 def test_what_nobody_may_look_at_is_unknown_not_wrong(space: Space, role: str) -> None:

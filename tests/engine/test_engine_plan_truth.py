@@ -137,7 +137,7 @@ class World:
         step = self.random.choice("aftju")
         options: list[Flags] = [{}] * 6
         options += [{"force": [step]}, {"only": step}, {"until": step}, {"since": step}]
-        options += [{"until": step, "force": ["t"]}, {"since": step, "force": [step, "f"]}]
+        options += [{"until": step, "force": [step]}, {"since": step, "force": [step]}]
         if accepting:
             options += [{"accept": [step]}, {"accept": ["j", "u"]}, {"accept": ["t", "u"]}] * 4
         return self.random.choice(options)

@@ -92,6 +92,22 @@ def test_only_what_was_promised_is_kept(bench: Bench) -> None:
     assert (bench.root / "exports" / "p.txt").read_text() == "p\n"
 
 
+def test_what_is_placed_outside_of_runs_has_usual_permissions(bench: Bench) -> None:
+    """Also when it is restored: a workspace is private, an export is for whoever the user's files are for."""
+    path = bench.experiment("x", {"p": {"uses": "placer", "place": "exports/p.txt"}})
+    export = bench.root / "exports" / "p.txt"
+    (bench.root / "any").touch()
+    usual = (bench.root / "any").stat().st_mode
+
+    for gone in ((), (export,)):
+        for each in gone:
+            each.unlink()
+        assert bench.call("run", path).returncode == 0
+        assert export.stat().st_mode == usual
+    for output in bench.root.glob("runs/x/*/p/out.txt"):
+        assert output.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_broken_promise_fails_the_step(bench: Bench) -> None:
     """A step that did not write what it says it wrote is told so; nothing of it is recorded."""
     path = bench.experiment("x", {"p": {"uses": "placer", "place": "p.txt", "promise": "other.txt"}})

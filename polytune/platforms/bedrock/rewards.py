@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from polytune import umask
 from polytune.errors import StepFailed
 from polytune.platforms.interface import RewardTrial
 from polytune.programs.packaged import PackagedProgram
@@ -123,6 +124,7 @@ def _scores(
             timeout=within_seconds,
             cwd=placed,
             env=environment,
+            umask=umask.usual(),
             check=False,
         )
     except subprocess.TimeoutExpired as error:

@@ -67,7 +67,7 @@ class LocalManagement(Management):
         rehearsals = replace(self.workspace, rehearsal=True)
         yield from self._in(self.workspace, self.ledger)
         if rehearsals.ledger.exists():
-            ledger = Ledger.open(rehearsals.ledger)
+            ledger = Ledger.open(rehearsals.ledger, self.ledger.refusal)
             try:
                 yield from list(self._in(rehearsals, ledger))
             finally:
