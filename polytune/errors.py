@@ -95,6 +95,21 @@ class StepFailed(PolytuneError):
     """A step could not produce its artifact; what it finished is kept."""
 
 
+@dataclass(frozen=True)
+class Obstacle:
+    """What would certainly stop a step, found before the step works."""
+
+    cause: str
+    """What is missing or wrong, without a full stop."""
+    remedy: str = ""
+    """What to do about it; '' only when the cause is a message that says so itself."""
+    field: str = ""
+    """The field of the step's spec that states what is missing, by its dotted path; '' for none."""
+
+    def __str__(self) -> str:
+        return f"{self.cause}. {self.remedy}" if self.remedy else self.cause
+
+
 class Blocked(PolytuneError):
     """Work would certainly be stopped by something that is missing, so none was started."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from polytune import step_factory as step_factory
     from polytune.emulator import environment as environment
     from polytune.engine import compile as compiler
+    from polytune.engine import preflight as preflight
     from polytune.engine import session as session
     from polytune.engine import step as step
     from polytune.report import differences as differences
@@ -30,6 +31,7 @@ else:
         "differences": "polytune.report.differences",
         "environment": "polytune.emulator.environment",
         "markdown": "polytune.report.markdown",
+        "preflight": "polytune.engine.preflight",
         "session": "polytune.engine.session",
         "step": "polytune.engine.step",
         "step_factory": "polytune.step_factory",
@@ -48,6 +50,7 @@ __all__ = [
     "differences",
     "environment",
     "markdown",
+    "preflight",
     "session",
     "step",
     "step_factory",

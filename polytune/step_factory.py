@@ -18,7 +18,7 @@ from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.ledger import Ledger
 from polytune.engine.plan import Plan
 from polytune.engine.step import STEPS, Estimate, Scope, Step
-from polytune.errors import PolytuneError, StepFailed
+from polytune.errors import Obstacle, PolytuneError, StepFailed
 from polytune.exporters.interface import EXPORTERS
 from polytune.formats.interface import FORMATS
 from polytune.graders.interface import GRADERS
@@ -87,7 +87,8 @@ class StepFactory:
         cls = STEPS.load(compiled.kind)
         files = {field: self.root / path for field, path in compiled.files.items()}
         folders = {field: self.root / path for field, path in compiled.folders.items()}
-        return cls(_spec(cls, compiled), files, replace(self.scope, folders=folders))
+        scope = replace(self.scope, folders=folders, connected=frozenset(compiled.inputs))
+        return cls(_spec(cls, compiled), files, scope)
 
     def facts(self, compiled: CompiledStep) -> Facts:
         """Return the step's key facts as they are now. Raises StepFailed when they cannot be taken."""
@@ -98,16 +99,20 @@ class StepFactory:
         except PolytuneError as error:
             raise StepFailed(str(error)) from error
 
-    def missing(self, compiled: CompiledStep) -> str:
-        """Return what prevents the step from running on this machine; '' when nothing does."""
+    def missing(self, compiled: CompiledStep) -> Obstacle | None:
+        """Return what prevents the step from running on this machine."""
         return self.step(compiled).missing()
+
+    def job_ended(self, compiled: CompiledStep, token: str) -> bool:
+        """Whether the step's job has ended, as far as this machine can see."""
+        return self.step(compiled).has_ended(token)
 
     def exists(self, compiled: CompiledStep, uri: str) -> bool:
         """Whether a remote resource of the step's output still exists."""
         return self.step(compiled).exists(uri)
 
-    def unready(self, compiled: CompiledStep) -> str:
-        """Return what is missing outside for the step; '' for nothing."""
+    def unready(self, compiled: CompiledStep) -> Obstacle | None:
+        """Return what is missing outside for the step."""
         return self.step(compiled).unready()
 
     def estimates(self, plan: Plan, ledger: Ledger) -> dict[str, Estimate]:

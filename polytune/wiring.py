@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +33,17 @@ from polytune.errors import UsageError, did_you_mean
 from polytune.settings import Settings, load_settings
 
 unfinished = ("running", "stopped", "failed", "paused", "waiting")
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """A plan after every check that can be made before work."""
+
+    plan: Plan
+    estimates: Mapping[str, parts.step.Estimate]
+    """An estimate for each step that may have to run."""
+    allowed_usd: float | None = None
+    """What the run may spend; None for no limit."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +119,30 @@ class OpenWorkspace:
 
     def planner(self, compiled: Compiled, selection: Selection) -> Planner:
         """Return a planner for one experiment. It creates a step only to ask what that step is missing."""
-        checks = StepChecks(self._exists(compiled), self._missing(compiled), self._facts(compiled))
+        checks = StepChecks(
+            self._exists(compiled),
+            # Looked up when it is needed: planning a hit loads no step.
+            lambda step: self.step_factory(compiled).missing(step),
+            lambda step, token: self.step_factory(compiled).job_ended(step, token),
+            self._facts(compiled),
+        )
         return Planner(self.ledger, self.store, checks, selection)
 
-    def _missing(self, compiled: Compiled) -> Callable[[CompiledStep], str]:
-        return lambda step: self.step_factory(compiled).missing(step)
+    def preflight(self, plan: Plan, max_usd: float | None = None, *, outside: bool = False) -> Preflight:
+        """Return the plan with every step blocked that would certainly be stopped, and its estimates.
+
+        With `outside`, also by what is missing outside this machine, which takes requests.
+        """
+        if plan.idle:
+            return Preflight(plan, {})
+        factory = self.step_factory(plan.compiled)
+        estimates = factory.estimates(plan, self.ledger)
+        limits = plan.compiled.budget.remaining(self.ledger.spent(plan.compiled.name), max_usd)
+        examined = parts.preflight.estimated(plan, estimates, limits)
+        # A run is refused for what is missing here; there is no need to ask anybody then.
+        if outside and not examined.blocked:
+            examined = parts.preflight.outside(examined, factory.unready)
+        return Preflight(examined, estimates, limits.usd)
 
     def _facts(self, compiled: Compiled) -> Callable[[CompiledStep], Facts]:
         """Return a look at a step's key facts as they are now. Loads no step while nothing has changed."""
@@ -158,10 +188,6 @@ class OpenWorkspace:
             )
         )
         return self.step_factories[-1]
-
-    def estimates(self, plan: Plan) -> dict[str, parts.step.Estimate]:
-        """Return an `Estimate` for each step that may have to run."""
-        return self.step_factory(plan.compiled).estimates(plan, self.ledger)
 
     # runs
 

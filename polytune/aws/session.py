@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
@@ -30,12 +29,13 @@ from botocore.loaders import create_loader
 from botocore.session import Session
 from botocore.tokens import ScopedEnvTokenProvider, SSOTokenProvider, TokenProviderChain
 
+from polytune.aws.stated import bearer_variable, may_have_metadata_service
+
 web_identity = {
     "web_identity_token_file": "AWS_WEB_IDENTITY_TOKEN_FILE",
     "role_session_name": "AWS_ROLE_SESSION_NAME",
     "role_arn": "AWS_ROLE_ARN",
 }
-bearer_token = "AWS_BEARER_TOKEN_BEDROCK"
 role_session_name = "polytune"
 
 
@@ -97,7 +97,7 @@ class GivenSession(Session):  # type: ignore[misc]
             return {}
         # A Bedrock API key replaces SigV4; without one, v4 is set explicitly because the client would
         # otherwise look for the key in the process environment.
-        if self._given.get(bearer_token):
+        if self._given.get(bearer_variable):
             return {"auth_scheme_preference": "httpBearerAuth"}
         return {"signature_version": "v4"}
 
@@ -121,7 +121,7 @@ class GivenSession(Session):  # type: ignore[misc]
         # A profile that the user named must win over keys in the environment; botocore prefers the keys.
         if self._explicit_profile:
             chain.remove("env")
-        if not _may_have_metadata_service(self._given):
+        if not may_have_metadata_service(self._given):
             chain.remove("iam-role")
         # These two providers read os.environ when they are created, so they are created again.
         replaced = {
@@ -192,26 +192,3 @@ def _chain(chains: Any, name: str, variable: tuple[Any, Any, Any, Any]) -> Any:
         default=default,
         conversion_func=conversion,
     )
-
-
-def _may_have_metadata_service(given: Mapping[str, str]) -> bool:
-    """Whether the instance metadata service may exist; elsewhere a request to it only times out.
-
-    EC2 instances can be recognized by their firmware vendor or hypervisor UUID
-    (docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html). On systems without these files
-    (not Linux) the service is tried.
-    """
-    if given.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
-        return False
-    if given.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or not Path("/sys").is_dir():
-        return True
-    clues = ("/sys/class/dmi/id/sys_vendor", "/sys/hypervisor/uuid", "/sys/class/dmi/id/product_uuid")
-    return any(_starts_like_ec2(Path(clue)) for clue in clues)
-
-
-def _starts_like_ec2(path: Path) -> bool:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace").lower()
-    except OSError:
-        return False
-    return text.startswith(("amazon ec2", "ec2"))

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+rehearsal_remedy = "Set it there, or try it without an account: `polytune run --rehearse`"
+"""What a user without an account can do."""
+
 
 @dataclass(frozen=True)
 class Defaults:

@@ -14,6 +14,7 @@ says where each fact was read.
 from __future__ import annotations
 
 import re
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -37,7 +38,7 @@ from polytune.base_models._facts import TeacherInvocation as TeacherInvocation
 from polytune.base_models._facts import TrainingApi as TrainingApi
 from polytune.base_models._facts import count as count
 from polytune.base_models._facts import rate as rate
-from polytune.errors import DataError, PolytuneError
+from polytune.errors import DataError, Obstacle, PolytuneError
 from polytune.registry import Catalogue, UnknownMember
 
 BASE_MODELS = Catalogue("base_models", "base model", BaseModelEntry)
@@ -64,6 +65,16 @@ def custom_model_arn(name: str) -> str | None:
     """The name itself if it is the ARN of a custom model, which a job can train further; else None."""
     found = bedrock_arn.fullmatch(name)
     return name if found and found["kind"] == "custom-model" and found["model"] else None
+
+
+def end_of_life_obstacle(entry: BaseModelEntry, today: date) -> Obstacle | None:
+    """Return that the model's end of life, as far as the catalogue knows it, has passed."""
+    if not entry.has_ended(today.isoformat()):
+        return None
+    source = entry.source_of("end_of_life")
+    cited = f" ({source.where}, {source.date})" if source else ""
+    cause = f"{entry.title} reached its end of life on {entry.end_of_life}{cited}"
+    return Obstacle(cause, "Choose another model; `polytune model list` shows them")
 
 
 def checked_base_model(name: str) -> str:

@@ -13,6 +13,7 @@ from polytune.cli import _platforms as platforms
 from polytune.cli import options
 from polytune.cli._platforms import PlatformChoice
 from polytune.engine.mounts import network_kind
+from polytune.engine.selection import Flags
 from polytune.errors import ExitCode, UsageError
 from polytune.platforms.management import (
     Management,
@@ -67,10 +68,12 @@ def _experiment(
     """Checks of what each step needs on this machine, and of each platform that a step uses."""
     examined: list[PlatformUse] = []
     for compiled in opened.compile(file, overrides):
-        for step in compiled.steps:
-            missing = opened.step_factory(compiled).missing(step)
-            if missing:
-                yield wrong(f"step {step.id}", missing, "Do what it says, then ask again")
+        plan = opened.planner(compiled, options.selected(compiled, Flags())).plan(compiled)
+        for planned in opened.preflight(plan).plan.blocked:
+            # Steps that only wait for a blocked one have no obstacle of their own.
+            if planned.obstacle is not None:
+                fix = planned.obstacle.remedy or "Do what it says, then ask again"
+                yield wrong(f"step {planned.step.id}", planned.obstacle.cause, fix)
         used = platforms.uses(opened, compiled)
         for each in asked:
             use = used.get(each.name)

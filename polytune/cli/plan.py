@@ -22,6 +22,7 @@ from polytune.wiring import OpenWorkspace, up_to_date
 @options.variant
 @options.workspace
 @options.rehearsal
+@click.option("--max-usd", type=float, help="Plan a run that may spend this at most.")
 @click.option("--exit-code", is_flag=True, help="Exit with 10 when there is something to do.")
 @options.as_json
 @click.pass_context
@@ -43,8 +44,8 @@ def command(
     plans = []
     for compiled in options.variants(opened, file, overrides, variant):
         plan = opened.planner(compiled, options.selected(compiled, options.flags_of(flags))).plan(compiled)
-        estimates = {} if plan.idle else opened.estimates(plan)
-        plans.append((plan, estimates))
+        checked = opened.preflight(plan, flags["max_usd"])
+        plans.append((checked.plan, checked.estimates))
     if as_json:
         click.echo(msgspec.json.encode([plan_json(plan, estimates) for plan, estimates in plans]))
     else:
@@ -157,6 +158,7 @@ def _step_json(planned: PlannedStep, estimate: Any) -> dict[str, Any]:
         "differences": planned.differences,
         "against": planned.against,
         "notes": planned.step.notes,
+        "obstacle": planned.obstacle,
         "key": planned.record.key if planned.record else None,
         "estimate": estimate,
     }

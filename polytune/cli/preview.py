@@ -25,7 +25,7 @@ from polytune.cli import options
 from polytune.cli._table import table
 from polytune.cli.lines import PlainLines
 from polytune.cli.plan import price_text
-from polytune.cli.run import consent, open_workspace, refuse_blocked, refuse_unready
+from polytune.cli.run import consent, open_workspace, ready
 from polytune.data.validate.report import CheckReport, Example, FindingGroup
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.ledger import Usage
@@ -135,9 +135,8 @@ def _preview(opened: OpenWorkspace, file: Path, whole: Compiled, flags: dict[str
     steps = _path(small)
     planner = opened.planner(small, options.selected(small, Flags(until=steps[-1].id)))
     plan = planner.plan(small)
-    refuse_blocked(plan)
-    refuse_unready(opened, plan)
-    allowed = consent(plan, {} if plan.idle else opened.estimates(plan), opened, flags)
+    checked = ready(opened, plan, flags["max_usd"])
+    consent(checked, opened, flags)
     # Only answers are kept, by the ledger; files of a few samples must not look like a run's output.
     with TemporaryDirectory(prefix="polytune-preview-") as folder:
         trial = Trial(
@@ -147,7 +146,7 @@ def _preview(opened: OpenWorkspace, file: Path, whole: Compiled, flags: dict[str
             opened.settings,
             opened.step_factory(small).step,
             _reporter(),
-            allowed,
+            checked.allowed_usd,
         )
         made = asyncio.run(trial.run(steps))
         return previewed(whole, made, _rest(opened, whole), _covered(opened, whole))
@@ -202,7 +201,7 @@ def _covered(opened: OpenWorkspace, whole: Compiled) -> Coverage | None:
 def _rest(opened: OpenWorkspace, whole: Compiled) -> str:
     """The remaining cost of the full run, in words."""
     plan = opened.planner(whole, options.selected(whole, Flags())).plan(whole)
-    found = opened.estimates(plan)
+    found = opened.preflight(plan).estimates
     words = []
     for step in whole.steps:
         estimate = found.get(step.id)

@@ -13,8 +13,7 @@ from polytune.cli.run import (
     consent,
     open_session,
     open_workspace,
-    refuse_blocked,
-    refuse_unready,
+    ready,
     show,
 )
 from polytune.engine.manifest import Manifest
@@ -53,14 +52,12 @@ def resumed(opened: OpenWorkspace, run: str | None, flags: dict[str, Any]) -> in
         opened.ledger.record_run(msgspec.structs.replace(row, status="done"))
         click.echo(f"{row.run_id} is already finished; nothing was run.", err=True)
         return show(manifest, as_json=flags["as_json"])
-    estimates = {} if plan.idle else opened.estimates(plan)
-    refuse_blocked(plan)
-    refuse_unready(opened, plan)
-    allowed = consent(plan, estimates, opened, flags)
+    checked = ready(opened, plan, flags["max_usd"])
+    consent(checked, opened, flags)
     # The manifest keeps the flags of the original command, so that a second resume selects the same steps.
     recorded = {"overrides": manifest.overrides, "chosen": manifest.flags}
-    with open_session(opened, planner, compiled, {**flags, **recorded}, allowed) as session:
-        finished = session.resume(plan, manifest)
+    with open_session(opened, planner, compiled, {**flags, **recorded}, checked.allowed_usd) as session:
+        finished = session.resume(checked.plan, manifest)
     code = show(finished, as_json=flags["as_json"])
     # A script can tell a job that is still running from one that is done, and ask again later.
     return ExitCode.PAUSED if finished.status == "waiting" else code

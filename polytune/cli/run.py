@@ -18,8 +18,8 @@ from polytune.cli.plan import plan_lines
 from polytune.engine.compiled import Compiled
 from polytune.engine.manifest import Manifest
 from polytune.engine.plan import Plan, Planner, StepState
-from polytune.errors import Blocked, BudgetExceeded, ExitCode, UsageError
-from polytune.wiring import OpenWorkspace, rehearsing, up_to_date
+from polytune.errors import Blocked, ExitCode, UsageError
+from polytune.wiring import OpenWorkspace, Preflight, rehearsing, up_to_date
 
 free_of_asking_usd = 0.0
 """Runs that may cost more than this need the user's consent."""
@@ -44,10 +44,12 @@ free_of_asking_usd = 0.0
 def command(ctx: click.Context, /, file: Path, workspace: Path | None, **flags: Any) -> None:
     """Run an experiment; steps that are already done are skipped."""
     with open_workspace(file, workspace, creating=file.is_file(), rehearse=flags["rehearse"]) as opened:
-        codes = [
-            run_variant(opened, compiled, flags)
-            for compiled in options.variants(opened, file, flags["overrides"], flags["variant"])
-        ]
+        variants = options.variants(opened, file, flags["overrides"], flags["variant"])
+        if len(variants) > 1:
+            # A later variant that is blocked must not be found out after the earlier ones were paid for.
+            for compiled in variants:
+                ready(opened, _planner(opened, compiled, flags).plan(compiled), flags["max_usd"])
+        codes = [run_variant(opened, compiled, flags) for compiled in variants]
     ctx.exit(max(codes))
 
 
@@ -66,21 +68,30 @@ def open_workspace(
 
 def run_variant(opened: OpenWorkspace, compiled: Compiled, flags: dict[str, Any]) -> int:
     """Run one experiment, show its outcome and return the exit code."""
-    planner = opened.planner(compiled, options.selected(compiled, options.flags_of(flags)))
+    planner = _planner(opened, compiled, flags)
     plan = planner.plan(compiled)
     latest = opened.latest(compiled)
     # An idle plan that differs from the latest run still makes a run, whose outputs come from the cache.
     if latest is not None and up_to_date(plan, latest):
         click.echo(f"{compiled.name}: everything is up to date; nothing was run.", err=True)
         return show(latest, as_json=flags["as_json"])
-    estimates = {} if plan.idle else opened.estimates(plan)
-    refuse_blocked(plan)
-    refuse_unready(opened, plan)
-    allowed = consent(plan, estimates, opened, flags)
+    checked = ready(opened, plan, flags["max_usd"])
+    consent(checked, opened, flags)
     chosen = options.flags_of(flags)
-    with open_session(opened, planner, compiled, {**flags, "chosen": chosen}, allowed) as session:
-        manifest = session.start(plan, estimates)
+    with open_session(opened, planner, compiled, {**flags, "chosen": chosen}, checked.allowed_usd) as session:
+        manifest = session.start(checked.plan, checked.estimates)
     return show(manifest, as_json=flags["as_json"])
+
+
+def _planner(opened: OpenWorkspace, compiled: Compiled, flags: dict[str, Any]) -> Planner:
+    return opened.planner(compiled, options.selected(compiled, options.flags_of(flags)))
+
+
+def ready(opened: OpenWorkspace, plan: Plan, max_usd: float | None) -> Preflight:
+    """Return the plan and its estimates if nothing that can be known beforehand stops it. Raises Blocked."""
+    checked = opened.preflight(plan, max_usd, outside=True)
+    refuse_blocked(checked.plan)
+    return checked
 
 
 def refuse_blocked(plan: Plan) -> None:
@@ -94,75 +105,43 @@ def refuse_blocked(plan: Plan) -> None:
         raise Blocked("\n".join(lines) + "\nNothing was run." + before)
 
 
-def refuse_unready(opened: OpenWorkspace, plan: Plan) -> None:
-    """Raises Blocked when something that a step needs is missing, before any step starts."""
-    # Steps often miss the same thing; each message is shown once, for the first step that has it.
-    factory = opened.step_factory(plan.compiled)
-    works = [step.step for step in plan.steps if step.state in (StepState.RUN, StepState.MAYBE)]
-    found = {str(factory.unready(step)): step.id for step in reversed(works)}
-    found.pop("", None)
-    if found:
-        lines = [f"{plan.compiled.name}: {step}: {what}" for what, step in found.items()]
-        raise Blocked("\n".join(lines) + "\nNothing was run.")
-
-
 def _last_runnable(plan: Plan) -> str:
     return [step.step.id for step in plan.steps if step.state in (StepState.RUN, StepState.MAYBE)][-1]
 
 
-def consent(
-    plan: Plan, estimates: dict[str, Any], opened: OpenWorkspace, flags: dict[str, Any]
-) -> float | None:
-    """Return what the run may spend (None for no limit), after asking on a terminal if it may cost money.
-
-    Raises BudgetExceeded when even the low estimate is above the limit, UsageError without a terminal.
-    """
-    low = sum(e.usd_low or 0.0 for e in estimates.values())
-    high = sum(e.usd_high or 0.0 for e in estimates.values())
-    allowed = _allowed(plan, opened, flags)
-    if allowed is not None and low > allowed:
-        raise BudgetExceeded(
-            f"{plan.compiled.name}: this run would cost at least ${low:.2f}, and ${allowed:.2f} is allowed."
-            " Raise budget.usd in the file, or pass a higher --max-usd"
-        )
+def consent(checked: Preflight, opened: OpenWorkspace, flags: dict[str, Any]) -> None:
+    """Ask on a terminal whether a run that may cost money should start. Raises UsageError without one."""
     # A rehearsal costs nothing, and the prices in its estimates are synthetic.
     if flags["rehearse"]:
-        return allowed
-    agree(plan, estimates, allowed, flags)
+        return
+    agree(checked, flags)
+    high = sum(e.usd_high or 0.0 for e in checked.estimates.values())
     if high > free_of_asking_usd and not flags["yes"]:
-        spent = opened.ledger.spent_usd(plan.compiled.name)
-        click.echo("\n".join(plan_lines(plan, estimates, spent)), err=True)
+        spent = opened.ledger.spent_usd(checked.plan.compiled.name)
+        click.echo("\n".join(plan_lines(checked.plan, checked.estimates, spent)), err=True)
         if not sys.stdin.isatty():
             raise UsageError(
                 f"this run may cost up to ${high:.2f}; pass --yes to accept that without a terminal"
             )
         click.confirm(f"Spend up to ${high:.2f}?", abort=True, err=True)
-    return allowed
 
 
-def agree(plan: Plan, estimates: dict[str, Any], allowed: float | None, flags: dict[str, Any]) -> None:
+def agree(checked: Preflight, flags: dict[str, Any]) -> None:
     """Ask about each ongoing hourly cost, unless a budget covers it or `--agree` names the step.
 
     `--yes` does not cover them: it accepts an amount, and these have none. Raises UsageError without a
     terminal.
     """
-    for step, estimate in estimates.items():
-        covered = allowed is not None and estimate.usd_high is not None
+    for step, estimate in checked.estimates.items():
+        covered = checked.allowed_usd is not None and estimate.usd_high is not None
         if not estimate.consent or covered or step in flags.get("agree", ()):
             continue
-        what = f"{plan.compiled.name}: {step}: {estimate.consent}"
+        what = f"{checked.plan.compiled.name}: {step}: {estimate.consent}"
         if not sys.stdin.isatty():
             raise UsageError(
                 f"{what}. Accept it with --agree {step}, or set a `ttl` and a `budget.usd` that covers it"
             )
         click.confirm(f"{what}. Agree?", abort=True, err=True)
-
-
-def _allowed(plan: Plan, opened: OpenWorkspace, flags: dict[str, Any]) -> float | None:
-    limits = [flags["max_usd"]] if flags["max_usd"] is not None else []
-    if plan.compiled.budget.usd is not None:
-        limits.append(max(0.0, plan.compiled.budget.usd - opened.ledger.spent_usd(plan.compiled.name)))
-    return min(limits, default=None)
 
 
 @contextmanager

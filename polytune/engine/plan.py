@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import msgspec
@@ -26,7 +26,7 @@ from polytune.engine.jobbook import JobBook
 from polytune.engine.ledger import Ledger, Result
 from polytune.engine.selection import Selection
 from polytune.engine.store import Condition, Store
-from polytune.errors import StepFailed
+from polytune.errors import Obstacle, StepFailed
 
 
 class StepState(StrEnum):
@@ -68,6 +68,8 @@ class PlannedStep:
     """The inputs that are already known."""
     against: str = ""
     """`experiment/run` of the nearest earlier record."""
+    obstacle: Obstacle | None = None
+    """What blocks the step itself; None for one that only waits for a blocked step."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,10 @@ class StepChecks:
 
     exists: Callable[[CompiledStep, str], bool]
     """Whether a resource of a step's result, given by its URI, still exists."""
-    missing: Callable[[CompiledStep], str]
-    """What prevents a step from running on this machine, and the remedy; '' when nothing does."""
+    missing: Callable[[CompiledStep], Obstacle | None]
+    """What prevents a step from running on this machine."""
+    job_ended: Callable[[CompiledStep, str], bool]
+    """Whether a step's job, given by its token, has ended although the ledger does not know it yet."""
     facts: Callable[[CompiledStep], Facts]
     """A step's key facts as they are now. Raises StepFailed when they cannot be taken."""
 
@@ -140,7 +144,7 @@ class Planner:
         # Reported at the first step that is blocked; the steps behind it only name it.
         blocked = [each.step.id for each in before if each.state is StepState.BLOCKED]
         if blocked:
-            return PlannedStep(step, StepState.BLOCKED, (f"waits for {', '.join(blocked)}",))
+            return waiting_for(PlannedStep(step, StepState.RUN), blocked)
         inputs = {
             port: result.artifact
             for port, name in step.inputs.items()
@@ -149,7 +153,7 @@ class Planner:
         try:
             record = self.record(step, {port: a.digest for port, a in inputs.items()})
         except StepFailed as gone:
-            return PlannedStep(step, StepState.BLOCKED, (str(gone),), inputs=inputs)
+            return blocked_by(PlannedStep(step, StepState.RUN, inputs=inputs), Obstacle(str(gone)))
         # `needs` is left out: it orders steps, but no output flows, so it does not change the key.
         waits = [name for name in step.inputs.values() if not planned[name].state.settled]
         if waits:
@@ -207,12 +211,14 @@ class Planner:
         assert found.record is not None
         missing = self.checks.missing(found.step)
         if missing:
-            return _replace(found, StepState.BLOCKED, (missing,))
+            return blocked_by(found, missing)
         # A job that is open is attached to, also when forced: starting a second one would pay twice.
         job = self.jobs.latest(found.record.key)
-        if job is not None and not job.state.final:
-            return _replace(found, StepState.ATTACH, (f"job {job.token} is still running",))
-        return self._explained(compiled, found, why)
+        if job is None or job.state.final:
+            return self._explained(compiled, found, why)
+        if self.checks.job_ended(found.step, job.token):
+            return self._explained(compiled, found, (*why, f"job {job.token} ended without a result"))
+        return _replace(found, StepState.ATTACH, (f"job {job.token} is still running",))
 
     def _open(
         self,
@@ -235,7 +241,7 @@ class Planner:
         if not forced and step.id in self.selection.accept and self._acceptable(compiled, step, record):
             return _replace(found, StepState.MAYBE, (f"accepted after {names}, unless its output is lost",))
         if missing:
-            return _replace(found, StepState.BLOCKED, (missing,))
+            return blocked_by(found, missing)
         return self._explained(compiled, _replace(found, StepState.RUN, ()), forced, record)
 
     def _acceptable(self, compiled: Compiled, step: CompiledStep, record: KeyRecord) -> Result | None:
@@ -278,6 +284,24 @@ class Planner:
             found.inputs,
             f"{nearest.experiment}/{nearest.run_id}",
         )
+
+
+def blocked_by(found: PlannedStep, obstacle: Obstacle) -> PlannedStep:
+    """Return the step as blocked by an obstacle of its own, with the place that states what is missing."""
+    place = _place(found.step, obstacle.field)
+    because = f"{place}: {obstacle}" if place else str(obstacle)
+    return replace(_replace(found, StepState.BLOCKED, (because,)), obstacle=obstacle)
+
+
+def waiting_for(found: PlannedStep, blocked: Iterable[str]) -> PlannedStep:
+    """Return the step as blocked only because the steps before it are."""
+    return _replace(found, StepState.BLOCKED, (f"waits for {', '.join(blocked)}",))
+
+
+def _place(step: CompiledStep, field: str) -> str:
+    """Return where the file states a field, or the first part of it; '' when it does not."""
+    inside = (place for name, place in step.origins.items() if name.startswith(f"{field}."))
+    return step.origins.get(field) or next(inside, "") if field else ""
 
 
 longest_shown = 28
@@ -340,13 +364,5 @@ def _unknown_input(change: Change) -> bool:
 
 
 def _replace(found: PlannedStep, state: StepState, because: tuple[str, ...]) -> PlannedStep:
-    return PlannedStep(
-        found.step,
-        state,
-        because,
-        found.differences,
-        found.record,
-        found.result if state.settled else None,
-        found.inputs,
-        found.against,
-    )
+    result = found.result if state.settled else None
+    return replace(found, state=state, because=because, result=result)

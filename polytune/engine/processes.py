@@ -121,6 +121,15 @@ def alive(folder: Path) -> bool:
     return holder(folder / "lock") is not None
 
 
+def has_ended(folder: Path) -> bool:
+    """Whether no process works on the job of that folder and none has completed it."""
+    # The lock before the result, as in `look`.
+    if alive(folder):
+        return False
+    result = _result(folder / "result.json")
+    return result is None or result.status != "completed"
+
+
 def stop(folder: Path) -> bool:
     """End a job's child and everything it started, and record that it was stopped.
 

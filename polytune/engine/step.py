@@ -18,6 +18,7 @@ from polytune.engine.artifacts import Artifact, Facts, FileEntry, KeyRecord
 from polytune.engine.budget import Budget
 from polytune.engine.jobs import Jobs
 from polytune.engine.ledger import Usage
+from polytune.errors import Obstacle
 from polytune.registry import Family
 from polytune.settings import Settings
 from polytune.spec import model
@@ -50,6 +51,8 @@ class Scope:
     settings: Settings
     former_answers: bool = False
     """Whether the ledger holds answers under the identities of the first key format."""
+    connected: frozenset[str] = frozenset()
+    """The ports of the step that a step feeds."""
     folders: Mapping[str, Path] = field(default_factory=dict)
     """The folder of the YAML file that states a member or a `NamesPaths` field, where it is another one."""
 
@@ -86,6 +89,10 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A remark for the user, such as which price is missing and how to state it."""
     consent: str = ""
     """What the user must agree to besides the price, such as an hourly cost that continues after the run."""
+    unpriced: str = ""
+    """How to state the price of requests that a budget in dollars would refuse; '' when it is known."""
+    obstacle: Obstacle | None = None
+    """What would certainly stop the step, and only its inputs and answers could show."""
 
 
 class Requirement(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,13 +182,17 @@ class Step(ABC):
         """Return what else goes into the cache key. Starts nothing."""
         return KeyFacts()
 
-    def missing(self) -> str:
-        """Return what prevents this step from running on this machine, and the remedy; '' if nothing does."""
-        return ""
+    def missing(self) -> Obstacle | None:
+        """Return what would stop this step on this machine: a missing program, an unset variable."""
+        return None
 
-    def unready(self) -> str:
-        """Return what is missing outside, such as credentials or a bucket, or ''. Checked before a run."""
-        return ""
+    def unready(self) -> Obstacle | None:
+        """Return what would stop it outside, such as a bucket that is not there. Asked before a run only."""
+        return None
+
+    def has_ended(self, token: str) -> bool:
+        """Whether this step's job with that token has ended, as far as this machine can see."""
+        return False
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Estimate the cost of a run. `inputs` holds the inputs already known. The default is free."""

@@ -19,7 +19,7 @@ from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.jobbook import JobRow
 from polytune.engine.jobs import Driver
 from polytune.engine.step import KeyFacts, Requirement
-from polytune.errors import Unavailable
+from polytune.errors import Obstacle, Unavailable
 from polytune.programs.packaged import PackagedProgram
 from polytune.registry import Family, Openable
 from polytune.settings import Settings
@@ -274,19 +274,31 @@ class Platform(ABC):
         self.root = root
         self.settings = settings
 
-    def missing(self) -> str:
-        """Why this platform does not work here, and how to fix that; '' when it works."""
-        return ""
+    def missing(self) -> Obstacle | None:
+        """Why this platform does not work here, without asking anybody outside."""
+        return None
 
-    def lacks(self, offer: Offer) -> str:
-        """Why a step that needs the offer cannot run here; '' when it can."""
-        if offer in self.offers:
-            return self.missing()
-        return f"platform {self.name} has no {offer.replace('_', ' ')}"
+    def lacks(self, offer: Offer) -> Obstacle | None:
+        """Why a step that needs the offer cannot run here."""
+        return self.missing() if offer in self.offers else self.without(offer)
 
-    def unready(self) -> str:
-        """A problem that would make a run fail later, checked against the outside world; '' for none."""
-        return ""
+    def without(self, offer: Offer) -> Obstacle:
+        """That this platform does not have the offer."""
+        having = [name for name in PLATFORMS.names() if offer in PLATFORMS.load(name).offers]
+        cause = f"platform {self.name} has no {offer.replace('_', ' ')}"
+        return Obstacle(cause, f"Use {' or '.join(having)}, or remove the step", "platform.kind")
+
+    def refuses(self, base_model: str) -> Obstacle | None:
+        """Why a known base model cannot be customized here now, such as its end of life."""
+        return None
+
+    def unready(self) -> Obstacle | None:
+        """A problem that would make a run fail later, checked against the outside world."""
+        return None
+
+    def has_ended(self, token: str) -> bool:
+        """Whether a job has ended without a result, as far as this machine can see; False if unknown."""
+        return False
 
     def refresh_prices(self) -> None:
         """Prices are up to date if they can be looked up; nothing else changes."""
@@ -318,27 +330,27 @@ class Platform(ABC):
 
     def try_reward(self, reward: PackagedProgram, rollouts: Sequence[Facts]) -> RewardTrial:
         """The results of a local trial of a reward function. Raises StepFailed when it is not usable."""
-        raise Unavailable(self.lacks("reinforcement_fine_tuning"))
+        raise Unavailable(str(self.without("reinforcement_fine_tuning")))
 
     def publish_reward(self, reward: PackagedProgram, role_arn: str, timeout_seconds: int) -> str:
         """The package is deployed as a function named by its content; returns its address. Idempotent."""
-        raise Unavailable(self.lacks("reinforcement_fine_tuning"))
+        raise Unavailable(str(self.without("reinforcement_fine_tuning")))
 
     def importing(self, ask: Importing) -> Job:
         """The import of a model as a job. Raises Unavailable if the platform has no imports."""
-        raise Unavailable(self.lacks("import"))
+        raise Unavailable(str(self.without("import")))
 
     def imported(self, job: JobRow) -> Collected:
         """The model that a completed import created."""
-        raise Unavailable(self.lacks("import"))
+        raise Unavailable(str(self.without("import")))
 
     def deploying(self, ask: Deploying) -> Job:
         """A deployment as a job. Raises Unavailable if the platform has no deployments."""
-        raise Unavailable(self.lacks("deployment"))
+        raise Unavailable(str(self.without("deployment")))
 
     def deployed(self, job: JobRow) -> Collected:
         """The deployment that a completed job created."""
-        raise Unavailable(self.lacks("deployment"))
+        raise Unavailable(str(self.without("deployment")))
 
     @abstractmethod
     def address(self, model: Artifact) -> str:

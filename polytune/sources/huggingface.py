@@ -15,7 +15,7 @@ import msgspec
 
 from polytune.data.reading import row_of
 from polytune.engine.step import Scope
-from polytune.errors import DataError, Unavailable
+from polytune.errors import DataError, Obstacle, Unavailable
 from polytune.extras import install_command
 from polytune.sources._rows import At, FieldsSpec, record_of_object, record_of_row
 from polytune.sources.interface import Found, Source, SourceSpec
@@ -49,18 +49,17 @@ class Huggingface(Source):
         self.spec = spec
         self.folder = files["folder"]
 
-    def missing(self) -> str:
-        """The missing library; '' when it is installed."""
+    def missing(self) -> Obstacle | None:
+        """The missing library."""
         if importlib.util.find_spec(library) is None:
-            return (
-                f"reading Arrow and Parquet needs {library}. Run `{install_command('huggingface', library)}`"
-            )
-        return ""
+            cause = f"reading Arrow and Parquet needs {library}"
+            return Obstacle(cause, f"Run `{install_command('huggingface', library)}`")
+        return None
 
     def records(self) -> Iterator[Found]:
         """One record per row, file after file; a row's number in its file is its line."""
-        if self.missing():
-            raise Unavailable(self.missing())
+        if lacking := self.missing():
+            raise Unavailable(str(lacking))
         files = self._files()
         if not files:
             what = f"holds no {' or '.join(endings)} files of a split '{self.spec.split}'"

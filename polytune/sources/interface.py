@@ -19,6 +19,7 @@ import msgspec
 from pydantic import Field
 
 from polytune.engine.step import Scope
+from polytune.errors import Obstacle
 from polytune.formats.interface import Turn
 from polytune.registry import Family
 from polytune.sources._convert import Columns as Columns
@@ -97,9 +98,14 @@ class Source(ABC):
         self.files = files
         self.scope = scope
 
-    def missing(self) -> str:
-        """Why it cannot be read on this machine, and how to fix that; '' when it can."""
-        return ""
+    @property
+    def is_here(self) -> bool:
+        """Whether its records are on this machine, so that reading a few is quick and asks nobody."""
+        return True
+
+    def missing(self) -> Obstacle | None:
+        """Why it cannot be read on this machine; None also when only reading would show it."""
+        return None
 
     def listing(self) -> str:
         """A digest of what can be read now, for sources outside this machine.

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from pydantic import Field
 
+from polytune.aws.stated import credentials_obstacle
 from polytune.engine.filememory import tree
 from polytune.engine.step import Scope
-from polytune.errors import DataError
+from polytune.errors import DataError, Obstacle
 from polytune.sources._invocation_record import NotConvertible, conversation_of
 from polytune.sources._lines import numbered_lines
 from polytune.sources._rows import At, record_of_conversation
@@ -84,6 +85,15 @@ class InvocationLogs(Source):
         super().__init__(spec, files, scope)
         self.spec = spec
         self.folder = files.get("folder")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the logs are in a folder and not in S3."""
+        return self.folder is not None
+
+    def missing(self) -> Obstacle | None:
+        """The missing credentials for S3."""
+        return None if self.is_here else credentials_obstacle(self.scope.settings.environment)
 
     @property
     def _shelf(self) -> Shelf:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from polytune.aws.stated import credentials_obstacle
 from polytune.engine.step import Scope
-from polytune.errors import DataError
+from polytune.errors import DataError, Obstacle
 from polytune.sources._lines import numbered_lines
 from polytune.sources._rows import At, FieldsSpec, record_of_line
 from polytune.sources.interface import Found, Source, SourceSpec
@@ -47,6 +48,15 @@ class S3(Source):
 
         spec = self.spec
         return shelf(spec.uri, spec.region, self.scope.settings, lambda key: key.endswith(endings))
+
+    @property
+    def is_here(self) -> bool:
+        """Never: the objects are in S3."""
+        return False
+
+    def missing(self) -> Obstacle | None:
+        """Credentials that nobody left on this machine."""
+        return credentials_obstacle(self.scope.settings.environment)
 
     def listing(self) -> str:
         """A digest of the current objects below the prefix."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,10 +20,12 @@ from polytune.base_models.interface import (
     Number,
     custom_model_arn,
     find_base_model,
+    is_folder,
     name_of,
 )
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.step import Estimate, Outcome, Work
+from polytune.errors import Obstacle
 from polytune.platforms import interface as platforms
 from polytune.spec.model import Effective, FieldProblem, JsonObject, Spec
 from polytune.steps._platform import PlatformStep
@@ -191,6 +194,15 @@ def _platform_problems(entry: BaseModelEntry, platform: str) -> list[FieldProble
     what = f"{entry.name} is trained on {' or '.join(entry.platforms)}, not on {platform}"
     remedy = f"Set `platform: {{kind: {next(iter(entry.platforms))}}}`, or choose {', '.join(here)}"
     return [FieldProblem("base_model", f"{what}. {remedy}")]
+
+
+def refused(step: PlatformStep, *base_models: str) -> Obstacle | None:
+    """Return what the platform is missing, or why it does not customize one of the base models now."""
+    assert step.offer is not None
+    if (found := step.platform.lacks(step.offer)) is not None:
+        return found
+    refusals = (step.platform.refuses(name) for name in base_models if not is_folder(name))
+    return next((replace(each, field="base_model") for each in refusals if each), None)
 
 
 def base_model_of(name: str, files: Mapping[str, Path]) -> BaseModelEntry:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from polytune.engine.artifacts import KeyRecord
 from polytune.engine.step import KeyFacts, Scope
-from polytune.errors import PolytuneError, StepFailed
+from polytune.errors import Obstacle, PolytuneError, StepFailed
 from polytune.fingerprint import canonical
 from polytune.globs import stamp_of
 from polytune.graders.interface import GRADERS, Grader, GraderSpec, Identity
@@ -62,14 +62,14 @@ def judge_facts(identities: Mapping[str, Identity]) -> KeyFacts:
     )
 
 
-def missing_for(graders: Iterable[NamedGrader]) -> str:
-    """Return what keeps a grader from judging on this machine, such as a missing program; '' for nothing."""
+def missing_for(graders: Iterable[NamedGrader]) -> Obstacle | None:
+    """Return what keeps a grader from judging on this machine, such as a missing program."""
     for grader in graders:
         try:
             grader.create()
         except PolytuneError as error:
-            return str(error)
-    return ""
+            return Obstacle(str(error), field=f"graders.{grader.number}")
+    return None
 
 
 @asynccontextmanager

@@ -108,12 +108,22 @@ class Gathering:
                 self._addresses[each.uri] = self._gathered(each, place)
         return readdressed(line, self._addresses.get) if here else line
 
-    def _gathered(self, reference: MediaReference, place: str) -> str:
+    def check(self, line: bytes, layout: Format, place: str) -> None:
+        """Raise DataError at `place` if the row names a file that is not in the folder."""
+        for each in layout.references_of(line):
+            if is_here(each.uri):
+                self._found(each, place)
+
+    def _found(self, reference: MediaReference, place: str) -> Path:
         path = (self.folder / reference.uri.removeprefix("file:").removeprefix("//")).resolve()
         # Rows may come from elsewhere: `file:../../.ssh/id_rsa` must not end up in a training bucket.
         if not path.is_relative_to(self.folder.resolve()) or not path.is_file():
             what = f"{place}: {reference.field}: no file '{reference.uri}' in {self.folder.name}/"
             raise DataError(f"{what}. Name it relative to the media folder")
+        return path
+
+    def _gathered(self, reference: MediaReference, place: str) -> str:
+        path = self._found(reference, place)
         digest = digest_of(path)
         address = f"{waiting}sha256-{digest}/{foreign.sub('-', path.name)}"
         target = self.out / place_of(address)

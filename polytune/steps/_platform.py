@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from polytune.engine.jobbook import JobRow
 from polytune.engine.jobs import Look
 from polytune.engine.step import Progress, Requirement, Scope, Step, Work
+from polytune.errors import Obstacle
 from polytune.platforms.interface import Job, Label, Offer, PlatformRequirement, open_platform
 from polytune.spec.model import Inherited, Member, MemberSpec, Spec
 
@@ -31,13 +32,17 @@ class PlatformStep(Step):
         super().__init__(spec, files, scope)
         self.platform = open_platform(spec.platform, scope.root, scope.settings)
 
-    def missing(self) -> str:
+    def missing(self) -> Obstacle | None:
         """Return what the platform is missing on this machine."""
         return self.platform.missing() if self.offer is None else self.platform.lacks(self.offer)
 
-    def unready(self) -> str:
+    def unready(self) -> Obstacle | None:
         """Return what the platform is missing outside this machine."""
         return self.platform.unready()
+
+    def has_ended(self, token: str) -> bool:
+        """Whether the platform knows, without asking anybody, that the job has ended."""
+        return self.platform.has_ended(token)
 
     def exists(self, uri: str) -> bool:
         """Whether the platform still has the resource."""

@@ -13,6 +13,7 @@ from polytune.engine.answers import Ask
 from polytune.engine.artifacts import Facts
 from polytune.engine.former import former_request
 from polytune.engine.step import Estimate, Requirement, Scope
+from polytune.errors import Obstacle
 from polytune.files import digest_of
 from polytune.fingerprint import Json, fingerprint
 from polytune.platforms.interface import TeacherRequirement
@@ -43,6 +44,12 @@ def teacher_requirements(teacher: Teacher) -> list[Requirement]:
     if not teacher.platform:
         return []
     return [TeacherRequirement(platform=teacher.platform, batches=isinstance(teacher, BatchTeacher))]
+
+
+def no_stand_in(kind: str) -> Obstacle:
+    """Return why a rehearsal does not ask a teacher."""
+    cause = f"a rehearsal calls no paid service, and {kind} has no stand-in"
+    return Obstacle(cause, "Use composer or replay", "teacher.kind")
 
 
 class AnswerIdentities:
@@ -132,4 +139,5 @@ def estimate_of(teacher: Teacher, *, asked: int, reused: int, characters: int) -
         usd_low=usd_for(teacher, read, low, asked),
         usd_high=usd_for(teacher, read, high, asked),
         note=note if asked else "",
+        unpriced=price.source if asked and unknown else "",
     )

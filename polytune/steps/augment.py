@@ -26,6 +26,7 @@ from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact
 from polytune.engine.ledger import Usage
 from polytune.engine.step import Estimate, Outcome, Port, Requirement, Scope, Step, Work
+from polytune.errors import Obstacle
 from polytune.files import published
 from polytune.graders.interface import Case, Grader, GraderSpec, Identity, Verdict
 from polytune.prompts.derivation import Derivations, DerivedPrompt, derived, fault
@@ -35,6 +36,7 @@ from polytune.steps._teachers import (
     AnswerIdentities,
     Draws,
     estimate_of,
+    no_stand_in,
     teacher_of,
     teacher_requirements,
 )
@@ -136,11 +138,10 @@ class Augment(Step):
     def _identities(self) -> AnswerIdentities:
         return AnswerIdentities(self.teacher, self.spec.teacher, self.files, self.scope)
 
-    def missing(self) -> str:
+    def missing(self) -> Obstacle | None:
         """Return what the teacher is missing on this machine; in a rehearsal, an emulator."""
         if self.scope.settings.rehearsal and not self.teacher.rehearses:
-            kind = self.spec.teacher.kind
-            return f"a rehearsal calls no paid service, and {kind} has no stand-in; use composer or replay"
+            return no_stand_in(self.spec.teacher.kind)
         return self.teacher.missing()
 
     def _ask(self, attempt: Attempt) -> Ask:

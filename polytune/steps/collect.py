@@ -6,8 +6,9 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import islice
 from math import lcm
 from pathlib import Path
 from random import Random
@@ -20,7 +21,7 @@ from polytune.data.hashes import Repeats
 from polytune.data.samples import Sample, SampleTeacher, SampleUsage, encode_sample
 from polytune.engine.artifacts import Facts
 from polytune.engine.step import Outcome, Progress, Scope, Step, Work
-from polytune.errors import DataError
+from polytune.errors import DataError, Obstacle, PolytuneError
 from polytune.files import published
 from polytune.fingerprint import fingerprint
 from polytune.sources.interface import SOURCES, BadRecord, PassedOver, Record, Source, SourceSpec
@@ -29,6 +30,8 @@ from polytune.spec.model import FieldProblem, Inherited, Items, Member, MemberSp
 samples_name = "samples.jsonl"
 unusable_name = "unusable.jsonl"
 shown_problems = 8
+looked_at = 20
+"""Records of a source that a plan reads: enough to find a wrong column or key, and quick."""
 told_every = 2000
 """Number of samples between two progress reports."""
 listing_scheme = "listing:"
@@ -103,10 +106,36 @@ class Collect(Step):
         self.names = _names(self.specs)
         self.sources = [_source(each, number, files, scope) for number, each in enumerate(self.specs)]
 
-    def missing(self) -> str:
-        """Return what the sources are missing on this machine."""
-        found = ((name, source.missing()) for name, source in zip(self.names, self.sources, strict=True))
-        return "; ".join(f"{name}: {lacking}" for name, lacking in found if lacking)
+    def missing(self) -> Obstacle | None:
+        """Return the first source that cannot be read here, or whose first records would stop the step."""
+        for number, source in enumerate(self.sources):
+            found = source.missing() or (self._wrong_at_start(number) if source.is_here else None)
+            if found is not None:
+                cause, field = f"{self.names[number]}: {found.cause}", f"sources.{number}.{found.field}"
+                return replace(found, cause=cause, field=field.rstrip("."))
+        if all(source.is_here and next(source.records(), None) is None for source in self.sources):
+            return Obstacle("the sources are empty", "Check the sources and their options", "sources")
+        return None
+
+    def _wrong_at_start(self, number: int) -> Obstacle | None:
+        """Return what is wrong with a source as a whole, or with one of its first records."""
+        # A mixture with weights may end before it comes to a source's second record.
+        certain = 1 if self.specs[number].weight is not None else looked_at
+        limit = min(certain, self.specs[number].limit or certain)
+        try:
+            found = list(islice(self.sources[number].records(), limit))
+        except PolytuneError as error:
+            return Obstacle(str(error).rstrip("."), "Correct the file, or what the source says of it")
+        if self.spec.shortfall:
+            # How many records are unusable is known only once all are read.
+            return None
+        for each in found:
+            bad = each if isinstance(each, BadRecord) else None
+            if isinstance(each, Record) and each.earlier:
+                bad = _too_long(each)
+            if bad is not None:
+                return Obstacle(str(bad).rstrip("."), "Fix it, or set `shortfall:`")
+        return None
 
     def exists(self, uri: str) -> bool:
         """Whether a source is unchanged; also True when it cannot be checked."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Annotated, Any, ClassVar
 from zlib import crc32
@@ -24,10 +24,14 @@ from polytune.data.format.splits import Placer, Shares
 from polytune.data.hashes import Repeats, RowTable, bare, stable_hash
 from polytune.data.lines import blocks
 from polytune.engine.step import Outcome, Scope, Step, Work
+from polytune.errors import DataError, Obstacle
 from polytune.files import published
 from polytune.formats.interface import FORMATS, Conversation, Format, unreadable
 from polytune.spec.model import CatalogueName, FieldProblem, Inherited, InputFile, InputFolder, Spec
 from polytune.steps import _media as media
+
+looked_at = 20
+"""Rows of a file that a plan reads for the media that they name."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -93,6 +97,21 @@ class DatasetStep(Step):
     def __init__(self, spec: DatasetSpec, files: Mapping[str, Path], scope: Scope) -> None:
         super().__init__(spec, files, scope)
         self.media = files.get("media")
+
+    def missing(self) -> Obstacle | None:
+        """Return that a file is missing which one of the first rows names."""
+        if self.media is None:
+            return None
+        gathering = media.Gathering(self.media, self.media)
+        layout = FORMATS.load(self.spec.layout)("optional")
+        for field in self._stated():
+            for number, line in islice(_lines(self.files[field]), looked_at):
+                try:
+                    if unreadable(line, number) is None:
+                        gathering.check(line, layout, f"{self._shown(field)}:{number}")
+                except DataError as lost:
+                    return Obstacle(str(lost), field="media")
+        return None
 
     async def run(self, work: Work) -> Outcome:
         """Stream every file once."""

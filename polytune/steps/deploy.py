@@ -13,7 +13,7 @@ from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Estimate, Outcome, Port, Requirement, Work
-from polytune.errors import StepFailed
+from polytune.errors import Obstacle, StepFailed
 from polytune.platforms.interface import Deploying, DeploymentRequirement
 from polytune.spec.model import FieldProblem
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
@@ -62,10 +62,11 @@ class Deploy(PlatformStep):
     consumes: ClassVar = {"model": Port(("CustomModel",))}
     produces = "Deployment"
 
-    def missing(self) -> str:
+    def missing(self) -> Obstacle | None:
         """Return what is missing; a platform whose models answer by themselves needs no such step."""
         if "deployment" not in self.platform.offers:
-            return f"platform {self.platform.name} answers without a deployment; remove the step"
+            cause = f"platform {self.platform.name} answers without a deployment"
+            return Obstacle(cause, "Remove the step", "platform.kind")
         return super().missing()
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -12,13 +14,14 @@ from polytune.base_models.interface import (
     BaseModelEntry,
     Prices,
     checked_base_model,
+    end_of_life_obstacle,
     find_base_model,
 )
 from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
-from polytune.errors import StepFailed
+from polytune.errors import Obstacle
 from polytune.platforms.interface import Customization, CustomizationRequirement, Logs, Teaching
 from polytune.spec.model import CatalogueName, FieldProblem, Spec
 from polytune.steps import _customizing as customizing
@@ -97,6 +100,29 @@ class Distill(PlatformStep):
     }
     produces = "CustomModel"
 
+    def missing(self) -> Obstacle | None:
+        """Return what the platform is missing, which model has ended, or that there are no prompts."""
+        found = customizing.refused(self, self.spec.base_model)
+        return found or self._without_teacher() or self._without_prompts()
+
+    def _without_teacher(self) -> Obstacle | None:
+        if self.scope.settings.rehearsal:
+            return None
+        teacher = find_base_model(self.spec.teacher_model, Path())
+        ended = end_of_life_obstacle(teacher, datetime.now(UTC).date())
+        return replace(ended, field="teacher_model") if ended else None
+
+    def _without_prompts(self) -> Obstacle | None:
+        # Checked here and not in the spec, which does not know what the step's ports are connected to.
+        has_dataset = "dataset" in self.scope.connected
+        if has_dataset and self.spec.logs is not None:
+            return Obstacle(
+                "the prompts come from `logs:`", "Remove either the upload step or `logs:`", "logs"
+            )
+        if has_dataset or self.spec.logs is not None:
+            return None
+        return Obstacle("no prompts", "Add `upload: {}` for an uploaded dataset, or set `logs:`")
+
     def key_facts(self) -> KeyFacts:
         """Return the ids of student and teacher, and what the environment determines."""
         platform = self.spec.platform.kind
@@ -154,13 +180,6 @@ class Distill(PlatformStep):
     async def run(self, work: Work) -> Outcome:
         """Submit the job or find the existing one, wait for it, and collect the model."""
         spec, dataset = self.spec, work.inputs.get("dataset")
-        # Checked here and not in the spec, which does not know what the step's ports are connected to.
-        if (dataset is None) == (spec.logs is None):
-            raise StepFailed(
-                "no prompts: add `upload: {}` for an uploaded dataset, or set `logs:`"
-                if dataset is None
-                else "the prompts come from `logs:`; remove either the upload step or `logs:`"
-            )
         name = customizing.short_name(spec.base_model)
         ask = Customization(
             kind="distillation",

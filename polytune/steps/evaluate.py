@@ -15,7 +15,7 @@ from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
 from polytune.engine.ledger import Usage
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Scope, Work
-from polytune.errors import StepFailed
+from polytune.errors import Obstacle, StepFailed
 from polytune.evaluation.exchanges import Exchange, read_exchanges
 from polytune.evaluation.nearest import Nearest
 from polytune.evaluation.results import (
@@ -99,7 +99,7 @@ class Evaluate(PlatformStep):
         """Return the graders and their versions."""
         return judge_facts({grader.name: grader.identity() for grader in self.graders})
 
-    def missing(self) -> str:
+    def missing(self) -> Obstacle | None:
         """Return what the platform or a grader is missing on this machine."""
         return super().missing() or missing_for(self.graders)
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, name_of
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import KeyFacts, Outcome, Port, Scope, Work
-from polytune.errors import PolytuneError
+from polytune.errors import Obstacle, PolytuneError
 from polytune.exporters.interface import EXPORTERS, Exporter, ModelConfig, catalogued, option_problems
 from polytune.files import write_whole
 from polytune.spec.model import CatalogueName, FieldProblem, JsonObject
@@ -60,9 +60,9 @@ class Export(PlatformStep):
         """Return the names of experiment and project: the file contains them, so the key must too."""
         return KeyFacts({"name": self.scope.experiment, "project": self.scope.project})
 
-    def unready(self) -> str:
-        """Return '': the configuration is written from what the model's own step recorded."""
-        return ""
+    def unready(self) -> Obstacle | None:
+        """Return nothing: the configuration is written from what the model's own step recorded."""
+        return None
 
     def exists(self, uri: str) -> bool:
         """Return True: whether the model still exists is up to the step that made it."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from pydantic import AfterValidator, Field
 
-from polytune.data.dedupe.duplicates import default_threshold, lowest_threshold
+from polytune.data.dedupe.duplicates import default_threshold, lacking_for, lowest_threshold
 from polytune.data.format.format import FormatOptions, FormatReport, format_samples, provenance_name
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Outcome, Port, Step, Work
+from polytune.errors import Obstacle
 from polytune.formats.interface import FORMATS
 from polytune.spec.model import CatalogueName, FieldProblem, Inherited, Spec
 
@@ -87,6 +89,12 @@ class FormatStep(Step):
     spec: FormatSpec
     consumes: ClassVar = {"samples": Port(("Samples",))}
     produces = "Dataset"
+
+    def missing(self) -> Obstacle | None:
+        """Return the package that near-duplicates need and this machine does not have."""
+        kinds = {"dedupe.kind": self.spec.dedupe.kind, "split.cluster": self.spec.split.cluster}
+        lacking = ((field, lacking_for(kind)) for field, kind in kinds.items())
+        return next((replace(each, field=field) for field, each in lacking if each), None)
 
     async def run(self, work: Work) -> Outcome:
         """Stream the samples once."""

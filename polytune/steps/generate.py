@@ -25,6 +25,7 @@ from polytune.data.samples import (
 from polytune.engine.answers import AnswerMemory, StoredAnswer
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Requirement, Scope, Step, Work
+from polytune.errors import Obstacle
 from polytune.files import digest_of, published
 from polytune.prompts.coverage import Coverage, coverage
 from polytune.steps._batching import rounds_of
@@ -38,6 +39,7 @@ from polytune.steps._questions import (
 from polytune.steps._teachers import (
     AnswerIdentities,
     estimate_of,
+    no_stand_in,
     teacher_of,
     teacher_requirements,
     usd_for,
@@ -109,24 +111,29 @@ class Generate(Step):
         judges = judge_facts({grader.name: grader.identity() for grader in self.graders})
         return replace(judges, facts={**own, **judges.facts}, watched=(*watched, *judges.watched))
 
-    def missing(self) -> str:
+    def missing(self) -> Obstacle | None:
         """Return what the teacher or a grader is missing on this machine; in a rehearsal, an emulator."""
         if self.scope.settings.rehearsal and not self.teacher.rehearses:
-            kind = self.spec.teacher.kind
-            return f"a rehearsal calls no paid service, and {kind} has no stand-in; use composer or replay"
+            return no_stand_in(self.spec.teacher.kind)
         if not self.teacher.holds_conversations and self.questions.library().most_turns > 1:
             kind = self.spec.teacher.kind
-            return f"{kind} answers single questions only, and a template of the library has several turns"
+            cause = f"{kind} answers single questions only, and a template of the library has several turns"
+            return Obstacle(cause, "Choose another teacher, or templates without follow-ups", "teacher.kind")
         return self.teacher.missing() or missing_for(self.graders)
 
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Estimate answers to pay for and to reuse, and their price range; redraws and repairs are extra."""
         reused, asked, characters = 0, 0, 0
+        obstacle: Obstacle | None = None
         for attempt, stored in self._turns(answers):
-            reused += stored is not None
-            asked += stored is None
-            characters += attempt.request.characters if stored is None else 0
-        return estimate_of(self.teacher, asked=asked, reused=reused, characters=characters)
+            if stored is not None:
+                reused += 1
+                continue
+            asked += 1
+            characters += attempt.request.characters
+            obstacle = obstacle or self.teacher.unanswerable(attempt.request, attempt.draw)
+        estimate = estimate_of(self.teacher, asked=asked, reused=reused, characters=characters)
+        return msgspec.structs.replace(estimate, obstacle=obstacle)
 
     def _turns(self, answers: AnswerMemory) -> Iterator[tuple[Attempt, StoredAnswer | None]]:
         """Yield every question of every sample, each with its first answer if it is stored."""

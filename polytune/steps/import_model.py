@@ -13,7 +13,7 @@ from polytune.data import importable
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
-from polytune.errors import DataError, StepFailed
+from polytune.errors import DataError, Obstacle, PolytuneError, StepFailed
 from polytune.platforms.interface import Importing, ImportRequirement
 from polytune.spec.model import FieldProblem, Inherited, InputFolder
 from polytune.steps._platform import PlatformStep, PlatformStepSpec
@@ -39,6 +39,11 @@ class ImportModelSpec(PlatformStepSpec):
         return [FieldProblem("folder", "must be a path")] if self.folder == "" else []
 
 
+nothing_to_import = Obstacle(
+    "nothing to import", "Set `folder:`, or `from: {model: STEP}` for a model trained here"
+)
+
+
 class _Config(msgspec.Struct):
     """The part of `config.json` that determines whether a model can be imported."""
 
@@ -55,6 +60,17 @@ class ImportModel(PlatformStep):
     offer = "import"
     consumes: ClassVar = {"model": Port(("CustomModel",), optional=True, explicit=True)}
     produces = "CustomModel"
+
+    def missing(self) -> Obstacle | None:
+        """Return what the platform is missing, or why Bedrock would reject the folder."""
+        found = super().missing()
+        if found is not None or self.spec.folder is None:
+            return found or (None if "model" in self.scope.connected else nothing_to_import)
+        try:
+            _check(self._folder_files())
+        except (PolytuneError, OSError) as error:
+            return Obstacle(str(error), "Choose another folder, or fix it", "folder")
+        return None
 
     def key_facts(self) -> KeyFacts:
         """Return what the environment determines; the folder's content is in the key by itself."""
@@ -96,9 +112,7 @@ class ImportModel(PlatformStep):
 def _model_files(work: Work) -> dict[str, Path]:
     """Return the files of a model that was trained on this machine."""
     if "model" not in work.inputs:
-        raise StepFailed(
-            "nothing to import: set `folder:`, or `from: {model: STEP}` for a model trained here"
-        )
+        raise StepFailed(str(nothing_to_import))
     names = [name for name in work.inputs["model"].files if name.startswith("model/")]
     if not names:
         raise StepFailed("the model of that step has no files here; only local models can be imported")

@@ -16,7 +16,7 @@ from polytune.base_models.interface import Number, checked_base_model, find_base
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, Facts, KeyRecord
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
-from polytune.errors import StepFailed
+from polytune.errors import Obstacle, StepFailed
 from polytune.platforms.interface import Customization, CustomizationRequirement, RewardTrial
 from polytune.programs.packaged import PackagedProgram, ProgramPlace, packaged
 from polytune.spec.model import (
@@ -127,6 +127,10 @@ class Reinforce(PlatformStep):
         "model": Port(("CustomModel",), optional=True, explicit=True),
     }
     produces = "CustomModel"
+
+    def missing(self) -> Obstacle | None:
+        """Return what the platform is missing here, or why it does not train the base model now."""
+        return customizing.refused(self, self.spec.base_model)
 
     def key_facts(self) -> KeyFacts:
         """Return the effective hyperparameters, the base model's id, and what the environment determines."""

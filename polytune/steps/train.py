@@ -19,6 +19,7 @@ from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
+from polytune.errors import Obstacle
 from polytune.fingerprint import stated
 from polytune.platforms.interface import Customization, CustomizationRequirement
 from polytune.settings import Settings
@@ -99,6 +100,10 @@ class Train(PlatformStep):
         "model": Port(("CustomModel",), optional=True, explicit=True),
     }
     produces = "CustomModel"
+
+    def missing(self) -> Obstacle | None:
+        """Return what the platform is missing here, or why it does not train the base model now."""
+        return customizing.refused(self, self.spec.base_model)
 
     def key_facts(self) -> KeyFacts:
         """Return the effective hyperparameters, the rules behind `auto`, and the base model's identity."""

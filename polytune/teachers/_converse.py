@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -16,10 +18,18 @@ import msgspec
 from pydantic import AfterValidator, Field
 
 from polytune.asking.reply import Reply, Tokens
-from polytune.base_models.interface import BASE_MODELS, BaseModelEntry, Offering, custom_model_arn, name_of
+from polytune.aws.stated import credentials_obstacle
+from polytune.base_models.interface import (
+    BASE_MODELS,
+    BaseModelEntry,
+    Offering,
+    custom_model_arn,
+    end_of_life_obstacle,
+    name_of,
+)
 from polytune.data.prices import prices_of
 from polytune.engine.budget import Cost
-from polytune.errors import PolytuneError
+from polytune.errors import Obstacle, PolytuneError
 from polytune.fingerprint import Json
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem, Items, JsonObject, Spec
@@ -196,6 +206,16 @@ class ConverseTeacher(ReplyTeacher):
     def endpoint(self) -> str:
         """The region and the model: Bedrock's quotas are per model and region."""
         return f"Bedrock {self.asking.region} {self.model_id}"
+
+    def missing(self) -> Obstacle | None:
+        """That the model has reached its end of life, or that there are no credentials to ask it with."""
+        settings = self.settings
+        # The stand-ins of a rehearsal know no calendar.
+        if self.entry is not None and not settings.rehearsal:
+            ended = end_of_life_obstacle(self.entry, datetime.now(UTC).date())
+            if ended is not None:
+                return replace(ended, field="teacher.model")
+        return credentials_obstacle(settings.environment)
 
     # requests
 

@@ -21,6 +21,7 @@ from polytune.asking.http import HttpConnection, Received, Timeouts, is_local
 from polytune.asking.limits import RateLimits
 from polytune.asking.reply import Reply, Tokens
 from polytune.engine.budget import Cost
+from polytune.errors import Obstacle
 from polytune.fingerprint import Json
 from polytune.settings import Settings, number_above_zero
 from polytune.spec.model import FieldProblem, JsonObject, Secret
@@ -202,12 +203,13 @@ class HttpTeacher(ReplyTeacher, Generic[H]):
         reference = self.spec.api_key
         return self.settings.environment.get(secret_name(reference), "") if reference else ""
 
-    def missing(self) -> str:
-        """A message when a key is needed and the environment does not have it; '' otherwise."""
+    def missing(self) -> Obstacle | None:
+        """That a key is needed and the environment does not have it."""
         reference = self.spec.api_key
         if not reference or self.key or is_local(self.url):
-            return ""
-        return f"{self.label} needs a key: set {secret_name(reference)} in the environment or in .env"
+            return None
+        remedy = f"Set {secret_name(reference)} in the environment or in .env"
+        return Obstacle(f"{self.label} needs a key", remedy, "teacher")
 
 
 class ChatTeacher(HttpTeacher[C], Generic[C]):

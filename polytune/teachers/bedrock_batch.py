@@ -20,7 +20,8 @@ from typing import Annotated, ClassVar
 import msgspec
 from pydantic import Field
 
-from polytune.aws.variables import Defaults
+from polytune.aws.variables import Defaults, rehearsal_remedy
+from polytune.errors import Obstacle
 from polytune.settings import Settings
 from polytune.spec.model import FieldProblem
 from polytune.teachers._batch_records import BatchTerms, ChunkWriter, Sizes
@@ -123,13 +124,13 @@ class BedrockBatch(ConverseTeacher, BatchTeacher):
         """The spec's `fewest_records`."""
         return self.spec.fewest_records
 
-    def missing(self) -> str:
-        """A message when the bucket or the role is not set; '' otherwise."""
+    def missing(self) -> Obstacle | None:
+        """That the bucket or the role is not set, or what Converse lacks."""
         lacking = [name for name in variables if not getattr(self.terms, name)]
         if not lacking:
-            return ""
+            return super().missing()
         named = " and ".join(f"teacher.{name} (or {variables[name]})" for name in lacking)
-        return f"needs {named}; `polytune run --rehearse` tries it without an account"
+        return Obstacle(f"needs {named}", rehearsal_remedy, "teacher")
 
     def price_for(self, answers: int) -> Price:
         """Half the on-demand price if there are enough questions for a batch job, else the full price."""

@@ -25,6 +25,7 @@ from polytune.engine.answers import Ask
 from polytune.engine.artifacts import Facts
 from polytune.engine.budget import Cost
 from polytune.engine.jobs import Jobs
+from polytune.errors import Obstacle
 from polytune.fingerprint import Json
 from polytune.registry import Family, Openable
 from polytune.settings import Settings
@@ -155,9 +156,13 @@ class Teacher(Openable, ABC):
         """
         return None
 
-    def missing(self) -> str:
-        """What prevents this teacher from answering here, and the remedy; '' when nothing does."""
-        return ""
+    def missing(self) -> Obstacle | None:
+        """What prevents this teacher from answering here, without asking anybody outside."""
+        return None
+
+    def unanswerable(self, request: Request, draw: int) -> Obstacle | None:
+        """Why it certainly cannot answer this request, as far as this machine can tell."""
+        return None
 
     def endpoint(self) -> str:
         """The name of the server and model whose limits its questions share, as shown in messages."""

@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from polytune.errors import DataError, StepFailed
+from polytune.errors import DataError, Obstacle, StepFailed
 from polytune.spec.model import InputFile
 from polytune.teachers.interface import Answer, Request, Teacher, TeacherSpec, TokenUsage
 
@@ -59,6 +59,14 @@ class Replay(Teacher):
         asked = len(request.system) + len(request.prompt)
         estimate = TokenUsage(input_tokens=_tokens(asked), output_tokens=_tokens(len(record.answer)))
         return Answer(text=record.answer, usage=record.usage or estimate)
+
+    def unanswerable(self, request: Request, draw: int) -> Obstacle | None:
+        """That the file has no such answer, or is no recording."""
+        try:
+            known = any(draw in self._index.places.get(each, {}) for each in _questions(request))
+        except DataError as error:
+            return Obstacle(str(error), "Correct the recording", "teacher.path")
+        return None if known else Obstacle(self._missing(request, draw).rstrip("."), field="teacher.path")
 
     @cached_property
     def _index(self) -> _Index:

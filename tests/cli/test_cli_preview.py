@@ -114,7 +114,7 @@ def test_preview_asks_before_it_spends(polytune: Polytune, tmp_path: Path) -> No
         unasked = polytune(tmp_path, "preview", file)
         stopped = polytune(tmp_path, "preview", file, "--yes", "--max-usd", "0.000001")
 
-    assert (unasked.returncode, stopped.returncode) == (2, 1)
+    assert (unasked.returncode, stopped.returncode) == (2, 3)
     assert message("cli/add-yes-to-agree-without-terminal") in unasked.stderr
     assert message("cli/this-run-would-cost-at-least") in stopped.stderr
     assert stub.seen == []

@@ -28,10 +28,10 @@ from polytune.engine.answers import Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact
 from polytune.engine.jobs import Look
 from polytune.engine.ledger import Usage
-from polytune.engine.processes import ProcessDriver
+from polytune.engine.processes import ProcessDriver, has_ended
 from polytune.engine.step import KeyFacts, Outcome, Port, Progress, Scope, Step, Work
 from polytune.engine.workspace import Workspace
-from polytune.errors import StepFailed
+from polytune.errors import Obstacle, StepFailed
 from polytune.files import digest_of
 from polytune.fingerprint import fingerprint
 from polytune.spec.model import InputFile, Secret, Spec
@@ -109,9 +109,9 @@ def read(work: Work, port: str) -> str:
     return work.path(port, out_name).read_text(encoding="utf-8")
 
 
-def unplugged(root: Path) -> str:
+def unplugged(root: Path) -> Obstacle | None:
     """What a step lacks while a file called `unplugged` lies in the workspace."""
-    return "unplugged: remove that file" if (root / "unplugged").exists() else ""
+    return Obstacle("unplugged: remove that file") if (root / "unplugged").exists() else None
 
 
 class SourceSpec(TextSpec):
@@ -194,7 +194,7 @@ class Flaky(TextStep):
 
     Spec: ClassVar[type[Spec]] = FlakySpec
 
-    def missing(self) -> str:
+    def missing(self) -> Obstacle | None:
         """Something, while a file called `unplugged` lies in the workspace."""
         return unplugged(self.scope.root)
 
@@ -350,9 +350,13 @@ class Far(TextStep):
     spec: FarSpec
     consumes: ClassVar[Mapping[str, Port]] = {"text": Port(("Text",), optional=True)}
 
-    def missing(self) -> str:
+    def missing(self) -> Obstacle | None:
         """Something, while a file called `unplugged` lies in the workspace."""
         return unplugged(self.scope.root)
+
+    def has_ended(self, token: str) -> bool:
+        """Whether the child is gone."""
+        return has_ended(Workspace(self.scope.root).jobs / token)
 
     async def text(self, work: Work) -> str:
         """What the job wrote."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from polytune.engine.jobbook import JobBook, JobRow, JobState
+from polytune.engine.locks import try_lock
 from polytune.engine.plan import Plan
 from polytune.engine.selection import select
 from polytune.errors import UsageError
-from tests.engine.engine_bench import Bench, states, statuses
+from tests.engine.engine_bench import Bench, eventually, is_alive, states, statuses
 from tests.messages import matching, message
 
 
@@ -198,10 +200,32 @@ def test_a_job_on_its_way_is_attached_to(bench: Bench) -> None:
     JobBook(opened.ledger).record(job)
     opened.ledger.close()
 
-    plan = bench.plan(path)
+    with try_lock(opened.workspace.jobs / "t-1" / "lock", "the job"):
+        plan = bench.plan(path)
 
     assert states(plan) == {"f": "attach"}
     assert why(plan, "f") == (message("engine/job-is-on-its-way", job="t-1"),)
+
+
+def test_a_job_whose_process_is_dead_is_not_attached_to(bench: Bench) -> None:
+    """The plan says that it ended, and the run starts another one, as the plan said."""
+    path = bench.experiment("x", {"f": {"uses": "far", "how": "waits"}})
+    with bench.start("run", path) as program:
+        eventually(lambda: len(bench.children()) == 1, "the job to start")
+        assert states(bench.plan(path)) == {"f": "attach"}
+        pid, token = bench.children()[0].split()
+        program.kill()
+        os.kill(int(pid), signal.SIGKILL)
+        program.communicate()
+    eventually(lambda: not is_alive(int(pid)), "the job's process to be gone")
+
+    plan = bench.plan(path)
+
+    assert states(plan) == {"f": "run"}
+    assert f"job {token} ended without a result" in why(plan, "f")
+    bench.write("open", "")
+    assert statuses(bench.run(path)) == {"f": "done"}
+    assert len(bench.children()) == 2
 
 
 # what a command selects

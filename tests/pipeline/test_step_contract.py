@@ -63,7 +63,7 @@ def test_a_step_says_what_it_lacks_and_takes_before_it_runs(step: Step, ledger: 
     """Without inputs, network or account it says in one line what is missing, and estimates what it can."""
     estimate = step.estimate({}, AnswerMemory(ledger, "test"))
 
-    assert "\n" not in step.missing()
+    assert "\n" not in str(step.missing())
     assert isinstance(estimate, Estimate)
     if estimate.usd_low is not None and estimate.usd_high is not None:
         assert 0 <= estimate.usd_low <= estimate.usd_high

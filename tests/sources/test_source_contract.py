@@ -97,5 +97,5 @@ def test_a_record_says_where_it_is_from(ready: Ready) -> None:
 
 def test_nothing_is_missing_and_the_listing_is_stable(ready: Ready) -> None:
     """With its files at hand a source has nothing to ask for, and what is there is listed alike each time."""
-    assert ready.source.missing() == ""
+    assert ready.source.missing() is None
     assert ready.source.listing() == ready.source.listing()

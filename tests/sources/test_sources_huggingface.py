@@ -49,7 +49,7 @@ def test_without_the_library(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     made = source(tmp_path, "huggingface", folder="set")
 
-    assert install_command("huggingface", "pyarrow") in made.missing()
+    assert install_command("huggingface", "pyarrow") in str(made.missing())
     with pytest.raises(Unavailable, match="pyarrow"):
         list(made.records())
 

@@ -142,7 +142,7 @@ def test_an_answer_costs_what_was_said_before(asked: Asked) -> None:
 
 def test_nothing_is_missing(asked: Asked) -> None:
     """With its files, its server and its keys at hand, a teacher has nothing to ask for."""
-    assert asked.teacher.missing() == ""
+    assert asked.teacher.missing() is None
 
 
 def test_questions_may_be_asked_at_once(asked: Asked) -> None:

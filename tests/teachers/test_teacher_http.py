@@ -298,10 +298,10 @@ def test_a_key_is_asked_for_where_one_is_needed() -> None:
     far = "https://api.example.com/v1"
     key = "${secret:SOME_KEY}"
 
-    assert "set SOME_KEY" in made("openai_compatible", far, api_key=key).missing()
-    assert made("openai_compatible", far, {"SOME_KEY": "x"}, api_key=key).missing() == ""
-    assert made("openai_compatible", "http://127.0.0.1:1/v1", api_key=key).missing() == ""
-    assert "set ANTHROPIC_API_KEY" in made("anthropic", "https://api.anthropic.com").missing()
+    assert "Set SOME_KEY" in str(made("openai_compatible", far, api_key=key).missing())
+    assert made("openai_compatible", far, {"SOME_KEY": "x"}, api_key=key).missing() is None
+    assert made("openai_compatible", "http://127.0.0.1:1/v1", api_key=key).missing() is None
+    assert "Set ANTHROPIC_API_KEY" in str(made("anthropic", "https://api.anthropic.com").missing())
 
 
 @pytest.mark.parametrize("kind", kinds)

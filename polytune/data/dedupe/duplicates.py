@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from importlib.util import find_spec
 from typing import Literal
 
 from polytune.data.dedupe.shingles import likeness, normalised, windows
-from polytune.errors import Unavailable, UsageError
+from polytune.errors import Obstacle, Unavailable, UsageError
 from polytune.extras import install_command
 
 Kind = Literal["exact", "near"]
@@ -61,6 +62,19 @@ def clusters(
     return Alike(texts, kind, threshold).clusters(*together)
 
 
+library = "rensa"
+
+
+def lacking_for(kind: str) -> Obstacle | None:
+    """Return what finding duplicates of that kind needs and this machine does not have."""
+    return _lacks_library() if kind == "near" and find_spec(library) is None else None
+
+
+def _lacks_library() -> Obstacle:
+    remedy = f"Run `{install_command('dedupe', library)}`"
+    return Obstacle(f"finding near-duplicates needs {library}", remedy)
+
+
 class Alike:
     """Finds similar texts; reads every text once, and a pair again when it may be similar."""
 
@@ -80,8 +94,7 @@ class Alike:
 
                 signatures = Signatures()
             except ModuleNotFoundError as error:
-                what = f"finding near-duplicates needs rensa. Run `{install_command('dedupe', 'rensa')}`."
-                raise Unavailable(what) from error
+                raise Unavailable(str(_lacks_library())) from error
         firsts: dict[bytes, int] = {}
         self._first: list[int] = []
         """For each text the first one equal to it, ignoring case and whitespace; itself if there is none."""

@@ -24,7 +24,7 @@ from polytune.data.prices import price_list, prices_of
 from polytune.engine.artifacts import Facts
 from polytune.engine.clock import clock_at
 from polytune.engine.jobbook import JobRow
-from polytune.errors import StepFailed
+from polytune.errors import Obstacle, StepFailed
 from polytune.files import digest_of, write_whole
 from polytune.fingerprint import fingerprint
 from polytune.platforms.bedrock import requests as requests
@@ -70,19 +70,21 @@ class Account:
         )
         self._seen: dict[str, bool] = {}
 
-    def unready(self) -> str:
-        """A problem that a run would hit later: credentials, a missing bucket, its region; '' for none."""
+    def unready(self) -> Obstacle | None:
+        """A problem that a run would hit later: credentials, a missing bucket, its region."""
         places = self.places
         try:
             self.access.identity()
             region = Objects(self.access).bucket_region(places.bucket)
         except AwsFailure as failure:
-            return str(failure)
+            return Obstacle(str(failure))
         if region == places.region:
-            return ""
-        return (
+            return None
+        return Obstacle(
             f"bucket {places.bucket} is in {region}, but jobs run in {places.region}, and Bedrock reads only"
-            " buckets of its own region. Set platform.region, or take a bucket there"
+            " buckets of its own region",
+            "Set platform.region, or take a bucket there",
+            "platform",
         )
 
     def refresh_prices(self) -> None:

@@ -10,16 +10,20 @@ is asked for, `drivers` drive it, `results` reads what it left. `management` is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from polytune.aws.variables import Defaults
+from polytune.aws.stated import credentials_obstacle
+from polytune.aws.variables import Defaults, rehearsal_remedy
+from polytune.base_models.interface import custom_model_arn, end_of_life_obstacle, find_base_model
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.jobbook import JobRow
 from polytune.engine.step import KeyFacts
+from polytune.errors import Obstacle
 from polytune.platforms.bedrock import rewards as rewards
 from polytune.platforms.bedrock.requests import Places
 from polytune.platforms.interface import (
@@ -115,15 +119,29 @@ class Bedrock(Platform):
 
         return Account(self.places, self.spec.assume_role_arn, self.root, self.settings)
 
-    def missing(self) -> str:
-        """The bucket or the role that nobody named."""
+    def missing(self) -> Obstacle | None:
+        """The bucket or the role that nobody named, or the credentials that nobody left here."""
         lacking = [name for name in ("bucket", "role_arn") if not getattr(self.places, name)]
         if not lacking:
-            return ""
+            return credentials_obstacle(self.settings.environment)
         named = " and ".join(f"platform.{name} (or {variables[name]})" for name in lacking)
-        return f"needs {named}; `polytune run --rehearse` tries it without an account"
+        return Obstacle(f"needs {named}", rehearsal_remedy, "platform")
 
-    def unready(self) -> str:
+    def refuses(self, base_model: str) -> Obstacle | None:
+        """A base model that AWS has retired, or does not customize in the region."""
+        entry = find_base_model(base_model, self.root)
+        # The stand-ins of a rehearsal know no calendar.
+        ended = None if self.settings.rehearsal else end_of_life_obstacle(entry, datetime.now(UTC).date())
+        # What a custom model was made from may have ended before the model itself does.
+        if ended is not None and custom_model_arn(base_model) is None:
+            return ended
+        regions = entry.on(self.name).regions
+        if self.places.region in regions:
+            return None
+        cause = f"{entry.title} is customized in {', '.join(regions)}, not in {self.places.region}"
+        return Obstacle(cause, "Set platform.region, with a bucket there", "platform")
+
+    def unready(self) -> Obstacle | None:
         """What an account lacks that a run would meet later: credentials, the bucket, its region."""
         return self.account.unready()
 

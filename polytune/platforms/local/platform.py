@@ -19,9 +19,9 @@ import msgspec
 from polytune.base_models.interface import find_base_model
 from polytune.engine.artifacts import Artifact, Facts
 from polytune.engine.jobbook import JobRow
-from polytune.engine.processes import ProcessDriver
+from polytune.engine.processes import ProcessDriver, has_ended
 from polytune.engine.workspace import Workspace
-from polytune.errors import StepFailed
+from polytune.errors import Obstacle, StepFailed
 from polytune.extras import install_command
 from polytune.files import copy_whole, digest_of
 from polytune.platforms.interface import (
@@ -75,10 +75,16 @@ class Local(Platform):
         super().__init__(spec, root, settings)
         self.workspace = Workspace(root)
 
-    def missing(self) -> str:
+    def missing(self) -> Obstacle | None:
         """The libraries of the `local` extra that are not installed."""
         lacking = [name for name in needed if importlib.util.find_spec(name) is None]
-        return f"needs {', '.join(lacking)}. Run `{install_command('local', *lacking)}`" if lacking else ""
+        if not lacking:
+            return None
+        return Obstacle(f"needs {', '.join(lacking)}", f"Run `{install_command('local', *lacking)}`")
+
+    def has_ended(self, token: str) -> bool:
+        """Whether the trainer's process is gone and left no model."""
+        return has_ended(self.workspace.jobs / token)
 
     async def store(self, project: str, files: Mapping[str, Path]) -> dict[str, str]:
         """Each file is in the bucket under its digest; `file:` URIs are relative to the workspace."""
