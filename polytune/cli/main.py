@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from polytune import __version__
+from polytune.cli.streams import keep_streams
 from polytune.errors import ExitCode, PolytuneError, SpecError, UsageError, did_you_mean
 
 summaries = {
@@ -89,6 +90,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit with one of `ExitCode`."""
     code: int
+    keep_streams()
     try:
         code = cli.main(args=arguments, prog_name="polytune", standalone_mode=False)
     except click.ClickException as error:
@@ -99,11 +101,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = ExitCode.INTERRUPTED
     except PolytuneError as error:
         code = _told(error)
-    except BrokenPipeError:
-        # The reader of our output closed the pipe (`| head`). Without this, Python would fail again when it
-        # flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.DONE
     except OSError as error:
         click.echo(f"{error.filename or 'polytune'}: {(error.strerror or str(error)).lower()}", err=True)
         code = ExitCode.FAILED

@@ -25,7 +25,7 @@ from polytune.cli import options
 from polytune.cli._table import table
 from polytune.cli.lines import PlainLines
 from polytune.cli.plan import price_text
-from polytune.cli.run import consent, open_workspace, ready
+from polytune.cli.run import consent, open_workspace, ready, stated_consent
 from polytune.data.validate.report import CheckReport, Example, FindingGroup
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.ledger import Usage
@@ -136,7 +136,7 @@ def _preview(opened: OpenWorkspace, file: Path, whole: Compiled, flags: dict[str
     planner = opened.planner(small, options.selected(small, Flags(until=steps[-1].id)))
     plan = planner.plan(small)
     checked = ready(opened, plan, flags["max_usd"])
-    consent(checked, opened, flags)
+    consent(checked, opened, stated_consent(flags))
     # Only answers are kept, by the ledger; files of a few samples must not look like a run's output.
     with TemporaryDirectory(prefix="polytune-preview-") as folder:
         trial = Trial(

@@ -15,10 +15,11 @@ from polytune.cli.run import (
     open_workspace,
     ready,
     show,
+    stated_consent,
 )
-from polytune.engine.manifest import Manifest
+from polytune.engine.manifest import Consent, Manifest
 from polytune.engine.selection import Flags
-from polytune.errors import Busy, ExitCode
+from polytune.errors import Blocked, Busy, ExitCode
 from polytune.wiring import OpenWorkspace
 
 
@@ -52,15 +53,40 @@ def resumed(opened: OpenWorkspace, run: str | None, flags: dict[str, Any]) -> in
         opened.ledger.record_run(msgspec.structs.replace(row, status="done"))
         click.echo(f"{row.run_id} is already finished; nothing was run.", err=True)
         return show(manifest, as_json=flags["as_json"])
-    checked = ready(opened, plan, flags["max_usd"])
-    consent(checked, opened, flags)
+    spent = opened.ledger.spent(row.experiment, since=manifest.started_at).usd
+    given = with_consent(stated_consent(flags), manifest.consent)
+    try:
+        checked = ready(opened, plan, remaining_usd(flags["max_usd"], manifest.consent, spent))
+    except Blocked as blocked:
+        kept = f"resume goes on with {manifest.path} as it was when the run began"
+        raise Blocked(f"{blocked}\n{kept}. After an edit: polytune run {manifest.path}") from None
+    agreed = consent(checked, opened, given, spent=spent)
     # The manifest keeps the flags of the original command, so that a second resume selects the same steps.
     recorded = {"overrides": manifest.overrides, "chosen": manifest.flags}
-    with open_session(opened, planner, compiled, {**flags, **recorded}, checked.allowed_usd) as session:
+    with open_session(
+        opened, planner, compiled, {**flags, **recorded}, agreed, checked.allowed_usd
+    ) as session:
         finished = session.resume(checked.plan, manifest)
     code = show(finished, as_json=flags["as_json"])
     # A script can tell a job that is still running from one that is done, and ask again later.
     return ExitCode.PAUSED if finished.status == "waiting" else code
+
+
+def with_consent(given: Consent, before: Consent) -> Consent:
+    """Return what is agreed to now or was agreed to before."""
+    return Consent(
+        yes=given.yes or before.yes,
+        usd=before.usd,
+        max_usd=before.max_usd if given.max_usd is None else given.max_usd,
+        agree=(*before.agree, *(step for step in given.agree if step not in before.agree)),
+    )
+
+
+def remaining_usd(stated: float | None, before: Consent, spent: float) -> float | None:
+    """Return what is left of the run's `--max-usd`; one that is stated now limits what is still to come."""
+    if stated is not None or before.max_usd is None:
+        return stated
+    return max(0.0, before.max_usd - spent)
 
 
 def remaining(manifest: Manifest) -> Flags:

@@ -16,7 +16,7 @@ from polytune.cli import lines, options
 from polytune.cli.outcome import outcome_lines, program
 from polytune.cli.plan import plan_lines
 from polytune.engine.compiled import Compiled
-from polytune.engine.manifest import Manifest
+from polytune.engine.manifest import Consent, Manifest
 from polytune.engine.plan import Plan, Planner, StepState
 from polytune.errors import Blocked, ExitCode, UsageError
 from polytune.wiring import OpenWorkspace, Preflight, rehearsing, up_to_date
@@ -76,9 +76,9 @@ def run_variant(opened: OpenWorkspace, compiled: Compiled, flags: dict[str, Any]
         click.echo(f"{compiled.name}: everything is up to date; nothing was run.", err=True)
         return show(latest, as_json=flags["as_json"])
     checked = ready(opened, plan, flags["max_usd"])
-    consent(checked, opened, flags)
-    chosen = options.flags_of(flags)
-    with open_session(opened, planner, compiled, {**flags, "chosen": chosen}, checked.allowed_usd) as session:
+    agreed = consent(checked, opened, stated_consent(flags))
+    given = {**flags, "chosen": options.flags_of(flags)}
+    with open_session(opened, planner, compiled, given, agreed, checked.allowed_usd) as session:
         manifest = session.start(checked.plan, checked.estimates)
     return show(manifest, as_json=flags["as_json"])
 
@@ -109,24 +109,28 @@ def _last_runnable(plan: Plan) -> str:
     return [step.step.id for step in plan.steps if step.state in (StepState.RUN, StepState.MAYBE)][-1]
 
 
-def consent(checked: Preflight, opened: OpenWorkspace, flags: dict[str, Any]) -> None:
-    """Ask on a terminal whether a run that may cost money should start. Raises UsageError without one."""
+def consent(checked: Preflight, opened: OpenWorkspace, given: Consent, *, spent: float = 0.0) -> Consent:
+    """Return all that the user has agreed to, after asking on a terminal about what `given` does not cover.
+
+    `spent` is what the run has cost before, in US dollars. Raises UsageError without a terminal.
+    """
     # A rehearsal costs nothing, and the prices in its estimates are synthetic.
-    if flags["rehearse"]:
-        return
-    agree(checked, flags)
+    if opened.workspace.rehearsal:
+        return given
+    given = _hourly(checked, given)
     high = sum(e.usd_high or 0.0 for e in checked.estimates.values())
-    if high > free_of_asking_usd and not flags["yes"]:
-        spent = opened.ledger.spent_usd(checked.plan.compiled.name)
-        click.echo("\n".join(plan_lines(checked.plan, checked.estimates, spent)), err=True)
-        if not sys.stdin.isatty():
-            raise UsageError(
-                f"this run may cost up to ${high:.2f}; pass --yes to accept that without a terminal"
-            )
-        click.confirm(f"Spend up to ${high:.2f}?", abort=True, err=True)
+    covered = given.usd is not None and spent + high <= given.usd
+    if high <= free_of_asking_usd or given.yes or covered:
+        return given
+    before = opened.ledger.spent_usd(checked.plan.compiled.name)
+    click.echo("\n".join(plan_lines(checked.plan, checked.estimates, before)), err=True)
+    if not sys.stdin.isatty():
+        raise UsageError(f"this run may cost up to ${high:.2f}; pass --yes to accept that without a terminal")
+    click.confirm(f"Spend up to ${high:.2f}?", abort=True, err=True)
+    return msgspec.structs.replace(given, usd=spent + high)
 
 
-def agree(checked: Preflight, flags: dict[str, Any]) -> None:
+def _hourly(checked: Preflight, given: Consent) -> Consent:
     """Ask about each ongoing hourly cost, unless a budget covers it or `--agree` names the step.
 
     `--yes` does not cover them: it accepts an amount, and these have none. Raises UsageError without a
@@ -134,7 +138,7 @@ def agree(checked: Preflight, flags: dict[str, Any]) -> None:
     """
     for step, estimate in checked.estimates.items():
         covered = checked.allowed_usd is not None and estimate.usd_high is not None
-        if not estimate.consent or covered or step in flags.get("agree", ()):
+        if not estimate.consent or covered or step in given.agree:
             continue
         what = f"{checked.plan.compiled.name}: {step}: {estimate.consent}"
         if not sys.stdin.isatty():
@@ -142,11 +146,23 @@ def agree(checked: Preflight, flags: dict[str, Any]) -> None:
                 f"{what}. Accept it with --agree {step}, or set a `ttl` and a `budget.usd` that covers it"
             )
         click.confirm(f"{what}. Agree?", abort=True, err=True)
+        given = msgspec.structs.replace(given, agree=(*given.agree, step))
+    return given
+
+
+def stated_consent(flags: dict[str, Any]) -> Consent:
+    """Return what the options of a command agree to."""
+    return Consent(yes=flags["yes"], max_usd=flags["max_usd"], agree=flags.get("agree", ()))
 
 
 @contextmanager
 def open_session(
-    opened: OpenWorkspace, planner: Planner, compiled: Compiled, flags: dict[str, Any], max_usd: float | None
+    opened: OpenWorkspace,
+    planner: Planner,
+    compiled: Compiled,
+    flags: dict[str, Any],
+    agreed: Consent,
+    max_usd: float | None,
 ) -> Iterator[parts.session.Session]:
     """Open a session that shows its events on the terminal, and restore the terminal afterwards."""
     display = display_for(flags["log_format"] or opened.settings.log_format)
@@ -158,6 +174,7 @@ def open_session(
             settings=opened.settings,
             listeners=[display],
             max_usd=max_usd,
+            consent=agreed,
             overrides=flags["overrides"],
             flags=flags["chosen"],
             detach=flags.get("detach", False),
@@ -184,7 +201,8 @@ def show(manifest: Manifest, *, as_json: bool) -> int:
         click.echo(msgspec.json.encode(manifest, order="deterministic"))
     else:
         click.echo("\n".join(outcome_lines(manifest)))
-    again = f"{program()} resume {manifest.run_id}{' --rehearse' if manifest.rehearsal else ''}"
+    rehearse = " --rehearse" if manifest.rehearsal else ""
+    again = f"{program()} resume {manifest.run_id}{rehearse}"
     if manifest.status == "stopped":
         click.echo(f"stopped; finished work is saved. To continue, run `{again}`", err=True)
         return ExitCode.INTERRUPTED
@@ -198,6 +216,7 @@ def show(manifest: Manifest, *, as_json: bool) -> int:
         )
         return ExitCode.DONE
     if manifest.status == "failed":
-        click.echo(f"Fix it, then run `{again}`", err=True)
+        edited = f"after an edit of {manifest.path}, `{program()} run {manifest.path}{rehearse}`"
+        click.echo(f"Fix it, then run `{again}`; {edited}", err=True)
         return ExitCode.FAILED
     return ExitCode.DONE

@@ -226,12 +226,12 @@ class Ledger:
         for (body,) in self.connection.execute("SELECT body FROM results ORDER BY finished_at, rowid"):
             yield msgspec.json.decode(body, type=Result)
 
-    def spent(self, experiment: str) -> Spent:
-        """Return what the answers of one experiment have cost over all its runs."""
+    def spent(self, experiment: str, since: str = "") -> Spent:
+        """Return what the answers of one experiment have cost: over all its runs, or `since` a UTC time."""
         row = self.connection.execute(
             "SELECT coalesce(sum(price_usd), 0.0), count(*), coalesce(sum(tokens), 0) FROM answers"
-            " WHERE experiment = ?",
-            (experiment,),
+            " WHERE experiment = ? AND stored_at >= ?",
+            (experiment, since),
         ).fetchone()
         return Spent(usd=row[0], requests=row[1], tokens=row[2])
 

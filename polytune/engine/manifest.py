@@ -92,6 +92,19 @@ class GitSource(msgspec.Struct, frozen=True, kw_only=True):
     dirty: bool = False
 
 
+class Consent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the user has agreed that a run may cost."""
+
+    yes: bool = False
+    """`--yes`: the price that the plan states, without being asked."""
+    usd: float | None = None
+    """The US dollars that were agreed to on a terminal."""
+    max_usd: float | None = None
+    """`--max-usd`: the whole run may spend this much."""
+    agree: tuple[str, ...] = ()
+    """Steps whose ongoing hourly cost was agreed to."""
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one experiment."""
 
@@ -115,6 +128,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The step selection that the run was started with."""
     overrides: tuple[str, ...] = ()
     """`--set` arguments."""
+    consent: Consent = Consent()
+    """What the run may cost, also when it is resumed."""
     polytune: str
     """The version of polytune that ran it."""
     python: str

@@ -27,7 +27,7 @@ from polytune.engine.execute import Execution, Tools, new_report
 from polytune.engine.jobs import Polling
 from polytune.engine.ledger import RunRow, utc_now
 from polytune.engine.locks import holder, shared, try_lock
-from polytune.engine.manifest import GitSource, Manifest, StepCost, write_manifest
+from polytune.engine.manifest import Consent, GitSource, Manifest, StepCost, write_manifest
 from polytune.engine.plan import Plan, Planner
 from polytune.engine.selection import Flags
 from polytune.engine.step import Estimate, Step
@@ -50,6 +50,8 @@ class Session:
     settings: Settings
     listeners: Sequence[Listener]
     max_usd: float | None = None
+    """What this invocation may spend at most, within the experiment's budget."""
+    consent: Consent = field(default_factory=Consent)
     overrides: tuple[str, ...] = ()
     flags: Flags = field(default_factory=Flags)
     detach: bool = False
@@ -70,7 +72,8 @@ class Session:
     def resume(self, plan: Plan, manifest: Manifest) -> Manifest:
         """Continue the run. Raises Busy when a process is still working on it."""
         folder = self.workspace.run_folder(manifest.experiment, manifest.run_id)
-        return self._run(plan, msgspec.structs.replace(manifest, status="running", finished_at=""), folder)
+        again = msgspec.structs.replace(manifest, status="running", finished_at="", consent=self.consent)
+        return self._run(plan, again, folder)
 
     def _new_manifest(self, plan: Plan, estimates: Mapping[str, Estimate]) -> Manifest:
         compiled = plan.compiled
@@ -92,6 +95,7 @@ class Session:
             origins=compiled.origins,
             flags=self.flags,
             overrides=self.overrides,
+            consent=self.consent,
             polytune=__version__,
             python=platform.python_version(),
             host=socket.gethostname(),

@@ -140,6 +140,8 @@ class Bench:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # The tests themselves may run under nohup, which would have the program ignore it too.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         self._programs.append(program)
         return program
