@@ -81,10 +81,13 @@ class AnswerIdentities:
 
     @cached_property
     def _own(self) -> dict[str, Json]:
-        secrets = secret_references(self.stated).keys()
-        spec = {name: value for name, value in decisions(self.stated).spec.items() if name not in secrets}
+        spec = self._without_secrets(decisions(self.stated).spec)
         version: dict[str, Json] = {} if self.teacher.version == 1 else {"version": self.teacher.version}
         return {"teacher": {**spec, **self._contents}, **version}
+
+    def _without_secrets(self, spec: Mapping[str, Json]) -> dict[str, Json]:
+        secrets = secret_references(self.stated).keys()
+        return {name: value for name, value in spec.items() if name not in secrets}
 
     @cached_property
     def _contents(self) -> dict[str, Json]:
@@ -94,7 +97,7 @@ class AnswerIdentities:
         """Return the identity of a draw in the first key format; None where no such answers are stored."""
         if not self.former_too:
             return None
-        whole = {**cast("Facts", spec_json(self.stated)), **self._contents}
+        whole = self._without_secrets({**cast("Facts", spec_json(self.stated)), **self._contents})
         return former_request(self.stated.kind, whole, msgspec.to_builtins(request)), draw
 
 

@@ -152,7 +152,7 @@ def answer_to(prompt: str) -> str:
 
 def _prompt(body: Mapping[str, Any]) -> str:
     """The last thing that the user says."""
-    return str(body["messages"][-1]["content"])
+    return str(body["prompt"] if "prompt" in body else body["messages"][-1]["content"])
 
 
 def _completion(text: str) -> dict[str, Any]:

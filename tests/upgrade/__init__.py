@@ -1,0 +1,1 @@
+"""Workspaces that earlier versions made, opened by this one."""
