@@ -139,11 +139,10 @@ def comparand_of_file(compiled: Compiled, planner: Planner) -> Comparand:
     steps: dict[str, ComparandStep] = {}
     for step in compiled.steps:
         steps[step.id] = _compiled(step, steps, planner)
-    workspace = planner.store.workspace
     return Comparand(
         experiment=compiled.name,
         run_id="",
-        path=workspace.relative(Path(compiled.path)),
+        path=compiled.path,
         spec=compiled.spec,
         origins=compiled.origins,
         order=tuple(steps),

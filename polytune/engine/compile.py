@@ -217,7 +217,7 @@ class _Compiler:
         assert experiment is not None
         return Compiled(
             name=scope.experiment,
-            path=str(self.path.absolute()),
+            path=self._shown(self.path.absolute()),
             project=scope.project,
             description=experiment.description,
             tags=experiment.tags,
@@ -316,10 +316,11 @@ class _Compiler:
         own = {k: v for k, v in as_facts(spec_json(step.spec)).items() if k not in inherited}
         # Problems are discarded: `_files` has reported them.
         for field, path in input_files(step.spec, step.node, step.entry.where, []).items():
-            inside = path.is_relative_to(self.around.workspace.root)
-            place = f"{run_folder_to_root}/{self._shown(path)}" if inside else str(path)
+            shown = self._shown(path)
             *parents, last = field.split(".")
-            below(own, parents)[last] = place
+            below(own, parents)[last] = (
+                shown if Path(shown).is_absolute() else f"{run_folder_to_root}/{shown}"
+            )
         wiring: Facts = {} if step.entry.kind == step.entry.id else {"uses": step.entry.kind}
         stated = step.entry.inputs
         wiring |= {"from": stated.get(only_input, dict(stated))} if stated else {}

@@ -65,7 +65,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     path: str
-    """Absolute path of the experiment file."""
+    """The experiment file, relative to the workspace if inside it, so that a workspace can be moved."""
     project: str
     description: str
     tags: dict[str, str]

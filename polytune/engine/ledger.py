@@ -81,7 +81,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     """Relative to the workspace."""
     source: str
-    """Absolute path of the experiment file."""
+    """The experiment file, relative to the workspace if inside it."""
 
 
 class Ledger:

@@ -182,7 +182,7 @@ def row_of(manifest: Manifest, folder: Path, workspace: Workspace) -> RunRow:
         status=manifest.status,
         started_at=manifest.started_at,
         folder=workspace.relative(folder),
-        source=str(workspace.root / manifest.path),
+        source=manifest.path,
     )
 
 

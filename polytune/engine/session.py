@@ -21,13 +21,13 @@ import yaml
 
 from polytune import __version__
 from polytune.engine.clock import clock_at
-from polytune.engine.compiled import Compiled, CompiledStep
+from polytune.engine.compiled import CompiledStep
 from polytune.engine.events import Listener, Redactor, open_log, secret_values
 from polytune.engine.execute import Execution, Tools, new_report
 from polytune.engine.jobs import Polling
-from polytune.engine.ledger import RunRow, utc_now
+from polytune.engine.ledger import utc_now
 from polytune.engine.locks import holder, shared, try_lock
-from polytune.engine.manifest import Consent, GitSource, Manifest, StepCost, write_manifest
+from polytune.engine.manifest import Consent, GitSource, Manifest, StepCost, row_of, write_manifest
 from polytune.engine.plan import Plan, Planner
 from polytune.engine.selection import Flags
 from polytune.engine.step import Estimate, Step
@@ -90,7 +90,7 @@ class Session:
             tags=compiled.tags,
             status="running",
             rehearsal=self.workspace.rehearsal,
-            path=self.workspace.relative(Path(compiled.path)),
+            path=compiled.path,
             spec=compiled.spec,
             origins=compiled.origins,
             flags=self.flags,
@@ -99,7 +99,7 @@ class Session:
             polytune=__version__,
             python=platform.python_version(),
             host=socket.gethostname(),
-            git=git_source(Path(compiled.path).parent),
+            git=git_source((self.workspace.root / compiled.path).parent),
             started_at=utc_now(),
             steps=reports,
             order=tuple(step.id for step in compiled.steps),
@@ -107,7 +107,6 @@ class Session:
 
     def _run(self, plan: Plan, manifest: Manifest, folder: Path) -> Manifest:
         ledger = self.planner.ledger
-        place = self.workspace.relative(folder)
         with ExitStack() as stack:
             # From here on `gc` sees the run, and keeps whatever it may reuse.
             with shared(self.workspace.removal_lock):
@@ -116,9 +115,9 @@ class Session:
                     raise Busy(f"{manifest.run_id} is in use by {holder(folder / lock_name)}")
                 # Before the ledger lists the run, so that a listed run always has a manifest.
                 write_manifest(folder / manifest_name, manifest)
-                ledger.record_run(_row(manifest, place, plan.compiled))
+                ledger.record_run(row_of(manifest, folder, self.workspace))
             finished = self._execute(plan, manifest, folder)
-            ledger.record_run(_row(finished, place, plan.compiled))
+            ledger.record_run(row_of(finished, folder, self.workspace))
             return finished
 
     def _execute(self, plan: Plan, manifest: Manifest, folder: Path) -> Manifest:
@@ -169,17 +168,6 @@ def new_run_id() -> str:
     """Return an id that sorts by time (UTC, to the millisecond) and differs between processes."""
     now = datetime.now(UTC)
     return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}-{secrets.token_hex(2)}"
-
-
-def _row(manifest: Manifest, folder: str, compiled: Compiled) -> RunRow:
-    return RunRow(
-        run_id=manifest.run_id,
-        experiment=manifest.experiment,
-        status=manifest.status,
-        started_at=manifest.started_at,
-        folder=folder,
-        source=compiled.path,
-    )
 
 
 def git_source(folder: Path) -> GitSource:

@@ -94,7 +94,11 @@ class Workspace:
 
     def relative(self, path: Path) -> str:
         """Return the path as records and messages show it: relative to the workspace if inside it."""
-        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+        # One may have come here by a link; the root is a real path.
+        for each in (path, Path(os.path.realpath(path.parent), path.name)):
+            if each.is_relative_to(self.root):
+                return str(each.relative_to(self.root))
+        return str(path)
 
     def create(self) -> None:
         """Create `runs/` and the .gitignore that says what to keep in git."""
