@@ -207,6 +207,8 @@ class Offering(msgspec.Struct, frozen=True, kw_only=True):
     """Other ids of the same model."""
     regions: tuple[str, ...]
     """The regions where it can be trained, or invoked if it is only a teacher; empty for local models."""
+    methods: tuple[Literal["lora", "full"], ...] = ()
+    """How its weights may be trained, the usual way first; empty where the API leaves no choice."""
     folder: str | None = None
     """The folder with its weights and tokenizer, for a model on the user's machine."""
     file_names: str = ""

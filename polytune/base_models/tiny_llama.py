@@ -22,6 +22,7 @@ TINY_LLAMA = BaseModelEntry(
             training_id="tiny-llama",
             inference_id="tiny-llama",
             regions=(),
+            methods=("full",),
         ),
     },
     customizations=("fine_tuning",),
@@ -57,6 +58,7 @@ TINY_LLAMA = BaseModelEntry(
             "split; bounds and the estimate of characters per token chosen by polytune",
             "2026-11-21",
             (
+                "methods",
                 "training_id",
                 "training_api",
                 "inference_id",

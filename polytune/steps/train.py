@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from polytune.base_models.interface import (
+    LOCAL_DIRECTORY,
     BaseModelEntry,
     Number,
     checked_base_model,
@@ -76,11 +77,24 @@ class TrainSpec(PlatformStepSpec):
 
     def problems(self) -> list[FieldProblem]:
         """Report settings outside the base model's ranges, and a base model of another platform."""
-        if is_folder(self.base_model):
-            return []
-        entry = find_base_model(self.base_model, Path())
+        # What a folder holds is read later; the ranges are the same for every folder.
+        entry = LOCAL_DIRECTORY if is_folder(self.base_model) else find_base_model(self.base_model, Path())
         values = customizing.stated(self, words)
-        return customizing.fitting_problems(entry, "fine_tuning", self.platform.kind, values)
+        found = customizing.fitting_problems(entry, "fine_tuning", self.platform.kind, values)
+        return found + self._method_problems(entry)
+
+    def _method_problems(self, entry: BaseModelEntry) -> list[FieldProblem]:
+        """Report a method that the base model does not have, and settings of another method."""
+        methods = [each for offering in entry.platforms.values() for each in offering.methods]
+        if not methods:
+            what = f"{entry.name} has none; its platform chooses the method"
+            return [FieldProblem(word, what) for word in ("method", "lora_rank") if getattr(self, word)]
+        method = self.method or methods[0]
+        if method not in methods:
+            return [FieldProblem("method", f"{entry.name} can only be trained with {' or '.join(methods)}")]
+        if self.lora_rank is not None and method != "lora":
+            return [FieldProblem("lora_rank", "only with `method: lora`; here all weights are trained")]
+        return []
 
     @classmethod
     def schema_rules(cls) -> list[JsonObject]:

@@ -169,9 +169,8 @@ def _longest_row(name: str) -> int:
 
 
 def _method(ask: Customization) -> Literal["lora", "full"]:
-    if ask.method == "full" or (not ask.method and ask.base_model == "tiny-llama"):
-        return "full"
-    return "lora"
+    usual = find_base_model(ask.base_model, Path("/")).on("local").methods[0]
+    return "full" if (ask.method or usual) == "full" else "lora"
 
 
 def _hyperparameters(stated: Mapping[str, int | float | str]) -> dict[str, Any]:
