@@ -5,18 +5,20 @@ It loads every family's interface, so it is imported only to compile, estimate o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
+
+import msgspec
 
 from polytune.base_models.interface import BASE_MODELS
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Facts, ordered_paths
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.ledger import Ledger
-from polytune.engine.plan import Plan
+from polytune.engine.plan import Plan, PlannedStep
 from polytune.engine.step import STEPS, Estimate, Scope, Step
 from polytune.errors import Obstacle, PolytuneError, StepFailed
 from polytune.exporters.interface import EXPORTERS
@@ -30,6 +32,8 @@ from polytune.spec.located import Node, Origin
 from polytune.spec.model import Spec
 from polytune.spec.validate import validated
 from polytune.teachers.interface import TEACHERS
+
+T = TypeVar("T")
 
 spec_families: Mapping[str, Family[Any]] = {
     family.name: family for family in (STEPS, TEACHERS, SOURCES, GRADERS, PLATFORMS)
@@ -57,22 +61,42 @@ def catalogues() -> dict[str, list[str]]:
     return {"base_models": BASE_MODELS.names(), "formats": FORMATS.names(), "exporters": EXPORTERS.names()}
 
 
+class StepFindings:
+    """What was found out about steps, so that variants with equal steps find it out once.
+
+    A finding holds until something is written to the ledger, such as an answer.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._known: dict[object, object] = {}
+        self._state: object = None
+
+    def about(self, question: object, find: Callable[[], T]) -> T:
+        """Return what is known, or what `find` returns. The question names all that the answer depends on."""
+        state = self.ledger.state()
+        if state != self._state:
+            self._known.clear()
+            self._state = state
+        if question not in self._known:
+            self._known[question] = find()
+        return cast("T", self._known[question])
+
+
 class StepFactory:
     """Creates the steps of one compiled experiment."""
 
-    def __init__(
-        self, compiled: Compiled, root: Path, settings: Settings, *, former_answers: bool = False
-    ) -> None:
-        """`former_answers`: whether the ledger holds answers under identities of the first key format."""
+    def __init__(self, compiled: Compiled, root: Path, settings: Settings, findings: StepFindings) -> None:
         self.compiled = compiled
         self.root = root
+        self.findings = findings
         self.scope = Scope(
             root=root,
             folder=Path(compiled.path).parent,
             experiment=compiled.name,
             project=compiled.project,
             settings=settings,
-            former_answers=former_answers,
+            former_answers=findings.ledger.holds_former_answers,
         )
         self._made: dict[str, Step] = {}
 
@@ -101,7 +125,7 @@ class StepFactory:
 
     def missing(self, compiled: CompiledStep) -> Obstacle | None:
         """Return what prevents the step from running on this machine."""
-        return self.step(compiled).missing()
+        return self.findings.about(("missing", self._same(compiled)), lambda: self.step(compiled).missing())
 
     def job_ended(self, compiled: CompiledStep, token: str) -> bool:
         """Whether the step's job has ended, as far as this machine can see."""
@@ -115,18 +139,27 @@ class StepFactory:
         """Return what is missing outside for the step."""
         return self.step(compiled).unready()
 
-    def estimates(self, plan: Plan, ledger: Ledger) -> dict[str, Estimate]:
+    def estimates(self, plan: Plan) -> dict[str, Estimate]:
         """Return an estimate for each step that may have to run."""
-        answers = AnswerMemory(ledger, plan.compiled.name)
-        found = {}
-        for planned in plan.steps:
-            if planned.state.works:
-                try:
-                    found[planned.step.id] = self.step(planned.step).estimate(planned.inputs, answers)
-                except PolytuneError as error:
-                    # An estimate must not fail a plan: the reason is shown in its place.
-                    found[planned.step.id] = Estimate(note=str(error))
-        return found
+        return {each.step.id: self._estimate(each) for each in plan.steps if each.state.works}
+
+    def _estimate(self, planned: PlannedStep) -> Estimate:
+        answers = AnswerMemory(self.findings.ledger, self.compiled.name)
+
+        def find() -> Estimate:
+            try:
+                return self.step(planned.step).estimate(planned.inputs, answers)
+            except PolytuneError as error:
+                # An estimate must not fail a plan: the reason is shown in its place.
+                return Estimate(note=str(error))
+
+        inputs = msgspec.json.encode(planned.inputs)
+        return self.findings.about(("estimate", self._same(planned.step), inputs), find)
+
+    def _same(self, step: CompiledStep) -> bytes:
+        """Return what equal steps of several variants have in common: all but where it is stated."""
+        shared = msgspec.structs.replace(step, origins={})
+        return msgspec.json.encode((self.compiled.project, self.compiled.path, shared))
 
 
 def _spec(cls: type[Step], compiled: CompiledStep) -> Spec:

@@ -136,7 +136,7 @@ class OpenWorkspace:
         if plan.idle:
             return Preflight(plan, {})
         factory = self.step_factory(plan.compiled)
-        estimates = factory.estimates(plan, self.ledger)
+        estimates = factory.estimates(plan)
         limits = plan.compiled.budget.remaining(self.ledger.spent(plan.compiled.name), max_usd)
         examined = parts.preflight.estimated(plan, estimates, limits)
         # A run is refused for what is missing here; there is no need to ask anybody then.
@@ -176,18 +176,14 @@ class OpenWorkspace:
     def step_factory(self, compiled: Compiled) -> parts.step_factory.StepFactory:
         """Return the factory for an experiment's steps; it is created once."""
         # By identity: comparing whole experiments is slow, and each is compiled once per command.
-        for factory in self.step_factories:
+        for factory in reversed(self.step_factories):
             if factory.compiled is compiled:
                 return factory
-        self.step_factories.append(
-            parts.step_factory.StepFactory(
-                compiled,
-                self.workspace.root,
-                self.settings,
-                former_answers=self.ledger.holds_former_answers,
-            )
-        )
-        return self.step_factories[-1]
+        known = [factory.findings for factory in self.step_factories[:1]]
+        findings = known[0] if known else parts.step_factory.StepFindings(self.ledger)
+        made = parts.step_factory.StepFactory(compiled, self.workspace.root, self.settings, findings)
+        self.step_factories.append(made)
+        return made
 
     # runs
 

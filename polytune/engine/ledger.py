@@ -163,6 +163,11 @@ class Ledger:
                 raise
             self.connection.execute("COMMIT")
 
+    def state(self) -> tuple[int, int]:
+        """Return what differs once anything has been written, by this process or by another one."""
+        (others,) = self.connection.execute("PRAGMA data_version").fetchone()
+        return self.connection.total_changes, others
+
     # results
 
     def result(self, key: str) -> Result | None:

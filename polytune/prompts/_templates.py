@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import jinja2
 from jinja2 import meta
@@ -63,15 +64,28 @@ def make_environment() -> jinja2.Environment:
     return environment
 
 
-def compile_template(environment: jinja2.Environment, identity: str, written: TemplateText) -> PromptTemplate:
+@cache
+def _environment() -> jinja2.Environment:
+    return make_environment()
+
+
+# Cached: the variants of an experiment mostly share their prompt library, and compiling it is slow.
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> tuple[frozenset[str], jinja2.Template]:
+    """Return the names that a turn uses, and the turn compiled. Raises jinja2.TemplateSyntaxError."""
+    tree = _environment().parse(text)
+    return frozenset(meta.find_undeclared_variables(tree)), _environment().from_string(tree)
+
+
+def compile_template(identity: str, written: TemplateText) -> PromptTemplate:
     """Compile the template. Raises TemplateSyntax."""
     names: set[str] = set()
     compiled = []
     for turn, text in enumerate(written.turns):
         try:
-            tree = environment.parse(text)
-            names |= meta.find_undeclared_variables(tree)
-            compiled.append(environment.from_string(tree))
+            used, template = _compiled(text)
+            names |= used
+            compiled.append(template)
         except jinja2.TemplateSyntaxError as error:
             raise TemplateSyntax(error.message or "not a template", turn, error.lineno) from error
         except RecursionError as error:

@@ -17,7 +17,6 @@ from polytune.prompts._templates import (
     PromptTemplate,
     TemplateSyntax,
     compile_template,
-    make_environment,
     template_failures,
 )
 from polytune.prompts.conditions import Cell, Value, holds
@@ -185,13 +184,12 @@ def _with_personas(document: Document, prompts: PromptFile, path: Path) -> Promp
 def _compiled(
     document: Document, prompts: PromptFile
 ) -> tuple[dict[str, list[PromptTemplate | None]], list[Problem]]:
-    environment = make_environment()
     templates: dict[str, list[PromptTemplate | None]] = {key: [] for key in prompts.templates}
     problems = []
     for key, index, written in _texts(prompts):
         identity = str(index + 1) if key == every_value else f"{key}/{index + 1}"
         try:
-            templates[key].append(compile_template(environment, identity, written))
+            templates[key].append(compile_template(identity, written))
         except TemplateSyntax as error:
             templates[key].append(None)
             path = (*template_path(key, index), error.turn)
