@@ -90,22 +90,31 @@ class OpenWorkspace:
         memory = FileMemory(ledger)
         return cls(workspace, settings, ledger, memory, Store(workspace, memory), environment)
 
-    def compile(self, path: Path, overrides: Sequence[str]) -> tuple[Compiled, ...]:
-        """Return every variant of an experiment file; from the ledger when nothing it depends on has changed.
+    def compile(
+        self, path: Path, overrides: Sequence[str], variant: str | None = None
+    ) -> tuple[Compiled, ...]:
+        """Return the variants of an experiment file, or one; from the ledger if nothing behind them changed.
 
-        Raises UsageError when there is no such file, SpecError with every problem in it.
+        A variant is named as tables show it, `experiment@variant`, or by what follows the `@`. Raises
+        UsageError when there is no such file or variant, SpecError with every problem in the file.
         """
         if not path.is_file():
             raise UsageError(f"{path}: no such experiment file.{_nearby(path)}")
-        identity = identity_of(Path(os.path.abspath(path)), tuple(overrides))
+        identity = identity_of(Path(os.path.abspath(path)), tuple(overrides), variant)
         known = recall(self.ledger, self.memory, identity, self.settings.environment)
-        variants = (known or self._compiled(path, overrides, identity)).variants
+        compilation = known or self._compiled(path, overrides, variant)
+        variants = compilation.variants
+        if not variants:
+            near = did_you_mean(str(variant), compilation.names)
+            raise UsageError(f"--variant {variant}: no such variant.{near}")
+        if known is None:
+            self.ledger.record_compilation(identity, msgspec.json.encode(compilation))
         if self.environment is not None:
             for each in variants:
                 self.environment.provide(each.spec)
         return variants
 
-    def _compiled(self, path: Path, overrides: Sequence[str], identity: str) -> Compilation:
+    def _compiled(self, path: Path, overrides: Sequence[str], variant: str | None) -> Compilation:
         around = parts.compiler.Surroundings(
             self.workspace,
             self.settings,
@@ -113,9 +122,7 @@ class OpenWorkspace:
             parts.step_factory.member_spec,
             parts.step_factory.member_version,
         )
-        compilation = parts.compiler.compile_experiment(path, overrides, around)
-        self.ledger.record_compilation(identity, msgspec.json.encode(compilation))
-        return compilation
+        return parts.compiler.compile_experiment(path, overrides, around, variant)
 
     def planner(self, compiled: Compiled, selection: Selection) -> Planner:
         """Return a planner for one experiment. It creates a step only to ask what that step is missing."""

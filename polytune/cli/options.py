@@ -11,7 +11,6 @@ import msgspec
 
 from polytune.engine.compiled import Compiled
 from polytune.engine.selection import Flags, Selection, select
-from polytune.errors import UsageError, did_you_mean
 from polytune.wiring import OpenWorkspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -67,12 +66,4 @@ def variants(
     opened: OpenWorkspace, file: Path, changes: tuple[str, ...], name: str | None
 ) -> tuple[Compiled, ...]:
     """The file's variants, or the one named by `--variant`. Raises UsageError for an unknown variant."""
-    found = opened.compile(file, changes)
-    if name is None:
-        return found
-    # Both `experiment@variant`, as tables show it, and `variant` alone are accepted.
-    chosen = tuple(each for each in found if name in (each.name, each.name.partition("@")[2]))
-    if not chosen:
-        known = [each.name for each in found]
-        raise UsageError(f"--variant {name}: no such variant.{did_you_mean(name, known)}")
-    return chosen
+    return opened.compile(file, changes, name)

@@ -173,7 +173,7 @@ def _small(opened: OpenWorkspace, file: Path, whole: Compiled, flags: dict[str, 
         # Of a few answers, graders may well reject most: a preview should show that instead of failing.
         if step.spec.get("graders"):
             changes.append(f"steps.{step.id}.shortfall=0.99")
-    return next(each for each in opened.compile(file, changes) if each.name == whole.name)
+    return opened.compile(file, changes, whole.name)[0]
 
 
 def _path(compiled: Compiled) -> list[CompiledStep]:

@@ -26,7 +26,7 @@ from polytune.settings import Settings
 from polytune.spec.compose import Variant, compose
 from polytune.spec.experiment import (
     Experiment,
-    Resolved,
+    KnownSteps,
     ResolvedStep,
     StepEntry,
     only_input,
@@ -65,16 +65,21 @@ class Surroundings:
     """(family or catalogue, name) -> the version of what that member does; 1 for one without a version."""
 
 
-def compile_experiment(path: Path, overrides: Sequence[str], around: Surroundings) -> Compilation:
-    """Return every variant of the file, ready to plan. Raises SpecError with all problems found."""
-    composition = compose(path, overrides, around.settings.environment)
+def compile_experiment(
+    path: Path, overrides: Sequence[str], around: Surroundings, wanted: str | None = None
+) -> Compilation:
+    """Return every variant of the file, or the `wanted` one, ready to plan.
+
+    Raises SpecError with all problems found.
+    """
+    composition = compose(path, overrides, around.settings.environment, wanted)
     problems = list(composition.problems)
     compiler = _Compiler(path, around, problems)
     variants = tuple(filter(None, (compiler.variant(each) for each in composition.variants)))
     if problems:
         # What one step adopts from another has the other's place, so a mistake in it is found twice.
         raise SpecError(_relative(each) for each in dict.fromkeys(problems))
-    files = [*composition.sources, *compiler.watched, *compiler.plugin_files()]
+    files = dict.fromkeys([*composition.sources, *compiler.watched, *compiler.plugin_files()])
     variables = {name: around.settings.environment.get(name) for name in compiler.variables}
     watched = Watched(
         tool=tool_fingerprint(),
@@ -83,7 +88,7 @@ def compile_experiment(path: Path, overrides: Sequence[str], around: Surrounding
             name: value_fingerprint(value) for name, value in {**variables, **composition.environment}.items()
         },
     )
-    compilation = Compilation(variants=variants, watched=watched)
+    compilation = Compilation(variants=variants, names=composition.names, watched=watched)
     # A round trip through JSON, so that a fresh compilation equals a remembered one in every type.
     return msgspec.json.decode(msgspec.json.encode(compilation), type=Compilation)
 
@@ -96,8 +101,23 @@ def _relative(found: Problem) -> Problem:
     return found
 
 
+@dataclass(frozen=True)
+class _Examined:
+    """What follows from a step alone, in whatever variant it is."""
+
+    files: Mapping[str, Path]
+    folders: Mapping[str, Path]
+    compiled: CompiledStep
+    """Without facts and inputs, which depend on the variant."""
+    spec: Facts
+    """As recorded in `spec.yaml`."""
+
+
 class _Compiler:
-    """Compiles the variants of one file and collects what the result depends on."""
+    """Compiles the variants of one file and collects what the result depends on.
+
+    A step that is equal in several variants is validated and examined once.
+    """
 
     def __init__(self, path: Path, around: Surroundings, problems: list[Problem]) -> None:
         self.path = path
@@ -105,12 +125,15 @@ class _Compiler:
         self.problems = problems
         self.watched: list[Path] = []
         self.variables: set[str] = set()
-        self.classes: list[type[Spec]] = []
+        self.classes: set[type[Spec]] = set()
+        self.known: KnownSteps = {}
+        self.examined: dict[int, _Examined] = {}
+        """By the identity of the step, which `known` holds."""
 
     def member(self, family: str, kind: str) -> type[Spec]:
         """Return a member's spec class, and note it: the compilation depends on its source file."""
         cls = self.around.member(family, kind)
-        self.classes.append(cls)
+        self.classes.add(cls)
         return cls
 
     def plugin_files(self) -> list[Path]:
@@ -123,22 +146,28 @@ class _Compiler:
     def variant(self, variant: Variant) -> Compiled | None:
         """Return one compiled variant. None when something is wrong; the problems are collected."""
         root = self._with_platform(self._adopting(variant.root))
-        resolved = resolve(root, self.problems, self.member)
+        resolved = resolve(root, self.problems, self.member, self.known)
         wiring = self._wired(resolved.entries)
-        files = {step.entry.id: self._files(step) for step in resolved.steps}
+        examined = {step.entry.id: self._examined(step) for step in resolved.steps}
         if resolved.experiment is None:
             return None
         scope = self._scope(variant.name, resolved.experiment)
-        facts = {step.entry.id: self._facts(step, files[step.entry.id], scope) for step in resolved.steps}
+        facts = {step.entry.id: self._facts(step, examined[step.entry.id], scope) for step in resolved.steps}
         # Nothing of a file with a mistake is used, and a step with one may be missing here.
         if self.problems:
             return None
-        by_id = {step.entry.id: step for step in resolved.steps}
-        steps = [self._step(by_id[id], files[id], facts[id], wiring) for id in wiring.order]
-        return self._compiled(root, resolved, steps, scope)
+        steps = [self._step(examined[id], facts[id], wiring.inputs[id]) for id in wiring.order]
+        specs = {step.entry.id: examined[step.entry.id].spec for step in resolved.steps}
+        spec = whole_spec(variant.name, resolved.experiment, specs)
+        return self._compiled(root, resolved.experiment, steps, scope, spec)
 
-    def _files(self, step: ResolvedStep) -> dict[str, Path]:
-        return input_files(step.spec, step.node, step.entry.where, self.problems)
+    def _examined(self, step: ResolvedStep) -> _Examined:
+        if id(step) not in self.examined:
+            files = input_files(step.spec, step.node, step.entry.where, self.problems)
+            folders = self._folders(step)
+            compiled = self._alone(step, files, folders)
+            self.examined[id(step)] = _Examined(files, folders, compiled, self._step_spec(step, files))
+        return self.examined[id(step)]
 
     def _with_platform(self, root: Node) -> Node:
         """Return the tree with a platform. A missing one is reported once, not once per step."""
@@ -211,10 +240,8 @@ class _Compiler:
         return Declared(entry.id, entry.kind, cls.consumes, cls.produces, entry.inputs, entry.needs)
 
     def _compiled(
-        self, root: Node, resolved: Resolved, steps: Sequence[CompiledStep], scope: Scope
+        self, root: Node, experiment: Experiment, steps: Sequence[CompiledStep], scope: Scope, spec: Facts
     ) -> Compiled:
-        experiment = resolved.experiment
-        assert experiment is not None
         return Compiled(
             name=scope.experiment,
             path=self._shown(self.path.absolute()),
@@ -225,7 +252,7 @@ class _Compiler:
             budget=BudgetLimits(**experiment.budget.model_dump()),
             platform=experiment.platform.kind if experiment.platform else "",
             steps=tuple(steps),
-            spec=self._whole_spec(scope.experiment, experiment, resolved.steps),
+            spec=spec,
             origins=origins(root, "", self.around.workspace.root),
             format=record_format,
         )
@@ -239,14 +266,14 @@ class _Compiler:
             settings=self.around.settings,
         )
 
-    def _step(
-        self, resolved: ResolvedStep, files: Mapping[str, Path], facts: KeyFacts, wiring: Wiring
+    def _alone(
+        self, resolved: ResolvedStep, files: Mapping[str, Path], folders: Mapping[str, Path]
     ) -> CompiledStep:
+        """Return the step without its facts and inputs."""
         entry = resolved.entry
         cls = STEPS.load(entry.kind)
         secrets = secret_references(resolved.spec)
         decided = decisions(resolved.spec)
-        memory, environment = self.around.memory, self.around.settings.environment
         return CompiledStep(
             id=entry.id,
             kind=entry.kind,
@@ -256,26 +283,34 @@ class _Compiler:
             effective={name: each for name, each in decided.effective.items() if name not in files},
             versions=self._versions(resolved.spec),
             files={field: self._shown(path) for field, path in files.items()},
-            folders={name: self._shown(path) for name, path in self._folders(resolved).items()},
+            folders={name: self._shown(path) for name, path in folders.items()},
             secrets=secrets,
-            facts=facts.facts,
-            watched={self._shown(path): memory.content(path) or "" for path in facts.watched},
-            environment={name: value_fingerprint(environment.get(name)) for name in facts.environment},
-            inputs=dict(wiring.inputs[entry.id]),
+            facts={},
+            inputs={},
             needs=entry.needs,
             produces=cls.produces,
-            notes=facts.notes,
             origins=origins(resolved.node, "", self.around.workspace.root),
         )
 
-    def _facts(self, step: ResolvedStep, files: Mapping[str, Path], scope: Scope) -> KeyFacts:
+    def _step(self, examined: _Examined, facts: KeyFacts, inputs: Mapping[str, str]) -> CompiledStep:
+        memory, environment = self.around.memory, self.around.settings.environment
+        return msgspec.structs.replace(
+            examined.compiled,
+            facts=facts.facts,
+            watched={self._shown(path): memory.content(path) or "" for path in facts.watched},
+            environment={name: value_fingerprint(environment.get(name)) for name in facts.environment},
+            inputs=dict(inputs),
+            notes=facts.notes,
+        )
+
+    def _facts(self, step: ResolvedStep, examined: _Examined, scope: Scope) -> KeyFacts:
         """Return what the step adds to its key. Computed only when all files that it names exist."""
         # Facts are usually computed from those files, and the missing one is already reported.
-        if len(files) < len(named_files(step.spec)):
+        if len(examined.files) < len(named_files(step.spec)):
             return KeyFacts()
-        scope = replace(scope, folders=self._folders(step))
+        scope = replace(scope, folders=examined.folders)
         try:
-            facts = STEPS.load(step.entry.kind)(step.spec, files, scope).key_facts()
+            facts = STEPS.load(step.entry.kind)(step.spec, examined.files, scope).key_facts()
         except SpecError as error:
             self.problems += error.problems
             return KeyFacts()
@@ -298,14 +333,7 @@ class _Compiler:
     def _shown(self, path: Path) -> str:
         return self.around.workspace.relative(path)
 
-    def _whole_spec(self, name: str, experiment: Experiment, steps: Sequence[ResolvedStep]) -> Facts:
-        """Return the resolved experiment as a spec that runs from the folder of a run."""
-        whole = {k: v for k, v in as_facts(spec_json(experiment)).items() if v not in (None, {}, "")}
-        whole["name"] = name
-        whole["steps"] = {step.entry.id: self._step_spec(step) for step in steps}
-        return whole
-
-    def _step_spec(self, step: ResolvedStep) -> Facts:
+    def _step_spec(self, step: ResolvedStep, files: Mapping[str, Path]) -> Facts:
         cls = type(step.spec)
         # What the step takes from elsewhere is stated there.
         inherited = {
@@ -314,8 +342,7 @@ class _Compiler:
             if shape.marker(Inherited) or (shape.marker(Adopted) and shape.marker(Effective))
         }
         own = {k: v for k, v in as_facts(spec_json(step.spec)).items() if k not in inherited}
-        # Problems are discarded: `_files` has reported them.
-        for field, path in input_files(step.spec, step.node, step.entry.where, []).items():
+        for field, path in files.items():
             shown = self._shown(path)
             *parents, last = field.split(".")
             below(own, parents)[last] = (
@@ -326,6 +353,12 @@ class _Compiler:
         wiring |= {"from": stated.get(only_input, dict(stated))} if stated else {}
         wiring |= {"needs": list(step.entry.needs)} if step.entry.needs else {}
         return {**wiring, **own}
+
+
+def whole_spec(name: str, experiment: Experiment, steps: Mapping[str, Facts]) -> Facts:
+    """Return the resolved experiment as a spec that runs from the folder of a run."""
+    whole = {k: v for k, v in as_facts(spec_json(experiment)).items() if v not in (None, {}, "")}
+    return {**whole, "name": name, "steps": dict(steps)}
 
 
 def plain_text(node: Node) -> str:

@@ -98,9 +98,11 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compilation(msgspec.Struct, frozen=True, kw_only=True):
-    """Every variant of one experiment file, and what the result depends on."""
+    """The variants of one experiment file, or the one that was wanted, and what the result depends on."""
 
     variants: tuple[Compiled, ...]
+    names: tuple[str, ...]
+    """Of all variants of the file."""
     watched: Watched
 
 

@@ -28,6 +28,8 @@ from polytune.errors import LedgerError
 busy_seconds = 60.0
 """How long to wait for another process's transaction."""
 look_again_seconds = 0.01
+remembered_compilations = 500
+"""The latest ones. Each value of `--set` makes one more."""
 compared_results = 20
 """How many of the latest results a changed step is compared with, whatever the length of its history."""
 
@@ -285,6 +287,10 @@ class Ledger:
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO compilations (id, body) VALUES (?, ?)", (identity, body)
+            )
+            connection.execute(
+                "DELETE FROM compilations WHERE rowid <= (SELECT max(rowid) FROM compilations) - ?",
+                (remembered_compilations,),
             )
 
     def delete_runs(self, run_ids: Iterable[str]) -> None:

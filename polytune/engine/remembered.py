@@ -19,9 +19,9 @@ from polytune.fingerprint import fingerprint
 package = Path(__file__).parent.parent
 
 
-def identity_of(path: Path, overrides: tuple[str, ...]) -> str:
-    """Return the identity of a compilation: a digest of the file's path and the `--set` arguments."""
-    return fingerprint("polytune.compilation.v1", [str(path), list(overrides)])
+def identity_of(path: Path, overrides: tuple[str, ...], wanted: str | None = None) -> str:
+    """Return the identity of a compilation: a digest of the file's path, `--set` and the wanted variant."""
+    return fingerprint("polytune.compilation.v2", [str(path), list(overrides), wanted])
 
 
 def recall(

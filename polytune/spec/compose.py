@@ -36,6 +36,8 @@ class Composition:
 
     variants: tuple[Variant, ...]
     """In matrix order, last axis fastest; empty when the file cannot be read at all."""
+    names: tuple[str, ...]
+    """Of all variants, also of those that were not wanted."""
     sources: tuple[Path, ...]
     """Absolute path of every YAML file read; the given one first."""
     environment: Mapping[str, str | None]
@@ -43,8 +45,10 @@ class Composition:
     problems: tuple[Problem, ...]
 
 
-def compose(path: Path, overrides: Sequence[str], environment: Mapping[str, str]) -> Composition:
-    """Return the variants that a file defines, with `--set` values applied. Never raises.
+def compose(
+    path: Path, overrides: Sequence[str], environment: Mapping[str, str], wanted: str | None = None
+) -> Composition:
+    """Return the variants that a file defines, or the `wanted` one, with `--set` applied. Never raises.
 
     Problems are collected, so that validation can add its own before all are shown.
     """
@@ -52,7 +56,7 @@ def compose(path: Path, overrides: Sequence[str], environment: Mapping[str, str]
     ancestry = _Ancestry(problems)
     root = ancestry.whole(path)
     if root is None:
-        return Composition((), tuple(ancestry.sources), {}, tuple(problems))
+        return Composition((), (), tuple(ancestry.sources), {}, tuple(problems))
     root = incomplete(root) if ancestry.is_broken else root
     # Before the matrix: an axis that `--set` fixes is narrowed to one value instead of overwritten.
     root = overridden(root, overrides, problems)
@@ -61,10 +65,19 @@ def compose(path: Path, overrides: Sequence[str], environment: Mapping[str, str]
     # Discards its problems: the same references are resolved again in each variant's
     # tree, which reports them.
     for_names = Interpolation(environment, looked_up, [])
-    variants = []
-    for name, tree in expanded(root, path.stem, for_names, problems):
-        variants.append(Variant(name, filled.whole(_without_composed_keys(tree))))
-    return Composition(tuple(variants), tuple(ancestry.sources), looked_up, tuple(dict.fromkeys(problems)))
+    trees = dict(expanded(root, path.stem, for_names, problems))
+    variants = tuple(
+        Variant(name, filled.whole(_without_composed_keys(tree)))
+        for name, tree in trees.items()
+        if wanted is None or is_called(name, wanted)
+    )
+    found = tuple(dict.fromkeys(problems))
+    return Composition(variants, tuple(trees), tuple(ancestry.sources), looked_up, found)
+
+
+def is_called(name: str, wanted: str) -> bool:
+    """Whether a variant's name is meant: the whole `experiment@variant`, or what follows the `@`."""
+    return wanted in (name, name.partition("@")[2])
 
 
 def merged(parent: Node, child: Node, path: Parts = ()) -> Node:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from pydantic import Field
 
 from polytune.errors import PolytuneError, Problem, did_you_mean
 from polytune.spec.fields import fields_of
-from polytune.spec.located import Node, Origin, children, dotted, problem
+from polytune.spec.located import Node, Origin, children, dotted, identity, problem
 from polytune.spec.model import FieldProblem, Inherited, Items, JsonObject, Member, MemberSpec, Spec
 from polytune.spec.validate import MemberSpecs, validated
 from polytune.spec.wording import shown
@@ -125,20 +125,28 @@ class Resolved:
     steps: tuple[ResolvedStep, ...]
 
 
-def resolve(root: Node, problems: list[Problem], member: MemberSpecs) -> Resolved:
+KnownSteps = dict[Hashable, ResolvedStep | None]
+"""Steps that were validated before, with their wiring and places; None for one with problems."""
+
+
+def resolve(
+    root: Node, problems: list[Problem], member: MemberSpecs, known: KnownSteps | None = None
+) -> Resolved:
     """Validate the experiment and its steps; append every problem to `problems`.
 
-    Step kinds are members of the family `steps`.
+    Step kinds are members of the family `steps`. A step that is `known` from another variant is the same
+    object here, and its problems are not appended again.
     """
+    known = {} if known is None else known
     # The top level and the steps are validated separately, so that one report has the problems of both.
     experiment = validated(Experiment, root, "", problems, member)
     entries = step_entries(root, problems)
-    steps = [step for entry in entries if (step := resolved_step(entry, root, problems, member))]
+    steps = [step for entry in entries if (step := resolved_step(entry, root, problems, member, known))]
     return Resolved(experiment, entries, tuple(steps))
 
 
 def resolved_step(
-    entry: StepEntry, root: Node, problems: list[Problem], member: MemberSpecs
+    entry: StepEntry, root: Node, problems: list[Problem], member: MemberSpecs, known: KnownSteps
 ) -> ResolvedStep | None:
     """Return the step with its validated spec; None, with its problems appended, when it is invalid."""
     try:
@@ -149,8 +157,11 @@ def resolved_step(
             problems.append(problem(entry.kind_origin, entry.where, str(error)))
         return None
     node = inherited(cls, entry.node, root)
-    spec = validated(cls, node, entry.where, problems, member)
-    return None if spec is None else ResolvedStep(entry, spec, node)
+    place = (entry.id, entry.kind, tuple(entry.inputs.items()), entry.needs, entry.origin, identity(node))
+    if place not in known:
+        spec = validated(cls, node, entry.where, problems, member)
+        known[place] = None if spec is None else ResolvedStep(entry, spec, node)
+    return known[place]
 
 
 def inherited(cls: type[Spec], node: Node, root: Node) -> Node:

@@ -8,7 +8,7 @@ Nodes are immutable. Every operation returns a new tree that shares the unchange
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -117,6 +117,18 @@ def shown_folder(path: Path) -> str:
     """Return the folder of a path as messages name it."""
     folder = os.path.normpath(path.parent)
     return "this folder" if folder == "." else folder
+
+
+def identity(node: Node) -> Hashable:
+    """Return what two nodes share only if no reader can tell them apart, places included."""
+    value: object = node.value
+    if isinstance(node.value, Mapping):
+        value = tuple((key, identity(part)) for key, part in node.value.items())
+    elif isinstance(node.value, tuple):
+        value = tuple(map(identity, node.value))
+    marks = (node.text, node.stated, node.loose, node.broken, node.incomplete)
+    # The type, because True and 1 are equal.
+    return type(node.value), value, node.origin, tuple(node.keys.items()), marks
 
 
 def plain(node: Node) -> Json:
