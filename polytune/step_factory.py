@@ -92,7 +92,7 @@ class StepFactory:
         self.findings = findings
         self.scope = Scope(
             root=root,
-            folder=Path(compiled.path).parent,
+            folder=(root / compiled.path).parent,
             experiment=compiled.name,
             project=compiled.project,
             settings=settings,

@@ -56,7 +56,7 @@ class ProcessProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessDriver(Driver):
-    """Runs `command FOLDER` as a job. The request is in the folder's `request.json`."""
+    """Runs `command .` in a folder as a job. The request is in the folder's `request.json`."""
 
     def __init__(self, jobs: Path, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.jobs = jobs
@@ -82,7 +82,8 @@ class ProcessDriver(Driver):
         """Start the child; return its process group. No await here: no child ever starts without its lock."""
         with (folder / "log.txt").open("ab") as log:
             child = subprocess.Popen(
-                [*announcing, *self.command, str(folder)],
+                # Not its absolute path: the workspace may be moved while the child works.
+                [*announcing, *self.command, "."],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

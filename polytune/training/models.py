@@ -96,8 +96,8 @@ def starting_model(request: TrainRequest, rows: Sequence[TrainingRow], device: s
         case SmolLM2():
             folder, name = smollm2.converted(Path(request.cache_folder)), smollm2.NAME
         case Directory():
-            folder = Path(base.path).resolve()
-            name = folder.name
+            # Not the folder's name: it is in no key, so it must be in no output either.
+            folder, name = Path(base.path), "local-directory"
         case _:
             assert_never(base)
     loaded = load(folder)

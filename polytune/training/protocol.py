@@ -44,6 +44,7 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     """A Hugging Face causal language model with its tokenizer, in a local folder."""
 
     path: str
+    """A relative path starts at the job folder."""
 
 
 Base = TinyLlama | SmolLM2 | Directory

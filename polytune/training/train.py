@@ -10,6 +10,8 @@ import sys
 import traceback
 from pathlib import Path
 
+import msgspec
+
 from polytune.errors import DataError, PolytuneError
 from polytune.files import remove_tree, write_whole
 from polytune.training.process import check_folder, explained, set_environment
@@ -33,7 +35,8 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or not Path(arguments[0]).is_dir():
         sys.stderr.write("usage: python -m polytune.training.train JOB_FOLDER\n")
         return 2
-    job_folder = Path(arguments[0]).resolve()
+    # Not its absolute path: the workspace may be moved while this works in its folder.
+    job_folder = Path(arguments[0])
     _start_clean(job_folder)
     result = attempt(job_folder)
     # Written as a whole and after everything else: the engine takes the file for the end of the job.
@@ -56,7 +59,9 @@ def _train(job_folder: Path) -> Completed:
     request = read_request(job_folder)
     # Check before importing torch, so that a wrong path or an invalid row is reported within a second.
     if isinstance(request.base, Directory):
-        check_folder(Path(request.base.path))
+        base = job_folder / request.base.path
+        check_folder(base.resolve())
+        request = msgspec.structs.replace(request, base=Directory(path=str(base)))
     rows = _rows(job_folder, request)
     threads = set_environment(request.threads)
     from polytune.training.learning import learn
@@ -65,14 +70,16 @@ def _train(job_folder: Path) -> Completed:
 
 
 def _rows(job_folder: Path, request: TrainRequest) -> JobRows:
-    training = read_rows(job_folder / request.train_file)
+    train_file = (job_folder / request.train_file).resolve()
+    training = read_rows(train_file)
     if len(training) < request.batch_size:
         raise DataError(
-            f"{job_folder / request.train_file}: {len(training)} rows do not fill one batch of "
+            f"{train_file}: {len(training)} rows do not fill one batch of "
             f"{request.batch_size}; write more rows or lower batch_size"
         )
     given = request.validation_file
-    return JobRows(training=training, validation=read_rows(job_folder / given) if given else [])
+    validation = read_rows((job_folder / given).resolve()) if given else []
+    return JobRows(training=training, validation=validation)
 
 
 def _start_clean(job_folder: Path) -> None:

@@ -220,6 +220,18 @@ def test_a_command_is_relative_to_the_file_that_states_it(judged: Judged) -> Non
     assert (first, judged.state()) == ("hit", "run")
 
 
+def test_a_command_does_not_depend_on_the_current_folder(judged: Judged) -> None:
+    """From a folder of the workspace, the judge of a file that lies there is found and judges."""
+    (judged.root / "inner").mkdir()
+    for name in ("judged.yaml", "judge.py", "rubric.py", "prompts.yaml", "answers.jsonl"):
+        (judged.root / name).rename(judged.root / "inner" / name)
+
+    inside = Program(judged.root / "inner").run("judged.yaml")
+
+    assert inside["steps"]["generate"]["status"] == "done"
+    assert "nothing was run" in judged.program("run", "inner/judged.yaml").err
+
+
 def test_an_edit_while_it_judges_fails_the_step_also_if_it_is_reverted(judged: Judged) -> None:
     """The file is named; its digest at the end says nothing about the verdicts in between."""
     judged.write(

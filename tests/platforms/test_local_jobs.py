@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,38 @@ def test_an_unknown_platform_has_a_nearest_name(project: Path) -> None:
     done = program(project, "job", "list", "--platform", "lokal")
 
     assert (done.code, "Did you mean 'local'?" in done.err) == (2, True)
+
+
+def test_a_training_goes_on_in_a_workspace_that_was_moved(tmp_path: Path) -> None:
+    """Its process works on in the new place, where the run attaches to it; no second one is started."""
+    assert invoked("init", str(tmp_path / "songs")).code == 0
+    token, _ = detached(tmp_path / "songs", epochs=4)
+    moved = (tmp_path / "songs").rename(tmp_path / "moved")
+    file = str(moved / "experiments/songs.yaml")
+
+    plan = program(moved, "plan", file, "--set", "steps.train.epochs=4", "--json").json
+    resumed = program(moved, "resume", "--json")
+    listed = program(moved, "job", "list", "--platform", "local", "--json").json
+
+    assert {step["id"]: step["state"] for step in plan[0]["steps"]}["train"] == "attach"
+    assert resumed.code == 0, resumed.err
+    assert resumed.json["steps"]["train"]["status"] == "done"
+    assert [(job["id"], job["status"]) for job in listed] == [(token, "Completed")]
+    assert not (tmp_path / "songs").exists()
+
+
+def test_a_copy_of_a_workspace_has_no_part_in_its_training(tmp_path: Path) -> None:
+    """The copy knows of the job and sees no process at work on it; it trains by itself, and says why."""
+    assert invoked("init", str(tmp_path / "songs")).code == 0
+    token, _ = detached(tmp_path / "songs", epochs=200)
+    shutil.copytree(tmp_path / "songs", tmp_path / "copy")
+    program(tmp_path / "songs", "job", "stop", token, "--yes")
+    file = str(tmp_path / "copy/experiments/songs.yaml")
+
+    plan = program(tmp_path / "copy", "plan", file, "--set", "steps.train.epochs=200", "--json").json
+    again, _ = detached(tmp_path / "copy", epochs=200)
+    program(tmp_path / "copy", "job", "stop", again, "--yes")
+
+    train = next(step for step in plan[0]["steps"] if step["id"] == "train")
+    assert (train["state"], "ended without a result" in str(train)) == ("run", True)
+    assert again == token.replace("-1", "-2")

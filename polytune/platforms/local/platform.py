@@ -102,10 +102,10 @@ class Local(Platform):
         return (self.root / uri.removeprefix("file:")).exists()
 
     def customization(self, ask: Customization, uris: Mapping[str, str]) -> Job:
-        """A child process that trains."""
-        paths = {name: str(self.root / uri.removeprefix("file:")) for name, uri in uris.items()}
+        """A child process that trains. Its request names files of the workspace by relative paths."""
+        paths = {name: self._from_job(self.root / uri.removeprefix("file:")) for name, uri in uris.items()}
         request = TrainRequest(
-            base=_base(ask.base_model),
+            base=self._base(ask.base_model),
             method=_method(ask),
             train_file=paths["train"],
             validation_file=paths.get("validation"),
@@ -119,6 +119,17 @@ class Local(Platform):
         command = [sys.executable, "-m", "polytune.training.train"]
         facts: Facts = msgspec.to_builtins(request)
         return ProcessDriver(self.workspace.jobs, command, dict(os.environ)), facts
+
+    def _base(self, name: str) -> Base:
+        if "/" in name:
+            return Directory(path=self._from_job(Path(name)))
+        return TinyLlama() if name == "tiny-llama" else SmolLM2()
+
+    def _from_job(self, path: Path) -> str:
+        """A path as a job states it: relative to the job's folder if it is in the workspace."""
+        if not path.is_relative_to(self.root):
+            return str(path)
+        return os.path.relpath(path, self.workspace.jobs / "token")
 
     def collect(self, job: JobRow, folder: Path) -> Collected:
         """The trainer's output files are in the folder too, without copying their bytes."""
@@ -154,12 +165,6 @@ class Local(Platform):
         if config is not None:
             return str((self.root / config.path).parent)
         return str(model.folder or model.artifact.facts["base_model"])
-
-
-def _base(name: str) -> Base:
-    if "/" in name:
-        return Directory(path=name)
-    return TinyLlama() if name == "tiny-llama" else SmolLM2()
 
 
 def _longest_row(name: str) -> int:
