@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from inspect import cleandoc, getsource
 from itertools import pairwise
-from textwrap import dedent
+from types import ModuleType
 from typing import TypeVar
 
 from pydantic.json_schema import models_json_schema
@@ -191,8 +193,7 @@ def field_docstrings(cls: type[Spec]) -> dict[str, str]:
 
 def _docstrings_in(cls: type[Spec]) -> dict[str, str]:
     # Python drops the strings under fields when it compiles; only the source has them.
-    (definition,) = ast.parse(dedent(getsource(cls))).body
-    assert isinstance(definition, ast.ClassDef)
+    definition = _classes_of(sys.modules[cls.__module__])[cls.__qualname__]
     return {
         field.target.id: cleandoc(text.value.value)
         for field, text in pairwise(definition.body)
@@ -202,6 +203,24 @@ def _docstrings_in(cls: type[Spec]) -> dict[str, str]:
         and isinstance(text.value, ast.Constant)
         and isinstance(text.value.value, str)
     }
+
+
+@cache
+def _classes_of(module: ModuleType) -> dict[str, ast.ClassDef]:
+    """Return every class definition of a module, by qualified name. Cached: parsing is slow."""
+    return dict(_classes_in(ast.parse(getsource(module)), ""))
+
+
+def _classes_in(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.ClassDef]]:
+    for child in ast.iter_child_nodes(node):
+        inside = prefix
+        if isinstance(child, ast.ClassDef):
+            yield f"{prefix}{child.name}", child
+            inside = f"{prefix}{child.name}."
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            inside = f"{prefix}{child.name}.<locals>."
+        if not isinstance(child, ast.expr):
+            yield from _classes_in(child, inside)
 
 
 def _in_place_of_references(family: str) -> Change:

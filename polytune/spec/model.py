@@ -32,6 +32,8 @@ class Spec(BaseModel):
         frozen=True,
         # JSON has neither, and what is hashed is JSON.
         allow_inf_nan=False,
+        # Validators are built when they are first used: a file uses few of them.
+        defer_build=True,
     )
 
     shared_keys: ClassVar[tuple[str, ...]] = ()
