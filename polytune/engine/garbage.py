@@ -13,21 +13,20 @@ a result that fits one of its steps.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
-from polytune.engine.artifacts import Artifact
 from polytune.engine.compiled import CompiledStep, read_compiled
 from polytune.engine.ledger import Ledger, Result
-from polytune.engine.locks import exclusive, holder, try_lock
-from polytune.engine.manifest import Manifest, read_manifest
+from polytune.engine.locks import exclusive, holder, is_held, try_lock
 from polytune.engine.processes import ProcessResult
+from polytune.engine.uses import Uses, uses
 from polytune.engine.workspace import Workspace, compiled_name, lock_name, manifest_name
-from polytune.errors import UsageError
 from polytune.files import remove_tree
 
 RunName = tuple[str, str]
@@ -76,58 +75,49 @@ class Garbage:
         return sum(removal.bytes for removal in self.removals)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """One run, from its folder and the ledger; either may be missing."""
+class _Runs:
+    """The runs of a workspace. What one of them uses is read when it is asked for: there may be many."""
 
-    name: RunName
-    folder: Path
-    manifest: Manifest | None
-    live: bool
-    results: list[Result] = field(default_factory=list)
+    def __init__(self, workspace: Workspace, ledger: Ledger) -> None:
+        self.workspace = workspace
+        self.ledger = ledger
+        names = {(row.experiment, row.run_id) for row in ledger.runs()} | set(ledger.result_runs())
+        known = {run_id for _, run_id in names}
+        # A crash right after the start leaves only the compiled experiment; that folder is a run too.
+        files = (compiled_name, manifest_name)
+        names |= {(path.parent.name, path.name) for path in workspace.told_runs(known, files=files)}
+        self.names = frozenset(names)
+        runs = str(workspace.runs)
+        self.live = frozenset(name for name in names if is_held(f"{runs}/{name[0]}/{name[1]}/{lock_name}"))
 
-    def artifacts(self) -> Iterator[Artifact]:
-        """Yield every output that the run made or reused."""
-        yield from (result.artifact for result in self.results)
-        reports = self.manifest.steps.values() if self.manifest else ()
-        yield from (report.output for report in reports if report.output is not None)
+    def folder(self, name: RunName) -> Path:
+        return self.workspace.run_folder(*name)
 
-    def digests(self) -> Iterator[str]:
-        """Yield the digest of everything the run made, reused, or read from files that its spec names."""
-        for artifact in self.artifacts():
-            yield from (entry.digest for entry in artifact.files.values())
-        for result in self.results:
-            yield from result.record.files.values()
-        for report in self.manifest.steps.values() if self.manifest else ():
-            yield from report.record.files.values() if report.record else ()
-
-    def resources(self) -> Iterator[str]:
-        """Yield the URIs of everything outside its folder that belongs to the run."""
-        for result in self.results:
-            yield from result.resources.values()
-        for report in self.manifest.steps.values() if self.manifest else ():
-            yield from report.resources.values()
+    def uses(self, name: RunName) -> Uses:
+        return uses(self.ledger, name[1], self.folder(name) / manifest_name)
 
 
 def find_garbage(workspace: Workspace, ledger: Ledger, keep: int) -> Garbage:
     """Return what may be removed if the latest `keep` runs of every experiment stay. Removes nothing."""
-    runs = _runs(workspace, ledger)
+    runs = _Runs(workspace, ledger)
     kept = _kept(runs, keep)
-    gone = [run for name, run in sorted(runs.items()) if name not in kept]
-    staying = [runs[name] for name in sorted(kept)]
-    live = tuple(run.name[1] for run in staying if run.live)
+    gone = sorted(runs.names - kept.keys())
+    live = tuple(name[1] for name in sorted(runs.live))
     counted: set[tuple[int, int]] = set()
     found = [
-        *((RemovalKind.RUN, run.folder, run.name) for run in gone),
+        *((RemovalKind.RUN, runs.folder(name), name) for name in gone),
         # A live run may reuse any object before its manifest says so.
-        *((RemovalKind.OBJECT, path, None) for path in ([] if live else _objects(workspace, staying))),
-        *((RemovalKind.STORAGE, path, None) for path in ([] if live else _storage(workspace, gone, staying))),
+        *((RemovalKind.OBJECT, path, None) for path in ([] if live else _objects(workspace, kept.values()))),
+        *(
+            (RemovalKind.STORAGE, path, None)
+            for path in ([] if live else _storage(runs, gone, kept.values()))
+        ),
         *((RemovalKind.JOB, path, None) for path in _jobs(workspace, ledger)),
-        *((RemovalKind.PARTIAL, path, None) for path in _partials(staying)),
+        *((RemovalKind.PARTIAL, path, None) for path in _partials(runs, kept)),
         *((RemovalKind.LOCK, path, None) for path in _locks(workspace)),
     ]
     removals = tuple(Removal(kind, path, _bytes(path, counted), name) for kind, path, name in found)
-    return Garbage(removals, len(staying), keep, live)
+    return Garbage(removals, len(kept), keep, live)
 
 
 def remove(garbage: Garbage, workspace: Workspace, ledger: Ledger) -> tuple[Removal, ...]:
@@ -206,62 +196,36 @@ def _prune(folder: Path, top: Path) -> None:
 # which runs stay
 
 
-def _runs(workspace: Workspace, ledger: Ledger) -> dict[RunName, _Run]:
-    """Return every run that has a folder or is in the ledger."""
-    results: dict[RunName, list[Result]] = {}
-    for result in ledger.results():
-        results.setdefault((result.experiment, result.run_id), []).append(result)
-    names = {(row.experiment, row.run_id) for row in ledger.runs()} | results.keys()
-    names |= {(folder.parent.name, folder.name) for folder in run_folders(workspace)}
-    return {name: _run(workspace, name, results.get(name, [])) for name in names}
-
-
-def run_folders(workspace: Workspace) -> list[Path]:
-    """Return the folder of every run that has begun, sorted by path."""
-    # A crash right after the start leaves only compiled.json; that folder is a run too.
-    names = (compiled_name, manifest_name)
-    found = {path.parent for name in names for path in workspace.runs.glob(f"[!.]*/[!.]*/{name}")}
-    return sorted(found)
-
-
-def _run(workspace: Workspace, name: RunName, results: list[Result]) -> _Run:
-    folder = workspace.run_folder(*name)
-    try:
-        manifest = read_manifest(folder / manifest_name)
-    except UsageError:
-        manifest = None
-    return _Run(name, folder, manifest, holder(folder / lock_name) is not None, results)
-
-
-def _kept(runs: dict[RunName, _Run], keep: int) -> set[RunName]:
+def _kept(runs: _Runs, keep: int) -> dict[RunName, Uses]:
     """Return each experiment's latest runs, those in progress, what may serve them, and all they use."""
     by_experiment: dict[str, list[RunName]] = {}
-    for name in sorted(runs, reverse=True):
+    for name in sorted(runs.names, reverse=True):
         by_experiment.setdefault(name[0], []).append(name)
     waiting = [name for names in by_experiment.values() for name in names[:keep]]
-    live = [run for run in runs.values() if run.live]
-    waiting += [run.name for run in live]
-    waiting += _may_serve(live, runs.values())
-    kept: set[RunName] = set()
+    waiting += [*runs.live, *_may_serve(runs)]
+    kept: dict[RunName, Uses] = {}
     # Transitively: a cached output lies in the folder of the run that made it, which may itself be old.
     while waiting:
         name = waiting.pop()
-        if name in runs and name not in kept:
-            kept.add(name)
-            waiting += _linked(runs[name])
+        if name in runs.names and name not in kept:
+            kept[name] = runs.uses(name)
+            waiting += _linked(kept[name])
     return kept
 
 
-def _linked(run: _Run) -> set[RunName]:
-    """Return the runs whose folders hold this run's outputs."""
-    places = (Path(entry.path).parts for artifact in run.artifacts() for entry in artifact.files.values())
+def _linked(used: Uses) -> set[RunName]:
+    """Return the runs whose folders hold a run's outputs."""
+    places = (Path(path).parts for path in used.paths)
     return {(parts[1], parts[2]) for parts in places if len(parts) > 3 and parts[0] == "runs"}
 
 
-def _may_serve(live: Iterable[_Run], runs: Iterable[_Run]) -> list[RunName]:
+def _may_serve(runs: _Runs) -> set[RunName]:
     """Return runs with a result that a run in progress may reuse for a later step."""
-    steps = [step for run in live for step in _steps(run.folder / compiled_name)]
-    return [run.name for run in runs if any(_fits(r, s) for r in run.results for s in steps)]
+    steps = [step for name in runs.live for step in _steps(runs.folder(name) / compiled_name)]
+    if not steps:
+        return set()
+    found = (result for result in runs.ledger.results() if any(_fits(result, step) for step in steps))
+    return {(result.experiment, result.run_id) for result in found}
 
 
 def _steps(compiled: Path) -> tuple[CompiledStep, ...]:
@@ -281,21 +245,36 @@ def _fits(result: Result, step: CompiledStep) -> bool:
 # what only removed runs needed
 
 
-def _objects(workspace: Workspace, staying: Iterable[_Run]) -> list[Path]:
+def _objects(workspace: Workspace, staying: Iterable[Uses]) -> list[Path]:
     """Return stored objects that no kept run names, and copies that were never finished."""
-    needed = {digest for run in staying for digest in run.digests()}
-    found = sorted(workspace.objects.glob("*/*"))
-    return [path for path in found if f"{path.parent.name}{path.name}" not in needed]
+    needed = {digest for used in staying for digest in used.digests}
+    folders = sorted(each.path for each in _entries(workspace.objects))
+    # Paths only of what is left: there may be many objects.
+    return [
+        Path(folder, name)
+        for folder in folders
+        for name in sorted(each.name for each in _entries(folder))
+        if f"{os.path.basename(folder)}{name}" not in needed
+    ]
 
 
-def _storage(workspace: Workspace, gone: Iterable[_Run], staying: Iterable[_Run]) -> list[Path]:
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    """Return what is in a folder; nothing if it is none."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _storage(runs: _Runs, gone: Iterable[RunName], staying: Iterable[Uses]) -> list[Path]:
     """Return storage in the workspace that belongs to removed runs and to no kept one."""
-    needed = {uri for run in staying for uri in run.resources()}
-    unneeded = {uri for run in gone for uri in run.resources()} - needed
+    needed = {uri for used in staying for uri in used.resources}
+    unneeded = {uri for name in gone for uri in runs.uses(name).resources} - needed
     # Only files on this machine. Cloud resources cost money to make again, and are the user's to delete.
     local = [uri.removeprefix(file_scheme) for uri in sorted(unneeded) if uri.startswith(file_scheme)]
-    paths = [Path(os.path.normpath(workspace.root / path)) for path in local]
-    return [path for path in paths if _is_storage(path, workspace) and path.exists()]
+    paths = [Path(os.path.normpath(runs.workspace.root / path)) for path in local]
+    return [path for path in paths if _is_storage(path, runs.workspace) and path.exists()]
 
 
 def _is_storage(path: Path, workspace: Workspace) -> bool:
@@ -334,10 +313,10 @@ def _completed(folder: Path) -> bool:
         return False
 
 
-def _partials(staying: Iterable[_Run]) -> list[Path]:
+def _partials(runs: _Runs, kept: Iterable[RunName]) -> list[Path]:
     """Return what unfinished attempts left behind. Runs in progress are skipped: theirs are in use."""
     endings = (".*.partial", ".*.tmp")
-    quiet = [run.folder for run in staying if not run.live]
+    quiet = [runs.folder(name) for name in sorted(kept) if name not in runs.live]
     return [path for folder in quiet for ending in endings for path in sorted(folder.glob(ending))]
 
 
@@ -346,22 +325,27 @@ def _locks(workspace: Workspace) -> list[Path]:
     return [path for path in sorted(workspace.locks.glob("*")) if holder(path) is None]
 
 
-def _bytes(path: Path, counted: set[tuple[int, int]]) -> int:
+def _bytes(place: str | os.PathLike[str], counted: set[tuple[int, int]]) -> int:
     """Return the size of the file, or of all files in the folder; each inode counts once."""
-    if not path.is_dir() or path.is_symlink():
-        return _own_bytes(path, counted)
-    inside = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
-    return sum(_own_bytes(file, counted) for file in inside)
-
-
-def _own_bytes(path: Path, counted: set[tuple[int, int]]) -> int:
     try:
-        stat = path.lstat()
+        found = os.lstat(place)
     except OSError:
         return 0
-    inode = (stat.st_dev, stat.st_ino)
+    if not stat.S_ISDIR(found.st_mode):
+        return _own_bytes(found, counted)
+    total = 0
+    for entry in _entries(os.fspath(place)):
+        if entry.is_dir(follow_symlinks=False):
+            total += _bytes(entry.path, counted)
+        else:
+            total += _own_bytes(entry.stat(follow_symlinks=False), counted)
+    return total
+
+
+def _own_bytes(found: os.stat_result, counted: set[tuple[int, int]]) -> int:
+    inode = (found.st_dev, found.st_ino)
     if inode in counted:
         return 0
     # A file with two names (hard links) frees its space once.
     counted.add(inode)
-    return stat.st_size
+    return found.st_size

@@ -233,14 +233,29 @@ class Ledger:
         for (body,) in self.connection.execute("SELECT body FROM results ORDER BY finished_at, rowid"):
             yield msgspec.json.decode(body, type=Result)
 
+    def result_bodies(self, run_id: str) -> Iterator[bytes]:
+        """Yield the encoded results that one run made."""
+        yield from (
+            body
+            for (body,) in self.connection.execute("SELECT body FROM results WHERE run_id = ?", (run_id,))
+        )
+
+    def result_runs(self) -> Iterator[tuple[str, str]]:
+        """Yield experiment and id of every run that made a result, each once."""
+        yield from self.connection.execute("SELECT DISTINCT experiment, run_id FROM results")
+
     def spent(self, experiment: str, since: str = "") -> Spent:
         """Return what the answers of one experiment have cost: over all its runs, or `since` a UTC time."""
-        row = self.connection.execute(
-            "SELECT coalesce(sum(price_usd), 0.0), count(*), coalesce(sum(tokens), 0) FROM answers"
-            " WHERE experiment = ? AND stored_at >= ?",
-            (experiment, since),
-        ).fetchone()
-        return Spent(usd=row[0], requests=row[1], tokens=row[2])
+        if since:
+            row = self.connection.execute(
+                "SELECT coalesce(sum(price_usd), 0.0), count(*), coalesce(sum(tokens), 0) FROM answers"
+                " WHERE stored_at >= ? AND experiment = ?",
+                (since, experiment),
+            ).fetchone()
+        else:
+            totals = "SELECT usd, requests, tokens FROM spent WHERE experiment = ?"
+            row = self.connection.execute(totals, (experiment,)).fetchone()
+        return Spent(usd=row[0], requests=row[1], tokens=row[2]) if row else Spent()
 
     def spent_usd(self, experiment: str) -> float:
         """Return the dollars of `spent`; answers without a known price count as 0."""

@@ -85,6 +85,18 @@ def holder(path: Path) -> Holder | None:
         os.close(descriptor)
 
 
+def is_held(path: str) -> bool:
+    """Whether a process holds the lock."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _shared(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _opened(path: Path) -> tuple[int, bool]:
     """Return a descriptor of the lock file, and whether this process now holds the lock.
 

@@ -54,9 +54,35 @@ def keys_without_defaults(connection: sqlite3.Connection) -> str:
     return rekey(connection)
 
 
+def totals_of_answers(connection: sqlite3.Connection) -> None:
+    """3: what each experiment's answers cost, kept up to date with every answer; answers by their time."""
+    totals = "INSERT INTO spent (experiment, usd, requests, tokens)"
+    added = (
+        " ON CONFLICT (experiment) DO UPDATE SET"
+        " usd = usd + excluded.usd, requests = requests + excluded.requests,"
+        " tokens = tokens + excluded.tokens;"
+    )
+    new = f"{totals} VALUES (new.experiment, coalesce(new.price_usd, 0.0), 1, new.tokens){added}"
+    old = f"{totals} VALUES (old.experiment, -coalesce(old.price_usd, 0.0), -1, -old.tokens){added}"
+    for statement in (
+        "CREATE TABLE spent (experiment TEXT PRIMARY KEY NOT NULL, usd REAL NOT NULL,"
+        " requests INTEGER NOT NULL, tokens INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+        f"{totals} SELECT experiment, coalesce(sum(price_usd), 0.0), count(*), coalesce(sum(tokens), 0)"
+        " FROM answers GROUP BY experiment",
+        # In the database, so that no writer, and no repair by hand, can leave the totals behind.
+        f"CREATE TRIGGER answer_added AFTER INSERT ON answers BEGIN {new} END",
+        f"CREATE TRIGGER answer_removed AFTER DELETE ON answers BEGIN {old} END",
+        f"CREATE TRIGGER answer_changed AFTER UPDATE ON answers BEGIN {old} {new} END",
+        "DROP INDEX answers_by_experiment",
+        "CREATE INDEX answers_by_time ON answers (stored_at)",
+    ):
+        connection.execute(statement)
+
+
 migrations: tuple[Callable[[sqlite3.Connection], str | None], ...] = (
     results_runs_and_memory,
     keys_without_defaults,
+    totals_of_answers,
 )
 
 

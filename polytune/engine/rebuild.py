@@ -20,14 +20,13 @@ import msgspec
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import FileEntry, KeyRecord
 from polytune.engine.filememory import FileMemory
-from polytune.engine.garbage import run_folders
 from polytune.engine.ledger import Ledger, Result, utc_now
 from polytune.engine.locks import holder, try_lock
 from polytune.engine.manifest import Manifest, StepReport, StepStatus, read_manifest, row_of
 from polytune.engine.migrations import migrations
 from polytune.engine.step import STEPS
 from polytune.engine.store import Condition, Store
-from polytune.engine.workspace import Workspace, lock_name, manifest_name
+from polytune.engine.workspace import Workspace, compiled_name, lock_name, manifest_name
 from polytune.errors import Busy, LedgerError, PolytuneError, UsageError
 from polytune.files import digest_of, sync_folder
 
@@ -203,9 +202,14 @@ def _rebuilt(workspace: Workspace) -> Rebuilt:
 
 
 def _refuse_live(workspace: Workspace) -> None:
-    for folder in run_folders(workspace):
+    for folder in _run_folders(workspace):
         if found := holder(folder / lock_name):
             raise Busy(f"{folder.name} is in use by {found}; rebuild after it ends")
+
+
+def _run_folders(workspace: Workspace) -> Iterator[Path]:
+    """Yield the folder of every run that has begun: a crash right after the start leaves no manifest."""
+    return workspace.told_runs((), files=(compiled_name, manifest_name))
 
 
 def _readable(path: Path) -> bool:
@@ -244,7 +248,7 @@ def _salvage(old: Path, ledger: Ledger, left_out: list[str]) -> None:
 def _from_manifests(workspace: Workspace, ledger: Ledger, left_out: list[str]) -> tuple[int, int]:
     """Recover runs and results; return how many of each."""
     manifests = []
-    for folder in run_folders(workspace):
+    for folder in _run_folders(workspace):
         try:
             manifest = read_manifest(folder / manifest_name)
         except UsageError as error:

@@ -13,7 +13,7 @@ runs/.rehearsal/                           all of the above again, for runs agai
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,22 +83,25 @@ class Workspace:
         """Return the folder of one run's manifest and outputs."""
         return self.runs / experiment / run_id
 
-    def told_runs(self, known: Container[str], experiment: str | None = None) -> Iterator[Path]:
-        """Yield the folder of every run that has a manifest and is not `known` by its id."""
+    def told_runs(
+        self, known: Container[str], experiment: str | None = None, files: Sequence[str] = (manifest_name,)
+    ) -> Iterator[Path]:
+        """Yield the folder of every run that is not `known` by its id and has one of the `files`, sorted."""
         places = [self.runs / experiment] if experiment else sorted(self.runs.glob("[!.]*"))
         for place in places:
             # Names first: with thousands of known runs, a look at each would take longer than all the rest.
-            for name in os.listdir(place) if place.is_dir() else ():
-                if name not in known and name[0] != "." and (place / name / manifest_name).is_file():
+            names = sorted(os.listdir(place)) if place.is_dir() else []
+            for name in names:
+                if name not in known and name[0] != "." and any((place / name / f).is_file() for f in files):
                     yield place / name
 
     def relative(self, path: Path) -> str:
         """Return the path as records and messages show it: relative to the workspace if inside it."""
-        # One may have come here by a link; the root is a real path.
-        for each in (path, Path(os.path.realpath(path.parent), path.name)):
-            if each.is_relative_to(self.root):
-                return str(each.relative_to(self.root))
-        return str(path)
+        if ".." not in path.parts and path.is_relative_to(self.root):
+            return str(path.relative_to(self.root))
+        # One may have come here by a link or through `..`; the root is a real path.
+        real = Path(os.path.realpath(path.parent), path.name)
+        return str(real.relative_to(self.root)) if real.is_relative_to(self.root) else str(path)
 
     def create(self) -> None:
         """Create `runs/` and the .gitignore that says what to keep in git."""

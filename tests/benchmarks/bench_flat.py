@@ -1,10 +1,10 @@
-"""Prints how the cost of planning grows: with history, with variants, with steps, and with what has to be read.
+"""Prints how the cost of planning grows: with history, variants, steps, and what has to be read.
 
     python -m tests.benchmarks.bench_flat [--runs 5] [--load] [--in FOLDER]
 
-Whole processes in turn, so that ratios hold on a noisy machine. The ledger with a history holds 10,000 runs, with
-their manifests, results and outputs, and a million answers. `--load` measures everything a second time, beside
-two processes that keep two cores busy.
+Whole processes in turn, so that ratios hold on a noisy machine. The ledger with a history holds 10,000 runs,
+with their manifests, results and outputs, and a million answers. `--load` measures everything a second time,
+beside two processes that keep two cores busy.
 """
 
 from __future__ import annotations
@@ -78,14 +78,16 @@ def with_history(folder: Path) -> None:
                 ],
             )
             connection.executemany(
-                "INSERT INTO results (key, open_key, inputs, kind, experiment, step, run_id, finished_at, body)"
+                "INSERT INTO results"
+                " (key, open_key, inputs, kind, experiment, step, run_id, finished_at, body)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_result_row(result) for _, results in earlier for result in results],
             )
             connection.execute(
                 "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
                 " INSERT INTO answers (request, draw, experiment, body, tokens, price_usd, stored_at)"
-                " SELECT printf('%064x', i), 0, ?, randomblob(?), 400, 0.0004, '2025-01-01T00:00:00.000Z' FROM n",
+                " SELECT printf('%064x', i), 0, ?, randomblob(?), 400, 0.0004, '2025-01-01T00:00:00.000Z'"
+                " FROM n",
                 (answers_in_history, row.experiment, answer_bytes),
             )
 
@@ -207,7 +209,11 @@ def table(folder: Path, empty: Path) -> list[Line]:
     return [
         Line("plan of a changed step, 10,000 runs / none", changed(folder), "1.3x, 1.2x MB", changed(empty)),
         Line("plan, nothing to do, 10,000 runs", planned(folder, quickstart, *small), "1 s"),
-        Line("why train, changed, 10,000 runs", at(folder, "why", here, "train", *small, "--set", "seed=8"), "1 s"),
+        Line(
+            "why train, changed, 10,000 runs",
+            at(folder, "why", here, "train", *small, "--set", "seed=8"),
+            "1 s",
+        ),
         Line("ls, 10,000 runs", at(folder, "ls"), "1 s"),
         Line("status, 10,000 runs", at(folder, "status"), "1 s"),
         Line("gc, 10,000 runs", at(folder, "gc"), "5 s, 150 MB", runs=2),
@@ -226,7 +232,9 @@ def table(folder: Path, empty: Path) -> list[Line]:
             "",
             nothing_to_do,
         ),
-        Line("--until of 200 steps, two before each", planned(empty, "chain-200.yaml", "--until", "s199"), ""),
+        Line(
+            "--until of 200 steps, two before each", planned(empty, "chain-200.yaml", "--until", "s199"), ""
+        ),
         Line("1,200 steps in a chain", planned(empty, "chain-1200.yaml", "--until", "s1199"), ""),
         Line("plan of an edited file / nothing to do", edited, "3x CPU", nothing_to_do),
         Line("plan of a bad file / nothing to do", planned(empty, "bad.yaml"), "3x CPU", nothing_to_do),

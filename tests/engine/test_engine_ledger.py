@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from polytune.engine.answers import AnswerMemory, Ask, StoredAnswer
 from polytune.engine.artifacts import Artifact, KeyRecord
-from polytune.engine.ledger import Ledger, Result, RunRow, compared_results, utc_now
+from polytune.engine.ledger import Ledger, Result, RunRow, Spent, compared_results, utc_now
 from polytune.engine.migrations import migrations
 from polytune.engine.workspace import Workspace
 from polytune.errors import LedgerError
@@ -273,3 +274,24 @@ def test_many_may_make_a_ledger_at_once(tmp_path: Path) -> None:
         assert [ledger.compilation("a") for ledger in ledgers] == [b"b"] * 8
         for ledger in ledgers:
             ledger.close()
+
+
+def test_totals_follow_every_answer_that_is_added_changed_or_removed(ledger: Ledger) -> None:
+    """The totals are those of the rows, also after a repair by hand; others' answers do not count."""
+    answers = AnswerMemory(ledger, "x")
+    answers.store_now(
+        StoredAnswer(ask=Ask(f"{n:064x}", 0), body=b"{}", price_usd=0.25 if n % 2 else None, tokens=n)
+        for n in range(10)
+    )
+    AnswerMemory(ledger, "y").store_now([StoredAnswer(ask=Ask("f" * 64, 0), body=b"{}", price_usd=9.0)])
+    assert ledger.spent("x") == Spent(usd=1.25, requests=10, tokens=45)
+    with ledger.transaction() as connection:
+        connection.execute("UPDATE answers SET price_usd = 1.0, tokens = 1 WHERE request = ?", (f"{0:064x}",))
+        connection.execute("DELETE FROM answers WHERE request = ?", (f"{9:064x}",))
+        connection.execute("UPDATE answers SET experiment = 'y' WHERE request = ?", (f"{8:064x}",))
+
+    assert ledger.spent("x") == Spent(usd=1.0 + 4 * 0.25, requests=8, tokens=1 + 28)
+    assert ledger.spent("y") == Spent(usd=9.0, requests=2, tokens=8)
+    assert ledger.spent("nobody") == Spent()
+    assert ledger.spent("x", since="2000-01-01T00:00:00.000Z") == ledger.spent("x")
+    assert ledger.spent("x", since="2999-01-01T00:00:00.000Z") == Spent()

@@ -122,6 +122,18 @@ def test_an_edit_moves_the_key_and_its_revert_is_a_hit(judged: Judged) -> None:
     assert not [content for content in stored if b"-secret" in content or b"limit-one" in content]
 
 
+def test_the_command_is_found_from_wherever_the_program_is_called(judged: Judged, tmp_path: Path) -> None:
+    """Its paths are relative to the experiment, not to the folder in which the user is."""
+    elsewhere = tmp_path / "else" / "where"
+    elsewhere.mkdir(parents=True)
+
+    for path in (str(tmp_path / "judged.yaml"), "../../judged.yaml"):
+        manifest = Program(elsewhere).run(path, "--force", "generate")
+        assert manifest["steps"]["generate"]["status"] == "done"
+        assert manifest["path"] == "judged.yaml"
+    assert judged.state() == "hit"
+
+
 def test_an_undeclared_read_fails_the_step_and_keeps_the_answers(judged: Judged) -> None:
     """The step names the file and the line to add; with the line, nothing is asked again."""
     judged.write("words.txt", "red")
