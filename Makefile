@@ -9,7 +9,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 EXTRAS := local,rehearsal,dedupe,lint,huggingface,dev
 COMMA := ,
 
-.PHONY: quickstart test check wheel pythons strudel schema bench lock test-newest test-oldest venv clean
+.PHONY: quickstart test test-slow check wheel pythons strudel schema bench lock test-newest test-oldest venv clean
 
 quickstart: $(INSTALLED)
 	@if command -v npm >/dev/null 2>&1; then $(BIN)/polytune grader build strudel \
@@ -22,6 +22,10 @@ strudel: $(INSTALLED)
 
 test: $(INSTALLED) check wheel
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# Longer runs of the tests that try generated edits.
+test-slow: $(INSTALLED)
+	POLYTUNE_TEST_EDITS=1500 $(BIN)/pytest -n 2 tests/engine/test_engine_plan_truth.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -129,8 +129,12 @@ class Planner:
         self, compiled: Compiled, step: CompiledStep, planned: Mapping[str, PlannedStep]
     ) -> PlannedStep:
         found = self._planned(compiled, step, planned)
-        # A hit is shown as a hit even when it is not selected: its output is there to be used.
-        if found.state is StepState.HIT or self.selection.may_run(step.id):
+        if self.selection.may_run(step.id):
+            return found
+        # A hit is shown as a hit even when it is not selected: its output is there to be used. A run gets to
+        # it only if it gets past what comes before.
+        reached = all(planned[name].state is not StepState.SKIP for name in step.after)
+        if found.state is StepState.HIT and reached:
             return found
         if self.selection.needed(step.id):
             why = f"its output is needed, but --only or --from leaves {step.id} out"
