@@ -13,7 +13,7 @@ def work(folder: Path) -> None:
     """The job in `folder` is over, one way or another."""
     request = json.loads((folder / "request.json").read_bytes())
     descriptor = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    os.write(descriptor, f"{os.getpid()} {folder.name}\n".encode())
+    os.write(descriptor, f"{os.getpid()} {folder.resolve().name}\n".encode())
     os.close(descriptor)
     sys.stdout.write("at work\n")
     sys.stdout.flush()

@@ -210,13 +210,13 @@ def test_a_job_on_its_way_is_attached_to(bench: Bench) -> None:
 def test_a_job_whose_process_is_dead_is_not_attached_to(bench: Bench) -> None:
     """The plan says that it ended, and the run starts another one, as the plan said."""
     path = bench.experiment("x", {"f": {"uses": "far", "how": "waits"}})
-    with bench.start("run", path) as program:
-        eventually(lambda: len(bench.children()) == 1, "the job to start")
-        assert states(bench.plan(path)) == {"f": "attach"}
-        pid, token = bench.children()[0].split()
-        program.kill()
-        os.kill(int(pid), signal.SIGKILL)
-        program.communicate()
+    program = bench.start("run", path)
+    eventually(lambda: states(bench.plan(path)) == {"f": "attach"}, "the job to be recorded")
+    eventually(lambda: len(bench.children()) == 1, "the job to start")
+    pid, token = bench.children()[0].split()
+    program.kill()
+    os.kill(int(pid), signal.SIGKILL)
+    program.communicate()
     eventually(lambda: not is_alive(int(pid)), "the job's process to be gone")
 
     plan = bench.plan(path)

@@ -214,11 +214,11 @@ def test_what_a_run_reuses_after_gc_has_listed_it_stays(bench: Bench) -> None:
     path = bench.experiment("y", {"a": source, "g": {"uses": "gate", "label": "g", "needs": ["a"]}})
     opened = bench.opened()
     listed = find_garbage(opened.workspace, opened.ledger, keep=0)
-    with bench.start("run", path) as program:
-        eventually(lambda: bench.begun()[-1] == "g", "the run to reuse the first step and begin the second")
-        gone = remove(listed, opened.workspace, opened.ledger)
-        bench.write("open", "")
-        program.communicate()
+    program = bench.start("run", path)
+    eventually(lambda: bench.begun()[-1] == "g", "the run to reuse the first step and begin the second")
+    gone = remove(listed, opened.workspace, opened.ledger)
+    bench.write("open", "")
+    program.communicate()
     opened.ledger.close()
 
     assert [each for each in listed.removals if each.kind is RemovalKind.RUN]
