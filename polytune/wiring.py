@@ -31,6 +31,7 @@ from polytune.engine.unwritten import has_log
 from polytune.engine.workspace import Workspace, compiled_name, find_workspace, lock_name, manifest_name
 from polytune.errors import UsageError, did_you_mean
 from polytune.settings import Settings, load_settings
+from polytune.usercache import UserCache
 
 unfinished = ("running", "stopped", "failed", "paused", "waiting")
 
@@ -101,14 +102,21 @@ class OpenWorkspace:
         if not path.is_file():
             raise UsageError(f"{path}: no such experiment file.{_nearby(path)}")
         identity = identity_of(Path(os.path.abspath(path)), tuple(overrides), variant)
-        known = recall(self.ledger, self.memory, identity, self.settings.environment)
+        # Where the ledger is only read or does not exist yet, the user's own cache remembers.
+        cache = UserCache(os.environ)
+        body = self.ledger.compilation(identity)
+        if body is None and not self.ledger.lasts:
+            body = cache.get(identity)
+        known = recall(body, self.memory, self.settings.environment)
         compilation = known or self._compiled(path, overrides, variant)
         variants = compilation.variants
         if not variants:
             near = did_you_mean(str(variant), compilation.names)
             raise UsageError(f"--variant {variant}: no such variant.{near}")
         if known is None:
-            self.ledger.record_compilation(identity, msgspec.json.encode(compilation))
+            body = msgspec.json.encode(compilation)
+            remember = self.ledger.record_compilation if self.ledger.lasts else cache.put
+            remember(identity, body)
         if self.environment is not None:
             for each in variants:
                 self.environment.provide(each.spec)

@@ -132,6 +132,12 @@ class Ledger:
         return cls(connection, () if refusal else (*modes, *migrated), refusal)
 
     @cached_property
+    def lasts(self) -> bool:
+        """Whether what is recorded is still there at the next command."""
+        file = self.connection.execute("PRAGMA database_list").fetchone()[2]
+        return not self.refusal and bool(file)
+
+    @cached_property
     def holds_former_answers(self) -> bool:
         """Whether answers are stored under the identities of the first key format too."""
         found = self.connection.execute("SELECT 1 FROM notes WHERE name = ?", (former_answers,)).fetchone()

@@ -13,7 +13,6 @@ import msgspec
 from polytune import __version__
 from polytune.engine.compiled import Compilation, CompiledStep, Watched
 from polytune.engine.filememory import FileMemory
-from polytune.engine.ledger import Ledger
 from polytune.fingerprint import fingerprint
 
 package = Path(__file__).parent.parent
@@ -24,11 +23,8 @@ def identity_of(path: Path, overrides: tuple[str, ...], wanted: str | None = Non
     return fingerprint("polytune.compilation.v2", [str(path), list(overrides), wanted])
 
 
-def recall(
-    ledger: Ledger, memory: FileMemory, identity: str, environment: Mapping[str, str]
-) -> Compilation | None:
+def recall(body: bytes | None, memory: FileMemory, environment: Mapping[str, str]) -> Compilation | None:
     """Return the stored compilation, or None if anything that it depends on has changed."""
-    body = ledger.compilation(identity)
     if body is None:
         return None
     try:
