@@ -148,7 +148,7 @@ class HuggingFaceConfig(msgspec.Struct, frozen=True):
 
 
 def for_directory(folder: Path) -> BaseModelEntry:
-    """The entry for a causal language model in a local Hugging Face folder, named after the folder.
+    """The entry for a causal language model in a local Hugging Face folder, under the name of all folders.
 
     Raises DataError when the folder has no readable `config.json`.
     """
@@ -163,9 +163,8 @@ def for_directory(folder: Path) -> BaseModelEntry:
             f"Give a folder with config.json, or one of: {', '.join(BASE_MODELS.names())}."
         ) from error
     return msgspec.structs.replace(
+        # What a folder is called is in no key, so it must be in no output either.
         LOCAL_DIRECTORY,
-        name=folder.name,
-        title=f"{folder.name} (local folder)",
         platforms={
             "local": msgspec.structs.replace(
                 LOCAL_DIRECTORY.platforms["local"],

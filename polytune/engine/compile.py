@@ -339,7 +339,8 @@ class _Compiler:
         inherited = {
             key
             for key, shape in fields_of(cls).items()
-            if shape.marker(Inherited) or (shape.marker(Adopted) and shape.marker(Effective))
+            if (shape.marker(Inherited) and not _is_own(step.node, key))
+            or (shape.marker(Adopted) and shape.marker(Effective))
         }
         own = {k: v for k, v in as_facts(spec_json(step.spec)).items() if k not in inherited}
         for field, path in files.items():
@@ -359,6 +360,11 @@ def whole_spec(name: str, experiment: Experiment, steps: Mapping[str, Facts]) ->
     """Return the resolved experiment as a spec that runs from the folder of a run."""
     whole = {k: v for k, v in as_facts(spec_json(experiment)).items() if v not in (None, {}, "")}
     return {**whole, "name": name, "steps": dict(steps)}
+
+
+def _is_own(step: Node, key: str) -> bool:
+    """Whether a step states a field itself."""
+    return (node := at(step, [key])) is not None and not node.stated
 
 
 def plain_text(node: Node) -> str:

@@ -297,14 +297,14 @@ def test_facts_are_json(name: str) -> None:
 
 
 def test_a_local_folder_takes_its_context_from_its_config(tmp_path: Path) -> None:
-    """A Hugging Face folder is an entry named after the folder, with the context of its config.json."""
+    """A Hugging Face folder is an entry of one name for all folders, with the context of its config.json."""
     folder = tmp_path / "my-model"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llama", "max_position_embeddings": 4096}')
 
     model = for_directory(folder)
 
-    assert (model.name, model.on("local").training_id) == ("my-model", str(folder))
+    assert (model.name, model.on("local").training_id) == ("local-directory", str(folder))
     assert model.context_tokens == 4096
     assert model.limits is not None
     assert model.limits.max_tokens_per_row == 4096

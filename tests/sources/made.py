@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from polytune.engine.step import Scope
 from polytune.settings import Settings
 from polytune.sources.interface import SOURCES, BadRecord, Found, PassedOver, Record, Source, SourceSpec
@@ -28,6 +30,14 @@ def write_lines(path: Path, rows: Iterable[object]) -> Path:
     content = "".join(json.dumps(row) + "\n" for row in rows).encode()
     path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
     return path
+
+
+def write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A Parquet file with the rows is there."""
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(arrow.Table.from_pylist(rows), path)
 
 
 def records(found: Iterable[Found]) -> list[Record]:

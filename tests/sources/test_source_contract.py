@@ -16,6 +16,7 @@ from polytune.sources.interface import SOURCES, PassedOver, Record, Source
 from polytune.spec.resolved import named_files
 from tests.bedrock.cloud import Cloud
 from tests.examples import Example, Named, examples_of, placed
+from tests.sources.made import write_parquet
 
 
 class SourceExample(Example, kw_only=True):
@@ -50,7 +51,7 @@ def ready(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ready]:
     named: Named[SourceExample] = request.param
     example, settings, bucket = named.example, Settings(), ""
     for name, rows in example.parquet.items():
-        _write_parquet(tmp_path / name, rows)
+        write_parquet(tmp_path / name, rows)
     if example.objects:
         cloud: Cloud = request.getfixturevalue("cloud")
         bucket = cloud.rehearsal.bucket
@@ -68,13 +69,6 @@ def ready(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ready]:
         files = {name: tmp_path / str(getattr(spec, name)) for name in named_files(spec)}
         scope = Scope(tmp_path, tmp_path, "test", "default", place.settings)
         yield Ready(cls(spec, files, scope), example, tmp_path)
-
-
-def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
-    arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(arrow.Table.from_pylist(rows), path)
 
 
 def test_records_come_in_order(ready: Ready) -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from polytune.training.protocol import Completed, Directory, LoraSize, TrainRequest
-from polytune.training.rows import TrainingRow, asking
-from polytune.training.tiny_llama import fitted_tokenizer
+from tests.training.small_model import small_model
 from tests.training.training_jobs import Files, changed, completed, make_files, tiny_request, trained
 
 
@@ -37,30 +34,7 @@ def tiny_job(tiny: TrainRequest, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bfloat16 model with an uncommon rope_theta, as transformers 5 saves it."""
-    folder = tmp_path_factory.mktemp("models") / "sixteen"
-    row = TrainingRow(
-        asked=asking("Write a jazz pattern at 90 bpm.", "You write Strudel code."), answer='s("bd*4")'
-    )
-    tokenizer = fitted_tokenizer([row])
-    torch.manual_seed(3)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            intermediate_size=64,
-            vocab_size=len(tokenizer),
-            rope_parameters={"rope_theta": 100000.0, "rope_type": "default"},
-            bos_token_id=None,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            initializer_range=0.2,
-        )
-    )
-    model.to(torch.bfloat16).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return small_model(tmp_path_factory.mktemp("models") / "sixteen")
 
 
 @pytest.fixture(scope="session")
