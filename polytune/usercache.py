@@ -1,14 +1,11 @@
-"""The user's cache folder: keeps what is slow to make and belongs to no workspace.
+"""Keeps small values that are slow to make and belong to no workspace, in the user's cache folder.
 
-    $XDG_CACHE_HOME/polytune/<identity>     or ~/.cache/polytune/<identity>
-
-Losing it costs time only. A folder that cannot be used is silently not used.
+Losing them costs time only. A folder that cannot be used is silently not used.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,11 +20,9 @@ most_bytes = 16_000_000
 class UserCache:
     """Values under identities, which are file names. An identity says all that its value depends on."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        stated = environment.get("XDG_CACHE_HOME", "")
-        # A relative path is invalid by the XDG base directory specification, and ignored.
-        base = stated if os.path.isabs(stated) else os.path.expanduser("~/.cache")
-        self.folder = Path(base) / "polytune"
+    def __init__(self, folder: Path) -> None:
+        """`folder` holds nothing else."""
+        self.folder = folder
 
     def get(self, identity: str) -> bytes | None:
         """Return the value that was kept, or None."""

@@ -103,7 +103,7 @@ class OpenWorkspace:
             raise UsageError(f"{path}: no such experiment file.{_nearby(path)}")
         identity = identity_of(Path(os.path.abspath(path)), tuple(overrides), variant)
         # Where the ledger is only read or does not exist yet, the user's own cache remembers.
-        cache = UserCache(os.environ)
+        cache = UserCache(self.settings.cache_folder / "compilations")
         body = self.ledger.compilation(identity)
         if body is None and not self.ledger.lasts:
             body = cache.get(identity)

@@ -24,7 +24,7 @@ templates: [Hello.]
 @pytest.fixture
 def cache(tmp_path: Path) -> UserCache:
     """An empty cache in a home of its own."""
-    return UserCache({"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    return UserCache(tmp_path / "cache" / "values")
 
 
 def test_what_is_kept_is_private_and_comes_back(cache: UserCache) -> None:
@@ -60,7 +60,7 @@ def test_a_folder_that_others_can_write_to_is_not_believed(cache: UserCache) -> 
 def test_a_cache_that_cannot_be_used_is_not_used(tmp_path: Path) -> None:
     """A file in its place is no error."""
     (tmp_path / "cache").write_text("")
-    cache = UserCache({"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    cache = UserCache(tmp_path / "cache" / "values")
 
     cache.put("a", b"value")
 
@@ -76,8 +76,8 @@ def test_a_plan_before_the_first_run_is_remembered_outside_the_workspace(
     (folder / "p.yaml").write_text(prompts)
     file = folder / "x.yaml"
     file.write_text(experiment)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    kept = UserCache(os.environ).folder
+    monkeypatch.setenv("POLYTUNE_CACHE", str(tmp_path / "cache"))
+    kept = tmp_path / "cache" / "compilations"
 
     (first,) = OpenWorkspace.open(file, folder).compile(file, ())
     (remembered,) = kept.iterdir()
