@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +34,8 @@ RunName = tuple[str, str]
 """Experiment and run id."""
 
 token_key_digits = 32
+runs_at_once = 200
+"""Runs that are removed together. The lock of each is an open file."""
 file_scheme = "file:"
 
 
@@ -45,6 +48,10 @@ class RemovalKind(StrEnum):
     JOB = "job"
     PARTIAL = "partial"
     LOCK = "lock"
+
+
+pruned = (RemovalKind.RUN, RemovalKind.OBJECT, RemovalKind.STORAGE)
+"""What leaves empty folders behind, which go too. That of locks stays: one may be about to be made in it."""
 
 
 @dataclass(frozen=True)
@@ -131,40 +138,44 @@ def remove(garbage: Garbage, workspace: Workspace, ledger: Ledger) -> tuple[Remo
         again = find_garbage(workspace, ledger, garbage.keep)
         unneeded = {(each.kind, each.path) for each in again.removals}
         still = [each for each in garbage.removals if (each.kind, each.path) in unneeded]
-        return tuple(each for each in still if _removed(each, workspace, ledger))
+        runs = [each for each in still if each.kind is RemovalKind.RUN]
+        others = (each for each in still if each.kind is not RemovalKind.RUN)
+        gone = (*_runs_removed(runs, ledger), *(each for each in others if _removed(each)))
+        for folder in {each.path.parent for each in gone if each.kind in pruned}:
+            _prune(folder, workspace.runs)
+        return gone
 
 
-def _removed(removal: Removal, workspace: Workspace, ledger: Ledger) -> bool:
+def _removed(removal: Removal) -> bool:
     match removal.kind:
-        case RemovalKind.RUN:
-            return _run_removed(removal, ledger)
         case RemovalKind.JOB:
             return _removed_under_lock(removal.path, removal.path / "lock")
         case RemovalKind.LOCK:
             return _removed_under_lock(removal.path, removal.path)
         case RemovalKind.PARTIAL:
             return _removed_under_lock(removal.path, removal.path.parent / lock_name)
-        case RemovalKind.OBJECT | RemovalKind.STORAGE:
+        case _:
             _delete(removal.path)
-            _prune(removal.path.parent, workspace.runs)
             return True
 
 
-def _run_removed(removal: Removal, ledger: Ledger) -> bool:
-    assert removal.run is not None
-    if not removal.path.is_dir():
-        ledger.delete_runs([removal.run[1]])
-        return True
-    # The run may have been resumed since it was listed. Its lock decides, not the list.
-    with try_lock(removal.path / lock_name, "gc") as lock:
-        if lock is None:
-            return False
-        # Ledger before files: after a crash in between, the next gc finds the folder again. The other order
-        # would leave results whose outputs do not exist.
-        ledger.delete_runs([removal.run[1]])
-        _delete(removal.path)
-    _prune(removal.path.parent, removal.path.parent.parent)
-    return True
+def _runs_removed(removals: Sequence[Removal], ledger: Ledger) -> Iterator[Removal]:
+    """Remove runs, many in one transaction, which is what takes time; yield those that were free."""
+    for start in range(0, len(removals), runs_at_once):
+        with ExitStack() as locks:
+            # A run may have been resumed since it was listed. Its lock decides, not the list.
+            free = [
+                each
+                for each in removals[start : start + runs_at_once]
+                if not each.path.is_dir()
+                or locks.enter_context(try_lock(each.path / lock_name, "gc")) is not None
+            ]
+            # Ledger before files: after a crash in between, the next gc finds the folders again. The other
+            # order would leave results whose outputs do not exist.
+            ledger.delete_runs(each.path.name for each in free)
+            for each in free:
+                _delete(each.path)
+        yield from free
 
 
 def _removed_under_lock(path: Path, lock_path: Path) -> bool:

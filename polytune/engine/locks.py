@@ -135,8 +135,9 @@ def _shared(descriptor: int) -> bool:
 
 def _sign(descriptor: int, what: str) -> None:
     text = msgspec.json.encode(Holder(pid=os.getpid(), host=socket.gethostname(), since=utc_now(), what=what))
-    os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, text, 0)
+    # Afterwards: file systems write a file to the disk when it was emptied first, which takes milliseconds.
+    os.ftruncate(descriptor, len(text))
 
 
 def _signature(descriptor: int) -> Holder:
