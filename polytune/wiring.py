@@ -273,6 +273,9 @@ class OpenWorkspace:
             compiled = read_compiled(path)
         except (OSError, msgspec.DecodeError) as error:
             raise UsageError(f"{path}: unreadable ({error}); use `polytune run {row.source}`") from error
+        if os.path.isabs(compiled.path):
+            # An earlier version recorded where the workspace was then; the manifest never did.
+            compiled = msgspec.structs.replace(compiled, path=self.manifest(row).path)
         if self.environment is not None:
             self.environment.provide(compiled.spec)
         return compiled

@@ -99,6 +99,11 @@ def find_base_model(name: str, near: Path) -> BaseModelEntry:
     return for_directory((near / name).resolve()) if is_folder(name) else BASE_MODELS.get(name_of(name))
 
 
+def stated_base_model(name: str) -> BaseModelEntry:
+    """The entry for a spec's `base_model`; for a folder, what holds for every folder."""
+    return LOCAL_DIRECTORY if is_folder(name) else BASE_MODELS.get(name_of(name))
+
+
 def name_of(name: str) -> str:
     """The short name of the base model that `name` (a short name, an id or an ARN) refers to.
 

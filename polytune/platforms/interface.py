@@ -25,7 +25,9 @@ from polytune.registry import Family, Openable
 from polytune.settings import Settings
 from polytune.spec.model import MemberSpec
 
-Offer = Literal["fine_tuning", "distillation", "reinforcement_fine_tuning", "import", "deployment"]
+Offer = Literal[
+    "fine_tuning", "further_training", "distillation", "reinforcement_fine_tuning", "import", "deployment"
+]
 """What a platform may support for models."""
 
 DeploymentKind = Literal["on_demand", "provisioned"]

@@ -199,6 +199,8 @@ def _platform_problems(entry: BaseModelEntry, platform: str) -> list[FieldProble
 def refused(step: PlatformStep, *base_models: str) -> Obstacle | None:
     """Return what the platform is missing, or why it does not customize one of the base models now."""
     assert step.offer is not None
+    if "model" in step.scope.connected and "further_training" not in step.platform.offers:
+        return step.platform.without("further_training")
     if (found := step.platform.lacks(step.offer)) is not None:
         return found
     refusals = (step.platform.refuses(name) for name in base_models if not is_folder(name))

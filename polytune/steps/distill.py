@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
@@ -15,7 +14,7 @@ from polytune.base_models.interface import (
     Prices,
     checked_base_model,
     end_of_life_obstacle,
-    find_base_model,
+    stated_base_model,
 )
 from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
@@ -78,7 +77,7 @@ class DistillSpec(PlatformStepSpec):
 
     def problems(self) -> list[FieldProblem]:
         """Report a pair of models that the platform does not offer."""
-        student = find_base_model(self.base_model, Path())
+        student = stated_base_model(self.base_model)
         found = customizing.fitting_problems(student, "distillation", self.platform.kind, {})
         if self.teacher_model in student.teachers or found:
             return found
@@ -108,7 +107,7 @@ class Distill(PlatformStep):
     def _without_teacher(self) -> Obstacle | None:
         if self.scope.settings.rehearsal:
             return None
-        teacher = find_base_model(self.spec.teacher_model, Path())
+        teacher = stated_base_model(self.spec.teacher_model)
         ended = end_of_life_obstacle(teacher, datetime.now(UTC).date())
         return replace(ended, field="teacher_model") if ended else None
 
@@ -126,8 +125,8 @@ class Distill(PlatformStep):
     def key_facts(self) -> KeyFacts:
         """Return the ids of student and teacher, and what the environment determines."""
         platform = self.spec.platform.kind
-        student = find_base_model(self.spec.base_model, Path()).on(platform)
-        teacher = find_base_model(self.spec.teacher_model, Path()).on(platform)
+        student = stated_base_model(self.spec.base_model).on(platform)
+        teacher = stated_base_model(self.spec.teacher_model).on(platform)
         around = self.platform.key_facts()
         ids = {"training_id": student.training_id, "teacher_id": teacher.inference_id}
         return KeyFacts({**ids, **around.facts}, environment=around.environment)
@@ -135,8 +134,8 @@ class Distill(PlatformStep):
     def estimate(self, inputs: Mapping[str, Artifact], answers: AnswerMemory) -> Estimate:
         """Estimate the teacher's answers and the student's training, from the given rows to the maximum."""
         self.platform.refresh_prices()
-        student = find_base_model(self.spec.base_model, Path())
-        teacher = find_base_model(self.spec.teacher_model, Path())
+        student = stated_base_model(self.spec.base_model)
+        teacher = stated_base_model(self.spec.teacher_model)
         return customizing.with_end_of_life(
             self._priced(student, teacher, inputs.get("dataset")), student, teacher
         )

@@ -63,7 +63,7 @@ class ImportModel(PlatformStep):
 
     def missing(self) -> Obstacle | None:
         """Return what the platform is missing, or why Bedrock would reject the folder."""
-        found = super().missing()
+        found = super().missing() or self._twice_stated()
         if found is not None or self.spec.folder is None:
             return found or (None if "model" in self.scope.connected else nothing_to_import)
         try:
@@ -71,6 +71,14 @@ class ImportModel(PlatformStep):
         except (PolytuneError, OSError) as error:
             return Obstacle(str(error), "Choose another folder, or fix it", "folder")
         return None
+
+    def _twice_stated(self) -> Obstacle | None:
+        """Return a field that states what the model that `from:` names brings with it."""
+        if "model" not in self.scope.connected:
+            return None
+        stated = (name for name in ("folder", "base_model", "system") if getattr(self.spec, name))
+        cause = "the model that `from:` names has its own"
+        return next((Obstacle(f"{name}: {cause}", f"Remove `{name}`", name) for name in stated), None)
 
     def key_facts(self) -> KeyFacts:
         """Return what the environment determines; the folder's content is in the key by itself."""

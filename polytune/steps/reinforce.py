@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from pydantic import AfterValidator, Field
 
-from polytune.base_models.interface import Number, checked_base_model, find_base_model
+from polytune.base_models.interface import Number, checked_base_model, stated_base_model
 from polytune.engine.answers import AnswerMemory
 from polytune.engine.artifacts import Artifact, Facts, KeyRecord
 from polytune.engine.step import Estimate, KeyFacts, Outcome, Port, Requirement, Work
@@ -64,16 +64,20 @@ class RewardSpec(Spec):
     """Role that the deployed function runs with; required with `file`."""
     timeout_seconds: Annotated[int, Field(ge=1, le=900)] = 60
     """Maximum duration of one call of the deployed function."""
+    of_file: ClassVar = ("files", "function_role_arn", "timeout_seconds")
+    """Fields of a function that is made from `file`."""
 
     def problems(self) -> list[FieldProblem]:
         """Report anything but exactly one grader, and a file without the role that its function needs."""
         if (self.file is None) == (self.function_arn is None):
             return [FieldProblem("", "set either `file:` or `function_arn:`")]
-        if self.file is not None and not self.function_role_arn:
+        if self.file is None:
+            fields = type(self).model_fields
+            stated = [name for name in self.of_file if getattr(self, name) != fields[name].default]
+            return [FieldProblem(name, "only with `file:`, which is deployed with it") for name in stated]
+        if not self.function_role_arn:
             what = "required with `file`: the role that the deployed Lambda function runs with"
             return [FieldProblem("function_role_arn", what)]
-        if self.files and self.file is None:
-            return [FieldProblem("files", "only a `file:` is packaged with further files")]
         return []
 
 
@@ -104,7 +108,7 @@ class ReinforceSpec(PlatformStepSpec):
 
     def problems(self) -> list[FieldProblem]:
         """Report a base model without reinforcement fine-tuning, and values outside its ranges."""
-        entry = find_base_model(self.base_model, Path())
+        entry = stated_base_model(self.base_model)
         values = customizing.stated(self, words)
         return customizing.fitting_problems(entry, "reinforcement_fine_tuning", self.platform.kind, values)
 
@@ -135,7 +139,7 @@ class Reinforce(PlatformStep):
     def key_facts(self) -> KeyFacts:
         """Return the effective hyperparameters, the base model's id, and what the environment determines."""
         around = self.platform.key_facts()
-        entry = find_base_model(self.spec.base_model, Path())
+        entry = stated_base_model(self.spec.base_model)
         training_id = entry.on(self.spec.platform.kind).training_id
         facts: Facts = {"training_id": training_id, "hyperparameters": self._hyperparameters()}
         reward = self._reward
@@ -157,7 +161,7 @@ class Reinforce(PlatformStep):
         return packaged(place, self.spec.reward.files, only_warns=only_warns)
 
     def _hyperparameters(self) -> dict[str, Number | str]:
-        entry = find_base_model(self.spec.base_model, Path())
+        entry = stated_base_model(self.spec.base_model)
         return customizing.in_force(
             entry, entry.reinforcement or {}, customizing.stated(self.spec, words), None
         )

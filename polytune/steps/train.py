@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
 from polytune.base_models.interface import (
-    LOCAL_DIRECTORY,
     BaseModelEntry,
     Number,
     checked_base_model,
-    find_base_model,
     is_folder,
+    stated_base_model,
 )
 from polytune.data.prices import prices_of
 from polytune.engine.answers import AnswerMemory
@@ -77,8 +75,7 @@ class TrainSpec(PlatformStepSpec):
 
     def problems(self) -> list[FieldProblem]:
         """Report settings outside the base model's ranges, and a base model of another platform."""
-        # What a folder holds is read later; the ranges are the same for every folder.
-        entry = LOCAL_DIRECTORY if is_folder(self.base_model) else find_base_model(self.base_model, Path())
+        entry = stated_base_model(self.base_model)
         values = customizing.stated(self, words)
         found = customizing.fitting_problems(entry, "fine_tuning", self.platform.kind, values)
         return found + self._method_problems(entry)

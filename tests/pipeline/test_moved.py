@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,35 +51,48 @@ def stub() -> Iterator[Stub]:
         yield serving
 
 
-def unfinished(root: Path, stub: Stub) -> Program:
-    """A workspace with a run that failed, of an experiment whose base file is in another folder."""
-    (root / "base" / "inputs").mkdir(parents=True)
+def unfinished(root: Path, stub: Stub, folder: str = "base") -> Program:
+    """A workspace with a run that failed, of an experiment whose base file is in that folder."""
+    (root / folder / "inputs").mkdir(parents=True)
     (root / "runs").mkdir()
     for name, text in inputs.items():
-        (root / "base" / "inputs" / name).write_text(text)
-    (root / "base" / "base.yaml").write_text(base.format(url=stub.url))
-    (root / "experiments").mkdir()
-    (root / "experiments" / "greet.yaml").write_text("extends: ../base/base.yaml\nname: greet\n")
+        (root / folder / "inputs" / name).write_text(text)
+    (root / folder / "base.yaml").write_text(base.format(url=stub.url))
+    (root / "experiments").mkdir(exist_ok=True)
+    (root / "experiments" / "greet.yaml").write_text(f"extends: ../{folder}/base.yaml\nname: greet\n")
     polytune = Program(root)
     assert polytune("run", "experiments/greet.yaml").code == 1
     return polytune
 
 
-def spoil(root: Path) -> dict[str, str]:
+def recorded_by_an_earlier_version(root: Path) -> None:
+    """The records of runs say where the workspace was."""
+    for path in root.glob("runs/*/*/compiled.json"):
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps({**record, "path": str(root / record["path"])}))
+    with closing(sqlite3.connect(root / "runs/ledger.sqlite3")) as ledger, ledger:
+        ledger.execute("UPDATE runs SET source = ? || '/' || source", (str(root),))
+
+
+def spoil(root: Path, folder: str) -> dict[str, str]:
     """Every input says something else now; the digest of every file of the workspace."""
-    for path in (root / "base" / "inputs").iterdir():
+    for path in (root / folder / "inputs").iterdir():
         path.write_text("spoilt\n")
-    (root / "base" / "base.yaml").write_text("spoilt: true\n")
+    (root / folder / "base.yaml").write_text("spoilt: true\n")
     return {str(path): digest_of(path) for path in root.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("how", ["copied", "moved", "linked"])
+@pytest.mark.parametrize("how", ["copied", "moved", "linked", "copied from an earlier version"])
 def test_it_resumes_with_its_own_files(tmp_path: Path, stub: Stub, how: str) -> None:
     """The original's edits do not reach a copy, and a copy's run does not reach the original."""
     original, copy = tmp_path / "original", tmp_path / "elsewhere" / "copy"
-    unfinished(original, stub)
+    # What the experiment file itself states is found by its recorded place alone.
+    folder = "experiments" if "earlier" in how else "base"
+    unfinished(original, stub, folder)
+    if "earlier" in how:
+        recorded_by_an_earlier_version(original)
     shutil.copytree(original, copy, symlinks=True)
-    before = spoil(original)
+    before = spoil(original, folder)
     if how == "moved":
         shutil.rmtree(original)
     if how == "linked":

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 from pydantic import Field
 
@@ -36,6 +36,7 @@ from polytune.platforms.interface import (
     Invoker,
     Job,
     Medium,
+    Offer,
     Platform,
     PlatformSpec,
     RewardTrial,
@@ -104,7 +105,7 @@ class Bedrock(Platform):
 
     Spec = BedrockSpec
     name = "bedrock"
-    offers = frozenset(("fine_tuning", "distillation", "reinforcement_fine_tuning", "import", "deployment"))
+    offers = frozenset(get_args(Offer))
     reward_names = rewards.names
     spec: BedrockSpec
 
@@ -121,6 +122,9 @@ class Bedrock(Platform):
 
     def missing(self) -> Obstacle | None:
         """The bucket or the role that nobody named, or the credentials that nobody left here."""
+        if bool(self.places.subnet_ids) != bool(self.places.security_group_ids):
+            cause = "jobs inside your network need both `subnet_ids` and `security_group_ids`"
+            return Obstacle(cause, "Set both, or none", "platform")
         lacking = [name for name in ("bucket", "role_arn") if not getattr(self.places, name)]
         if not lacking:
             return credentials_obstacle(self.settings.environment)
