@@ -19,7 +19,14 @@ import msgspec
 
 from polytune.errors import DataError, Obstacle, StepFailed
 from polytune.spec.model import InputFile
-from polytune.teachers.interface import Answer, Request, Teacher, TeacherSpec, TokenUsage
+from polytune.teachers.interface import (
+    Answer,
+    Request,
+    Teacher,
+    TeacherSpec,
+    TokenUsage,
+    redraws_apart,
+)
 
 characters_per_token = 4
 shown_problems = 20
@@ -77,8 +84,10 @@ class Replay(Teacher):
         short = prompt if len(prompt) <= shown_characters else prompt[: shown_characters - 3] + "..."
         known = self._index.draws(request)
         held = f"it has {known} for this prompt" if known else "it has none for this prompt"
+        again, number = divmod(draw, redraws_apart)
+        redraw = f", redraw {again}," if again else ""
         return (
-            f"{self.files['path']}: no recorded answer {draw + 1} to '{short}' ({held}). "
+            f"{self.files['path']}: no recorded answer {number + 1}{redraw} to '{short}' ({held}). "
             "Add a line with this prompt and its answer, or lower the count of samples."
         )
 
