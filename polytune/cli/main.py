@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from polytune import __version__
-from polytune.cli.streams import keep_streams
+from polytune.cli._streams import keep_streams
 from polytune.errors import ExitCode, PolytuneError, SpecError, UsageError, did_you_mean
 
 summaries = {
