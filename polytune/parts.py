@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from polytune.report import differences as differences
     from polytune.report import markdown as markdown
     from polytune.report import text as text
+    from polytune.spec import jsonschema as jsonschema
 else:
     _homes = {
         "compiler": "polytune.engine.compile",
         "differences": "polytune.report.differences",
         "environment": "polytune.emulator.environment",
+        "jsonschema": "polytune.spec.jsonschema",
         "markdown": "polytune.report.markdown",
         "preflight": "polytune.engine.preflight",
         "session": "polytune.engine.session",
@@ -49,6 +51,7 @@ __all__ = [
     "compiler",
     "differences",
     "environment",
+    "jsonschema",
     "markdown",
     "preflight",
     "session",

@@ -221,6 +221,12 @@ def _third_party(family: str) -> Mapping[str, EntryPoint]:
     return _entry_points(tuple(sys.path)).get(f"polytune.{family}", {})
 
 
+def has_foreign_members() -> bool:
+    """Whether a package other than polytune adds a member to any family."""
+    groups = _entry_points(tuple(sys.path)).values()
+    return any(not point.module.startswith("polytune.") for group in groups for point in group.values())
+
+
 @cache
 def _entry_points(path: tuple[str, ...]) -> Mapping[str, Mapping[str, EntryPoint]]:
     """Return polytune's entry points on the search path, by group and name.

@@ -58,6 +58,18 @@ def test_the_command_prints_it(polytune: Polytune, tmp_path: Path) -> None:
     assert done.stdout == again.stdout == experiment_text()
 
 
+def test_a_schema_that_was_made_before_is_printed_again(polytune: Polytune, tmp_path: Path) -> None:
+    """It is kept for this version of the program, and a damaged cache folder is no error."""
+    cache = {"POLYTUNE_CACHE": str(tmp_path / "cache")}
+    first = polytune(tmp_path, "schema", env=cache)
+    (kept,) = (tmp_path / "cache" / "schemas").iterdir()
+    kept.write_text("kept\n")
+
+    assert polytune(tmp_path, "schema", env=cache).stdout == "kept\n"
+    (tmp_path / "file").write_text("")
+    assert polytune(tmp_path, "schema", env={"POLYTUNE_CACHE": str(tmp_path / "file")}).stdout == first.stdout
+
+
 @pytest.mark.parametrize("path", shipped, ids=lambda path: path.stem)
 def test_shipped_experiments_fit(schema: dict[str, Any], path: Path) -> None:
     """Every experiment in the repository fits, and names the schema for the editor on its first line."""
