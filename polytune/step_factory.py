@@ -15,7 +15,7 @@ import msgspec
 
 from polytune.base_models.interface import BASE_MODELS
 from polytune.engine.answers import AnswerMemory
-from polytune.engine.artifacts import Facts, ordered_paths
+from polytune.engine.artifacts import Facts, below, ordered_paths
 from polytune.engine.compiled import Compiled, CompiledStep
 from polytune.engine.ledger import Ledger
 from polytune.engine.plan import Plan, PlannedStep
@@ -30,6 +30,7 @@ from polytune.settings import Settings
 from polytune.sources.interface import SOURCES
 from polytune.spec.located import Node, Origin
 from polytune.spec.model import Spec
+from polytune.spec.rooted import mark
 from polytune.spec.validate import validated
 from polytune.teachers.interface import TEACHERS
 
@@ -112,7 +113,7 @@ class StepFactory:
         files = {field: self.root / path for field, path in compiled.files.items()}
         folders = {field: self.root / path for field, path in compiled.folders.items()}
         scope = replace(self.scope, folders=folders, connected=frozenset(compiled.inputs))
-        return cls(_spec(cls, compiled), files, scope)
+        return cls(_spec(cls, compiled, self.root), files, scope)
 
     def facts(self, compiled: CompiledStep) -> Facts:
         """Return the step's key facts as they are now. Raises StepFailed when they cannot be taken."""
@@ -162,12 +163,16 @@ class StepFactory:
         return msgspec.json.encode((self.compiled.project, self.compiled.path, shared))
 
 
-def _spec(cls: type[Step], compiled: CompiledStep) -> Spec:
+def _spec(cls: type[Step], compiled: CompiledStep, root: Path) -> Spec:
     """Return the step's spec from its compiled JSON."""
     # Compiled specs are JSON; validating again restores the types, member specs included.
     # With a slash, so that a folder in the workspace's own folder is not taken for a name.
     paths = {name: path if "/" in path else f"./{path}" for name, path in compiled.files.items()}
     stated = _with_fields(compiled.spec, {**compiled.effective, **paths, **compiled.secrets})
+    for *parents, last in ordered_paths(compiled.rooted):
+        parent = below(stated, parents)
+        place = int(last) if isinstance(parent, list) else last
+        parent[place] = parent[place].replace(mark, str(root))
     problems: list[Any] = []
     spec = validated(cls.Spec, _node(stated), f"steps.{compiled.id}", problems, member_spec)
     if spec is None:

@@ -45,6 +45,7 @@ from polytune.spec.resolved import (
     spec_json,
     stating_folders,
 )
+from polytune.spec.rooted import mark, path_texts, unrooted
 
 run_folder_to_root = "../../.."
 """From `runs/<experiment>/<run-id>/` back to the workspace, so that a recorded spec.yaml can be run."""
@@ -274,16 +275,18 @@ class _Compiler:
         cls = STEPS.load(entry.kind)
         secrets = secret_references(resolved.spec)
         decided = decisions(resolved.spec)
+        rooted = self._rooted(resolved.spec, mark)
         return CompiledStep(
             id=entry.id,
             kind=entry.kind,
             version=cls.version,
-            spec=without(decided.spec, [*files, *secrets]),
+            spec=replaced(without(decided.spec, [*files, *secrets]), rooted),
             defaults=as_facts(decided.defaults),
             effective={name: each for name, each in decided.effective.items() if name not in files},
             versions=self._versions(resolved.spec),
             files={field: self._shown(path) for field, path in files.items()},
             folders={name: self._shown(path) for name, path in folders.items()},
+            rooted=tuple(".".join(path) for path in rooted),
             secrets=secrets,
             facts={},
             inputs={},
@@ -333,6 +336,12 @@ class _Compiler:
     def _shown(self, path: Path) -> str:
         return self.around.workspace.relative(path)
 
+    def _rooted(self, spec: Spec, instead: str) -> dict[tuple[str, ...], str]:
+        """Return the texts that name the workspace's folder, by their path, with another word for it."""
+        root = self.around.workspace.root
+        texts = {path: (text, unrooted(text, root, instead)) for path, text in path_texts(spec)}
+        return {path: now for path, (was, now) in texts.items() if now != was}
+
     def _step_spec(self, step: ResolvedStep, files: Mapping[str, Path]) -> Facts:
         cls = type(step.spec)
         # What the step takes from elsewhere is stated there.
@@ -349,6 +358,7 @@ class _Compiler:
             below(own, parents)[last] = (
                 shown if Path(shown).is_absolute() else f"{run_folder_to_root}/{shown}"
             )
+        own = replaced(own, self._rooted(step.spec, run_folder_to_root))
         wiring: Facts = {} if step.entry.kind == step.entry.id else {"uses": step.entry.kind}
         stated = step.entry.inputs
         wiring |= {"from": stated.get(only_input, dict(stated))} if stated else {}
@@ -360,6 +370,14 @@ def whole_spec(name: str, experiment: Experiment, steps: Mapping[str, Facts]) ->
     """Return the resolved experiment as a spec that runs from the folder of a run."""
     whole = {k: v for k, v in as_facts(spec_json(experiment)).items() if v not in (None, {}, "")}
     return {**whole, "name": name, "steps": dict(steps)}
+
+
+def replaced(spec: Facts, texts: Mapping[tuple[str, ...], str]) -> Facts:
+    """Return a spec's JSON, in place, with other texts at some paths."""
+    for (*parents, last), text in texts.items():
+        parent = below(spec, parents)
+        parent[int(last) if isinstance(parent, list) else last] = text
+    return spec
 
 
 def _is_own(step: Node, key: str) -> bool:

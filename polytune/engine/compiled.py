@@ -34,6 +34,8 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     folders: dict[str, str] = {}
     """Folder of the YAML file that states a member, or a field whose text names paths, where that is not the
     experiment's; relative to the workspace if inside it. Never hashed."""
+    rooted: tuple[str, ...] = ()
+    """Dotted path of each text in `spec` in which a mark stands for the workspace's folder."""
     secrets: dict[str, str]
     """The `${secret:}` reference in each field that holds one; never hashed."""
     facts: Facts

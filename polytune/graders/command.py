@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Annotated
 
 from pydantic import Field
 
@@ -36,7 +37,8 @@ from polytune.programs.python_words import is_python, python_calls, shebang_word
 from polytune.programs.reads import ReadObserver, undeclared_text
 from polytune.settings import Settings
 from polytune.spec.interpolate import secret_name
-from polytune.spec.model import FieldProblem, Items, MaybeSecret
+from polytune.spec.model import FieldProblem, Items, MaybeSecret, NamesPaths
+from polytune.spec.rooted import unrooted
 
 # An allowlist: API keys and cloud credentials must not reach the program unless the user names them.
 always_seen = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "VIRTUAL_ENV")
@@ -53,11 +55,11 @@ longest_shown = 80
 class CommandSpec(GraderSpec):
     """A program that reads cases and prints verdicts."""
 
-    command: Items[str]
+    command: Annotated[Items[str], NamesPaths()]
     """The program and its arguments, one word each. The content of every file and folder of the workspace
     that a word names is hashed, and so are the modules of the workspace that a Python script imports. Paths
     are relative to this file."""
-    files: Items[str] = ()
+    files: Annotated[Items[str], NamesPaths()] = ()
     """Further files that the program reads: paths or patterns such as `data/**/*.json`, relative to this
     file. Their content is hashed."""
     timeout_seconds: float = Field(default=10.0, gt=0)
@@ -105,7 +107,8 @@ class CommandGrader(Grader):
         inputs = _inputs(spec, folder, settings)
         values = {name: value_fingerprint(variables.get(name)) for name in names}
         return Identity(
-            name=f"command {' '.join(spec.command)}",
+            # The name is in keys and outputs, where the workspace's place must not be.
+            name=unrooted(f"command {' '.join(spec.command)}", settings.workspace or folder, "."),
             facts={**inputs.facts(), **({"environment": values} if values else {})},
             watched=inputs.watched,
             environment=names,

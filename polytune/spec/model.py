@@ -93,8 +93,8 @@ class FileMarker:
 class NamesPaths:
     """Marks text with paths in it, such as a command; they are relative to the YAML file that states it.
 
-    A step finds the file's folder in `Scope.folder_of`, by the dotted name of the field; that of a member is
-    there without a marker.
+    Records do not hold where the workspace is (see `spec.rooted`). A step finds the file's folder in
+    `Scope.folder_of`, by the dotted name of the field; that of a member is there without a marker.
     """
 
 

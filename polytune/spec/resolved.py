@@ -91,6 +91,13 @@ def json_of(found: FoundValue) -> Json:
     raise TypeError(f"{'.'.join(found.path)}: a {type(value).__name__} is no JSON value")
 
 
+def json_texts(found: FoundValue) -> Iterator[tuple[Parts, str]]:
+    """Yield every text in a value with its path."""
+    yield from (
+        (each.path, each.value) for each in _walk(found, into_members=True) if isinstance(each.value, str)
+    )
+
+
 @dataclass(frozen=True)
 class Decisions:
     """What a spec decides, apart from what the program would do anyway."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,17 @@ class Judged:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        (root / "runs").mkdir()
         self.program = Program(root)
+
+    def made(self) -> Judged:
+        """The same, with all its files."""
+        (self.root / "runs").mkdir()
         self.write("prompts.yaml", PROMPTS)
         self.write("answers.jsonl", ANSWERS.lstrip())
         self.write("judge.py", JUDGE)
         self.write("rubric.py", "def passes(case): return True\n")
         self.grader()
+        return self
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the workspace."""
@@ -96,7 +101,7 @@ class Judged:
 @pytest.fixture
 def judged(tmp_path: Path) -> Judged:
     """A workspace in which nothing has run."""
-    return Judged(tmp_path)
+    return Judged(tmp_path).made()
 
 
 def test_an_edit_moves_the_key_and_its_revert_is_a_hit(judged: Judged) -> None:
@@ -232,16 +237,29 @@ def test_a_command_is_relative_to_the_file_that_states_it(judged: Judged) -> Non
     assert (first, judged.state()) == ("hit", "run")
 
 
-def test_a_command_does_not_depend_on_the_current_folder(judged: Judged) -> None:
-    """From a folder of the workspace, the judge of a file that lies there is found and judges."""
-    (judged.root / "inner").mkdir()
-    for name in ("judged.yaml", "judge.py", "rubric.py", "prompts.yaml", "answers.jsonl"):
-        (judged.root / name).rename(judged.root / "inner" / name)
+@pytest.mark.parametrize(
+    "command", ['[python, "{here}/judge.py"]', '[sh, -c, "exec python {here}/judge.py"]']
+)
+def test_an_absolute_path_of_the_workspace_holds_in_a_copy(
+    command: str, judged: Judged, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Its place is in no key, name or output, and the copy's own judge counts and judges there."""
+    stated = judged.root / "judged.yaml"
+    stated.write_text(
+        stated.read_text().replace("[python, judge.py]", command.replace("{here}", "${env:HERE}"))
+    )
+    judged.write(".env", f"HERE={judged.root}\n")
+    manifest = judged.program.run("judged.yaml")
+    copy = Judged(tmp_path_factory.mktemp("elsewhere") / "copy")
+    shutil.copytree(judged.root, copy.root)
+    copy.write(".env", f"HERE={copy.root}\n")
+    judged.write("judge.py", "raise SystemExit('the wrong judge')")
 
-    inside = Program(judged.root / "inner").run("judged.yaml")
-
-    assert inside["steps"]["generate"]["status"] == "done"
-    assert "nothing was run" in judged.program("run", "inner/judged.yaml").err
+    assert (copy.state(), judged.state()) == ("hit", "run")
+    assert str(judged.root) not in json.dumps(manifest["steps"]) + json.dumps(manifest["spec"])
+    copied = copy.program("run", "judged.yaml", "--force", "generate", "--json").json()
+    before, after = manifest["steps"]["generate"], copied["steps"]["generate"]
+    assert (after["key"], after["output_digest"]) == (before["key"], before["output_digest"])
 
 
 def test_an_edit_while_it_judges_fails_the_step_also_if_it_is_reverted(judged: Judged) -> None:

@@ -14,7 +14,6 @@ from polytune.step_factory import spec_families
 about_paths = re.compile(r"(^|_)(path|file|folder|media|directory|dir)s?$")
 others: dict[tuple[str, str], str] = {
     ("ExportSpec", "path"): "where an output is placed, in the workspace",
-    ("CommandSpec", "files"): "patterns, relative to the folder that `Scope.folder_of` gives for a member",
 }
 
 
