@@ -23,8 +23,9 @@ strudel: $(INSTALLED)
 test: $(INSTALLED) check wheel
 	$(BIN)/pytest -n 2 --dist loadgroup
 
-# Longer runs of the tests that try generated edits.
+# What takes many seconds, and longer runs of the tests that try generated edits.
 test-slow: $(INSTALLED)
+	$(BIN)/pytest -n 2 -m slow
 	POLYTUNE_TEST_EDITS=1500 $(BIN)/pytest -n 2 tests/engine/test_engine_plan_truth.py
 
 check: $(INSTALLED)

@@ -134,7 +134,10 @@ def test_a_path_on_the_command_line_is_relative_to_the_current_folder(
     }
 
 
-@every_experiment
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=[pytest.mark.slow] if each == "training" else []) for each in experiments],
+)
 def test_names_of_inputs_are_in_no_output(name: str, tmp_path: Path) -> None:
     """Two workspaces whose inputs have the same bytes under other names have the same keys and outputs."""
     experiment = experiments[name]
