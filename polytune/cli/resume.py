@@ -17,7 +17,7 @@ from polytune.cli.run import (
     show,
     stated_consent,
 )
-from polytune.engine.manifest import Consent, Manifest
+from polytune.engine.manifest import Consent, Manifest, StepStatus
 from polytune.engine.selection import Flags
 from polytune.errors import Blocked, Busy, ExitCode
 from polytune.wiring import OpenWorkspace
@@ -26,7 +26,7 @@ from polytune.wiring import OpenWorkspace
 @click.command("resume")
 @click.argument("run", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask before spending money.")
-@click.option("--max-usd", type=float, help="Stop before this run spends more than this.")
+@click.option("--max-usd", type=float, help="Stop before the whole run, from its start, spends more.")
 @click.option("--rehearse", is_flag=True, help="Resume a rehearsal; its local stand-ins are started again.")
 @click.option("--detach", is_flag=True, help="Collect finished jobs, and do not wait for the others.")
 @click.option("--agree", multiple=True, metavar="STEP", help="Accept a step's ongoing hourly cost.")
@@ -53,10 +53,11 @@ def resumed(opened: OpenWorkspace, run: str | None, flags: dict[str, Any]) -> in
         opened.ledger.record_run(msgspec.structs.replace(row, status="done"))
         click.echo(f"{row.run_id} is already finished; nothing was run.", err=True)
         return show(manifest, as_json=flags["as_json"])
-    spent = opened.ledger.spent(row.experiment, since=manifest.started_at).usd
+    spent = spent_usd(manifest, opened)
     given = with_consent(stated_consent(flags), manifest.consent)
+    left = None if given.max_usd is None else max(0.0, given.max_usd - spent)
     try:
-        checked = ready(opened, plan, remaining_usd(flags["max_usd"], manifest.consent, spent))
+        checked = ready(opened, plan, left)
     except Blocked as blocked:
         kept = f"resume goes on with {manifest.path} as it was when the run began"
         raise Blocked(f"{blocked}\n{kept}. After an edit: polytune run {manifest.path}") from None
@@ -82,11 +83,14 @@ def with_consent(given: Consent, before: Consent) -> Consent:
     )
 
 
-def remaining_usd(stated: float | None, before: Consent, spent: float) -> float | None:
-    """Return what is left of the run's `--max-usd`; one that is stated now limits what is still to come."""
-    if stated is not None or before.max_usd is None:
-        return stated
-    return max(0.0, before.max_usd - spent)
+def spent_usd(manifest: Manifest, opened: OpenWorkspace) -> float:
+    """Return what the run has cost: its answers, and the high estimate of each job that it has finished.
+
+    A platform's bill comes later than the job's end. What has no known price counts as 0.
+    """
+    answers = opened.ledger.spent(manifest.experiment, since=manifest.started_at).usd
+    finished = (each for each in manifest.steps.values() if each.status is StepStatus.DONE)
+    return answers + sum(each.cost.estimated_high or 0.0 for each in finished if not each.usage.requests)
 
 
 def remaining(manifest: Manifest) -> Flags:
