@@ -32,21 +32,20 @@ network_kinds = frozenset(
         "smb2",
         "smb3",
         "smbfs",
-        "fuse.ceph",
-        "fuse.davfs",
-        "fuse.gcsfuse",
-        "fuse.geesefs",
-        "fuse.glusterfs",
-        "fuse.goofys",
-        "fuse.juicefs",
-        "fuse.mfs",
-        "fuse.moosefs",
-        "fuse.rclone",
-        "fuse.s3fs",
-        "fuse.sshfs",
-        "fuse.weed",
     ]
 )
+local_fuse = frozenset(
+    [
+        "fuse.bindfs",
+        "fuse.encfs",
+        "fuse.exfat",
+        "fuse.fuse-overlayfs",
+        "fuse.gocryptfs",
+        "fuse.mergerfs",
+        "fuse.ntfs-3g",
+    ]
+)
+"""Programs that show what is on this machine. Any other may show a network; a rollback journal is safe there."""
 mounted_here = Path("/proc/self/mountinfo")
 escaped = re.compile(r"\\([0-7]{3})")
 
@@ -58,7 +57,13 @@ def network_kind(path: Path) -> str:
     except OSError:
         # Only Linux has this file; elsewhere the kind is unknown.
         return ""
-    return kind if kind in network_kinds else ""
+    return kind if may_be_shared(kind) else ""
+
+
+def may_be_shared(kind: str) -> bool:
+    """Whether processes of several machines may use such a file system at once."""
+    foreign = kind == "fuse" or (kind.startswith("fuse.") and kind not in local_fuse)
+    return kind in network_kinds or foreign
 
 
 def kind_of(path: str, mountinfo: str) -> str:

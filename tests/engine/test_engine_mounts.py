@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from polytune.engine.mounts import kind_of, network_kind
+from polytune.engine.mounts import kind_of, may_be_shared, network_kind
 
 mountinfo = """\
 22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -36,6 +36,18 @@ not a line of it
 def test_the_kind_is_that_of_the_innermost_mount(path: str, kind: str) -> None:
     """Of the last one there, at whole path components, with escaped names."""
     assert kind_of(path, mountinfo) == kind
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse", "fuse.sshfs", "fuse.a-program-of-tomorrow"])
+def test_a_fuse_program_that_is_not_known_counts_as_shared(kind: str) -> None:
+    """A rollback journal is safe everywhere; a write-ahead log only on one machine."""
+    assert may_be_shared(kind)
+
+
+@pytest.mark.parametrize("kind", ["ext4", "overlay", "fuseblk", "fuse.fuse-overlayfs", ""])
+def test_what_is_on_this_machine_is_not_shared(kind: str) -> None:
+    """Also what a program on this machine shows of its disks."""
+    assert not may_be_shared(kind)
 
 
 def test_nothing_is_known_without_mounts() -> None:
