@@ -27,6 +27,8 @@ elsewhere_variables = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CREDENTIAL_FILE",
+    "BOTO_CONFIG",
 )
 """Variables that name a place from which credentials come."""
 expiration_variable = "AWS_CREDENTIAL_EXPIRATION"
@@ -52,15 +54,22 @@ def credentials_obstacle(environment: Mapping[str, str], now: datetime | None = 
     if any(environment.get(name) for name in elsewhere_variables):
         return None
     profile = environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE") or "default"
-    sections = list(_sections(environment, profile))
+    try:
+        sections = list(_sections(environment, profile))
+    except _Unreadable:
+        return None
     stated = {key: value for section in sections for key, value in section.items()}
     if any(stated.get(key) for key in profile_keys):
         return _expired_profile(stated, environment, profile, at)
-    if may_have_metadata_service(environment):
+    if may_have_metadata_service(environment) or (_home(environment) / ".boto").exists():
         return None
     named = "" if profile == "default" else f", and profile '{profile}' names none"
     remedy = "Run `aws sso login` or `aws configure`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
     return Obstacle(f"there are no AWS credentials on this machine{named}", remedy)
+
+
+class _Unreadable(Exception):
+    """What a file states is unknown; the AWS library says what is wrong with it."""
 
 
 class _CachedToken(msgspec.Struct):
@@ -109,7 +118,7 @@ def _expired(date: str, what: str, now: datetime) -> Obstacle | None:
 
 
 def _sections(environment: Mapping[str, str], profile: str) -> Iterator[Mapping[str, str]]:
-    """Yield the profile's sections in both files; nothing for files that are absent or unreadable."""
+    """Yield the profile's sections in both files; nothing for a file that is absent. Raises _Unreadable."""
     folder = _home(environment) / ".aws"
     config = "default" if profile == "default" else f"profile {profile}"
     for variable, usual, section in (
@@ -120,8 +129,10 @@ def _sections(environment: Mapping[str, str], profile: str) -> Iterator[Mapping[
         parser = configparser.RawConfigParser(strict=False)
         try:
             parser.read_string(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, configparser.Error):
+        except FileNotFoundError:
             continue
+        except (OSError, UnicodeDecodeError, configparser.Error) as error:
+            raise _Unreadable from error
         if parser.has_section(section):
             yield dict(parser.items(section))
 
