@@ -45,7 +45,7 @@ local_fuse = frozenset(
         "fuse.ntfs-3g",
     ]
 )
-"""Programs that show what is on this machine. Any other may show a network; a rollback journal is safe there."""
+"""Programs that show what is on this machine. Any other may show a network's files."""
 mounted_here = Path("/proc/self/mountinfo")
 escaped = re.compile(r"\\([0-7]{3})")
 
